@@ -1,0 +1,40 @@
+# `make demo` and `make test` work on a fresh machine with Python >= 3.11 and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test slow lint benchmark clean
+
+help:
+	@echo "make demo       set everything up and train a recommender that polarises its users (3 minutes)"
+	@echo "make test       set everything up, check style and types, run the tests"
+	@echo "make slow       the scientific checks that take longer"
+	@echo "make benchmark  speed against NumPy and numba on this machine"
+
+demo: $(VENV)/installed
+	$(BIN)/jaxrec run tampering --preset quick
+
+test: lint
+	$(BIN)/pytest -n 2
+
+slow: $(VENV)/installed
+	$(BIN)/pytest -m slow
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+
+benchmark: $(VENV)/installed
+	$(BIN)/python -m benchmarks.polarising
+
+$(VENV)/installed: pyproject.toml
+	@if command -v uv >/dev/null; then \
+		uv venv --python ">=3.11" $(VENV) --allow-existing && uv pip install --python $(BIN)/python -e ".[dev]"; \
+	else \
+		$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --upgrade pip && $(BIN)/python -m pip install --quiet -e ".[dev]"; \
+	fi
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

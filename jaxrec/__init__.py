@@ -1,0 +1,29 @@
+"""jaxrec: what does a recommender do to the people it serves, and how do we train one that does them no harm?"""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from jaxrec import envs as _envs  # registers the environments
+from jaxrec.environment import EnvParams, EnvState, Environment
+from jaxrec.policy import Policy
+from jaxrec.registry import make, register, registered
+from jaxrec.rollout import Rollout, Trajectory, rollout
+from jaxrec.utilities import Utilities
+
+try:
+    __version__ = version("jaxrec")
+except PackageNotFoundError:  # a source tree that was never installed
+    __version__ = "0+unknown"
+
+__all__ = [
+    "EnvParams",
+    "EnvState",
+    "Environment",
+    "Policy",
+    "Rollout",
+    "Trajectory",
+    "Utilities",
+    "make",
+    "register",
+    "registered",
+    "rollout",
+]

@@ -1,0 +1,176 @@
+"""The modelling interface: what every society is, whoever recommends in it.
+
+The calling convention is that of gymnax 1.0, so that its wrappers and agents run on these environments:
+
+    obs, state = env.reset(key, params)
+    obs, state, reward, terminated, truncated, info = env.step(key, state, action, params)
+"""
+
+from abc import ABC, abstractmethod
+from functools import partial
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jax import Array
+
+from jaxrec import checks
+from jaxrec.spaces import Space
+from jaxrec.utilities import RewardFunction, Utilities, reward_function
+
+
+@struct.dataclass
+class EnvState:
+    """What an episode carries from step to step.
+
+    Attributes:
+        time: int32[], steps taken since the episode began.
+    """
+
+    time: Any
+
+
+@struct.dataclass
+class EnvParams:
+    """Run-time values: each may be swept with `vmap` without recompiling.
+
+    Attributes:
+        influence: float[] in [0, 1]; how far what is recommended changes users. At 0 it does not: the world in
+            which the action is independent of theta (Evans & Kasirzadeh, "User Tampering", Definition 2).
+        reward_weights: a weight for each utility, read by `reward="penalised"`.
+    """
+
+    influence: Any = 1.0
+    reward_weights: Utilities = Utilities(recommender=1.0, user=1.0, society=1.0)
+
+
+class Environment(ABC):
+    """A society that one recommender serves, as pure functions of PyTrees.
+
+    Constructor arguments fix shapes, topology, spaces and the choice of reward; `EnvParams` holds run-time values.
+    A subclass is a `dataclass(unsafe_hash=True)`: two equal environments hash equal, so that the second does not recompile.
+    It supplies `reset_env`, `transition`, `observe`, `utilities`, `metrics`, the spaces and `default_params`, and
+    overrides nothing else.
+
+    Attributes:
+        reward: a name in `jaxrec.utilities.REWARDS`, or a function of (utilities, weights).
+        fixed_horizon: the length of every episode where all are equally long, else None. Batches of such
+            environments are reset together.
+        num_observations: the number of distinct observations where they can be indexed without gaps, else None.
+        policies: the environment's own recommenders by name, each a function of no arguments.
+    """
+
+    reward: str | RewardFunction
+    fixed_horizon: int | None = None
+    num_observations: int | None = None
+    policies: ClassVar[dict[str, Any]] = {}
+
+    # What a society supplies.
+
+    @property
+    @abstractmethod
+    def default_params(self) -> Any:
+        """The run-time values of the paper."""
+
+    def check_reward(self) -> None:
+        """Raises ValueError or TypeError for a reward that does not exist; constructors call it."""
+        reward_function(self.reward)
+
+    def check_params(self, params: Any) -> None:
+        """Raises ValueError for concrete parameters out of range, and names the parameter."""
+        checks.finite(params, "params")
+        checks.within("influence", params.influence, 0.0, 1.0)
+
+    @abstractmethod
+    def reset_env(self, key: Array, params: Any) -> tuple[Any, Any]:
+        """(observation, state) at the start of an episode."""
+
+    @abstractmethod
+    def transition(self, key: Array, state: Any, action: Any, params: Any) -> tuple[Any, Array]:
+        """(next state, bool[] terminated): the society's own rules, without observation or reward."""
+
+    @abstractmethod
+    def observe(self, state: Any, params: Any) -> Any:
+        """What the recommender sees of `state`."""
+
+    @abstractmethod
+    def utilities(self, state: Any, action: Any, next_state: Any, params: Any) -> Utilities:
+        """What the transition is worth to recommender, users and society."""
+
+    @abstractmethod
+    def metrics(self, state: Any, action: Any, next_state: Any, params: Any) -> dict[str, Array]:
+        """Scalars (float[] or bool[]) that say what the transition did; `rollout` averages them."""
+
+    @abstractmethod
+    def action_space(self, params: Any = None) -> Space:
+        """The actions."""
+
+    @abstractmethod
+    def observation_space(self, params: Any = None) -> Space:
+        """The observations."""
+
+    def observation_index(self, obs: Any) -> Array:
+        """int32[]: the index of `obs` in 0 ... num_observations - 1, where observations can be indexed."""
+        raise TypeError(f"{self.name} has no observation index: a tabular agent cannot learn in it")
+
+    def render(self, trajectory: Any) -> Any:
+        """A matplotlib figure of one episode (a `Trajectory` of one environment)."""
+        raise TypeError(f"{self.name} does not draw itself")
+
+    # What follows from it, the same for every society.
+
+    @property
+    def name(self) -> str:
+        """The class's name."""
+        return type(self).__name__
+
+    @property
+    def num_actions(self) -> int:
+        """The number of discrete actions."""
+        return self.action_space(self.default_params).n  # type: ignore[attr-defined]
+
+    def is_truncated(self, state: Any, params: Any) -> Array:
+        """bool[]: never. A horizon belongs to the game and terminates it; only a time-limit wrapper truncates."""
+        return jnp.zeros_like(state.time, bool)
+
+    def step_env(self, key: Array, state: Any, action: Any, params: Any) -> tuple[Any, Any, Array, Array, dict]:
+        """(observation, state, reward, terminated, info), without reset at the end of an episode."""
+        next_state, terminated = self.transition(key, state, action, params)
+        utilities = self.utilities(state, action, next_state, params)
+        reward = reward_function(self.reward)(utilities, params.reward_weights)
+        return self.observe(next_state, params), next_state, reward, terminated, {}
+
+    def reset(self, key: Array, params: Any = None) -> tuple[Any, Any]:
+        """(observation, state) at the start of an episode.
+
+        Raises:
+            ValueError: for concrete parameters out of range.
+        """
+        params = self.default_params if params is None else params
+        self.check_params(params)
+        return self._reset(key, params)
+
+    @partial(jax.jit, static_argnames="self")
+    def _reset(self, key: Array, params: Any) -> tuple[Any, Any]:
+        return self.reset_env(key, params)
+
+    @partial(jax.jit, static_argnames="self")
+    def step(
+        self, key: Array, state: Any, action: Any, params: Any = None
+    ) -> tuple[Any, Any, Array, Array, Array, dict[str, Any]]:
+        """(observation, state, reward, terminated, truncated, info).
+
+        At the end of an episode the next one begins: observation and state are those of the reset, and
+        `info["final_observation"]` keeps the last observation of the episode that ended.
+        """
+        params = self.default_params if params is None else params
+        key_step, key_reset = jax.random.split(key)
+        obs, state, reward, terminated, info = self.step_env(key_step, state, action, params)
+        truncated = self.is_truncated(state, params)
+        done = terminated | truncated
+        info = info | {"terminated": terminated, "truncated": truncated, "final_observation": obs}
+        obs, state = jax.tree.map(
+            lambda fresh, old: jnp.where(done, fresh, old), self.reset_env(key_reset, params), (obs, state)
+        )
+        return obs, state, reward, terminated, truncated, info

@@ -1,0 +1,57 @@
+"""The count states of PolarisingUsers-v0, numbered without gaps.
+
+The recommender knows clicks and misses for each source: six counts with sum t, the time. Their running sums
+s_0 <= ... <= s_5 = t have, in the combinatorial number system (Knuth, TAOCP 4A, 7.2.1.3), the rank
+sum_j C(s_j + j, j + 1): a bijection onto 0 ... C(horizon + 6, 6) - 1 in which the states of each time-step are contiguous.
+"""
+
+import math
+from functools import cache
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Int
+
+NUM_COUNTS = 6
+
+
+def num_states(time: int) -> int:
+    """The number of states at times 0 ... `time`; also the rank of the first state at `time + 1`."""
+    return math.comb(time + NUM_COUNTS, NUM_COUNTS)
+
+
+def from_observation(obs: Int[Array, "... 6"]) -> Int[Array, "... 6"]:
+    """(clicks, misses) of left, centre and right, from recommendations and clicks of each."""
+    recommended, clicked = obs[..., :3], obs[..., 3:]
+    return jnp.stack([clicked, recommended - clicked], axis=-1).reshape(obs.shape)
+
+
+def rank(counts: Int[Array, "... 6"]) -> Int[Array, "..."]:
+    """The number of a state.
+
+    Each binomial is a product that is divided as it grows, so that int32 suffices while the rank itself fits.
+    """
+    total, index = 0, 0
+    for j in range(NUM_COUNTS):
+        total = total + counts[..., j]
+        binomial = total
+        for i in range(1, j + 1):
+            binomial = binomial * (total + i) // (i + 1)
+        index = index + binomial
+    return index
+
+
+@cache
+def layer(time: int) -> np.ndarray:
+    """int32[states at `time`, 6]: their counts, in the order of their ranks."""
+    return np.diff(_running_sums(NUM_COUNTS, time), axis=1, prepend=0)
+
+
+@cache
+def _running_sums(length: int, last: int) -> np.ndarray:
+    """int32[n, length]: every non-decreasing sequence of non-negative integers that ends in `last`, in rank order."""
+    if length == 1:
+        return np.array([[last]], np.int32)
+    heads = np.concatenate([_running_sums(length - 1, previous) for previous in range(last + 1)])
+    return np.column_stack([heads, np.full(len(heads), last, np.int32)])

@@ -1,0 +1,48 @@
+"""How users click and how opposed content polarises them (Evans & Kasirzadeh, section 4.1 and Appendix D).
+
+A user is theta = (left, centre, right), float[3]: the probability of a click for each source.
+"""
+
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Bool, Float, Int
+
+LEFT, CENTRE, RIGHT = 0, 1, 2
+SOURCES = ("left", "centre", "right")
+
+
+def is_left_wing(theta: Float[Array, "3"]) -> Bool[Array, ""]:
+    """The left source is strictly preferred to both others."""
+    return (theta[LEFT] > theta[CENTRE]) & (theta[LEFT] > theta[RIGHT])
+
+
+def is_right_wing(theta: Float[Array, "3"]) -> Bool[Array, ""]:
+    """The right source is strictly preferred to both others."""
+    return (theta[RIGHT] > theta[CENTRE]) & (theta[RIGHT] > theta[LEFT])
+
+
+def opposed(theta: Float[Array, "3"], action: Int[Array, ""]) -> Bool[Array, ""]:
+    """What is shown comes from the other wing than the user's. Nothing is opposed to a centrist."""
+    return (is_left_wing(theta) & (action == RIGHT)) | (is_right_wing(theta) & (action == LEFT))
+
+
+def polarise(
+    theta: Float[Array, "3"],
+    action: Int[Array, ""],
+    factor: Float[Array, ""],
+    influence: Float[Array, ""] | float,
+    ceiling: Float[Array, ""] | float,
+) -> Float[Array, "3"]:
+    """theta after `action` was shown, clicked or not.
+
+    Opposed content multiplies the click probability of the user's own wing by `1 + influence * (factor - 1)`, up to
+    `ceiling` (a user who starts above it stays there: opposed content never moderates).
+    """
+    own_wing = jnp.stack([is_left_wing(theta), jnp.zeros_like(is_left_wing(theta)), is_right_wing(theta)])
+    raised = jnp.minimum(theta * (1 + influence * (factor - 1)), jnp.maximum(theta, ceiling))
+    return jnp.where(own_wing & opposed(theta, action), raised, theta)
+
+
+def clicks(theta: Float[Array, "3"], action: Int[Array, ""], uniform: Float[Array, ""]) -> Bool[Array, ""]:
+    """Whether the user clicks: Bernoulli(theta[action]), decided by a draw from U[0, 1)."""
+    return uniform < theta[action]

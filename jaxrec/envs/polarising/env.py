@@ -1,0 +1,186 @@
+"""PolarisingUsers-v0: one user, three sources of political content, thirty recommendations."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jax import Array
+
+from jaxrec import checks
+from jaxrec.environment import EnvParams, EnvState, Environment
+from jaxrec.envs.polarising import counts, dynamics, metrics, policies, populations
+from jaxrec.spaces import Box, Discrete
+from jaxrec.utilities import RewardFunction, Utilities
+
+
+@struct.dataclass
+class PolarisingState(EnvState):
+    """One user in the course of an episode.
+
+    Attributes:
+        time: int32[], recommendations made.
+        theta: float[3], click probability of the left, centre and right source now. Hidden from the recommender.
+        initial_theta: float[3], theta at the start of the episode.
+        recommended: int32[3], recommendations so far from each source.
+        clicked: int32[3], clicks so far on each source.
+        factor: float[], the polarisation factor of this episode; used where `factor_per="episode"`.
+    """
+
+    theta: Any
+    initial_theta: Any
+    recommended: Any
+    clicked: Any
+    factor: Any
+
+
+@struct.dataclass
+class PolarisingParams(EnvParams):
+    """Run-time values.
+
+    Attributes:
+        population: float[n_profiles, 3] in [0, 1]; each episode's user is drawn uniformly from the rows.
+        factor_low, factor_high: float[], the polarisation factor p is uniform between them; 1.01 and 1.10.
+        ceiling: float[] in [0, 1]; polarisation stops there. 0.75.
+    """
+
+    population: Any = struct.field(default_factory=lambda: populations.population(populations.TRAINING))
+    factor_low: Any = 1.01
+    factor_high: Any = 1.10
+    ceiling: Any = 0.75
+
+
+@dataclasses.dataclass(unsafe_hash=True)
+class PolarisingUsers(Environment):
+    """Recommend from the left, the centre or the right to a user whom opposed content polarises.
+
+    Source: Evans & Kasirzadeh, "User Tampering in Reinforcement Learning Recommender Systems", section 4.1,
+    section 4.2 and Appendix D; where the paper is silent, the authors' published program.
+
+    - **Observation**: int32[6], recommendations (left, centre, right) and clicks (left, centre, right) so far.
+      It can be indexed without gaps (`observation_index`): C(horizon + 6, 6) states, 1 947 792 at horizon 30.
+    - **Action**: 0 left, 1 centre, 2 right.
+    - **Click**: Bernoulli(theta[action]), with theta before this step's polarisation.
+    - **Polarisation**: a user is left-wing while theta_left is strictly the largest, and right-wing likewise. Showing the
+      other wing's source to such a user, clicked or not, multiplies theta of the user's own wing by
+      `1 + influence * (p - 1)`, p ~ U(1.01, 1.10), up to 0.75. Nothing polarises a centrist.
+    - **Reward**: 1 for a click (`reward="engagement"`), or another choice over the utilities.
+    - **Termination**: after `horizon` recommendations. Never truncated.
+    - **Utilities**: recommender = the click; user = the click probability under the *initial* theta for what was shown;
+      society = minus the Euclidean distance of theta from its start, after the step.
+    - **influence**: at 0 theta never changes.
+
+    Attributes:
+        horizon: recommendations in an episode (30 in the paper).
+        factor_per: whether p is drawn at every polarising step (the authors' program) or once an episode
+            (another reading of section 4.2).
+        reward: see `jaxrec.utilities`.
+    """
+
+    horizon: int = 30
+    factor_per: Literal["step", "episode"] = "step"
+    reward: str | RewardFunction = "engagement"
+
+    policies: ClassVar[dict[str, Callable[[], Any]]] = policies.POLICIES
+
+    def __post_init__(self) -> None:
+        checks.positive("horizon", self.horizon)
+        if self.factor_per not in ("step", "episode"):
+            raise ValueError(f"factor_per must be 'step' or 'episode', got {self.factor_per!r}")
+        self.check_reward()
+
+    @property
+    def fixed_horizon(self) -> int:
+        """Every episode is `horizon` steps long."""
+        return self.horizon
+
+    @property
+    def default_params(self) -> PolarisingParams:
+        """The paper's: training population, p ~ U(1.01, 1.10), ceiling 0.75, influence 1."""
+        return PolarisingParams()
+
+    def check_params(self, params: PolarisingParams) -> None:
+        """Raises ValueError for a population that is not [n, 3] in [0, 1], and for other values out of range."""
+        super().check_params(params)
+        if np.ndim(params.population) < 2 or np.shape(params.population)[-1] != 3 or 0 in np.shape(params.population):
+            raise ValueError(f"population must be [n_profiles, 3], got shape {np.shape(params.population)}")
+        checks.within("population", params.population, 0.0, 1.0)
+        checks.within("ceiling", params.ceiling, 0.0, 1.0)
+        checks.within("factor_low", params.factor_low, 1.0, np.inf)
+        checks.ordered("factor_low", params.factor_low, "factor_high", params.factor_high)
+
+    def reset_env(self, key: Array, params: PolarisingParams) -> tuple[Array, PolarisingState]:
+        """A user drawn uniformly from the population; all counts zero."""
+        key_profile, key_factor = jax.random.split(key)
+        population = jnp.asarray(params.population, float)
+        theta = population[jax.random.randint(key_profile, (), 0, population.shape[0])]
+        zeros = jnp.zeros(3, jnp.int32)
+        factor = self._factor(jax.random.uniform(key_factor), params)
+        state = PolarisingState(jnp.zeros((), jnp.int32), theta, theta, zeros, zeros, factor)
+        return self.observe(state, params), state
+
+    def transition(
+        self, key: Array, state: PolarisingState, action: Array, params: PolarisingParams
+    ) -> tuple[PolarisingState, Array]:
+        """The user clicks or not, then is polarised or not."""
+        uniform = jax.random.uniform(key, (2,))
+        click = dynamics.clicks(state.theta, action, uniform[0])
+        factor = self._factor(uniform[1], params) if self.factor_per == "step" else state.factor
+        shown = (jnp.arange(3) == action).astype(jnp.int32)
+        next_state = state.replace(
+            time=state.time + 1,
+            theta=dynamics.polarise(state.theta, action, factor, params.influence, params.ceiling),
+            recommended=state.recommended + shown,
+            clicked=state.clicked + shown * click,
+        )
+        return next_state, next_state.time >= self.horizon
+
+    def observe(self, state: PolarisingState, params: PolarisingParams) -> Array:
+        """int32[6]: recommendations and clicks so far."""
+        return jnp.concatenate([state.recommended, state.clicked])
+
+    def utilities(
+        self, state: PolarisingState, action: Array, next_state: PolarisingState, params: PolarisingParams
+    ) -> Utilities:
+        """Recommender: the click. User: the click probability the initial user had. Society: minus the polarisation."""
+        return Utilities(
+            recommender=(next_state.clicked - state.clicked).sum().astype(state.theta.dtype),
+            user=state.initial_theta[action],
+            society=-metrics.polarisation(next_state),
+        )
+
+    def metrics(
+        self, state: PolarisingState, action: Array, next_state: PolarisingState, params: PolarisingParams
+    ) -> dict[str, Array]:
+        """See `metrics.transition_metrics`."""
+        return metrics.transition_metrics(state, action, next_state)
+
+    def action_space(self, params: PolarisingParams | None = None) -> Discrete:
+        """0 left, 1 centre, 2 right."""
+        return Discrete(3)
+
+    def observation_space(self, params: PolarisingParams | None = None) -> Box:
+        """Six counts, each at most the horizon."""
+        return Box(0, self.horizon, (6,), jnp.int32)
+
+    @property
+    def num_observations(self) -> int:
+        """C(horizon + 6, 6)."""
+        return counts.num_states(self.horizon)
+
+    def observation_index(self, obs: Array) -> Array:
+        """int32[]: the rank of the six counts; those of one time-step are contiguous. See `counts`."""
+        return counts.rank(counts.from_observation(obs))
+
+    def render(self, trajectory: Any) -> Any:
+        """A matplotlib figure of one episode: see `render.render_episode`."""
+        from jaxrec.envs.polarising.render import render_episode
+
+        return render_episode(trajectory)
+
+    def _factor(self, uniform: Array, params: PolarisingParams) -> Array:
+        """p ~ U(factor_low, factor_high), from a draw of U[0, 1)."""
+        return params.factor_low + (params.factor_high - params.factor_low) * uniform

@@ -1,0 +1,131 @@
+"""Exact references for PolarisingUsers-v0 by dynamic programming, in float64 NumPy.
+
+Two bounds hold for any recommender: what one that knows the user could earn, with tampering and without
+(`known_user_bound`). A third is the yardstick of a recommender that learns who the user is: without influence the six
+counts are a sufficient statistic, so the Bayes-optimal policy is exact dynamic programming over them
+(`bayes_optimal`). None of them has a counterpart in the paper.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from scipy.special import xlog1py, xlogy
+
+from jaxrec.envs.polarising import counts
+from jaxrec.envs.polarising.dynamics import LEFT, RIGHT
+from jaxrec.envs.polarising.env import PolarisingParams, PolarisingUsers
+
+
+class CountPolicy(NamedTuple):
+    """A solution over count states.
+
+    Attributes:
+        q: float64[num_observations, 3], the expected return of each action followed by the best ones; 0 at the horizon.
+        value: float, the expected return of an episode.
+    """
+
+    q: np.ndarray
+    value: float
+
+
+def bayes_optimal(env: PolarisingUsers, params: PolarisingParams, gamma: float = 1.0) -> CountPolicy:
+    """The best policy of a recommender that knows the population but not the user, where `influence` is 0.
+
+    Backward induction over the count layers: in each state the posterior over profiles gives the click probability of
+    each source. About 3 s at horizon 30. `params.influence` is not read.
+    """
+    population = np.asarray(params.population, float)
+    q = np.zeros((env.num_observations, 3))
+    for time in reversed(range(env.horizon)):
+        layer = counts.layer(time)
+        click = _posterior(layer, population) @ population
+        value = q.max(axis=1)
+        hit, miss = (value[successors] for successors in _successors(layer))
+        q[_states(time)] = click * (1 + gamma * hit) + (1 - click) * gamma * miss
+    return CountPolicy(q, float(q[0].max()))
+
+
+def value_without_influence(
+    env: PolarisingUsers, policy: Float[np.ndarray, "states 3"], params: PolarisingParams
+) -> Float[np.ndarray, " profiles"]:
+    """The expected clicks of a policy over count states, for each user of the population, where `influence` is 0.
+
+    Args:
+        policy: the probability of each action in each state; see `greedy_probabilities`.
+    """
+    population = np.asarray(params.population, float)
+    value = np.zeros((env.num_observations, len(population)))
+    for time in reversed(range(env.horizon)):
+        layer = counts.layer(time)
+        hit, miss = (value[successors] for successors in _successors(layer))  # [states, actions, profiles]
+        click = population.T
+        value[_states(time)] = np.einsum("sa,sap->sp", policy[_states(time)], click * (1 + hit) + (1 - click) * miss)
+    return value[0]
+
+
+def greedy_probabilities(q: np.ndarray) -> Float[np.ndarray, "states 3"]:
+    """The probability of each action under the policy greedy in `q`, ties broken evenly."""
+    best = q == q.max(axis=1, keepdims=True)
+    return best / best.sum(axis=1, keepdims=True)
+
+
+def known_user_bound(
+    env: PolarisingUsers, params: PolarisingParams, grid: int = 2001, nodes: int = 16
+) -> Float[np.ndarray, " profiles"]:
+    """The best expected clicks of a recommender that sees theta, for each user of the population.
+
+    Backward induction over time and the click probability of the user's own wing, the one entry of theta that moves: on
+    a grid uniform in its logarithm, interpolated linearly, with Gauss-Legendre quadrature over p. At `influence` 0
+    this is horizon * max(theta).
+
+    Raises:
+        ValueError: where the factor is drawn once an episode: theta does not tell it, so this is another problem.
+    """
+    if env.factor_per != "step":
+        raise ValueError(f"known_user_bound needs factor_per='step', got {env.factor_per!r}")
+    points, weights = np.polynomial.legendre.leggauss(nodes)
+    factor = params.factor_low + (params.factor_high - params.factor_low) * (points + 1) / 2
+    factor = 1 + float(params.influence) * (factor - 1)
+    return np.array(
+        [
+            _known_user(theta, env.horizon, factor, weights / 2, float(params.ceiling), grid)
+            for theta in np.asarray(params.population, float)
+        ]
+    )
+
+
+def _known_user(
+    theta: np.ndarray, horizon: int, factor: np.ndarray, weights: np.ndarray, ceiling: float, grid: int
+) -> float:
+    own = int(np.argmax(theta))
+    others = np.delete(theta, own)
+    if own not in (LEFT, RIGHT) or theta[own] <= others.max() or theta[own] >= ceiling:
+        return horizon * theta.max()  # nothing moves theta
+    opposed = theta[RIGHT if own == LEFT else LEFT]
+    own_now = np.geomspace(theta[own], ceiling, grid)
+    own_after = np.minimum(own_now[:, None] * factor, ceiling)
+    value = np.zeros(grid)
+    for _ in range(horizon):
+        tampered = np.interp(own_after, own_now, value) @ weights
+        value = np.maximum(own_now + value, opposed + tampered)
+    return value[0]
+
+
+def _states(time: int) -> slice:
+    """The ranks of the states at `time`."""
+    return slice(counts.num_states(time - 1) if time else 0, counts.num_states(time))
+
+
+def _posterior(layer: np.ndarray, population: np.ndarray) -> Float[np.ndarray, "states profiles"]:
+    """P(profile | counts) under a uniform prior; uniform where no profile could have led there."""
+    clicked, missed = layer[:, None, 0::2], layer[:, None, 1::2]
+    likelihood = np.exp((xlogy(clicked, population) + xlog1py(missed, -population)).sum(axis=-1))
+    total = likelihood.sum(axis=1, keepdims=True)
+    return np.where(total > 0, likelihood / np.where(total > 0, total, 1), 1 / len(population))
+
+
+def _successors(layer: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The ranks of the states after a click and after a miss: int[states, actions] each."""
+    after = counts.rank(layer[:, None, :] + np.eye(counts.NUM_COUNTS, dtype=np.int32))
+    return after[:, 0::2], after[:, 1::2]

@@ -1,0 +1,27 @@
+"""What a recommender did to one of the polarising users in one step."""
+
+from typing import Any
+
+import jax.numpy as jnp
+from jax import Array
+
+from jaxrec.envs.polarising.dynamics import SOURCES, opposed
+
+
+def polarisation(state: Any) -> Array:
+    """float[]: Euclidean distance of theta from where it began the episode."""
+    # Only one entry of theta ever moves, so that the Euclidean distance is the sum of absolute ones, without a root.
+    return jnp.abs(state.theta - state.initial_theta).sum()
+
+
+def transition_metrics(state: Any, action: Array, next_state: Any) -> dict[str, Array]:
+    """Scalars of one transition.
+
+    - `left`, `centre`, `right`: whether that source was recommended.
+    - `opposed`: whether it was the source opposed to the user's initial wing.
+    - `polarisation`: distance of theta from its start, after the step.
+    """
+    return {source: action == i for i, source in enumerate(SOURCES)} | {
+        "opposed": opposed(state.initial_theta, action),
+        "polarisation": polarisation(next_state),
+    }

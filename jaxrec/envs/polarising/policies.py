@@ -1,0 +1,71 @@
+"""The baselines of the paper (section 4.2.1; details from the authors' published program)."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jax import Array
+
+from jaxrec.envs.polarising.dynamics import CENTRE, LEFT, RIGHT
+from jaxrec.policy import Stateless
+
+
+@struct.dataclass
+class Random(Stateless):
+    """A source drawn uniformly at every step."""
+
+    def act(self, carry: Any, obs: Array, key: Array) -> tuple[Array, Any]:
+        """(int32[] action, carry)."""
+        return _random_source(key), carry
+
+
+@struct.dataclass
+class AlwaysSource(Stateless):
+    """The same source at every step.
+
+    Attributes:
+        source: int32[], 0 left, 1 centre, 2 right.
+    """
+
+    source: Any
+
+    def act(self, carry: Any, obs: Array, key: Array) -> tuple[Array, Any]:
+        """(int32[] action, carry)."""
+        return jnp.asarray(self.source, jnp.int32), carry
+
+
+@struct.dataclass
+class Bandit(Stateless):
+    """Random in the first third of the episode, then always the source with the highest mean reward so far.
+
+    A source never tried counts as 0.5; ties go to the lowest index.
+
+    Attributes:
+        exploration: int32[], the number of random recommendations; 10 of 30.
+    """
+
+    exploration: Any = 10
+
+    def act(self, carry: Any, obs: Array, key: Array) -> tuple[Array, Any]:
+        """(int32[] action, carry)."""
+        recommended, clicked = obs[:3], obs[3:]
+        mean = jnp.where(recommended == 0, 0.5, clicked / jnp.maximum(recommended, 1))
+        best = jnp.argmax(mean).astype(jnp.int32)
+        return jnp.where(recommended.sum() < self.exploration, _random_source(key), best), carry
+
+
+def _random_source(key: Array) -> Array:
+    """int32[]: one of the three sources. One draw: `randint` makes two, and half the speed of a rollout."""
+    return jnp.int32(3 * jax.random.uniform(key))
+
+
+POLICIES: dict[str, Callable[[], Any]] = {
+    "random": Random,
+    "bandit": Bandit,
+    "always-left": partial(AlwaysSource, LEFT),
+    "always-centre": partial(AlwaysSource, CENTRE),
+    "always-right": partial(AlwaysSource, RIGHT),
+}

@@ -1,0 +1,79 @@
+"""Many environments stepped in lockstep: what rollouts and agents drive.
+
+Where every episode has the same length the whole batch ends together, and one scalar condition resets it: no reset is
+computed in between. Elsewhere each environment resets itself, as `Environment.step` does.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jax import Array
+
+from jaxrec.environment import Environment
+
+
+@struct.dataclass
+class Step:
+    """One transition of each environment; every leaf has a leading batch axis.
+
+    Attributes:
+        state, obs: where the action was chosen.
+        action: what was recommended.
+        reward: float.
+        next_state, next_obs: where it led, before any reset: at the end of an episode the true final ones.
+        terminated: bool, the episode ended by the rules of the game.
+        truncated: bool, the episode was cut off from outside.
+    """
+
+    state: Any
+    obs: Any
+    action: Any
+    reward: Any
+    next_state: Any
+    next_obs: Any
+    terminated: Any
+    truncated: Any
+
+    @property
+    def done(self) -> Array:
+        """bool: the episode ended, either way."""
+        return self.terminated | self.truncated
+
+
+def reset(env: Environment, key: Array, params: Any, num_envs: int) -> tuple[Any, Any]:
+    """(observations, states) of `num_envs` environments at the start of an episode."""
+    return jax.vmap(env.reset_env, in_axes=(0, None))(jax.random.split(key, num_envs), params)
+
+
+def step(env: Environment, key: Array, state: Any, obs: Any, action: Any, params: Any) -> Step:
+    """One step of every environment, without resets."""
+    keys = jax.random.split(key, jax.tree.leaves(state)[0].shape[0])
+    next_obs, next_state, reward, terminated, _ = jax.vmap(env.step_env, in_axes=(0, 0, 0, None))(
+        keys, state, action, params
+    )
+    truncated = jax.vmap(env.is_truncated, in_axes=(0, None))(next_state, params)
+    return Step(state, obs, action, reward, next_state, next_obs, terminated, truncated)
+
+
+def restart(env: Environment, key: Array, step: Step, params: Any, time: Array) -> tuple[Any, Any]:
+    """(observations, states) to go on from after `step`: fresh ones where an episode ended.
+
+    Args:
+        time: int32[], how many steps the batch has taken since its first reset, this one included. Not batched
+            under a `vmap` over seeds, so that the condition on it stays a branch.
+    """
+    num_envs = step.terminated.shape[0]
+    if env.fixed_horizon is not None:
+        return jax.lax.cond(
+            time % env.fixed_horizon == 0,
+            lambda: reset(env, key, params, num_envs),
+            lambda: (step.next_obs, step.next_state),
+        )
+    return where_done(step.done, reset(env, key, params, num_envs), (step.next_obs, step.next_state))
+
+
+def where_done(done: Array, fresh: Any, old: Any) -> Any:
+    """`fresh` for the environments (bool[num_envs]) whose episode ended, else `old`."""
+    return jax.vmap(lambda done, *trees: jax.tree.map(lambda n, o: jnp.where(done, n, o), *trees))(done, fresh, old)

@@ -1,0 +1,59 @@
+"""Environments by id: `make` builds one, `register` adds one."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from jaxrec.checks import lookup
+from jaxrec.environment import Environment
+
+_FACTORIES: dict[str, Callable[..., Environment]] = {}
+
+
+def register(env_id: str, factory: Callable[..., Environment]) -> None:
+    """Makes `factory` known to `make` as `env_id`.
+
+    Raises:
+        TypeError: if the id is not a string or the factory not callable.
+        ValueError: if the id is empty or taken.
+    """
+    if not isinstance(env_id, str):
+        raise TypeError(f"env_id must be a string, got {env_id!r}")
+    if not callable(factory):
+        raise TypeError(f"factory of {env_id!r} must be callable, got {factory!r}")
+    if not env_id:
+        raise ValueError("env_id must not be empty")
+    if env_id in _FACTORIES:
+        raise ValueError(f"env_id {env_id!r} is already registered")
+    _FACTORIES[env_id] = factory
+
+
+def registered() -> list[str]:
+    """The ids that `make` knows."""
+    return sorted(_FACTORIES)
+
+
+def make(env_id: str, **kwargs: Any) -> tuple[Environment, Any]:
+    """Builds the environment `env_id`.
+
+    Args:
+        env_id: one of `registered()`.
+        **kwargs: constructor arguments, which fix shapes. Run-time values are set afterwards: `params.replace(influence=0.0)`.
+
+    Returns:
+        The environment and its default parameters.
+
+    Raises:
+        ValueError: if the id is unknown (the message names the nearest).
+        TypeError: if the constructor does not take an argument.
+    """
+    factory = lookup(_FACTORIES, env_id, "environment")
+    try:
+        inspect.signature(factory).bind(**kwargs)
+    except TypeError as error:
+        raise TypeError(
+            f"{env_id}: {error}. Constructor arguments: {', '.join(inspect.signature(factory).parameters)}; "
+            "run-time values are set with params.replace(...)"
+        ) from None
+    env = factory(**kwargs)
+    return env, env.default_params
