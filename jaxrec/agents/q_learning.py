@@ -1,0 +1,264 @@
+"""Tabular Q-learning, many environments into one table.
+
+*What parallel updates do.* Thousands of environments visit the same cell at once (at time 0, all of them). Adding
+their TD errors up would multiply the step size by the number of duplicates. Here k visits in one batch take the cell
+where k sequential updates would, each with the mean of the k targets: `Q += step(n, k) * (mean target - Q)`, where
+1 - step(n, k) is the product of the k factors (1 - alpha). With sample averages that equals the sequential algorithm
+exactly, in whatever order; with other step sizes it differs only in that the k targets weigh the same.
+
+*Order.* A batch is `num_steps` steps of every environment under one frozen table, and is learned from backwards, last
+step first: what an episode ended with reaches its beginning in one sweep (backward replay; Lin, "Self-improving reactive
+agents", 1992). `num_steps=1` is the classical order.
+
+*Traces.* `trace` mixes the return that followed into the target: Q(lambda) of Peng & Williams, "Incremental multi-step
+Q-learning" (1996). Bootstrapping alone takes the maximum over noisy values and overestimates; returns alone do not. Where
+epsilon falls to 0, so does the difference between the return that followed and that of the greedy policy.
+"""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jax import Array
+from jaxtyping import Float, Int
+
+from jaxrec import checks, lockstep
+from jaxrec.environment import Environment
+from jaxrec.policy import Stateless
+
+
+@struct.dataclass
+class GeometricStep:
+    """A step size that falls geometrically from `start` to `end` over the training, whatever the visits.
+
+    Attributes:
+        start, end: float[] in (0, 1]. Equal for a fixed step size.
+    """
+
+    start: Any
+    end: Any
+
+    def __call__(self, visits: Array, k: Array, progress: Array) -> Array:
+        """float[]: how far `k` visits of a cell with `visits` before them move it; `progress` is in [0, 1]."""
+        alpha = self.start * (self.end / self.start) ** progress
+        return 1 - (1 - alpha) ** k
+
+
+@struct.dataclass
+class VisitStep:
+    """A step size that falls with the visits of the cell: the n-th visit has 1 - ((n - 1) / n)^weight.
+
+    At weight 1 this is 1 / n: the value is the average of all targets so far. A larger weight is about weight / n, and
+    forgets early targets, which came from a table not yet learned.
+
+    Attributes:
+        weight: float[], at least 1.
+    """
+
+    weight: Any
+
+    def __call__(self, visits: Array, k: Array, progress: Array) -> Array:
+        """float[]: how far `k` visits of a cell with `visits` before them move it."""
+        return 1 - (visits / (visits + k)) ** self.weight
+
+
+@struct.dataclass
+class TabularPolicy(Stateless):
+    """Greedy in a table of action values, ties broken at random.
+
+    Attributes:
+        q: float[num_observations, num_actions].
+        env: supplies the index of an observation.
+        epsilon: float[], the share of random actions.
+    """
+
+    q: Any
+    env: Environment = struct.field(pytree_node=False)
+    epsilon: Any = 0.0
+
+    def act(self, carry: Any, obs: Any, key: Array) -> tuple[Array, Any]:
+        """(int32[] action, carry)."""
+        return epsilon_greedy(self.q[self.env.observation_index(obs)], self.epsilon, jax.random.uniform(key)), carry
+
+
+def epsilon_greedy(
+    values: Float[Array, " actions"], epsilon: Float[Array, ""] | float, uniform: Float[Array, ""]
+) -> Int[Array, ""]:
+    """A uniformly random action with probability `epsilon`, else one of the best, each as likely.
+
+    One draw from U[0, 1) serves: given which side of epsilon it fell, where it lies there is uniform again.
+    """
+    explore = uniform < epsilon
+    within = jnp.where(explore, uniform / epsilon, (uniform - epsilon) / (1 - epsilon))
+    candidates = explore | (values == values.max())
+    order = jnp.cumsum(candidates)
+    return jnp.argmax(order > jnp.floor(within * order[-1])).astype(jnp.int32)
+
+
+@struct.dataclass
+class QLearningState:
+    """A training run under way.
+
+    Attributes:
+        q: float[num_observations, num_actions], action values.
+        visits: int32[num_observations, num_actions], updates of each cell so far.
+        env_state, obs: of the `num_envs` environments.
+        key: typed key of the draws to come.
+        batches: int32[], batches learned from so far.
+    """
+
+    q: Any
+    visits: Any
+    env_state: Any
+    obs: Any
+    key: Any
+    batches: Any
+
+
+@struct.dataclass
+class QLearning:
+    """Tabular Q-learning (Watkins 1989) for any environment whose observations can be indexed.
+
+    Epsilon-greedy; bootstraps through truncation, not through termination. Attributes marked (leaf) may be swept with
+    `vmap`; the others are static.
+
+    Attributes:
+        env: an environment with `num_observations` and `observation_index`.
+        total_steps: environment steps of the training, over all environments; rounded up to whole batches.
+        num_envs: environments in parallel.
+        num_steps: steps of each environment in a batch.
+        gamma: (leaf) discount.
+        epsilon_start, epsilon_end: (leaf) share of random actions, linear over the training.
+        step_size: (leaf) `GeometricStep` or `VisitStep`.
+        initial_q: (leaf) value of a cell never visited.
+        trace: (leaf) lambda in [0, 1]; 0 is Q-learning proper. Reaches as far as a batch does.
+    """
+
+    env: Environment = struct.field(pytree_node=False)
+    total_steps: int = struct.field(pytree_node=False)
+    num_envs: int = struct.field(pytree_node=False, default=8192)
+    num_steps: int = struct.field(pytree_node=False, default=1)
+    gamma: Any = 0.999
+    epsilon_start: Any = 0.1
+    epsilon_end: Any = 0.1
+    step_size: Any = VisitStep(1.0)
+    initial_q: Any = 0.0
+    trace: Any = 0.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.env, Environment) and not hasattr(self.env, "num_observations"):
+            return  # a PyTree on its way through a transformation
+        if self.env.num_observations is None:
+            raise ValueError(f"env must have indexable observations for tabular Q-learning; {self.env.name} has not")
+        for name in ("total_steps", "num_envs", "num_steps"):
+            checks.positive(name, getattr(self, name))
+
+    @property
+    def num_batches(self) -> int:
+        """Batches of a whole training."""
+        return -(-self.total_steps // (self.num_envs * self.num_steps))
+
+    def init(self, key: Array, params: Any) -> QLearningState:
+        """The start of a training."""
+        key, key_reset = jax.random.split(key)
+        obs, env_state = lockstep.reset(self.env, key_reset, params, self.num_envs)
+        shape = (self.env.num_observations, self.env.num_actions)
+        q = jnp.full(shape, self.initial_q, float)
+        return QLearningState(q, jnp.zeros(shape, jnp.int32), env_state, obs, key, jnp.zeros((), jnp.int32))
+
+    def train(self, key: Array, params: Any) -> tuple[QLearningState, dict[str, Array]]:
+        """A whole training, jittable: the final state, and metrics of each batch (float[num_batches])."""
+        return jax.lax.scan(
+            lambda state, _: self._batch(state, params), self.init(key, params), length=self.num_batches
+        )
+
+    def advance(
+        self, state: QLearningState, params: Any, num_batches: Int[Array, ""] | int
+    ) -> tuple[QLearningState, dict[str, Array]]:
+        """`num_batches` (at least 1) batches on from `state`, jittable: the state, and the mean of their metrics."""
+
+        def body(_, carry):
+            state, sums = carry
+            state, metrics = self._batch(state, params)
+            return state, jax.tree.map(jnp.add, sums, metrics)
+
+        state, sums = jax.lax.fori_loop(1, num_batches, body, self._batch(state, params))
+        return state, jax.tree.map(lambda total: total / num_batches, sums)
+
+    def policy(self, state: QLearningState) -> TabularPolicy:
+        """The greedy policy learned so far."""
+        return TabularPolicy(state.q, self.env)
+
+    def _batch(self, state: QLearningState, params: Any) -> tuple[QLearningState, dict[str, Array]]:
+        progress = state.batches / self.num_batches
+        epsilon = self.epsilon_start + (self.epsilon_end - self.epsilon_start) * progress
+        key, key_collect = jax.random.split(state.key)
+        state, experience = self._collect(state.replace(key=key), params, epsilon, key_collect)
+        learn = partial(self._learn, progress=progress)
+        bootstrap = state.q[experience.there[-1]].max(axis=-1)
+        (q, visits, _), _ = jax.lax.scan(learn, (state.q, state.visits, bootstrap), experience, reverse=True)
+        metrics = {"reward": experience.reward.mean(), "epsilon": epsilon}
+        return state.replace(q=q, visits=visits, batches=state.batches + 1), metrics
+
+    def _collect(
+        self, state: QLearningState, params: Any, epsilon: Array, key: Array
+    ) -> tuple[QLearningState, "Experience"]:
+        """`num_steps` steps of every environment under a frozen table."""
+        index = jax.vmap(self.env.observation_index)
+
+        def body(carry, inputs):
+            obs, env_state = carry
+            time, key = inputs
+            key_act, key_step, key_reset = jax.random.split(key, 3)
+            here = index(obs)
+            action = jax.vmap(epsilon_greedy, in_axes=(0, None, 0))(
+                state.q[here], epsilon, jax.random.uniform(key_act, (self.num_envs,))
+            )
+            step = lockstep.step(self.env, key_step, env_state, obs, action, params)
+            carry = lockstep.restart(self.env, key_reset, step, params, time)
+            return carry, Experience(
+                here, action, step.reward, index(step.next_obs), step.terminated, step.truncated
+            )
+
+        times = state.batches * self.num_steps + 1 + jnp.arange(self.num_steps)
+        carry, experience = jax.lax.scan(
+            body, (state.obs, state.env_state), (times, jax.random.split(key, self.num_steps))
+        )
+        return state.replace(obs=carry[0], env_state=carry[1]), experience
+
+    def _learn(
+        self, carry: tuple[Array, Array, Array], experience: "Experience", progress: Array
+    ) -> tuple[tuple[Array, Array, Array], None]:
+        """Learns from one step of every environment; the last entry of the carry is the return that followed it."""
+        q, visits, followed = carry
+        bootstrap = q[experience.there].max(axis=-1)
+        future = jnp.where(experience.truncated, bootstrap, bootstrap + self.trace * (followed - bootstrap))
+        target = experience.reward + self.gamma * jnp.where(experience.terminated, 0, future)
+        cell = (experience.here, experience.action)
+        before = visits[cell]
+        # One, always; but counted after `before` was read, or XLA copies the table in every step to read it later.
+        visits = visits.at[cell].add(jnp.where(before < 0, 0, 1))
+        k = visits[cell] - before
+        step = self.step_size(before, k, progress)
+        return (q.at[cell].add(step / k * (target - q[cell])), visits, target), None
+
+
+@struct.dataclass
+class Experience:
+    """What a table learns from; every leaf is [num_envs], or [num_steps, num_envs] in a batch.
+
+    Attributes:
+        here, there: int32, indices of the observations before and after the step.
+        action: int32.
+        reward: float.
+        terminated, truncated: bool.
+    """
+
+    here: Any
+    action: Any
+    reward: Any
+    there: Any
+    terminated: Any
+    truncated: Any
