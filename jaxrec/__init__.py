@@ -3,7 +3,7 @@
 from importlib.metadata import PackageNotFoundError, version
 
 from jaxrec import envs as _envs  # registers the environments
-from jaxrec.environment import EnvParams, EnvState, Environment
+from jaxrec.environment import EnvParams, EnvState, Environment, batched
 from jaxrec.policy import Policy
 from jaxrec.registry import make, register, registered
 from jaxrec.rollout import Rollout, Trajectory, rollout
@@ -22,6 +22,7 @@ __all__ = [
     "Rollout",
     "Trajectory",
     "Utilities",
+    "batched",
     "make",
     "register",
     "registered",

@@ -174,3 +174,8 @@ class Environment(ABC):
             lambda fresh, old: jnp.where(done, fresh, old), self.reset_env(key_reset, params), (obs, state)
         )
         return obs, state, reward, terminated, truncated, info
+
+
+def batched(params: Any, runs: int) -> Any:
+    """`params` with a leading axis of `runs` on every leaf: replace those that differ between the runs."""
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(jnp.asarray(leaf), (runs, *jnp.shape(leaf))), params)

@@ -1,0 +1,19 @@
+"""The studies of the papers: what `jaxrec run` calls."""
+
+from jaxrec.checks import lookup
+from jaxrec.experiments import tampering
+from jaxrec.experiments.study import Study
+
+STUDIES: dict[str, Study] = {study.name: study for study in (tampering.STUDY,)}
+
+
+def study(name: str) -> Study:
+    """The study called `name`.
+
+    Raises:
+        ValueError: if there is none (the message names the nearest).
+    """
+    return lookup(STUDIES, name, "study")
+
+
+__all__ = ["STUDIES", "Study", "study"]

@@ -1,0 +1,85 @@
+"""The host loop around a jitted agent: chunks, progress, metrics. The jitted inside never prints or writes."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+from jax import Array
+
+from jaxrec import checks
+from jaxrec.progress import Meter, NoMeter
+
+
+class Agent(Protocol):
+    """An algorithm: an immutable PyTree of hyper-parameters with pure, jittable methods."""
+
+    @property
+    def num_batches(self) -> int:
+        """Batches of a whole training."""
+        ...
+
+    def init(self, key: Array, params: Any) -> Any:
+        """The start of a training; a PyTree with the number of `batches` done."""
+        ...
+
+    def advance(self, state: Any, params: Any, num_batches: Any) -> tuple[Any, dict[str, Array]]:
+        """`num_batches` batches further, and the mean of their metrics."""
+        ...
+
+
+MetricsSink = Callable[[int, dict[str, np.ndarray]], None]
+
+
+def fit(
+    agent: Agent,
+    keys: Array,
+    params: Any,
+    chunks: int = 50,
+    meter: Meter | None = None,
+    on_metrics: MetricsSink | None = None,
+    task: str = "training",
+) -> Any:
+    """Trains one agent for each key, all in one `vmap`, compiled once.
+
+    Args:
+        agent: the algorithm; its environment, if it has one, checks `params` before anything compiles.
+        keys: typed keys [runs].
+        params: run-time values with a leading axis of runs on every leaf; see `jaxrec.batched`.
+        chunks: how often the host looks in.
+        meter: told of every chunk.
+        on_metrics: called with the batches done and each metric of the chunk, float[runs].
+        task: what the meter calls it.
+
+    Returns:
+        The final states, with a leading axis of runs.
+
+    Raises:
+        ValueError: for concrete parameters out of range.
+    """
+    checks.positive("chunks", chunks)
+    agent.env.check_params(params)  # type: ignore[attr-defined]
+    meter = meter or NoMeter()
+    chunk = -(-agent.num_batches // chunks)
+    meter.start(task, -(-agent.num_batches // chunk))
+    state = _init(agent, keys, params)
+    for done in range(0, agent.num_batches, chunk):
+        size = min(chunk, agent.num_batches - done)
+        state, metrics = _advance(agent, state, params, size)
+        metrics = {name: np.asarray(value) for name, value in metrics.items()}
+        if on_metrics:
+            on_metrics(done + size, metrics)
+        meter.advance(f"reward {metrics['reward'].mean():.4f}")
+    return state
+
+
+@jax.jit
+def _init(agent: Any, keys: Array, params: Any) -> Any:
+    return jax.vmap(agent.init)(keys, params)
+
+
+def _advance_runs(agent: Any, state: Any, params: Any, num_batches: Any) -> tuple[Any, dict[str, Array]]:
+    return jax.vmap(agent.advance, in_axes=(0, 0, None))(state, params, num_batches)
+
+
+_advance = jax.jit(_advance_runs, donate_argnums=1)

@@ -1,0 +1,71 @@
+"""What a run was: enough to run it again and to judge its figures."""
+
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import jax
+
+PACKAGES = ("jaxrec", "jax", "jaxlib", "flax", "numpy", "scipy", "matplotlib")
+
+
+def manifest(study: str, preset: str | None, config: dict[str, Any]) -> dict[str, Any]:
+    """Configuration, seeds (in the configuration), versions, hardware, commit, command and time."""
+    return {
+        "study": study,
+        "preset": preset,
+        "config": config,
+        "command": sys.argv,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit(),
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "hardware": hardware(),
+    }
+
+
+def hardware() -> dict[str, Any]:
+    """What the run ran on."""
+    devices = jax.devices()
+    return {
+        "device": devices[0].device_kind,
+        "platform": devices[0].platform,
+        "devices": len(devices),
+        "cpu": _cpu(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "system": platform.platform(),
+    }
+
+
+def describe(hardware: dict[str, Any]) -> str:
+    """One line."""
+    accelerator = "" if hardware["platform"] == "cpu" else f"{hardware['devices']} x {hardware['device']}, "
+    return f"{accelerator}{hardware['cores']} cores of {hardware['cpu']}"
+
+
+def commit() -> str | None:
+    """The commit of the source tree jaxrec runs from ("-dirty" if changed since), or None outside one."""
+    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        return subprocess.run(git, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

@@ -1,0 +1,81 @@
+"""Means with intervals over seeds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its 95 % Student-t interval over seeds; no interval (None) from fewer than two."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+    def __str__(self) -> str:
+        if self.low is None or self.high is None:
+            return f"{self.value:.3f}"
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def estimate(samples: Sequence[float] | np.ndarray) -> Estimate:
+    """The mean of independent samples (one a seed) with its interval.
+
+    Raises:
+        ValueError: for no samples, or one that is not finite.
+    """
+    samples = np.asarray(samples, float)
+    if samples.size == 0 or not np.isfinite(samples).all():
+        raise ValueError(f"an estimate needs finite samples, got {samples}")
+    mean = float(samples.mean())
+    if samples.size < 2:
+        return Estimate(mean, None, None)
+    half = float(stats.sem(samples) * stats.t.ppf(0.5 + CONFIDENCE / 2, samples.size - 1))
+    return Estimate(mean, mean - half, mean + half)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One claim held against what was measured.
+
+    Attributes:
+        name: what was measured.
+        value, low, high: the mean over seeds and its interval.
+        reference: what it is compared with, or None.
+        source: where the reference or the claim comes from.
+        holds: whether the claim holds beyond the interval; None where there is nothing to compare with.
+    """
+
+    name: str
+    value: float
+    low: float | None
+    high: float | None
+    reference: float | None
+    source: str
+    holds: bool | None
+
+
+def measured(name: str, samples: Any, source: str) -> Finding:
+    """A figure with nothing to compare it with."""
+    mean = estimate(samples)
+    return Finding(name, mean.value, mean.low, mean.high, None, source, None)
+
+
+def above(name: str, samples: Any, reference: float, source: str) -> Finding:
+    """Holds where the whole interval lies above `reference`; undecided (None) from a single seed."""
+    mean = estimate(samples)
+    holds = None if mean.low is None else mean.low > reference
+    return Finding(name, mean.value, mean.low, mean.high, reference, source, holds)
+
+
+def not_above(name: str, samples: Any, reference: float, source: str) -> Finding:
+    """Holds unless the whole interval lies above `reference`; undecided (None) from a single seed."""
+    mean = estimate(samples)
+    holds = None if mean.low is None else mean.low <= reference
+    return Finding(name, mean.value, mean.low, mean.high, reference, source, holds)

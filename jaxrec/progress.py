@@ -1,0 +1,98 @@
+"""Progress meters: what long loops report to. The null object does nothing, so that loops have no `if`."""
+
+import sys
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class Meter(Protocol):
+    """Told how far a long loop is."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def start(self, task: str, total: int) -> None:
+        """A new task of `total` parts begins."""
+        ...
+
+    def advance(self, note: str = "") -> None:
+        """One part is done; `note` says how it looks."""
+        ...
+
+
+class NoMeter:
+    """Says nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def start(self, task: str, total: int) -> None:
+        """Nothing."""
+
+    def advance(self, note: str = "") -> None:
+        """Nothing."""
+
+
+class RichMeter:
+    """A progress bar for each task, on a terminal."""
+
+    def __init__(self, console: Console | None = None):
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+        )
+        self._task = None
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def start(self, task: str, total: int) -> None:
+        """Adds a bar."""
+        self._task = self._progress.add_task(task, total=total, note="")
+
+    def advance(self, note: str = "") -> None:
+        """Moves the last bar."""
+        if self._task is not None:
+            self._progress.update(self._task, advance=1, note=note)
+
+
+class LineMeter:
+    """A line as each task begins, for logs: quiet, but never silent about where a run is."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def start(self, task: str, total: int) -> None:
+        """Prints the task."""
+        print(task, file=sys.stderr, flush=True)  # noqa: T201
+
+    def advance(self, note: str = "") -> None:
+        """Nothing."""
+
+
+def meter_for_terminal() -> Meter:
+    """Bars on a terminal, else one line a task."""
+    console = Console(stderr=True)
+    return RichMeter(console) if console.is_terminal else LineMeter()
