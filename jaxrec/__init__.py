@@ -3,7 +3,8 @@
 from importlib.metadata import PackageNotFoundError, version
 
 from jaxrec import envs as _envs  # registers the environments
-from jaxrec.environment import EnvParams, EnvState, Environment, batched
+from jaxrec.checks import InputError
+from jaxrec.environment import Environment, EnvParams, EnvState, batched
 from jaxrec.policy import Policy
 from jaxrec.registry import make, register, registered
 from jaxrec.rollout import Rollout, Trajectory, rollout
@@ -18,6 +19,7 @@ __all__ = [
     "EnvParams",
     "EnvState",
     "Environment",
+    "InputError",
     "Policy",
     "Rollout",
     "Trajectory",

@@ -13,23 +13,27 @@ import numpy as np
 T = TypeVar("T")
 
 
+class InputError(ValueError):
+    """Something the caller gave cannot be right; the message says what was given and what is allowed."""
+
+
 def lookup(table: Mapping[str, T], name: str, kind: str) -> T:
     """`table[name]`.
 
     Raises:
-        ValueError: if it is not there; the message lists what is, the nearest first.
+        InputError: if it is not there; the message lists what is, the nearest first.
     """
     if name in table:
         return table[name]
     nearest = difflib.get_close_matches(str(name), table, n=1, cutoff=0.4)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    raise ValueError(f"unknown {kind} {name!r}{hint} Known: {', '.join(map(repr, sorted(table)))}".replace("?;", "?"))
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    raise InputError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(map(repr, sorted(table)))}")
 
 
 def positive(name: str, value: int) -> None:
-    """Raises ValueError unless `value` is an integer of at least 1."""
+    """Raises InputError unless `value` is an integer of at least 1."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
+        raise InputError(f"{name} must be an integer of at least 1, got {value!r}")
 
 
 def concrete(value: Any) -> np.ndarray | None:
@@ -38,26 +42,26 @@ def concrete(value: Any) -> np.ndarray | None:
 
 
 def within(name: str, value: Any, low: float, high: float) -> None:
-    """Raises ValueError if a concrete `value` (a number or an array of them) leaves [low, high] or is NaN."""
+    """Raises InputError if a concrete `value` (a number or an array of them) leaves [low, high] or is NaN."""
     array = concrete(value)
     if array is None:
         return
     outside = ~((array >= low) & (array <= high))
     if outside.any():
-        raise ValueError(f"{name} must be within [{low}, {high}], got {array[outside].flat[0]} in {name} = {value}")
+        raise InputError(f"{name} must be within [{low}, {high}], got {array[outside].flat[0]}")
 
 
 def finite(tree: Any, name: str) -> None:
-    """Raises ValueError if any concrete leaf of `tree` is NaN or infinite, and says which."""
+    """Raises InputError if any concrete leaf of `tree` is NaN or infinite, and says which."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         array = concrete(leaf)
         if array is not None and array.dtype.kind == "f" and not np.isfinite(array).all():
             where = f"{name}{jax.tree_util.keystr(path)}"
-            raise ValueError(f"{where} must be finite, got {leaf}")
+            raise InputError(f"{where} must be finite, got {leaf}")
 
 
 def ordered(low_name: str, low: Any, high_name: str, high: Any) -> None:
-    """Raises ValueError if concrete `low` exceeds concrete `high` anywhere."""
+    """Raises InputError if concrete `low` exceeds concrete `high` anywhere."""
     low_array, high_array = concrete(low), concrete(high)
     if low_array is not None and high_array is not None and (low_array > high_array).any():
-        raise ValueError(f"{low_name} must not exceed {high_name}, got {low_name} = {low} and {high_name} = {high}")
+        raise InputError(f"{low_name} must not exceed {high_name}, got {low_name} = {low} and {high_name} = {high}")

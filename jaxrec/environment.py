@@ -74,11 +74,11 @@ class Environment(ABC):
         """The run-time values of the paper."""
 
     def check_reward(self) -> None:
-        """Raises ValueError or TypeError for a reward that does not exist; constructors call it."""
+        """Raises InputError for a reward that does not exist; constructors call it."""
         reward_function(self.reward)
 
     def check_params(self, params: Any) -> None:
-        """Raises ValueError for concrete parameters out of range, and names the parameter."""
+        """Raises InputError for concrete parameters out of range, and names the parameter."""
         checks.finite(params, "params")
         checks.within("influence", params.influence, 0.0, 1.0)
 
@@ -112,11 +112,11 @@ class Environment(ABC):
 
     def observation_index(self, obs: Any) -> Array:
         """int32[]: the index of `obs` in 0 ... num_observations - 1, where observations can be indexed."""
-        raise TypeError(f"{self.name} has no observation index: a tabular agent cannot learn in it")
+        raise checks.InputError(f"{self.name} has no observation index: a tabular agent cannot learn in it")
 
     def render(self, trajectory: Any) -> Any:
         """A matplotlib figure of one episode (a `Trajectory` of one environment)."""
-        raise TypeError(f"{self.name} does not draw itself")
+        raise checks.InputError(f"{self.name} does not draw itself")
 
     # What follows from it, the same for every society.
 
@@ -145,7 +145,7 @@ class Environment(ABC):
         """(observation, state) at the start of an episode.
 
         Raises:
-            ValueError: for concrete parameters out of range.
+            InputError: for concrete parameters out of range.
         """
         params = self.default_params if params is None else params
         self.check_params(params)

@@ -5,6 +5,8 @@ from typing import Any, Protocol, runtime_checkable
 import jax
 from jax import Array
 
+from jaxrec import checks
+
 
 @runtime_checkable
 class Policy(Protocol):
@@ -32,8 +34,10 @@ class Stateless:
 
 
 def check_policy(policy: Any) -> None:
-    """Raises TypeError unless `policy` follows the protocol and is a PyTree of arrays."""
+    """Raises InputError unless `policy` follows the protocol and is a PyTree of arrays."""
     if not isinstance(policy, Policy):
-        raise TypeError(f"policy must have init(key) and act(carry, obs, key), got {policy!r}")
+        raise checks.InputError(f"policy must have init(key) and act(carry, obs, key), got {policy!r}")
     if any(leaf is policy for leaf in jax.tree.leaves(policy)):
-        raise TypeError(f"policy {type(policy).__name__} must be a PyTree: decorate it with flax.struct.dataclass")
+        raise checks.InputError(
+            f"policy {type(policy).__name__} must be a PyTree: decorate it with flax.struct.dataclass"
+        )

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from jaxrec.checks import lookup
+from jaxrec import checks
 from jaxrec.environment import Environment
 
 _FACTORIES: dict[str, Callable[..., Environment]] = {}
@@ -14,17 +14,16 @@ def register(env_id: str, factory: Callable[..., Environment]) -> None:
     """Makes `factory` known to `make` as `env_id`.
 
     Raises:
-        TypeError: if the id is not a string or the factory not callable.
-        ValueError: if the id is empty or taken.
+        InputError: if the id is no string, empty or taken, or the factory not callable.
     """
     if not isinstance(env_id, str):
-        raise TypeError(f"env_id must be a string, got {env_id!r}")
+        raise checks.InputError(f"env_id must be a string, got {env_id!r}")
     if not callable(factory):
-        raise TypeError(f"factory of {env_id!r} must be callable, got {factory!r}")
+        raise checks.InputError(f"factory of {env_id!r} must be callable, got {factory!r}")
     if not env_id:
-        raise ValueError("env_id must not be empty")
+        raise checks.InputError("env_id must not be empty")
     if env_id in _FACTORIES:
-        raise ValueError(f"env_id {env_id!r} is already registered")
+        raise checks.InputError(f"env_id {env_id!r} is already registered")
     _FACTORIES[env_id] = factory
 
 
@@ -44,14 +43,14 @@ def make(env_id: str, **kwargs: Any) -> tuple[Environment, Any]:
         The environment and its default parameters.
 
     Raises:
-        ValueError: if the id is unknown (the message names the nearest).
-        TypeError: if the constructor does not take an argument.
+        InputError: if the id is unknown (the message names the nearest).
+        InputError: if the constructor does not take an argument.
     """
-    factory = lookup(_FACTORIES, env_id, "environment")
+    factory = checks.lookup(_FACTORIES, env_id, "environment")
     try:
         inspect.signature(factory).bind(**kwargs)
     except TypeError as error:
-        raise TypeError(
+        raise checks.InputError(
             f"{env_id}: {error}. Constructor arguments: {', '.join(inspect.signature(factory).parameters)}; "
             "run-time values are set with params.replace(...)"
         ) from None

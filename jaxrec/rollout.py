@@ -81,8 +81,8 @@ def rollout(
         Metrics: those of `env.metrics`, the utilities (`user` is the mean over users) and `reward`.
 
     Raises:
-        ValueError: for zero environments or steps, or concrete parameters out of range.
-        TypeError: for a policy that does not follow the protocol.
+        InputError: for zero environments or steps, or concrete parameters out of range.
+        InputError: for a policy that does not follow the protocol.
     """
     checks.positive("num_envs", num_envs)
     checks.positive("num_steps", num_steps)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import struct
 from jax import Array
 
-from jaxrec.checks import lookup
+from jaxrec import checks
 
 
 @struct.dataclass
@@ -63,11 +63,13 @@ def reward_function(reward: str | RewardFunction) -> RewardFunction:
     """The reward called `reward`, or `reward` itself where it is a function.
 
     Raises:
-        ValueError: if the name is not one of `REWARDS`.
-        TypeError: if it is neither a name nor a function.
+        InputError: if the name is not one of `REWARDS`.
+        InputError: also if it is neither a name nor a function.
     """
     if isinstance(reward, str):
-        return lookup(REWARDS, reward, "reward")
+        return checks.lookup(REWARDS, reward, "reward")
     if not callable(reward):
-        raise TypeError(f"reward must be one of {sorted(REWARDS)} or a function of (utilities, weights), got {reward!r}")
+        raise checks.InputError(
+            f"reward must be one of {sorted(REWARDS)} or a function of (utilities, weights), got {reward!r}"
+        )
     return reward

@@ -55,7 +55,7 @@ def fit(
         The final states, with a leading axis of runs.
 
     Raises:
-        ValueError: for concrete parameters out of range.
+        InputError: for concrete parameters out of range.
     """
     checks.positive("chunks", chunks)
     agent.env.check_params(params)  # type: ignore[attr-defined]

@@ -151,7 +151,7 @@ class QLearning:
         if not isinstance(self.env, Environment) and not hasattr(self.env, "num_observations"):
             return  # a PyTree on its way through a transformation
         if self.env.num_observations is None:
-            raise ValueError(f"env must have indexable observations for tabular Q-learning; {self.env.name} has not")
+            raise checks.InputError(f"env must have indexable observations for tabular Q-learning; {self.env.name} has not")
         for name in ("total_steps", "num_envs", "num_steps"):
             checks.positive(name, getattr(self, name))
 

@@ -11,7 +11,7 @@ def study(name: str) -> Study:
     """The study called `name`.
 
     Raises:
-        ValueError: if there is none (the message names the nearest).
+        InputError: if there is none (the message names the nearest).
     """
     return lookup(STUDIES, name, "study")
 

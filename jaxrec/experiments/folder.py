@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from jaxrec import checks
+
 
 class RunFolder:
     """Where one run of a study writes.
@@ -31,14 +33,14 @@ class RunFolder:
             name: what was run.
 
         Raises:
-            ValueError: if `out` exists, or something that is no folder stands in its way.
+            InputError: if `out` exists, or something that is no folder stands in its way.
         """
         if out is not None:
             path = Path(out)
             try:
                 path.mkdir(parents=True)
             except (FileExistsError, NotADirectoryError):
-                raise ValueError(f"out={str(path)!r} exists, and a run never overwrites another: name a new folder") from None
+                raise checks.InputError(f"out={str(path)!r} exists, and a run never overwrites another: name a new folder") from None
             return cls(path)
         base = Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
         for attempt in range(1000):
@@ -46,7 +48,7 @@ class RunFolder:
             with contextlib.suppress(FileExistsError):
                 path.mkdir(parents=True)
                 return cls(path)
-        raise ValueError(f"no free folder beside {base}")
+        raise checks.InputError(f"no free folder beside {base}")
 
     def write_text(self, name: str, text: str) -> None:
         """Writes one file, atomically."""

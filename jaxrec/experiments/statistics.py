@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from jaxrec import checks
+
 CONFIDENCE = 0.95
 
 
@@ -28,11 +30,11 @@ def estimate(samples: Sequence[float] | np.ndarray) -> Estimate:
     """The mean of independent samples (one a seed) with its interval.
 
     Raises:
-        ValueError: for no samples, or one that is not finite.
+        InputError: for no samples, or one that is not finite.
     """
     samples = np.asarray(samples, float)
     if samples.size == 0 or not np.isfinite(samples).all():
-        raise ValueError(f"an estimate needs finite samples, got {samples}")
+        raise checks.InputError(f"an estimate needs finite samples, got {samples}")
     mean = float(samples.mean())
     if samples.size < 2:
         return Estimate(mean, None, None)

@@ -36,7 +36,7 @@ class Study:
         """The configuration of a preset, with changes.
 
         Raises:
-            ValueError: if there is no such preset.
+            InputError: if there is no such preset.
             TypeError: if there is no such field.
         """
         return dataclasses.replace(lookup(self.presets, preset, f"preset of {self.name}"), **changes)
@@ -60,7 +60,7 @@ class Study:
             The folder: `report.md`, `figures/`, `results.json`, `metrics.jsonl`, `manifest.json`.
 
         Raises:
-            ValueError: if the preset is unknown, the configuration wrong or the folder exists.
+            InputError: if the preset is unknown, the configuration wrong or the folder exists.
         """
         config = self.config(preset) if config is None else config
         folder = RunFolder.create(out, f"{self.name}-{preset}")

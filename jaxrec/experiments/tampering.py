@@ -105,7 +105,7 @@ PRESETS = {
     "paper": TamperingConfig(
         episodes=50_000_000, num_envs=16384, num_steps=1, epsilon_start=0.1, epsilon_end=0.1, step_size="geometric", trace=0.0
     ),
-    "converged": TamperingConfig(episodes=50_000_000),
+    "converged": TamperingConfig(episodes=50_000_000, visit_weight=3.0, trace=0.4),
 }
 
 

@@ -89,7 +89,7 @@ class PolarisingUsers(Environment):
     def __post_init__(self) -> None:
         checks.positive("horizon", self.horizon)
         if self.factor_per not in ("step", "episode"):
-            raise ValueError(f"factor_per must be 'step' or 'episode', got {self.factor_per!r}")
+            raise checks.InputError(f"factor_per must be 'step' or 'episode', got {self.factor_per!r}")
         self.check_reward()
 
     @property
@@ -103,10 +103,10 @@ class PolarisingUsers(Environment):
         return PolarisingParams()
 
     def check_params(self, params: PolarisingParams) -> None:
-        """Raises ValueError for a population that is not [n, 3] in [0, 1], and for other values out of range."""
+        """Raises InputError for a population that is not [n, 3] in [0, 1], and for other values out of range."""
         super().check_params(params)
         if np.ndim(params.population) < 2 or np.shape(params.population)[-1] != 3 or 0 in np.shape(params.population):
-            raise ValueError(f"population must be [n_profiles, 3], got shape {np.shape(params.population)}")
+            raise checks.InputError(f"population must be [n_profiles, 3], got shape {np.shape(params.population)}")
         checks.within("population", params.population, 0.0, 1.0)
         checks.within("ceiling", params.ceiling, 0.0, 1.0)
         checks.within("factor_low", params.factor_low, 1.0, np.inf)

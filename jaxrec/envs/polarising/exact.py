@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import xlog1py, xlogy
 
+from jaxrec import checks
 from jaxrec.envs.polarising import counts
 from jaxrec.envs.polarising.dynamics import LEFT, RIGHT
 from jaxrec.envs.polarising.env import PolarisingParams, PolarisingUsers
@@ -80,10 +81,10 @@ def known_user_bound(
     this is horizon * max(theta).
 
     Raises:
-        ValueError: where the factor is drawn once an episode: theta does not tell it, so this is another problem.
+        InputError: where the factor is drawn once an episode: theta does not tell it, so this is another problem.
     """
     if env.factor_per != "step":
-        raise ValueError(f"known_user_bound needs factor_per='step', got {env.factor_per!r}")
+        raise checks.InputError(f"known_user_bound needs factor_per='step', got {env.factor_per!r}")
     points, weights = np.polynomial.legendre.leggauss(nodes)
     factor = params.factor_low + (params.factor_high - params.factor_low) * (points + 1) / 2
     factor = 1 + float(params.influence) * (factor - 1)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from jaxrec import checks
 from jaxrec.envs.polarising.dynamics import SOURCES
 
 COLOURS = {"left": "#c23b33", "centre": "#8a8a8a", "right": "#2f6db3"}
@@ -18,11 +19,11 @@ def render_episode(trajectory: Any) -> Figure:
             Only the first episode in it is drawn.
 
     Raises:
-        ValueError: if the trajectory still has an axis of environments.
+        InputError: if the trajectory still has an axis of environments.
     """
     action = np.asarray(trajectory.action)
     if action.ndim != 1:
-        raise ValueError(f"render draws one environment: index the trajectory, e.g. trajectory[:, 0]; got {action.shape}")
+        raise checks.InputError(f"render draws one environment: index the trajectory, e.g. trajectory[:, 0]; got {action.shape}")
     done = np.asarray(trajectory.done)
     length = int(done.argmax()) + 1 if done.any() else len(action)
     action = action[:length]

@@ -1,0 +1,5 @@
+"""`python -m jaxrec` is the command `jaxrec`."""
+
+from jaxrec.cli import main
+
+main()

@@ -1,0 +1,218 @@
+"""The command `jaxrec`: a thin skin over the Python API."""
+
+import argparse
+import ast
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from jaxrec import checks, make, registered, rollout
+from jaxrec.experiments import STUDIES, study
+from jaxrec.experiments.folder import write_atomically
+from jaxrec.experiments.manifest import describe, hardware
+from jaxrec.experiments.statistics import estimate
+from jaxrec.progress import meter_for_terminal
+from jaxrec.timing import measure
+
+OVERVIEW = """usage: jaxrec COMMAND [OPTIONS]
+
+What does a recommender do to the people it serves?
+
+commands:
+  list      the environments, their policies, and the studies with their presets
+  run       run a study and write its report:  jaxrec run tampering --preset quick
+  rollout   run a policy in many environments: jaxrec rollout PolarisingUsers-v0 --policy bandit
+  bench     time that rollout on this machine: jaxrec bench PolarisingUsers-v0
+
+jaxrec COMMAND --help explains each. What the command does, a notebook can do in the same few lines.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the command line `argv` (that of the process if None). Exits with 2, and one line, on bad input."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if not argv or argv[0] in ("-h", "--help"):
+        sys.stdout.write(OVERVIEW)
+        return
+    try:
+        checks.lookup(COMMANDS, argv[0], "command")(argv[1:])
+    except checks.InputError as error:
+        sys.exit(_fail(error))
+
+
+def _fail(error: Exception) -> int:
+    Console(stderr=True).print(f"jaxrec: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+    return 2
+
+
+def list_command(argv: Sequence[str]) -> None:
+    """Prints what there is."""
+    tyro.cli(
+        lambda: None, args=argv, prog="jaxrec list", description="The environments, their policies, and the studies."
+    )
+    environments = Table("environment", "policies", "what it is", title="Environments")
+    for env_id in registered():
+        env, _ = make(env_id)
+        environments.add_row(env_id, ", ".join(env.policies), (type(env).__doc__ or "").split("\n")[0])
+    studies = Table("study", "presets", "what it shows", title="Studies")
+    for one in STUDIES.values():
+        studies.add_row(one.name, ", ".join(one.presets), one.summary)
+    Console().print(environments, studies)
+
+
+def run_command(argv: Sequence[str]) -> None:
+    """Runs a study."""
+    if not argv or argv[0].startswith("-"):
+        names = "\n".join(
+            f"  {one.name:12} {one.summary} (presets: {', '.join(one.presets)})" for one in STUDIES.values()
+        )
+        usage = f"usage: jaxrec run STUDY [--preset PRESET] [--out DIR] [SETTINGS]\n\nstudies:\n{names}\n\njaxrec run STUDY --help lists its settings."
+        sys.stdout.write(f"{usage}\n")
+        sys.exit(0 if argv else 2)
+    chosen = study(argv[0])
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--preset", default=next(iter(chosen.presets)))
+    preset, rest = parser.parse_known_args(argv[1:])
+    config = chosen.config(preset.preset)
+    options = dataclasses.make_dataclass(
+        "Options",
+        [("out", Annotated[Path | None, OUT], None), ("config", tyro.conf.OmitArgPrefixes[type(config)], config)],
+    )
+    given = tyro.cli(
+        options,
+        args=rest,
+        prog=f"jaxrec run {chosen.name} [--preset {{{','.join(chosen.presets)}}}]",
+        description=f"{chosen.summary}. Defaults shown are those of the preset {preset.preset!r}; any setting may be changed.",
+        config=(tyro.conf.OmitArgPrefixes,),
+    )
+    folder = chosen.run(preset.preset, given.config, given.out, meter_for_terminal())
+    _print_findings(folder)
+
+
+OUT = tyro.conf.arg(help="Folder to write; must not exist. Default: runs/, with study, preset, date and time.")
+
+
+def _print_findings(folder: Path) -> None:
+    findings = json.loads((folder / "results.json").read_text())["findings"]
+    table = Table("finding", "measured", "reference", "holds")
+    for finding in findings:
+        interval = "" if finding["low"] is None else f" [{finding['low']:.3f}, {finding['high']:.3f}]"
+        reference = "-" if finding["reference"] is None else f"{finding['reference']:.3f}"
+        table.add_row(
+            finding["name"],
+            f"{finding['value']:.3f}{interval}",
+            reference,
+            {True: "yes", False: "no", None: "-"}[finding["holds"]],
+        )
+    Console().print(table)
+    Console().print(f"report: {folder / 'report.md'}", highlight=False, soft_wrap=True)
+
+
+@dataclass
+class RolloutOptions:
+    """Runs a policy in many copies of an environment, and prints what it did to users: means over environments."""
+
+    env: tyro.conf.Positional[str]
+    """Environment id; see `jaxrec list`."""
+    policy: str = "random"
+    """One of the environment's policies; see `jaxrec list`."""
+    num_envs: int = 4096
+    """Environments in parallel."""
+    num_steps: int = 300
+    """Steps of each; episodes restart as they end."""
+    seed: int = 0
+    """Seed of all random draws."""
+    params: dict[str, str] = field(default_factory=dict)
+    """Run-time values by name, e.g. --params influence 0.5"""
+    args: dict[str, str] = field(default_factory=dict)
+    """Constructor arguments by name, e.g. --args horizon 10"""
+    json: bool = False
+    """Print JSON instead of a table."""
+    out: Path | None = None
+    """Also write the JSON to this file, which must not exist."""
+
+    def prepare(self) -> Callable[[jax.Array], Any]:
+        """The rollout, checked, as a function of a key."""
+        checks.positive("num_envs", self.num_envs)
+        checks.positive("num_steps", self.num_steps)
+        if self.out is not None and self.out.exists():
+            raise checks.InputError(f"out={str(self.out)!r} exists, and is not overwritten")
+        env, params = make(self.env, **{name: _literal(value) for name, value in self.args.items()})
+        policy = checks.lookup(env.policies, self.policy, f"policy of {self.env}")()
+        fields = {field.name: None for field in dataclasses.fields(params)}
+        for name in self.params:
+            checks.lookup(fields, name, f"parameter of {self.env}")
+        params = params.replace(**{name: _literal(value) for name, value in self.params.items()})
+        env.check_params(params)
+        return lambda key: rollout(env, policy, key, self.num_envs, self.num_steps, params)
+
+
+def _literal(text: str) -> Any:
+    """A Python literal (a list becomes an array), or the text itself."""
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+    return np.asarray(value) if isinstance(value, list | tuple) else value
+
+
+def rollout_command(argv: Sequence[str]) -> None:
+    """Runs a policy and prints its metrics."""
+    options = tyro.cli(RolloutOptions, args=argv, prog="jaxrec rollout")
+    result = options.prepare()(jax.random.key(options.seed))
+    metrics = dict(sorted(result.per_env.items()))
+    if result.episodes.sum() > 0:
+        metrics["episode_return"] = result.episode_return
+    estimates = {name: dataclasses.asdict(estimate(values)) for name, values in metrics.items()}
+    settings = f"{options.policy} in {options.num_envs:,} x {options.env}, {options.num_steps:,} steps"
+    table = Table("metric", "mean a step", "low", "high", title=settings, caption="95 % intervals over environments")
+    for name, row in estimates.items():
+        table.add_row(name, *("-" if value is None else f"{value:.5f}" for value in row.values()))
+    _output(options, table, {"metrics": estimates})
+
+
+def bench_command(argv: Sequence[str]) -> None:
+    """Times a rollout."""
+    options = tyro.cli(
+        RolloutOptions, args=argv, prog="jaxrec bench", description="Times such a rollout, compilation apart."
+    )
+    timing = measure(lambda key: options.prepare()(key).per_env, jax.random.key(options.seed))
+    steps = options.num_envs * options.num_steps
+    machine = hardware()
+    table = Table(
+        "what", "value", title=f"{options.policy} in {options.num_envs:,} x {options.env} on {describe(machine)}"
+    )
+    table.add_row("compilation", f"{timing.compile:.2f} s")
+    table.add_row(f"{steps:,} steps with metrics, median of {len(timing.runs)}", f"{timing.median:.3f} s")
+    table.add_row("environment steps a second", f"{timing.rate(steps) / 1e6:.1f} million")
+    _output(options, table, {"compile_s": timing.compile, "runs_s": timing.runs, "steps": steps, "hardware": machine})
+
+
+def _output(options: RolloutOptions, table: Table, result: dict[str, Any]) -> None:
+    settings = dataclasses.asdict(options)
+    settings.pop("json")
+    text = json.dumps({"settings": settings, **result}, indent=1, default=str)
+    if options.out is not None:
+        write_atomically(options.out, f"{text}\n".encode())
+    if options.json:
+        print(text)  # noqa: T201
+    else:
+        Console().print(table)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
+    "list": list_command,
+    "run": run_command,
+    "rollout": rollout_command,
+    "bench": bench_command,
+}

@@ -1,0 +1,44 @@
+"""Wall time of jitted functions: compilation apart, device work waited for."""
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+
+
+class Timing(NamedTuple):
+    """Wall times in seconds.
+
+    Attributes:
+        compile: tracing and compiling.
+        runs: each timed run, after one that was not.
+    """
+
+    compile: float
+    runs: list[float]
+
+    @property
+    def median(self) -> float:
+        """The median run."""
+        return statistics.median(self.runs)
+
+    def rate(self, count: float) -> float:
+        """`count` a second, at the median run."""
+        return count / self.median
+
+
+def measure(function: Callable[..., Any], *args: Any, repeats: int = 5) -> Timing:
+    """Times `jax.jit(function)(*args)`."""
+    started = time.perf_counter()
+    compiled = jax.jit(function).lower(*args).compile()
+    compiled_in = time.perf_counter() - started
+    jax.block_until_ready(compiled(*args))
+    return Timing(compiled_in, [_seconds(compiled, args) for _ in range(repeats)])
+
+
+def _seconds(function: Callable[..., Any], args: tuple[Any, ...]) -> float:
+    started = time.perf_counter()
+    jax.block_until_ready(function(*args))
+    return time.perf_counter() - started
