@@ -1,8 +1,8 @@
-"""jaxrec: what does a recommender do to the people it serves, and how do we train one that does them no harm?"""
+"""What does a recommender do to the people it serves, and how do we train one that does them no harm?"""
 
 from importlib.metadata import PackageNotFoundError, version
 
-from jaxrec import envs as _envs  # registers the environments
+import jaxrec.envs  # noqa: F401  registers the environments
 from jaxrec.checks import InputError
 from jaxrec.environment import Environment, EnvParams, EnvState, batched
 from jaxrec.policy import Policy

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import jax
+import jax.core
 import numpy as np
 
 T = TypeVar("T")

@@ -76,8 +76,8 @@ def run_command(argv: Sequence[str]) -> None:
         names = "\n".join(
             f"  {one.name:12} {one.summary} (presets: {', '.join(one.presets)})" for one in STUDIES.values()
         )
-        usage = f"usage: jaxrec run STUDY [--preset PRESET] [--out DIR] [SETTINGS]\n\nstudies:\n{names}\n\njaxrec run STUDY --help lists its settings."
-        sys.stdout.write(f"{usage}\n")
+        usage = "usage: jaxrec run STUDY [--preset PRESET] [--out DIR] [SETTINGS]"
+        sys.stdout.write(f"{usage}\n\nstudies:\n{names}\n\njaxrec run STUDY --help lists its settings.\n")
         sys.exit(0 if argv else 2)
     chosen = study(argv[0])
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -92,7 +92,7 @@ def run_command(argv: Sequence[str]) -> None:
         options,
         args=rest,
         prog=f"jaxrec run {chosen.name} [--preset {{{','.join(chosen.presets)}}}]",
-        description=f"{chosen.summary}. Defaults shown are those of the preset {preset.preset!r}; any setting may be changed.",
+        description=f"{chosen.summary}. Defaults are those of the preset {preset.preset!r}; any may be changed.",
         config=(tyro.conf.OmitArgPrefixes,),
     )
     folder = chosen.run(preset.preset, given.config, given.out, meter_for_terminal())

@@ -20,8 +20,7 @@ from jaxrec.spaces import Space
 from jaxrec.utilities import RewardFunction, Utilities, reward_function
 
 
-@struct.dataclass
-class EnvState:
+class EnvState(struct.PyTreeNode):
     """What an episode carries from step to step.
 
     Attributes:
@@ -31,8 +30,7 @@ class EnvState:
     time: Any
 
 
-@struct.dataclass
-class EnvParams:
+class EnvParams(struct.PyTreeNode):
     """Run-time values: each may be swept with `vmap` without recompiling.
 
     Attributes:
@@ -49,21 +47,16 @@ class Environment(ABC):
     """A society that one recommender serves, as pure functions of PyTrees.
 
     Constructor arguments fix shapes, topology, spaces and the choice of reward; `EnvParams` holds run-time values.
-    A subclass is a `dataclass(unsafe_hash=True)`: two equal environments hash equal, so that the second does not recompile.
+    A subclass is a `dataclass(unsafe_hash=True)`: two equal environments hash equal, and the second does not recompile.
     It supplies `reset_env`, `transition`, `observe`, `utilities`, `metrics`, the spaces and `default_params`, and
     overrides nothing else.
 
     Attributes:
         reward: a name in `jaxrec.utilities.REWARDS`, or a function of (utilities, weights).
-        fixed_horizon: the length of every episode where all are equally long, else None. Batches of such
-            environments are reset together.
-        num_observations: the number of distinct observations where they can be indexed without gaps, else None.
         policies: the environment's own recommenders by name, each a function of no arguments.
     """
 
     reward: str | RewardFunction
-    fixed_horizon: int | None = None
-    num_observations: int | None = None
     policies: ClassVar[dict[str, Any]] = {}
 
     # What a society supplies.
@@ -109,6 +102,16 @@ class Environment(ABC):
     @abstractmethod
     def observation_space(self, params: Any = None) -> Space:
         """The observations."""
+
+    @property
+    def fixed_horizon(self) -> int | None:
+        """The length of every episode where all are equally long, else None. Such batches are reset together."""
+        return None
+
+    @property
+    def num_observations(self) -> int | None:
+        """How many distinct observations there are, where they can be indexed without gaps; else None."""
+        return None
 
     def observation_index(self, obs: Any) -> Array:
         """int32[]: the index of `obs` in 0 ... num_observations - 1, where observations can be indexed."""

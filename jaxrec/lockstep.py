@@ -14,8 +14,7 @@ from jax import Array
 from jaxrec.environment import Environment
 
 
-@struct.dataclass
-class Step:
+class Step(struct.PyTreeNode):
     """One transition of each environment; every leaf has a leading batch axis.
 
     Attributes:
@@ -60,9 +59,8 @@ def step(env: Environment, key: Array, state: Any, obs: Any, action: Any, params
 def restart(env: Environment, key: Array, step: Step, params: Any, time: Array) -> tuple[Any, Any]:
     """(observations, states) to go on from after `step`: fresh ones where an episode ended.
 
-    Args:
-        time: int32[], how many steps the batch has taken since its first reset, this one included. Not batched
-            under a `vmap` over seeds, so that the condition on it stays a branch.
+    `time` (int32[]) is how many steps the batch has taken since its first reset, this one included. It is not batched
+    under a `vmap` over seeds, so that the condition on it stays a branch.
     """
     num_envs = step.terminated.shape[0]
     if env.fixed_horizon is not None:

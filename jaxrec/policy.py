@@ -3,6 +3,7 @@
 from typing import Any, Protocol, runtime_checkable
 
 import jax
+from flax import struct
 from jax import Array
 
 from jaxrec import checks
@@ -12,7 +13,7 @@ from jaxrec import checks
 class Policy(Protocol):
     """A recommender for one user or society, vmappable over many.
 
-    Policies are PyTrees (`flax.struct.dataclass`): what was learned travels as leaves, so that a policy with new
+    Policies are PyTrees (`flax.struct.PyTreeNode`): what was learned travels as leaves, so that a policy with new
     parameters does not recompile, and a stack of policies is one `vmap`.
     """
 
@@ -25,7 +26,7 @@ class Policy(Protocol):
         ...
 
 
-class Stateless:
+class Stateless(struct.PyTreeNode):
     """A policy without memory: a subclass supplies `act` and hands the carry back."""
 
     def init(self, key: Array) -> tuple[()]:
@@ -39,5 +40,5 @@ def check_policy(policy: Any) -> None:
         raise checks.InputError(f"policy must have init(key) and act(carry, obs, key), got {policy!r}")
     if any(leaf is policy for leaf in jax.tree.leaves(policy)):
         raise checks.InputError(
-            f"policy {type(policy).__name__} must be a PyTree: decorate it with flax.struct.dataclass"
+            f"policy {type(policy).__name__} must be a PyTree: derive it from flax.struct.PyTreeNode"
         )

@@ -1,7 +1,6 @@
 """Progress meters: what long loops report to. The null object does nothing, so that loops have no `if`."""
 
 import sys
-from types import TracebackType
 from typing import Protocol, Self
 
 from rich.console import Console
@@ -21,9 +20,7 @@ class Meter(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def __exit__(self, *exception: object) -> None: ...
 
     def start(self, task: str, total: int) -> None:
         """A new task of `total` parts begins."""
@@ -40,7 +37,7 @@ class NoMeter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *exception: object) -> None:
         return
 
     def start(self, task: str, total: int) -> None:
@@ -70,7 +67,7 @@ class RichMeter:
         self._progress.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._progress.stop()
 
     def start(self, task: str, total: int) -> None:
@@ -89,7 +86,7 @@ class LineMeter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *exception: object) -> None:
         return
 
     def start(self, task: str, total: int) -> None:

@@ -37,7 +37,8 @@ def make(env_id: str, **kwargs: Any) -> tuple[Environment, Any]:
 
     Args:
         env_id: one of `registered()`.
-        **kwargs: constructor arguments, which fix shapes. Run-time values are set afterwards: `params.replace(influence=0.0)`.
+        **kwargs: constructor arguments, which fix shapes. Run-time values are set afterwards, by
+            `params.replace(influence=0.0)`.
 
     Returns:
         The environment and its default parameters.

@@ -13,8 +13,7 @@ from jaxrec.environment import Environment
 from jaxrec.policy import Policy, check_policy
 
 
-@struct.dataclass
-class Trajectory:
+class Trajectory(struct.PyTreeNode):
     """What happened at each step; every leaf is [num_steps, num_envs, ...] (`trajectory[:, i]` is one environment).
 
     Attributes:
@@ -34,8 +33,7 @@ class Trajectory:
         return jax.tree.map(lambda leaf: leaf[index], self)
 
 
-@struct.dataclass
-class Rollout:
+class Rollout(struct.PyTreeNode):
     """Metrics of a rollout, and the whole of it where that was asked for.
 
     Attributes:
@@ -43,14 +41,14 @@ class Rollout:
         per_env: metric -> float[num_envs], the mean over steps in each environment.
         episode_return: float[num_envs], mean return of the episodes that ended (0 where none did).
         episodes: int32[num_envs], how many ended.
-        trajectory: every step, or None.
+        trajectory: a `Trajectory` of every step, or None.
     """
 
     per_step: dict[str, Array]
     per_env: dict[str, Array]
     episode_return: Array
     episodes: Array
-    trajectory: Trajectory | None
+    trajectory: Any
 
 
 def rollout(
@@ -141,8 +139,7 @@ def _measure(env: Environment, params: Any, step: lockstep.Step) -> dict[str, Ar
     return {name: jnp.asarray(value, float) for name, value in measured.items()}
 
 
-@struct.dataclass
-class _Returns:
+class _Returns(struct.PyTreeNode):
     """Returns of the episodes under way (`running`) and of those that ended (`finished`, a sum)."""
 
     running: Array

@@ -17,7 +17,7 @@ class Space:
     """A set of values that an action or an observation may take."""
 
     @property
-    def __class__(self) -> type:
+    def __class__(self) -> type:  # pyright: ignore
         # `isinstance(x, C)` asks `type(x)` first and `x.__class__` second (unittest.mock relies on the same).
         gymnax_spaces = sys.modules.get("gymnax.environments.spaces")
         return getattr(gymnax_spaces, type(self).__name__, type(self))
@@ -43,9 +43,11 @@ class Discrete(Space):
         return f"Discrete({self.n})"
 
     def sample(self, key: Array) -> Array:
+        """int32[]: drawn uniformly."""
         return jax.random.randint(key, (), 0, self.n)
 
     def contains(self, x: Any) -> Array:
+        """bool[]: an integer in range."""
         x = jnp.asarray(x)
         return (x >= 0) & (x < self.n)
 
@@ -63,11 +65,13 @@ class Box(Space):
         return f"Box({self.low}, {self.high}, {self.shape}, {self.dtype})"
 
     def sample(self, key: Array) -> Array:
+        """An array drawn uniformly."""
         if jnp.issubdtype(self.dtype, jnp.integer):
             return jax.random.randint(key, self.shape, int(self.low), int(self.high) + 1, self.dtype)
         return jax.random.uniform(key, self.shape, self.dtype, self.low, self.high)
 
     def contains(self, x: Any) -> Array:
+        """bool[]: of the shape, with every entry in range."""
         x = jnp.asarray(x)
         if x.shape != self.shape:
             return jnp.asarray(False)

@@ -15,8 +15,7 @@ from jax import Array
 from jaxrec import checks
 
 
-@struct.dataclass
-class Utilities:
+class Utilities(struct.PyTreeNode):
     """What one transition is worth to each party; also a weight for each party.
 
     Attributes:

@@ -23,7 +23,7 @@ class Wrapper:
 
 @dataclasses.dataclass(unsafe_hash=True)
 class FiveValues(Wrapper):
-    """`step` returns (obs, state, reward, done, info), as agents written before gymnax 1.0 expect (PureJaxRL, rejax 0.1).
+    """`step` returns (obs, state, reward, done, info), as agents from before gymnax 1.0 expect (PureJaxRL, rejax 0.1).
 
     `info` keeps `terminated`, `truncated` and `final_observation`, and gains `discount`: 0 where the game terminated.
     """
@@ -38,7 +38,7 @@ class FiveValues(Wrapper):
 
 @dataclasses.dataclass(unsafe_hash=True)
 class TimeLimit(Wrapper):
-    """Cuts episodes off (`truncated`) after `max_steps` steps; where the game ends with that very step, both flags are set."""
+    """Cuts episodes off (`truncated`) after `max_steps` steps; a step that also ends the game sets both flags."""
 
     max_steps: int = 1000
 

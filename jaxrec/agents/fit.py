@@ -15,6 +15,11 @@ class Agent(Protocol):
     """An algorithm: an immutable PyTree of hyper-parameters with pure, jittable methods."""
 
     @property
+    def env(self) -> Any:
+        """The environment it learns in."""
+        ...
+
+    @property
     def num_batches(self) -> int:
         """Batches of a whole training."""
         ...
@@ -58,7 +63,7 @@ def fit(
         InputError: for concrete parameters out of range.
     """
     checks.positive("chunks", chunks)
-    agent.env.check_params(params)  # type: ignore[attr-defined]
+    agent.env.check_params(params)
     meter = meter or NoMeter()
     chunk = -(-agent.num_batches // chunks)
     meter.start(task, -(-agent.num_batches // chunk))

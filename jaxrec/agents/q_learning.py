@@ -29,8 +29,7 @@ from jaxrec.environment import Environment
 from jaxrec.policy import Stateless
 
 
-@struct.dataclass
-class GeometricStep:
+class GeometricStep(struct.PyTreeNode):
     """A step size that falls geometrically from `start` to `end` over the training, whatever the visits.
 
     Attributes:
@@ -46,8 +45,7 @@ class GeometricStep:
         return 1 - (1 - alpha) ** k
 
 
-@struct.dataclass
-class VisitStep:
+class VisitStep(struct.PyTreeNode):
     """A step size that falls with the visits of the cell: the n-th visit has 1 - ((n - 1) / n)^weight.
 
     At weight 1 this is 1 / n: the value is the average of all targets so far. A larger weight is about weight / n, and
@@ -64,7 +62,6 @@ class VisitStep:
         return 1 - (visits / (visits + k)) ** self.weight
 
 
-@struct.dataclass
 class TabularPolicy(Stateless):
     """Greedy in a table of action values, ties broken at random.
 
@@ -97,8 +94,7 @@ def epsilon_greedy(
     return jnp.argmax(order > jnp.floor(within * order[-1])).astype(jnp.int32)
 
 
-@struct.dataclass
-class QLearningState:
+class QLearningState(struct.PyTreeNode):
     """A training run under way.
 
     Attributes:
@@ -117,8 +113,7 @@ class QLearningState:
     batches: Any
 
 
-@struct.dataclass
-class QLearning:
+class QLearning(struct.PyTreeNode):
     """Tabular Q-learning (Watkins 1989) for any environment whose observations can be indexed.
 
     Epsilon-greedy; bootstraps through truncation, not through termination. Attributes marked (leaf) may be swept with
@@ -245,8 +240,7 @@ class QLearning:
         return (q.at[cell].add(step / k * (target - q[cell])), visits, target), None
 
 
-@struct.dataclass
-class Experience:
+class Experience(struct.PyTreeNode):
     """What a table learns from; every leaf is [num_envs], or [num_steps, num_envs] in a batch.
 
     Attributes:

@@ -7,6 +7,7 @@ sum_j C(s_j + j, j + 1): a bijection onto 0 ... C(horizon + 6, 6) - 1 in which t
 
 import math
 from functools import cache
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -27,8 +28,8 @@ def from_observation(obs: Int[Array, "... 6"]) -> Int[Array, "... 6"]:
     return jnp.stack([clicked, recommended - clicked], axis=-1).reshape(obs.shape)
 
 
-def rank(counts: Int[Array, "... 6"]) -> Int[Array, "..."]:
-    """The number of a state.
+def rank(counts: Any) -> Any:
+    """int32[...]: the numbers of states int32[..., 6], of NumPy or JAX.
 
     Each binomial is a product that is divided as it grows, so that int32 suffices while the rank itself fits.
     """

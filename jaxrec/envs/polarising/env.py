@@ -17,7 +17,6 @@ from jaxrec.spaces import Box, Discrete
 from jaxrec.utilities import RewardFunction, Utilities
 
 
-@struct.dataclass
 class PolarisingState(EnvState):
     """One user in the course of an episode.
 
@@ -37,7 +36,6 @@ class PolarisingState(EnvState):
     factor: Any
 
 
-@struct.dataclass
 class PolarisingParams(EnvParams):
     """Run-time values.
 

@@ -6,14 +6,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 from jax import Array
 
 from jaxrec.envs.polarising.dynamics import CENTRE, LEFT, RIGHT
 from jaxrec.policy import Stateless
 
 
-@struct.dataclass
 class Random(Stateless):
     """A source drawn uniformly at every step."""
 
@@ -22,7 +20,6 @@ class Random(Stateless):
         return _random_source(key), carry
 
 
-@struct.dataclass
 class AlwaysSource(Stateless):
     """The same source at every step.
 
@@ -37,7 +34,6 @@ class AlwaysSource(Stateless):
         return jnp.asarray(self.source, jnp.int32), carry
 
 
-@struct.dataclass
 class Bandit(Stateless):
     """Random in the first third of the episode, then always the source with the highest mean reward so far.
 
