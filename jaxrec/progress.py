@@ -1,7 +1,7 @@
 """Progress meters: what long loops report to. The null object does nothing, so that loops have no `if`."""
 
 import sys
-from typing import Protocol, Self
+from typing import Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.progress import (
@@ -15,10 +15,11 @@ from rich.progress import (
 )
 
 
+@runtime_checkable
 class Meter(Protocol):
     """Told how far a long loop is."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> "Meter": ...
 
     def __exit__(self, *exception: object) -> None: ...
 
@@ -34,7 +35,7 @@ class Meter(Protocol):
 class NoMeter:
     """Says nothing."""
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "NoMeter":
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -63,7 +64,7 @@ class RichMeter:
         )
         self._task = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "RichMeter":
         self._progress.start()
         return self
 
@@ -83,7 +84,7 @@ class RichMeter:
 class LineMeter:
     """A line as each task begins, for logs: quiet, but never silent about where a run is."""
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "LineMeter":
         return self
 
     def __exit__(self, *exception: object) -> None:

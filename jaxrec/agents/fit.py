@@ -1,7 +1,7 @@
 """The host loop around a jitted agent: chunks, progress, metrics. The jitted inside never prints or writes."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -11,6 +11,7 @@ from jaxrec import checks
 from jaxrec.progress import Meter, NoMeter
 
 
+@runtime_checkable
 class Agent(Protocol):
     """An algorithm: an immutable PyTree of hyper-parameters with pure, jittable methods."""
 

@@ -143,8 +143,6 @@ class QLearning(struct.PyTreeNode):
     trace: Any = 0.0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.env, Environment) and not hasattr(self.env, "num_observations"):
-            return  # a PyTree on its way through a transformation
         if self.env.num_observations is None:
             raise checks.InputError(f"env must have indexable observations for tabular Q-learning; {self.env.name} has not")
         for name in ("total_steps", "num_envs", "num_steps"):

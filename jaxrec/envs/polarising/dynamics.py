@@ -21,14 +21,14 @@ def is_right_wing(theta: Float[Array, "3"]) -> Bool[Array, ""]:
     return (theta[RIGHT] > theta[CENTRE]) & (theta[RIGHT] > theta[LEFT])
 
 
-def opposed(theta: Float[Array, "3"], action: Int[Array, ""]) -> Bool[Array, ""]:
+def opposed(theta: Float[Array, "3"], action: Int[Array, ""] | int) -> Bool[Array, ""]:
     """What is shown comes from the other wing than the user's. Nothing is opposed to a centrist."""
     return (is_left_wing(theta) & (action == RIGHT)) | (is_right_wing(theta) & (action == LEFT))
 
 
 def polarise(
     theta: Float[Array, "3"],
-    action: Int[Array, ""],
+    action: Int[Array, ""] | int,
     factor: Float[Array, ""],
     influence: Float[Array, ""] | float,
     ceiling: Float[Array, ""] | float,
@@ -43,6 +43,6 @@ def polarise(
     return jnp.where(own_wing & opposed(theta, action), raised, theta)
 
 
-def clicks(theta: Float[Array, "3"], action: Int[Array, ""], uniform: Float[Array, ""]) -> Bool[Array, ""]:
+def clicks(theta: Float[Array, "3"], action: Int[Array, ""] | int, uniform: Float[Array, ""]) -> Bool[Array, ""]:
     """Whether the user clicks: Bernoulli(theta[action]), decided by a draw from U[0, 1)."""
     return uniform < theta[action]

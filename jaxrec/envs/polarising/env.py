@@ -121,7 +121,7 @@ class PolarisingUsers(Environment):
         return self.observe(state, params), state
 
     def transition(
-        self, key: Array, state: PolarisingState, action: Array, params: PolarisingParams
+        self, key: Array, state: PolarisingState, action: Array | int, params: PolarisingParams
     ) -> tuple[PolarisingState, Array]:
         """The user clicks or not, then is polarised or not."""
         uniform = jax.random.uniform(key, (2,))
@@ -141,7 +141,7 @@ class PolarisingUsers(Environment):
         return jnp.concatenate([state.recommended, state.clicked])
 
     def utilities(
-        self, state: PolarisingState, action: Array, next_state: PolarisingState, params: PolarisingParams
+        self, state: PolarisingState, action: Array | int, next_state: PolarisingState, params: PolarisingParams
     ) -> Utilities:
         """Recommender: the click. User: the click probability the initial user had. Society: minus the polarisation."""
         return Utilities(
@@ -151,7 +151,7 @@ class PolarisingUsers(Environment):
         )
 
     def metrics(
-        self, state: PolarisingState, action: Array, next_state: PolarisingState, params: PolarisingParams
+        self, state: PolarisingState, action: Array | int, next_state: PolarisingState, params: PolarisingParams
     ) -> dict[str, Array]:
         """See `metrics.transition_metrics`."""
         return metrics.transition_metrics(state, action, next_state)

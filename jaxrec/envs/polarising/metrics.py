@@ -14,14 +14,14 @@ def polarisation(state: Any) -> Array:
     return jnp.abs(state.theta - state.initial_theta).sum()
 
 
-def transition_metrics(state: Any, action: Array, next_state: Any) -> dict[str, Array]:
+def transition_metrics(state: Any, action: Array | int, next_state: Any) -> dict[str, Array]:
     """Scalars of one transition.
 
     - `left`, `centre`, `right`: whether that source was recommended.
     - `opposed`: whether it was the source opposed to the user's initial wing.
     - `polarisation`: distance of theta from its start, after the step.
     """
-    return {source: action == i for i, source in enumerate(SOURCES)} | {
+    return {source: jnp.equal(action, i) for i, source in enumerate(SOURCES)} | {
         "opposed": opposed(state.initial_theta, action),
         "polarisation": polarisation(next_state),
     }

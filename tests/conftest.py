@@ -1,0 +1,37 @@
+"""Shapes and dtypes in signatures are enforced while the tests run."""
+
+import jaxtyping
+from jaxtyping import install_import_hook
+
+install_import_hook("jaxrec", "typechecking.checked")
+
+import jax  # noqa: E402
+import pytest  # noqa: E402
+
+import jaxrec  # noqa: E402
+from jaxrec.envs.polarising import PolarisingUsers  # noqa: E402
+
+
+@pytest.fixture
+def polarising():
+    return jaxrec.make("PolarisingUsers-v0")
+
+
+@pytest.fixture(scope="session")
+def small():
+    """A society small enough for brute force: (environment, parameters)."""
+    env = PolarisingUsers(horizon=4)
+    return env, env.default_params
+
+
+@pytest.fixture
+def untyped():
+    """Lets values of a wrong type through to the code's own checks."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture
+def key():
+    return jax.random.key(0)

@@ -1,0 +1,247 @@
+"""Q-learning, held against a plain sequential learner, exact values and dynamic programming."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from probes import Chain, Noisy
+
+import jaxrec
+from jaxrec.agents import GeometricStep, QLearning, TabularPolicy, VisitStep, fit
+from jaxrec.agents.q_learning import Experience, epsilon_greedy
+from jaxrec.envs.polarising import PolarisingUsers, exact
+from jaxrec.testing import api_test
+from jaxrec.wrappers import TimeLimit
+
+
+def sequential(q, visits, experience, gamma, alpha):
+    """Watkins' update, one transition after the other, in plain Python. `alpha(n)` is the step of the n-th visit."""
+    q, visits = np.array(q, float), np.array(visits)
+    for here, action, reward, there, terminated in zip(*experience, strict=True):
+        target = reward + (0 if terminated else gamma * q[there].max())
+        visits[here, action] += 1
+        q[here, action] += alpha(visits[here, action]) * (target - q[here, action])
+    return q, visits
+
+
+def random_experience(rng, size, states=7, layered=True):
+    """Transitions from states 0-3 to 4-6 (layered: targets do not change within the batch), with many duplicates."""
+    here = rng.integers(0, 4, size)
+    there = rng.integers(4, states, size) if layered else rng.integers(0, states, size)
+    return here, rng.integers(0, 3, size), rng.random(size), there, rng.random(size) < 0.2
+
+
+class Table:
+    """An agent's learning step on a bare table."""
+
+    def __init__(self, **settings):
+        env = PolarisingUsers(horizon=1)
+        self.learn = partial(QLearning(env, total_steps=1, **settings)._learn, progress=jnp.zeros(()))
+
+    def __call__(self, q, visits, experience):
+        here, action, reward, there, terminated = map(jnp.asarray, experience)
+        batch = Experience(here, action, jnp.asarray(reward, float), there, terminated, jnp.zeros_like(terminated))
+        (q, visits, _), _ = self.learn((q, visits, jnp.zeros(len(here))), batch)
+        return np.asarray(q), np.asarray(visits)
+
+
+@pytest.mark.parametrize("batch", [1, 5, 400])
+def test_sample_averages_equal_the_sequential_learner_exactly(batch):
+    rng = np.random.default_rng(batch)
+    q, visits = jnp.asarray(rng.random((7, 3)), float), jnp.asarray(rng.integers(0, 5, (7, 3)), jnp.int32)
+    experience = random_experience(rng, batch)
+    parallel = Table(step_size=VisitStep(1.0), gamma=0.9)(q, visits, experience)
+    for order in (np.arange(batch), rng.permutation(batch)):
+        shuffled = [column[order] for column in experience]
+        alone = sequential(q, visits, shuffled, 0.9, lambda n: 1 / n)
+        np.testing.assert_allclose(parallel[0], alone[0], rtol=2e-5)
+        np.testing.assert_array_equal(parallel[1], alone[1])
+
+
+@pytest.mark.parametrize(
+    ("step_size", "alpha"),
+    [
+        (GeometricStep(0.3, 0.3), lambda n: 0.3),
+        (VisitStep(3.0), lambda n: 1 - ((n - 1) / n) ** 3),
+    ],
+)
+def test_other_step_sizes_equal_the_mean_over_orders_of_the_sequential_learner(step_size, alpha):
+    """k targets weigh the same: so they do on average over the orders in which a sequential learner may meet them."""
+    rng = np.random.default_rng(0)
+    q, visits = jnp.asarray(rng.random((7, 3)), float), jnp.asarray(rng.integers(0, 3, (7, 3)), jnp.int32)
+    experience = random_experience(rng, 60)
+    parallel, _ = Table(step_size=step_size, gamma=0.9)(q, visits, experience)
+    orders = [rng.permutation(60) for _ in range(4000)]
+    runs = np.array([sequential(q, visits, [c[o] for c in experience], 0.9, alpha)[0] for o in orders])
+    error = runs.std(axis=0) / np.sqrt(len(runs))
+    assert (np.abs(parallel - runs.mean(axis=0)) <= 4.5 * error + 1e-5).all()
+
+
+@pytest.mark.parametrize("step_size", [GeometricStep(0.3, 0.3), VisitStep(2.0)])
+def test_one_environment_is_the_sequential_learner(step_size):
+    rng = np.random.default_rng(1)
+    table = Table(step_size=step_size, gamma=0.9)
+    alpha = (lambda n: 0.3) if isinstance(step_size, GeometricStep) else (lambda n: 1 - ((n - 1) / n) ** 2)
+    q, visits = jnp.zeros((7, 3)), jnp.zeros((7, 3), jnp.int32)
+    experience = random_experience(rng, 200, layered=False)
+    alone = sequential(q, visits, experience, 0.9, alpha)
+    for i in range(200):
+        q, visits = table(jnp.asarray(q), jnp.asarray(visits), [column[i : i + 1] for column in experience])
+    np.testing.assert_allclose(q, alone[0], rtol=1e-4)
+
+
+@pytest.mark.parametrize("num_envs", [1, 64, 4096])
+def test_parallel_training_reaches_the_result_of_the_sequential_algorithm(num_envs):
+    """The same number of episodes, shared among more environments, ends at the same exact values."""
+    env = PolarisingUsers(horizon=2)
+    params = env.default_params.replace(influence=0.0)
+    optimum = exact.bayes_optimal(env, params)
+    agent = QLearning(env, total_steps=2 * 40_960, num_envs=num_envs, gamma=1.0, epsilon_start=0.5, epsilon_end=0.5)
+    state, _ = jax.jit(agent.train)(jax.random.key(0), params)
+    assert int(state.visits.sum()) == 2 * 40_960
+    assert float(state.q[0].max()) == pytest.approx(optimum.value, abs=0.02)
+    visited = np.asarray(state.visits) > 500
+    np.testing.assert_allclose(np.asarray(state.q)[visited], optimum.q[visited], atol=0.08)
+
+
+@pytest.mark.parametrize("settings", [{"num_steps": 1}, {"num_steps": 4}, {"num_steps": 4, "trace": 0.5}])
+def test_converges_to_the_bayes_optimum_without_influence(small, settings, key):
+    env, params = small
+    params = params.replace(influence=0.0)
+    optimum = exact.bayes_optimal(env, params)
+    agent = QLearning(
+        env, total_steps=4_000_000, num_envs=2048, gamma=1.0, epsilon_start=0.5, epsilon_end=0.0,
+        step_size=VisitStep(2.0), **settings,
+    )  # fmt: skip
+    state, _ = jax.jit(agent.train)(key, params)
+    value = exact.value_without_influence(env, exact.greedy_probabilities(np.asarray(state.q)), params).mean()
+    assert value == pytest.approx(optimum.value, rel=0.002)
+
+
+def chain_values(length, cost, gamma):
+    """Values of the chain by hand: steps to the end decide."""
+    steps = np.arange(length - 1, 0, -1)
+    return gamma ** (steps - 1) - cost * (1 - gamma**steps) / (1 - gamma)
+
+
+def test_probe_of_delayed_reward_discounting_and_unequal_episodes(key):
+    env = Chain()
+    api_test(env)
+    agent = QLearning(env, total_steps=200_000, num_envs=16, num_steps=8, gamma=0.9, epsilon_start=1.0, epsilon_end=0.2)
+    state, _ = jax.jit(agent.train)(key, env.default_params)
+    np.testing.assert_allclose(state.q[:3, 1], chain_values(4, 0.1, 0.9), atol=0.02)
+    result = jaxrec.rollout(env, agent.policy(state), key, 5, 9)
+    np.testing.assert_allclose(result.episode_return, 0.7, rtol=1e-5)
+    np.testing.assert_array_equal(result.episodes, 3)
+
+
+def test_probe_of_noisy_reward(key):
+    env = Noisy()
+    agent = QLearning(env, total_steps=400_000, num_envs=64, epsilon_start=0.5, epsilon_end=0.5)
+    state, _ = jax.jit(agent.train)(key, env.default_params)
+    np.testing.assert_allclose(state.q[0], [0.4, 0.7], atol=0.01)
+
+
+@pytest.mark.parametrize("trace", [0.0, 0.7])
+def test_bootstraps_through_truncation_and_not_through_termination(trace, key):
+    """Cut off after 2 steps, the walker never sees the end from 0; starts are random places by way of exploration."""
+    env = TimeLimit(Chain(), 2)
+    agent = QLearning(
+        env, total_steps=400_000, num_envs=16, num_steps=6, gamma=0.9, epsilon_start=1.0, epsilon_end=0.0,
+        step_size=VisitStep(4.0), trace=trace,
+    )  # fmt: skip
+    state, _ = jax.jit(agent.train)(key, env.default_params)
+    # Place 2 is reached only as a truncated final observation: never acted from, its value stays 0.
+    np.testing.assert_array_equal(state.visits[2], 0)
+    np.testing.assert_allclose(state.q[1, 1], -0.1, atol=0.02)
+    # Give place 2 a value: it flows through the cut, where an end of the game would have stopped it.
+    state, _ = jax.jit(agent.replace(initial_q=0.9).train)(key, env.default_params)
+    np.testing.assert_allclose(state.q[1, 1], -0.1 + 0.9 * 0.9, atol=0.02)
+
+
+def test_terminated_targets_ignore_what_comes_after():
+    learn = QLearning(PolarisingUsers(horizon=1), total_steps=1, trace=0.8, gamma=0.5)._learn
+    q = jnp.array([[1.0, 2.0], [3.0, 4.0]])
+    ended = Experience(*map(jnp.array, ([0, 0, 0], [0, 0, 0], [1.0, 1.0, 1.0], [1, 1, 1], *np.eye(3, dtype=bool)[:2])))
+    (_, _, target), _ = learn((q, jnp.zeros((2, 2), jnp.int32), jnp.full(3, 10.0)), ended, progress=jnp.zeros(()))
+    np.testing.assert_allclose(target, [1.0, 1 + 0.5 * 4, 1 + 0.5 * (4 + 0.8 * 6)])
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("values", [(1.0, 0.0, 0.0), (1.0, 0.0, 1.0), (2.0, 2.0, 2.0)])
+def test_epsilon_greedy_probabilities(epsilon, values, key):
+    size = 60_000
+    uniform = jax.random.uniform(key, (size,))
+    actions = jax.vmap(epsilon_greedy, in_axes=(None, None, 0))(jnp.array(values), epsilon, uniform)
+    best = np.array(values) == max(values)
+    expected = epsilon / 3 + (1 - epsilon) * best / best.sum()
+    shares = np.bincount(np.asarray(actions), minlength=3) / size
+    assert (np.abs(shares - expected) <= 4 * np.sqrt(expected * (1 - expected) / size)).all()
+
+
+def test_vmap_over_hyper_parameters_equals_single_runs(small, key):
+    env, params = small
+    agent = QLearning(env, total_steps=20_000, num_envs=100)
+    gammas = jnp.array([0.5, 0.9])
+    together, _ = jax.jit(jax.vmap(lambda gamma: agent.replace(gamma=gamma).train(key, params)))(gammas)
+    for i, gamma in enumerate(gammas):
+        alone, _ = jax.jit(agent.replace(gamma=gamma).train)(key, params)
+        np.testing.assert_allclose(together.q[i], alone.q, rtol=1e-5)
+    assert not np.allclose(together.q[0], together.q[1])
+
+
+def test_fit_equals_train_in_whatever_chunks_and_compiles_once(small):
+    env, params = small
+    agent = QLearning(env, total_steps=12_000, num_envs=100, num_steps=4)
+    keys = jax.random.split(jax.random.key(3), 2)
+    many = jaxrec.batched(params, 2)
+    whole = [jax.jit(agent.train)(key, params)[0] for key in keys]
+    from jaxrec.agents.fit import _advance
+
+    seen = []
+    before = _advance._cache_size()
+    for chunks in (1, 7, 50):
+        state = fit(agent, keys, many, chunks, on_metrics=lambda done, metrics: seen.append((done, metrics)))
+        for i in range(2):
+            np.testing.assert_allclose(state.q[i], whole[i].q, rtol=1e-5)
+    assert _advance._cache_size() == before + 1
+    assert seen[0][0] == seen[-1][0] == agent.num_batches == 30
+    assert seen[-1][1]["reward"].shape == (2,)
+
+
+def test_seeds_differ_and_worlds_share_their_noise(small):
+    env, params = small
+    agent = QLearning(env, total_steps=4_000, num_envs=100)
+    keys = jnp.stack([jax.random.key(0), jax.random.key(1), jax.random.key(0)])
+    state = fit(agent, keys, jaxrec.batched(params, 3))
+    assert not np.array_equal(state.q[0], state.q[1])
+    np.testing.assert_array_equal(state.q[0], state.q[2])
+
+
+def test_tabular_policy_is_greedy_and_breaks_ties_at_random(small):
+    env, _ = small
+    obs = jnp.array([1, 0, 0, 1, 0, 0], jnp.int32)
+    q = jnp.zeros((env.num_observations, 3)).at[env.observation_index(obs)].set(jnp.array([1.0, 3.0, 3.0]))
+    actions = jax.vmap(lambda key: TabularPolicy(q, env).act((), obs, key)[0])(
+        jax.random.split(jax.random.key(0), 4000)
+    )
+    counts = np.bincount(np.asarray(actions), minlength=3)
+    assert counts[0] == 0
+    assert abs(counts[1] - 2000) < 4 * np.sqrt(1000)
+
+
+@pytest.mark.parametrize("setting", ["total_steps", "num_envs", "num_steps"])
+def test_bad_sizes(small, setting):
+    env, _ = small
+    with pytest.raises(jaxrec.InputError, match=setting):
+        QLearning(env, **{"total_steps": 100, setting: 0})
+
+
+def test_needs_an_index(key):
+    class Unindexed(Chain):
+        num_observations = None
+
+    with pytest.raises(jaxrec.InputError, match="indexable"):
+        QLearning(Unindexed(), total_steps=100)
