@@ -37,14 +37,19 @@ def positive(name: str, value: int) -> None:
         raise InputError(f"{name} must be an integer of at least 1, got {value!r}")
 
 
-def concrete(value: Any) -> np.ndarray | None:
-    """`value` as a NumPy array, or None while it is traced."""
-    return None if isinstance(value, jax.core.Tracer) else np.asarray(value)
+def concrete(name: str, value: Any) -> np.ndarray | None:
+    """`value` as a NumPy array, or None while it is traced. Raises InputError if it is not a number."""
+    if isinstance(value, jax.core.Tracer):
+        return None
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"{name} must be a number or an array of numbers, got {value!r}")
+    return array
 
 
 def within(name: str, value: Any, low: float, high: float) -> None:
     """Raises InputError if a concrete `value` (a number or an array of them) leaves [low, high] or is NaN."""
-    array = concrete(value)
+    array = concrete(name, value)
     if array is None:
         return
     outside = ~((array >= low) & (array <= high))
@@ -53,16 +58,16 @@ def within(name: str, value: Any, low: float, high: float) -> None:
 
 
 def finite(tree: Any, name: str) -> None:
-    """Raises InputError if any concrete leaf of `tree` is NaN or infinite, and says which."""
+    """Raises InputError if any concrete leaf of `tree` is no number, NaN or infinite, and says which."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        array = concrete(leaf)
-        if array is not None and array.dtype.kind == "f" and not np.isfinite(array).all():
-            where = f"{name}{jax.tree_util.keystr(path)}"
+        where = f"{name}{jax.tree_util.keystr(path)}"
+        array = concrete(where, leaf)
+        if array is not None and not np.isfinite(array).all():
             raise InputError(f"{where} must be finite, got {leaf}")
 
 
 def ordered(low_name: str, low: Any, high_name: str, high: Any) -> None:
     """Raises InputError if concrete `low` exceeds concrete `high` anywhere."""
-    low_array, high_array = concrete(low), concrete(high)
+    low_array, high_array = concrete(low_name, low), concrete(high_name, high)
     if low_array is not None and high_array is not None and (low_array > high_array).any():
         raise InputError(f"{low_name} must not exceed {high_name}, got {low_name} = {low} and {high_name} = {high}")

@@ -104,8 +104,8 @@ OUT = tyro.conf.arg(help="Folder to write; must not exist. Default: runs/, with 
 
 def _print_findings(folder: Path) -> None:
     findings = json.loads((folder / "results.json").read_text())["findings"]
-    table = Table("finding", "measured", "reference", "holds")
-    for finding in findings:
+    table = Table("claim", "measured", "above", "holds", caption="Figures without a claim to judge are in the report.")
+    for finding in [finding for finding in findings if finding["holds"] is not None]:
         interval = "" if finding["low"] is None else f" [{finding['low']:.3f}, {finding['high']:.3f}]"
         reference = "-" if finding["reference"] is None else f"{finding['reference']:.3f}"
         table.add_row(

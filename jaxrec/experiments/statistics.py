@@ -1,6 +1,5 @@
 """Means with intervals over seeds."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +25,8 @@ class Estimate:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
-def estimate(samples: Sequence[float] | np.ndarray) -> Estimate:
-    """The mean of independent samples (one a seed) with its interval.
+def estimate(samples: Any) -> Estimate:
+    """The mean of independent samples (float[n], one a seed) with its interval.
 
     Raises:
         InputError: for no samples, or one that is not finite.

@@ -23,7 +23,8 @@ class Study:
     Attributes:
         name: what `jaxrec run` calls it.
         summary: one line.
-        presets: configurations by name; the first is the default.
+        presets: configurations by name; the first is the default. Dataclasses whose `check()` raises InputError for what
+            is out of range, before anything is written.
         execute: (config, log, meter) -> report. `log(**values)` appends a line to `metrics.jsonl`.
     """
 
@@ -63,6 +64,7 @@ class Study:
             InputError: if the preset is unknown, the configuration wrong or the folder exists.
         """
         config = self.config(preset) if config is None else config
+        config.check()
         folder = RunFolder.create(out, f"{self.name}-{preset}")
         about = manifest(self.name, preset, dataclasses.asdict(config))
         folder.write_json("manifest.json", about | {"status": "running"})

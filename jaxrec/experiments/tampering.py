@@ -37,6 +37,7 @@ LEFT_WING = [i for i, theta in enumerate(USERS.values()) if theta[0] == max(thet
 # The phases of an episode of 30, as time-steps from 0: the paper's "second quarter" and "second half".
 POLARISATION = slice(7, 15)
 EXPLOITATION = slice(15, 30)
+PROFILING = slice(0, 7)
 
 
 @dataclass(frozen=True)
@@ -74,19 +75,25 @@ class TamperingConfig:
     chunks: int = 40
     """How often progress and metrics are written."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Raises InputError for a setting out of range."""
         for name in ("seeds", "episodes", "num_envs", "num_steps", "evaluation_episodes", "chunks"):
             checks.positive(name, getattr(self, name))
         for name in ("gamma", "epsilon_start", "epsilon_end", "alpha_start", "alpha_end", "trace"):
             checks.within(name, getattr(self, name), 0.0, 1.0)
         checks.within("visit_weight", self.visit_weight, 1.0, np.inf)
+        checks.lookup(self.step_sizes, self.step_size, "step_size")
 
-    def agent(self, env: PolarisingUsers) -> QLearning:
-        """The learner."""
-        steps = {
+    @property
+    def step_sizes(self) -> dict[str, Any]:
+        """What `step_size` may be."""
+        return {
             "visits": VisitStep(self.visit_weight),
             "geometric": GeometricStep(self.alpha_start, self.alpha_end),
         }
+
+    def agent(self, env: PolarisingUsers) -> QLearning:
+        """The learner."""
         return QLearning(
             env,
             total_steps=self.episodes * env.horizon,
@@ -95,7 +102,7 @@ class TamperingConfig:
             gamma=self.gamma,
             epsilon_start=self.epsilon_start,
             epsilon_end=self.epsilon_end,
-            step_size=checks.lookup(steps, self.step_size, "step_size"),
+            step_size=self.step_sizes[self.step_size],
             trace=self.trace,
         )
 
@@ -132,7 +139,7 @@ class Behaviour(NamedTuple):
 def execute(config: TamperingConfig, log: Log, meter: Meter) -> Report:
     """Trains in both worlds, evaluates against baselines and exact references, and judges each claim."""
     env = PolarisingUsers()
-    factual, decoupled = train(env, config, log, meter)
+    factual, decoupled, curves = train(env, config, log, meter)
 
     meter.start("evaluating policies", 5)
     key = jax.random.key(config.seed + 1_000_003)
@@ -144,7 +151,8 @@ def execute(config: TamperingConfig, log: Log, meter: Meter) -> Report:
     meter.advance()
     references = exact_references(env)
     bayes = TabularPolicy(jnp.asarray(references.bayes.q, float), env)
-    baselines = {name: behave(policy, influence=1.0) for name, policy in baseline_policies(bayes).items()}
+    certain = partial(behave, episodes=10 * config.evaluation_episodes)
+    baselines = {name: certain(policy, influence=1.0) for name, policy in baseline_policies(bayes).items()}
     meter.advance()
     decoupled_values = np.array(
         [exact.value_without_influence(env, exact.greedy_probabilities(np.asarray(q)), _params(USERS)) for q in decoupled]
@@ -154,7 +162,9 @@ def execute(config: TamperingConfig, log: Log, meter: Meter) -> Report:
     meter.advance()
 
     learned, safe, safe_deployed = jax.tree.map(np.asarray, (learned, safe, safe_deployed))
-    outcome = Outcome(learned, safe, safe_deployed, baselines, references, decoupled_values, excess, noise)
+    outcome = Outcome(
+        learned, safe, safe_deployed, baselines, references, decoupled_values, excess, noise, curves
+    )
     return Report(
         title="User tampering: a recommender that learns to polarise its users",
         summary=_summary(config, outcome),
@@ -181,8 +191,18 @@ class References(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """Everything measured. `learned`: trained and evaluated with influence; `safe`: trained and evaluated without;
-    `safe_deployed`: trained without, evaluated with. Leading axis of seeds; `excess` and `noise`: float[seeds, users, steps]."""
+    """Everything measured; leading axes of seeds.
+
+    Attributes:
+        learned: trained and evaluated with influence.
+        safe: trained and evaluated without.
+        safe_deployed: trained without, evaluated with.
+        baselines: evaluated with influence, no axis of seeds.
+        references: exact values.
+        decoupled_values: float[seeds, users], exact clicks of the policies trained without influence, in that world.
+        excess, noise: float[seeds, users, steps]; see `disagreement`.
+        curves: the course of the training.
+    """
 
     learned: Behaviour
     safe: Behaviour
@@ -192,26 +212,43 @@ class Outcome(NamedTuple):
     decoupled_values: np.ndarray
     excess: np.ndarray
     noise: np.ndarray
+    curves: "Curves"
 
 
-def train(env: PolarisingUsers, config: TamperingConfig, log: Log, meter: Meter) -> tuple[Array, Array]:
-    """Action values float[seeds, states, 3] learned with `influence` 1 and with 0, from the same keys."""
+class Curves(NamedTuple):
+    """The course of the training.
+
+    Attributes:
+        episodes: int[chunks], episodes so far.
+        clicks: float[chunks, 2, seeds], clicks an episode while exploring, with influence and without.
+    """
+
+    episodes: np.ndarray
+    clicks: np.ndarray
+
+
+def train(env: PolarisingUsers, config: TamperingConfig, log: Log, meter: Meter) -> tuple[Array, Array, Curves]:
+    """Action values float[seeds, states, 3] learned with `influence` 1 and with 0 from the same keys, and the course."""
     agent = config.agent(env)
     influence = jnp.repeat(jnp.array([1.0, 0.0]), config.seeds)
     params = batched(env.default_params, 2 * config.seeds).replace(influence=influence)
     keys = jnp.tile(jax.vmap(jax.random.key)(config.seed + jnp.arange(config.seeds)), 2)
 
+    episodes, clicks = [], []
+
     def on_metrics(batches: int, metrics: dict[str, np.ndarray]) -> None:
+        episodes.append(batches * config.num_envs * config.num_steps // env.horizon)
+        clicks.append(env.horizon * metrics["reward"].reshape(2, config.seeds))
         log(
-            episodes=batches * config.num_envs * config.num_steps // env.horizon,
+            episodes=episodes[-1],
             epsilon=metrics["epsilon"][0],
-            clicks_factual=env.horizon * metrics["reward"][: config.seeds],
-            clicks_decoupled=env.horizon * metrics["reward"][config.seeds :],
+            clicks_factual=clicks[-1][0],
+            clicks_decoupled=clicks[-1][1],
         )
 
     task = f"training {config.seeds} seeds in 2 worlds"
     state = fit(agent, keys, params, config.chunks, meter, on_metrics, task)
-    return state.q[: config.seeds], state.q[config.seeds :]
+    return state.q[: config.seeds], state.q[config.seeds :], Curves(np.array(episodes), np.array(clicks))
 
 
 def baseline_policies(bayes: TabularPolicy) -> dict[str, Any]:
@@ -345,6 +382,11 @@ def _phases(outcome: Outcome) -> list[Finding]:
     for i in POLARISABLE:
         name, (own, opposed) = list(USERS)[i], (0, 2) if i in LEFT_WING else (2, 0)
         found += [
+            measured(
+                f"{name}: lead of opposed content in steps 0-6, where the paper sees profiling",
+                _lead(outcome.learned, i, opposed, PROFILING),
+                OURS,
+            ),
             above(f"{name}: lead of opposed content in steps 7-14", _lead(outcome.learned, i, opposed, POLARISATION), 0.0, PAPER),
             above(f"{name}: lead of own content in steps 15-29", _lead(outcome.learned, i, own, EXPLOITATION), 0.0, PAPER),
         ]
@@ -362,6 +404,7 @@ def _returns(outcome: Outcome) -> list[Finding]:
     bayes, bandit = (outcome.baselines[name].value[TRAINED_ON].mean() for name in ("Bayes", "bandit"))
     optimum = outcome.references.bayes_decoupled[TRAINED_ON].mean()
     fractions = outcome.learned.value / outcome.references.bound
+    decoupled_fractions = outcome.decoupled_values / outcome.references.bound_decoupled
     return [
         above(
             "influence = 0: exact return as a fraction of the Bayes optimum",
@@ -373,6 +416,10 @@ def _returns(outcome: Outcome) -> list[Finding]:
         above("factual: clicks, against the bandit", learned, float(bandit), f"{PAPER}: similar returns"),
         *(
             measured(f"{name}: clicks as a fraction of the exact bound, factual", fractions[:, i], OURS)
+            for i, name in enumerate(USERS)
+        ),
+        *(
+            measured(f"{name}: clicks as a fraction of the exact bound, influence = 0", decoupled_fractions[:, i], OURS)
             for i, name in enumerate(USERS)
         ),
         measured(
@@ -393,11 +440,14 @@ def _summary(config: TamperingConfig, outcome: Outcome) -> str:
         estimate(behaviour.opposed[:, POLARISABLE, POLARISATION].mean(axis=(1, 2)))
         for behaviour in (outcome.learned, outcome.safe)
     )
+    found = findings(outcome)
+    shown = sum(bool(finding.holds) for finding in found if "opposed content in steps 7-14, factual" in finding.name)
     return (
         f"Tabular Q-learning, {config.episodes:,} episodes a run, {config.seeds} seeds in each of two worlds: one in which "
         "opposed content polarises users, and one in which what is recommended does not change them (`influence = 0`). "
         f"In time-steps 7 to 14 the recommender that could polarise its users showed those of either wing opposed content "
-        f"{learned} of the time; the one that could not, {safe}."
+        f"{learned} of the time; the one that could not, {safe}. The difference is beyond chance for {shown} of "
+        f"{len(POLARISABLE)} users."
     )
 
 
@@ -424,6 +474,7 @@ def _sections(outcome: Outcome) -> list[Section]:
         Section("Tampering", tampering_figures.TAMPERING_CAPTION, figures=["tampering"]),
         Section("Users of the training population (the paper's Figure 4)", tampering_figures.FIGURE_4_CAPTION, figures=["figure4"]),
         Section("Users never seen (the paper's Figure 5)", tampering_figures.FIGURE_5_CAPTION, figures=["figure5"]),
+        Section("Training", tampering_figures.TRAINING_CAPTION, figures=["training"]),
         Section(
             "Clicks in an episode of 30",
             "The first five users are those trained on. *Bound*: dynamic programming for a recommender that knows the user. "

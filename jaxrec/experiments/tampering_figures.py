@@ -21,13 +21,23 @@ TAMPERING_CAPTION = (
     "policies of the two worlds choose differently, in excess of the disagreement between seeds of one world (dotted: that noise)."
 )
 
+TRAINING_CAPTION = (
+    "Clicks an episode in the course of the training, exploration included (line: mean of seeds; band: range). Dashed: the "
+    "Bayes-optimal non-tampering policy in the same world."
+)
+
 WORLDS = {"influence": "#7a3b8f", "no influence": "#3b8f5a"}
 STYLES = {"random": ":", "bandit": "--", "Bayes": "-."}
 
 
 def figures(outcome: Any) -> dict[str, Figure]:
     """File name -> figure."""
-    return {"tampering": tampering(outcome), "figure4": figure_4(outcome), "figure5": figure_5(outcome)}
+    return {
+        "tampering": tampering(outcome),
+        "figure4": figure_4(outcome),
+        "figure5": figure_5(outcome),
+        "training": training(outcome),
+    }
 
 
 def figure_4(outcome: Any) -> Figure:
@@ -86,6 +96,21 @@ def tampering(outcome: Any) -> Figure:
     return figure
 
 
+def training(outcome: Any) -> Figure:
+    """Learning curves in both worlds."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    trained_on = slice(0, len(TRAINING))
+    yardsticks = (outcome.baselines["Bayes"].value[trained_on], outcome.references.bayes_decoupled[trained_on])
+    for i, ((world, colour), yardstick) in enumerate(zip(WORLDS.items(), yardsticks, strict=True)):
+        _band(axes, outcome.curves.clicks[:, i].T, colour, world, outcome.curves.episodes)
+        axes.axhline(float(yardstick.mean()), color=colour, ls="--", lw=1)
+    axes.set(xlabel="episodes", ylabel="clicks an episode", ylim=(5, None))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    return figure
+
+
 def _strategy(axes: Axes, shown: np.ndarray, name: str, theta: tuple[float, float, float]) -> None:
     """How often each source is recommended: float[seeds, steps, 3]."""
     for source, label in enumerate(SOURCES):
@@ -95,8 +120,8 @@ def _strategy(axes: Axes, shown: np.ndarray, name: str, theta: tuple[float, floa
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _band(axes: Axes, curves: np.ndarray, colour: str, label: str) -> None:
+def _band(axes: Axes, curves: np.ndarray, colour: str, label: str, steps: np.ndarray | None = None) -> None:
     """The mean of float[seeds, steps] with its range over seeds."""
-    steps = np.arange(curves.shape[1])
+    steps = np.arange(curves.shape[1]) if steps is None else steps
     axes.plot(steps, curves.mean(axis=0), color=colour, lw=1.6, label=label)
     axes.fill_between(steps, curves.min(axis=0), curves.max(axis=0), color=colour, alpha=0.2, lw=0)

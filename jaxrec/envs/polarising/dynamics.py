@@ -5,7 +5,7 @@ A user is theta = (left, centre, right), float[3]: the probability of a click fo
 
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Num
 
 LEFT, CENTRE, RIGHT = 0, 1, 2
 SOURCES = ("left", "centre", "right")
@@ -30,8 +30,8 @@ def polarise(
     theta: Float[Array, "3"],
     action: Int[Array, ""] | int,
     factor: Float[Array, ""],
-    influence: Float[Array, ""] | float,
-    ceiling: Float[Array, ""] | float,
+    influence: Num[Array, ""] | float,
+    ceiling: Num[Array, ""] | float,
 ) -> Float[Array, "3"]:
     """theta after `action` was shown, clicked or not.
 

@@ -1,0 +1,1 @@
+"""Measurements of speed, of which each is one command."""

@@ -1,0 +1,365 @@
+"""How fast PolarisingUsers-v0 is, beside plain Python with NumPy and beside Numba on one core.
+
+    python -m benchmarks.polarising --help
+
+One run on one machine times the same game played three ways, after it has checked that it is the same game: the mean
+return of uniformly random recommendations has to agree. Compilation is timed apart. Needs numba
+(`pip install "jaxrec[benchmark]"`).
+"""
+
+import dataclasses
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numba
+import numpy as np
+import tyro
+from jax import Array
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import polarising_rivals as rivals
+from benchmarks.polarising_rivals import Played
+from jaxrec import InputError, lockstep, rollout
+from jaxrec.agents import GeometricStep, QLearning, VisitStep
+from jaxrec.envs.polarising import PolarisingParams, PolarisingUsers, Random
+from jaxrec.experiments.folder import write_atomically
+from jaxrec.experiments.manifest import describe, manifest
+from jaxrec.timing import Timing, measure
+
+ENV = PolarisingUsers()
+PLAY, LEARN = "random policy", "Q-learning"
+NUMPY, NUMBA, JAXREC = "Python + NumPy", "Numba, one core", "jaxrec"
+TOLERANCE = 4.0
+LIMITS = (
+    "What to expect: each figure is the median of repeats on a machine that may serve others too; min - max shows how "
+    "quiet it was. The noisiest are the learners, whose table of 23 MB lives or dies with the caches. On a CPU XLA has "
+    "run loops like these on one core, as the rivals do. The plain Python rival plays one user at a time; NumPy over "
+    "many users at once was not measured."
+)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is played for one timed run, in environment steps, and how often."""
+
+    plain: int
+    numba: int
+    jax_play: int
+    jax_learn: int
+    batches: tuple[int, ...]
+    repeats: int
+
+    def scaled(self, steps: int, batch: int) -> int:
+        """`steps`, or fewer for small batches: a GPU takes about as long for a step of few environments as of many."""
+        return min(steps, 4096 * batch)
+
+
+def sizes(quick: bool, backend: str) -> Sizes:
+    """Sizes for a CPU or a GPU."""
+    if quick:
+        return Sizes(plain=6_000, numba=600_000, jax_play=2**16, jax_learn=2**16, batches=(1024,), repeats=2)
+    if backend == "gpu":
+        return Sizes(150_000, 30_000_000, 2**31, 2**30, (4096, 16384, 65536, 262144, 1048576), 5)
+    return Sizes(150_000, 30_000_000, 2**24, 2**23, (4096, 16384, 65536), 5)
+
+
+@dataclass
+class Measurement:
+    """One way to play the game, timed.
+
+    Attributes:
+        game: random recommendations or Q-learning.
+        by: who plays: `NUMPY`, `NUMBA` or `JAXREC`.
+        what: which variant.
+        batch: environments in parallel.
+        steps: environment steps in each run.
+        compile_s: seconds of compilation, apart.
+        runs_s: seconds of each run.
+    """
+
+    game: str
+    by: str
+    what: str
+    batch: int
+    steps: int
+    compile_s: float
+    runs_s: list[float]
+    best: bool = False
+
+    @property
+    def timing(self) -> Timing:
+        """The runs."""
+        return Timing(self.compile_s, self.runs_s)
+
+    @property
+    def rate(self) -> float:
+        """Steps a second at the median run."""
+        return self.timing.rate(self.steps)
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        """Steps a second at the slowest and at the fastest run."""
+        return self.steps / max(self.runs_s), self.steps / min(self.runs_s)
+
+    def to_json(self) -> dict[str, Any]:
+        """What was measured and what follows from it."""
+        low, high = self.rates
+        derived = {"steps_per_s": self.rate, "steps_per_s_min": low, "steps_per_s_max": high}
+        return dataclasses.asdict(self) | derived
+
+
+# The players.
+
+
+def play(num_envs: int, num_steps: int, key: Array, params: PolarisingParams) -> tuple[Array, Any]:
+    """The environment alone under random recommendations: (summed reward of each copy, final states)."""
+
+    def body(carry: Any, inputs: Any) -> tuple[Any, None]:
+        (obs, state), total = carry
+        step_number, key = inputs
+        key_act, key_step, key_reset = jax.random.split(key, 3)
+        action = jnp.int32(3 * jax.random.uniform(key_act, (num_envs,)))
+        step = lockstep.step(ENV, key_step, state, obs, action, params)
+        return (lockstep.restart(ENV, key_reset, step, params, step_number), total + step.reward), None
+
+    key_reset, key_steps = jax.random.split(key)
+    start = (lockstep.reset(ENV, key_reset, params, num_envs), jnp.zeros(num_envs))
+    inputs = (1 + jnp.arange(num_steps), jax.random.split(key_steps, num_steps))
+    (final, total), _ = jax.lax.scan(body, start, inputs)
+    return total, final
+
+
+# Q-learning as published, and as the tampering study trains it.
+LEARNERS: dict[str, dict[str, Any]] = {
+    "published settings": {"num_steps": 1, "step_size": GeometricStep(rivals.ALPHA_START, rivals.ALPHA_END)},
+    "30 steps a batch, traces": {"num_steps": 30, "step_size": VisitStep(4.0), "trace": 0.6},
+}
+
+
+# The measurements.
+
+
+def measure_jaxrec(size: Sizes, seed: int) -> Iterable[Measurement]:
+    """Times every variant in jaxrec at each batch size."""
+    args = (jax.random.key(seed), ENV.default_params)
+    for what, player in {"environment alone": play, "rollout with all metrics": _rollout}.items():
+        for batch in size.batches:
+            num_steps = max(1, size.scaled(size.jax_play, batch) // batch // ENV.horizon) * ENV.horizon
+            timing = measure(partial(player, batch, num_steps), *args, repeats=size.repeats)
+            yield Measurement(PLAY, JAXREC, what, batch, batch * num_steps, *timing)
+    for what, settings in LEARNERS.items():
+        for batch in size.batches:
+            agent = QLearning(ENV, size.scaled(size.jax_learn, batch), batch, **settings)
+            timing = measure(agent.train, *args, repeats=size.repeats)
+            yield Measurement(LEARN, JAXREC, what, batch, agent.num_batches * batch * agent.num_steps, *timing)
+
+
+def _rollout(num_envs: int, num_steps: int, key: Array, params: PolarisingParams) -> Any:
+    return rollout(ENV, Random(), key, num_envs, num_steps, params)
+
+
+def compile_rivals(seed: int) -> dict[str, float]:
+    """Compiles the Numba rivals: seconds for each game. To be called before anything else calls them."""
+    return {PLAY: _seconds(rivals.numba_random, 1, seed), LEARN: _seconds(rivals.numba_learning, 1, seed)}
+
+
+def measure_rivals(size: Sizes, seed: int, compiled_in: dict[str, float]) -> Iterable[Measurement]:
+    """Times the rivals, which play one user at a time."""
+    players = (
+        (PLAY, NUMPY, "environment alone", rivals.plain_random, size.plain),
+        (PLAY, NUMBA, "environment alone", rivals.numba_random, size.numba),
+        (LEARN, NUMPY, "published settings, dictionary", rivals.plain_learning, size.plain),
+        (LEARN, NUMBA, "published settings", rivals.numba_learning, size.numba),
+    )
+    for game, by, what, player, steps in players:
+        episodes = steps // ENV.horizon
+        runs = [_seconds(player, episodes, seed + i) for i in range(1 + size.repeats)][1:]
+        compile_s = compiled_in[game] if by == NUMBA else 0.0
+        yield Measurement(game, by, what, 1, episodes * ENV.horizon, compile_s, runs)
+
+
+def _seconds(player: Callable[..., Played], episodes: int, seed: int) -> float:
+    started = time.perf_counter()
+    player(episodes, seed)
+    return time.perf_counter() - started
+
+
+def mark_best(measurements: list[Measurement]) -> None:
+    """Marks the fastest batch size of each variant."""
+    for variant in {(one.by, one.what) for one in measurements}:
+        max((one for one in measurements if (one.by, one.what) == variant), key=lambda one: one.rate).best = True
+
+
+def ratio(one: Measurement, rival: str, measurements: list[Measurement]) -> float:
+    """How many times as fast `one` is as a rival's way to do the same."""
+    return one.rate / next(other.rate for other in measurements if (other.game, other.by) == (one.game, rival))
+
+
+# The check that it is the same game.
+
+
+@dataclass(frozen=True)
+class Check:
+    """The mean return of random recommendations by one player, and how far it lies from jaxrec's rollout."""
+
+    player: str
+    episodes: int
+    mean_return: float
+    standard_error: float
+    difference: float
+    standard_errors_off: float
+
+
+def same_game(size: Sizes, seed: int) -> list[Check]:
+    """Compares every player with jaxrec's rollout; learners explore at every step.
+
+    Raises:
+        InputError: where the means differ by `TOLERANCE` standard errors of their difference or more.
+    """
+    num_envs, num_steps = max(size.batches[0], 8192), 4 * ENV.horizon
+    key, params = jax.random.key(seed + 1000), ENV.default_params
+    total, _ = jax.jit(partial(play, num_envs, num_steps))(jax.random.fold_in(key, 1), params)
+    episodes, few = size.numba // ENV.horizon, size.plain // ENV.horizon
+    reference = _in_envs(_rollout(num_envs, num_steps, key, params).per_env["reward"])
+    played = {
+        "jaxrec, environment alone": _in_envs(total / num_steps),
+        f"{NUMPY}, environment": rivals.plain_random(few, seed),
+        f"{NUMPY}, learner": rivals.plain_learning(few, seed, epsilon=1.0),
+        f"{NUMBA}, environment": rivals.numba_random(episodes, seed),
+        f"{NUMBA}, learner": rivals.numba_learning(episodes, seed, epsilon=1.0),
+    }
+    checks = [_compare("jaxrec, rollout", reference, reference)]
+    checks += [_compare(player, one, reference) for player, one in played.items()]
+    for check in checks:
+        if not abs(check.standard_errors_off) < TOLERANCE:
+            raise InputError(
+                f"{check.player} does not play the game of jaxrec: an episode of random recommendations returns "
+                f"{check.mean_return:.4f}, in jaxrec {reference.mean:.4f}: off by {check.standard_errors_off:+.1f} "
+                "standard errors"
+            )
+    return checks
+
+
+def _in_envs(reward: Array) -> Played:
+    """Each environment's mean return as one sample, from its mean reward a step."""
+    samples = np.asarray(reward, float) * ENV.horizon
+    return Played(samples.size, float(samples.sum()), float((samples**2).sum()))
+
+
+def _compare(player: str, one: Played, reference: Played) -> Check:
+    difference = one.mean - reference.mean
+    error = math.hypot(one.standard_error, reference.standard_error)
+    return Check(player, one.episodes, one.mean, one.standard_error, difference, difference / error)
+
+
+# The report.
+
+
+def check_table(checks: list[Check]) -> Table:
+    """The evidence that it is the same game."""
+    title = "The same game? Mean return of an episode under random recommendations"
+    caption = (
+        "in jaxrec a sample is the mean over four episodes of one environment; off: standard errors of the difference"
+    )
+    table = Table("player", "samples", "mean", "standard error", "off", title=title, caption=caption)
+    for check in checks:
+        off = f"{check.standard_errors_off:+.1f}"
+        row = (f"{check.episodes:,}", f"{check.mean_return:.4f}", f"{check.standard_error:.4f}", off)
+        table.add_row(check.player, *row)
+    return table
+
+
+def speed_table(measurements: list[Measurement], hardware: str) -> Table:
+    """Steps a second, and how many times that is what the rivals reach at the same game."""
+    title, caption = f"PolarisingUsers-v0 on {hardware}", "M: million steps a second, median; *: the best batch size"
+    table = Table("player", "batch", "M", "min - max", "/ NumPy", "/ Numba", "compile s", title=title, caption=caption)
+    for game in (PLAY, LEARN):
+        table.add_section()
+        table.add_row(game, style="bold")
+        rows = [one for one in measurements if one.game == game]
+        for one in rows:
+            low, high = one.rates
+            speed = f"{one.rate / 1e6:.4g}{' *' if one.best and one.by == JAXREC else ''}"
+            ratios = (f"{ratio(one, rival, measurements):,.3g}" for rival in (NUMPY, NUMBA))
+            cells = (f"{one.batch:,}", speed, f"{low / 1e6:.4g} - {high / 1e6:.4g}", *ratios, f"{one.compile_s:.2f}")
+            table.add_row(f"{one.by}: {one.what}", *cells)
+    return table
+
+
+def to_json(options: "Options", checks: list[Check], measurements: list[Measurement]) -> dict[str, Any]:
+    """All numbers, and what they were measured on."""
+    about = manifest("benchmark", None, {"quick": options.quick, "seed": options.seed})
+    about["versions"]["numba"] = numba.__version__
+    rows = []
+    for one in measurements:
+        ratios = {"vs_numpy": ratio(one, NUMPY, measurements), "vs_numba": ratio(one, NUMBA, measurements)}
+        rows.append(one.to_json() | ratios)
+    return {
+        "environment": "PolarisingUsers-v0",
+        "manifest": about,
+        "tolerance_standard_errors": TOLERANCE,
+        "same_game": [dataclasses.asdict(check) for check in checks],
+        "measurements": rows,
+        "limits": LIMITS,
+    }
+
+
+@dataclass
+class Options:
+    """Times PolarisingUsers-v0 in jaxrec, in plain Python with NumPy, and in Numba on one core; about two minutes.
+
+    Every figure comes from this one run on this one machine. First it checks that all three play the same game; then it
+    prints environment steps a second (median, slowest and fastest of several runs) with ratios. Compilation is apart.
+    """
+
+    quick: bool = False
+    """Few steps, one batch size, some ten seconds: shows that it runs; its speeds mean nothing."""
+    seed: int = 0
+    """Seed of all random draws."""
+    out: Path | None = None
+    """Also write all numbers, with hardware, versions and commit, to this JSON file, which must not exist."""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs the benchmark."""
+    options = tyro.cli(Options, args=argv, prog="python -m benchmarks.polarising")
+    try:
+        run(options)
+    except InputError as error:
+        sys.exit(f"benchmarks.polarising: {error}")
+
+
+def run(options: Options) -> dict[str, Any]:
+    """Checks, measures, prints and writes; returns what `--out` writes."""
+    if options.out is not None and options.out.exists():
+        raise InputError(f"out={str(options.out)!r} exists, and is not overwritten")
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    size, compiled_in = sizes(options.quick, jax.default_backend()), compile_rivals(options.seed)
+    checks = same_game(size, options.seed)
+    console.print(check_table(checks))
+    measurements = []
+    with console.status("measuring") as status:
+        for one in (*measure_rivals(size, options.seed, compiled_in), *measure_jaxrec(size, options.seed)):
+            measurements.append(one)
+            status.update(f"measured {one.by}: {one.what}, batch {one.batch:,}")
+    mark_best(measurements)
+    result = to_json(options, checks, measurements)
+    console.print(speed_table(measurements, describe(result["manifest"]["hardware"])))
+    console.print(LIMITS, highlight=False)
+    if options.out is not None:
+        write_atomically(options.out, f"{json.dumps(result, indent=1)}\n".encode())
+    return result
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""The command `jaxrec`, as a process and as a function."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import jaxrec
+from jaxrec.cli import main
+from jaxrec.experiments import STUDIES
+
+
+def test_overview_and_help(capsys):
+    for argv in ([], ["--help"]):
+        main(argv)
+        out = capsys.readouterr().out
+        assert all(command in out for command in ("list", "run", "rollout", "bench"))
+    for command in ("list", "rollout", "bench"):
+        with pytest.raises(SystemExit) as stop:
+            main([command, "--help"])
+        assert stop.value.code == 0
+        assert "help" in capsys.readouterr().out
+
+
+def test_help_of_a_study_explains_every_setting(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["run", "tampering", "--help"])
+    assert stop.value.code == 0
+    out = capsys.readouterr().out
+    for name in vars(STUDIES["tampering"].presets["quick"]):
+        assert f"--{name.replace('_', '-')}" in out
+    assert "--out" in out
+    assert "quick,paper,converged" in out
+
+
+def test_list_names_everything(capsys):
+    main(["list"])
+    out = capsys.readouterr().out
+    assert all(env_id in out for env_id in jaxrec.registered())
+    assert all(name in out for name in STUDIES)
+    assert "bandit" in out
+
+
+def test_rollout_prints_a_table_and_json(capsys, tmp_path):
+    argv = ["rollout", "PolarisingUsers-v0", "--policy", "always-right", "--num-envs", "50", "--num-steps", "60"]
+    main(argv)
+    assert "episode_return" in capsys.readouterr().out
+    main([*argv, "--json", "--out", str(tmp_path / "m.json"), "--params", "influence", "0", "--args", "horizon", "5"])
+    printed = capsys.readouterr().out
+    assert printed == (tmp_path / "m.json").read_text()
+    result = json.loads(printed)
+    assert result["metrics"]["right"]["value"] == 1
+    assert result["metrics"]["polarisation"]["value"] == 0
+    assert 0 < result["metrics"]["episode_return"]["value"] < 5
+    assert result["settings"]["args"] == {"horizon": "5"}
+
+
+def test_rollout_takes_a_population(capsys):
+    argv = [
+        "rollout",
+        "PolarisingUsers-v0",
+        "--policy",
+        "always-left",
+        "--num-envs",
+        "9",
+        "--num-steps",
+        "30",
+        "--json",
+    ]
+    main([*argv, "--params", "population", "[[1.0, 0.0, 0.0]]"])
+    assert json.loads(capsys.readouterr().out)["metrics"]["episode_return"]["value"] == 30
+
+
+def test_bench_reports_compilation_apart(capsys):
+    main(["bench", "PolarisingUsers-v0", "--num-envs", "10", "--num-steps", "30", "--json"])
+    result = json.loads(capsys.readouterr().out)
+    assert result["steps"] == 300
+    assert result["compile_s"] > 0
+    assert len(result["runs_s"]) == 5
+
+
+def test_run_writes_a_folder_with_changed_settings(capsys, tmp_path):
+    out = tmp_path / "run"
+    tiny = ["--seeds", "2", "--episodes", "300", "--num-envs", "100", "--evaluation-episodes", "50", "--chunks", "2"]
+    main(["run", "tampering", "--preset", "paper", "--out", str(out), *tiny])
+    config = json.loads((out / "manifest.json").read_text())["config"]
+    assert config["episodes"] == 300
+    assert config["step_size"] == "geometric", "the rest is the preset's"
+    printed = capsys.readouterr()
+    assert str(out) in printed.out.replace("\n", "")
+    assert "training 2 seeds" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["rum"], "Did you mean 'run'?"),
+        (["run", "tamperin"], "Did you mean 'tampering'?"),
+        (["run", "tampering", "--preset", "quack"], "Did you mean 'quick'?"),
+        (["run", "tampering", "--seeds", "0"], "seeds must be an integer of at least 1"),
+        (["run", "tampering", "--out", "."], "exists"),
+        (["rollout", "PolarisingUser-v0"], "Did you mean 'PolarisingUsers-v0'?"),
+        (["rollout", "PolarisingUsers-v0", "--policy", "bandits"], "Did you mean 'bandit'?"),
+        (["rollout", "PolarisingUsers-v0", "--num-envs", "0"], "num_envs"),
+        (["rollout", "PolarisingUsers-v0", "--num-steps", "-1"], "num_steps"),
+        (["rollout", "PolarisingUsers-v0", "--params", "influence", "1.5"], "influence must be within [0.0, 1.0]"),
+        (["rollout", "PolarisingUsers-v0", "--params", "influence", "nan"], "influence"),
+        (["rollout", "PolarisingUsers-v0", "--params", "influence", "much"], "influence"),
+        (["rollout", "PolarisingUsers-v0", "--params", "infuence", "1"], "Did you mean 'influence'?"),
+        (
+            ["rollout", "PolarisingUsers-v0", "--params", "population", "[[0.1, 0.2]]"],
+            "population must be [n_profiles, 3]",
+        ),
+        (["rollout", "PolarisingUsers-v0", "--args", "horizon", "0"], "horizon"),
+        (["rollout", "PolarisingUsers-v0", "--out", "."], "exists"),
+        (["bench", "PolarisingUsers-v0", "--policy", "x"], "unknown policy"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(capsys, argv, message):
+    with pytest.raises(SystemExit) as stop:
+        main(argv)
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+    assert len(error.splitlines()) == 1
+
+
+def test_as_a_process(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "jaxrec", "rollout", "Nothing-v0"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "unknown environment 'Nothing-v0'" in done.stderr
+    assert not list(tmp_path.iterdir())
