@@ -42,9 +42,9 @@ NUMPY, NUMBA, JAXREC = "Python + NumPy", "Numba, one core", "jaxrec"
 TOLERANCE = 4.0
 LIMITS = (
     "What to expect: each figure is the median of repeats on a machine that may serve others too; min - max shows how "
-    "quiet it was. The noisiest are the learners, whose table of 23 MB lives or dies with the caches. On a CPU XLA has "
-    "run loops like these on one core, as the rivals do. The plain Python rival plays one user at a time; NumPy over "
-    "many users at once was not measured."
+    "quiet it was. The noisiest are jaxrec on a CPU, where XLA may use every core it finds free (the rivals use one), "
+    "and the learners, whose table of 23 MB lives or dies with the caches. The plain Python rival plays one user at a "
+    "time; NumPy over many users at once was not measured."
 )
 
 
@@ -78,13 +78,14 @@ class Measurement:
     """One way to play the game, timed.
 
     Attributes:
-        game: random recommendations or Q-learning.
+        game: `PLAY` or `LEARN`.
         by: who plays: `NUMPY`, `NUMBA` or `JAXREC`.
         what: which variant.
         batch: environments in parallel.
         steps: environment steps in each run.
         compile_s: seconds of compilation, apart.
         runs_s: seconds of each run.
+        best: whether no other batch size of this variant was faster.
     """
 
     game: str

@@ -26,11 +26,11 @@ class Agent(Protocol):
         ...
 
     def init(self, key: Array, params: Any) -> Any:
-        """The start of a training; a PyTree with the number of `batches` done."""
+        """The start of a training."""
         ...
 
-    def advance(self, state: Any, params: Any, num_batches: Any) -> tuple[Any, dict[str, Array]]:
-        """`num_batches` batches further, and the mean of their metrics."""
+    def advance(self, state: Any, params: Any, first: Any, last: Any) -> tuple[Any, dict[str, Array]]:
+        """Batches `first` ... `last` - 1: the state after them, and the mean of their metrics."""
         ...
 
 
@@ -69,12 +69,12 @@ def fit(
     chunk = -(-agent.num_batches // chunks)
     meter.start(task, -(-agent.num_batches // chunk))
     state = _init(agent, keys, params)
-    for done in range(0, agent.num_batches, chunk):
-        size = min(chunk, agent.num_batches - done)
-        state, metrics = _advance(agent, state, params, size)
+    for first in range(0, agent.num_batches, chunk):
+        last = min(first + chunk, agent.num_batches)
+        state, metrics = _advance(agent, state, params, first, last)
         metrics = {name: np.asarray(value) for name, value in metrics.items()}
         if on_metrics:
-            on_metrics(done + size, metrics)
+            on_metrics(last, metrics)
         meter.advance(f"reward {metrics['reward'].mean():.4f}")
     return state
 
@@ -84,8 +84,9 @@ def _init(agent: Any, keys: Array, params: Any) -> Any:
     return jax.vmap(agent.init)(keys, params)
 
 
-def _advance_runs(agent: Any, state: Any, params: Any, num_batches: Any) -> tuple[Any, dict[str, Array]]:
-    return jax.vmap(agent.advance, in_axes=(0, 0, None))(state, params, num_batches)
+def _advance_runs(agent: Any, state: Any, params: Any, first: Any, last: Any) -> tuple[Any, dict[str, Array]]:
+    # The batches are counted outside the `vmap`: what depends on them alone, such as a reset, stays a branch.
+    return jax.vmap(agent.advance, in_axes=(0, 0, None, None))(state, params, first, last)
 
 
 _advance = jax.jit(_advance_runs, donate_argnums=1)

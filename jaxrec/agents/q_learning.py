@@ -102,7 +102,6 @@ class QLearningState(struct.PyTreeNode):
         visits: int32[num_observations, num_actions], updates of each cell so far.
         env_state, obs: of the `num_envs` environments.
         key: typed key of the draws to come.
-        batches: int32[], batches learned from so far.
     """
 
     q: Any
@@ -110,7 +109,6 @@ class QLearningState(struct.PyTreeNode):
     env_state: Any
     obs: Any
     key: Any
-    batches: Any
 
 
 class QLearning(struct.PyTreeNode):
@@ -159,44 +157,46 @@ class QLearning(struct.PyTreeNode):
         obs, env_state = lockstep.reset(self.env, key_reset, params, self.num_envs)
         shape = (self.env.num_observations, self.env.num_actions)
         q = jnp.full(shape, self.initial_q, float)
-        return QLearningState(q, jnp.zeros(shape, jnp.int32), env_state, obs, key, jnp.zeros((), jnp.int32))
+        return QLearningState(q, jnp.zeros(shape, jnp.int32), env_state, obs, key)
 
     def train(self, key: Array, params: Any) -> tuple[QLearningState, dict[str, Array]]:
         """A whole training, jittable: the final state, and metrics of each batch (float[num_batches])."""
         return jax.lax.scan(
-            lambda state, _: self._batch(state, params), self.init(key, params), length=self.num_batches
+            lambda state, batch: self._batch(state, params, batch), self.init(key, params), jnp.arange(self.num_batches)
         )
 
     def advance(
-        self, state: QLearningState, params: Any, num_batches: Int[Array, ""] | int
+        self, state: QLearningState, params: Any, first: Int[Array, ""] | int, last: Int[Array, ""] | int
     ) -> tuple[QLearningState, dict[str, Array]]:
-        """`num_batches` (at least 1) batches on from `state`, jittable: the state, and the mean of their metrics."""
+        """Batches `first` ... `last` - 1 (at least one), jittable: the state, and the mean of their metrics."""
 
-        def body(_, carry):
+        def body(batch, carry):
             state, sums = carry
-            state, metrics = self._batch(state, params)
+            state, metrics = self._batch(state, params, batch)
             return state, jax.tree.map(jnp.add, sums, metrics)
 
-        state, sums = jax.lax.fori_loop(1, num_batches, body, self._batch(state, params))
-        return state, jax.tree.map(lambda total: total / num_batches, sums)
+        state, sums = jax.lax.fori_loop(first + 1, last, body, self._batch(state, params, first))
+        return state, jax.tree.map(lambda total: total / (last - first), sums)
 
     def policy(self, state: QLearningState) -> TabularPolicy:
         """The greedy policy learned so far."""
         return TabularPolicy(state.q, self.env)
 
-    def _batch(self, state: QLearningState, params: Any) -> tuple[QLearningState, dict[str, Array]]:
-        progress = state.batches / self.num_batches
+    def _batch(
+        self, state: QLearningState, params: Any, batch: Int[Array, ""] | int
+    ) -> tuple[QLearningState, dict[str, Array]]:
+        progress = jnp.asarray(batch / self.num_batches, float)
         epsilon = self.epsilon_start + (self.epsilon_end - self.epsilon_start) * progress
         key, key_collect = jax.random.split(state.key)
-        state, experience = self._collect(state.replace(key=key), params, epsilon, key_collect)
+        state, experience = self._collect(state.replace(key=key), params, batch, epsilon, key_collect)
         learn = partial(self._learn, progress=progress)
         bootstrap = state.q[experience.there[-1]].max(axis=-1)
         (q, visits, _), _ = jax.lax.scan(learn, (state.q, state.visits, bootstrap), experience, reverse=True)
         metrics = {"reward": experience.reward.mean(), "epsilon": epsilon}
-        return state.replace(q=q, visits=visits, batches=state.batches + 1), metrics
+        return state.replace(q=q, visits=visits), metrics
 
     def _collect(
-        self, state: QLearningState, params: Any, epsilon: Array, key: Array
+        self, state: QLearningState, params: Any, batch: Int[Array, ""] | int, epsilon: Array, key: Array
     ) -> tuple[QLearningState, "Experience"]:
         """`num_steps` steps of every environment under a frozen table."""
         index = jax.vmap(self.env.observation_index)
@@ -215,7 +215,7 @@ class QLearning(struct.PyTreeNode):
                 here, action, step.reward, index(step.next_obs), step.terminated, step.truncated
             )
 
-        times = state.batches * self.num_steps + 1 + jnp.arange(self.num_steps)
+        times = batch * self.num_steps + 1 + jnp.arange(self.num_steps)
         carry, experience = jax.lax.scan(
             body, (state.obs, state.env_state), (times, jax.random.split(key, self.num_steps))
         )
