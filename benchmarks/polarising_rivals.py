@@ -274,7 +274,7 @@ def numba_random(episodes: int, seed: int) -> Played:
     return Played(episodes, *_numba_random(episodes, seed, np.empty(6, np.int64)))
 
 
-def numba_learning(episodes: int, seed: int, epsilon: float = 0.1) -> Played:
-    """Trains Q-learning with the table of jaxrec's: a row for each of the C(horizon + 6, 6) states."""
-    table = np.zeros((NUM_STATES, 3), np.float32)
+def numba_learning(episodes: int, seed: int, epsilon: float = 0.1, table: np.ndarray | None = None) -> Played:
+    """Trains Q-learning with the table of jaxrec's, float32[C(horizon + 6, 6), 3]; into `table`, if that is given."""
+    table = np.zeros((NUM_STATES, 3), np.float32) if table is None else table
     return Played(episodes, *_numba_learning(episodes, seed, epsilon, table))

@@ -4,7 +4,8 @@
 their TD errors up would multiply the step size by the number of duplicates. Here k visits in one batch take the cell
 where k sequential updates would, each with the mean of the k targets: `Q += step(n, k) * (mean target - Q)`, where
 1 - step(n, k) is the product of the k factors (1 - alpha). With sample averages that equals the sequential algorithm
-exactly, in whatever order; with other step sizes it differs only in that the k targets weigh the same.
+exactly, in whatever order; with other step sizes the k targets weigh the same, which is the mean of the sequential result
+over the orders in which they may come, with less noise.
 
 *Order.* A batch is `num_steps` steps of every environment under one frozen table, and is learned from backwards, last
 step first: what an episode ended with reaches its beginning in one sweep (backward replay; Lin, "Self-improving reactive
