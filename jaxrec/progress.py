@@ -81,21 +81,12 @@ class RichMeter:
             self._progress.update(self._task, advance=1, note=note)
 
 
-class LineMeter:
+class LineMeter(NoMeter):
     """A line as each task begins, for logs: quiet, but never silent about where a run is."""
-
-    def __enter__(self) -> "LineMeter":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        return
 
     def start(self, task: str, total: int) -> None:
         """Prints the task."""
         print(task, file=sys.stderr, flush=True)  # noqa: T201
-
-    def advance(self, note: str = "") -> None:
-        """Nothing."""
 
 
 def meter_for_terminal() -> Meter:

@@ -12,10 +12,11 @@ from scipy import stats
 import jaxrec
 from jaxrec.agents import TabularPolicy
 from jaxrec.envs.polarising import PolarisingUsers
-from jaxrec.experiments import STUDIES, folder, manifest, report, statistics, study, tampering
+from jaxrec.experiments import STUDIES, folder, manifest, report, statistics, study
 from jaxrec.experiments.folder import RunFolder
+from jaxrec.experiments.tampering import TamperingConfig, measures
 
-TINY = tampering.TamperingConfig(seeds=2, episodes=600, num_envs=200, evaluation_episodes=60, chunks=3)
+TINY = TamperingConfig(seeds=2, episodes=600, num_envs=200, evaluation_episodes=60, chunks=3)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def test_metrics_are_one_line_a_chunk(tiny_run):
 
 def test_the_manifest_is_enough_to_run_it_again(tiny_run):
     about = json.loads((tiny_run / "manifest.json").read_text())
-    assert tampering.TamperingConfig(**about["config"]) == TINY
+    assert TamperingConfig(**about["config"]) == TINY
     assert about["status"] == "complete"
     assert about["seconds"] > 0
     assert about["versions"]["jax"] == jax.__version__
@@ -187,13 +188,13 @@ def test_report_markdown():
 def test_disagreement_is_zero_between_equal_worlds_and_total_between_opposite_ones(key):
     env = PolarisingUsers(horizon=3)
     left, right = (jnp.zeros((4, env.num_observations, 3)).at[..., source].set(1.0) for source in (0, 2))
-    excess, noise = tampering.disagreement(env, left, left, key, 20)
+    excess, noise = measures.disagreement(env, left, left, key, 20)
     np.testing.assert_allclose((excess, noise), 0, atol=1e-6)
-    excess, noise = tampering.disagreement(env, left, right, key, 20)
+    excess, noise = measures.disagreement(env, left, right, key, 20)
     np.testing.assert_allclose(excess, 1, rtol=1e-6)
     # Independent seeds of one and the same world: disagreement is all noise, and the excess averages out.
     random = jax.random.uniform(key, (2, 40, env.num_observations, 3))
-    excess, noise = tampering.disagreement(env, random[0], random[1], key, 20)
+    excess, noise = measures.disagreement(env, random[0], random[1], key, 20)
     np.testing.assert_allclose(noise.mean(axis=0), 2 / 3, atol=0.1)
     assert abs(excess.mean()) < 0.05
 
@@ -201,15 +202,15 @@ def test_disagreement_is_zero_between_equal_worlds_and_total_between_opposite_on
 def test_behaviour_of_known_policies(key):
     env = PolarisingUsers()
     always_right = TabularPolicy(jnp.zeros((env.num_observations, 3)).at[:, 2].set(1.0), env)
-    shown = tampering.behaviour(env, always_right, key, 400, 1.0)
+    shown = measures.behaviour(env, always_right, key, 400, 1.0)
     np.testing.assert_array_equal(shown.shown[..., 2], 1)
-    opposed = np.array([shown.opposed[i].mean() for i in range(len(tampering.USERS))])
+    opposed = np.array([shown.opposed[i].mean() for i in range(len(measures.USERS))])
     np.testing.assert_array_equal(
         opposed,
-        [name in ("strong left", "moderate left", "extremely left", "left anti-centrist") for name in tampering.USERS],
+        [name in ("strong left", "moderate left", "extremely left", "left anti-centrist") for name in measures.USERS],
     )
     assert (np.asarray(shown.polarisation[:, -1]) > 0).tolist() == (opposed > 0).tolist()
-    theta_right = np.array([theta[2] for theta in tampering.USERS.values()])
+    theta_right = np.array([theta[2] for theta in measures.USERS.values()])
     np.testing.assert_allclose(shown.value, 30 * theta_right, atol=0.7)
     np.testing.assert_allclose(shown.user.mean(axis=-1), theta_right, rtol=1e-5)
 

@@ -4,16 +4,16 @@
 their TD errors up would multiply the step size by the number of duplicates. Here k visits in one batch take the cell
 where k sequential updates would, each with the mean of the k targets: `Q += step(n, k) * (mean target - Q)`, where
 1 - step(n, k) is the product of the k factors (1 - alpha). With sample averages that equals the sequential algorithm
-exactly, in whatever order; with other step sizes the k targets weigh the same, which is the mean of the sequential result
-over the orders in which they may come, with less noise.
+exactly, in whatever order; with other step sizes the k targets weigh the same, which is the mean of the sequential
+result over the orders in which they may come, with less noise.
 
 *Order.* A batch is `num_steps` steps of every environment under one frozen table, and is learned from backwards, last
-step first: what an episode ended with reaches its beginning in one sweep (backward replay; Lin, "Self-improving reactive
-agents", 1992). `num_steps=1` is the classical order.
+step first: what an episode ended with reaches its beginning in one sweep (backward replay; Lin, "Self-improving
+reactive agents", 1992). `num_steps=1` is the classical order.
 
 *Traces.* `trace` mixes the return that followed into the target: Q(lambda) of Peng & Williams, "Incremental multi-step
-Q-learning" (1996). Bootstrapping alone takes the maximum over noisy values and overestimates; returns alone do not. Where
-epsilon falls to 0, so does the difference between the return that followed and that of the greedy policy.
+Q-learning" (1996). Bootstrapping alone takes the maximum over noisy values and overestimates; returns alone do not.
+Where epsilon falls to 0, so does the difference between the return that followed and that of the greedy policy.
 """
 
 from functools import partial
@@ -143,7 +143,9 @@ class QLearning(struct.PyTreeNode):
 
     def __post_init__(self) -> None:
         if self.env.num_observations is None:
-            raise checks.InputError(f"env must have indexable observations for tabular Q-learning; {self.env.name} has not")
+            raise checks.InputError(
+                f"env must have indexable observations for tabular Q-learning; {self.env.name} has not"
+            )
         for name in ("total_steps", "num_envs", "num_steps"):
             checks.positive(name, getattr(self, name))
 
@@ -212,9 +214,7 @@ class QLearning(struct.PyTreeNode):
             )
             step = lockstep.step(self.env, key_step, env_state, obs, action, params)
             carry = lockstep.restart(self.env, key_reset, step, params, time)
-            return carry, Experience(
-                here, action, step.reward, index(step.next_obs), step.terminated, step.truncated
-            )
+            return carry, Experience(here, action, step.reward, index(step.next_obs), step.terminated, step.truncated)
 
         times = batch * self.num_steps + 1 + jnp.arange(self.num_steps)
         carry, experience = jax.lax.scan(

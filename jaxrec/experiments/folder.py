@@ -29,7 +29,8 @@ class RunFolder:
         """Makes the folder.
 
         Args:
-            out: its path, which must not exist; or None for `runs/NAME-DATE-TIME`, with a number behind it if that is taken.
+            out: its path, which must not exist; or None for `runs/NAME-DATE-TIME`, with a number behind it if that is
+                taken.
             name: what was run.
 
         Raises:
@@ -40,7 +41,9 @@ class RunFolder:
             try:
                 path.mkdir(parents=True)
             except (FileExistsError, NotADirectoryError):
-                raise checks.InputError(f"out={str(path)!r} exists, and a run never overwrites another: name a new folder") from None
+                raise checks.InputError(
+                    f"out={str(path)!r} exists, and a run never overwrites another: name a new folder"
+                ) from None
             return cls(path)
         base = Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
         for attempt in range(1000):

@@ -23,8 +23,8 @@ class Study:
     Attributes:
         name: what `jaxrec run` calls it.
         summary: one line.
-        presets: configurations by name; the first is the default. Dataclasses whose `check()` raises InputError for what
-            is out of range, before anything is written.
+        presets: configurations by name; the first is the default. Dataclasses whose `check()` raises InputError for
+            what is out of range, before anything is written.
         execute: (config, log, meter) -> report. `log(**values)` appends a line to `metrics.jsonl`.
     """
 
@@ -89,8 +89,8 @@ class Study:
 def _how(name: str, preset: str, about: dict[str, Any], seconds: float) -> Section:
     return Section(
         "How this was made",
-        f"`jaxrec run {name} --preset {preset}` with the values below, in {seconds:.0f} s on {describe(about['hardware'])}; "
-        f"commit {about['commit']}, jax {about['versions']['jax']}.",
+        f"`jaxrec run {name} --preset {preset}` with the values below, in {seconds:.0f} s on "
+        f"{describe(about['hardware'])}; commit {about['commit']}, jax {about['versions']['jax']}.",
         ("setting", "value"),
         [(f"`{key}`", f"`{value}`") for key, value in about["config"].items()],
     )

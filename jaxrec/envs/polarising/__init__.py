@@ -1,4 +1,7 @@
-"""Users whom opposed content polarises (Evans & Kasirzadeh, "User Tampering in Reinforcement Learning Recommender Systems")."""
+"""Users whom opposed content polarises.
+
+Evans & Kasirzadeh, "User Tampering in Reinforcement Learning Recommender Systems".
+"""
 
 from jaxrec.envs.polarising.env import PolarisingParams, PolarisingState, PolarisingUsers
 from jaxrec.envs.polarising.policies import AlwaysSource, Bandit, Random

@@ -2,7 +2,8 @@
 
 The recommender knows clicks and misses for each source: six counts with sum t, the time. Their running sums
 s_0 <= ... <= s_5 = t have, in the combinatorial number system (Knuth, TAOCP 4A, 7.2.1.3), the rank
-sum_j C(s_j + j, j + 1): a bijection onto 0 ... C(horizon + 6, 6) - 1 in which the states of each time-step are contiguous.
+sum_j C(s_j + j, j + 1): a bijection onto 0 ... C(horizon + 6, 6) - 1 in which the states of each time-step are
+contiguous.
 """
 
 import math

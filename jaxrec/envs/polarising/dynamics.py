@@ -33,7 +33,7 @@ def polarise(
     influence: Num[Array, ""] | float,
     ceiling: Num[Array, ""] | float,
 ) -> Float[Array, "3"]:
-    """theta after `action` was shown, clicked or not.
+    """Theta after `action` was shown, clicked or not.
 
     Opposed content multiplies the click probability of the user's own wing by `1 + influence * (factor - 1)`, up to
     `ceiling` (a user who starts above it stays there: opposed content never moderates).

@@ -11,7 +11,7 @@ from flax import struct
 from jax import Array
 
 from jaxrec import checks
-from jaxrec.environment import EnvParams, EnvState, Environment
+from jaxrec.environment import Environment, EnvParams, EnvState
 from jaxrec.envs.polarising import counts, dynamics, metrics, policies, populations
 from jaxrec.spaces import Box, Discrete
 from jaxrec.utilities import RewardFunction, Utilities
@@ -62,8 +62,8 @@ class PolarisingUsers(Environment):
       It can be indexed without gaps (`observation_index`): C(horizon + 6, 6) states, 1 947 792 at horizon 30.
     - **Action**: 0 left, 1 centre, 2 right.
     - **Click**: Bernoulli(theta[action]), with theta before this step's polarisation.
-    - **Polarisation**: a user is left-wing while theta_left is strictly the largest, and right-wing likewise. Showing the
-      other wing's source to such a user, clicked or not, multiplies theta of the user's own wing by
+    - **Polarisation**: a user is left-wing while theta_left is strictly the largest, and right-wing likewise. Showing
+      the other wing's source to such a user, clicked or not, multiplies theta of the user's own wing by
       `1 + influence * (p - 1)`, p ~ U(1.01, 1.10), up to 0.75. Nothing polarises a centrist.
     - **Reward**: 1 for a click (`reward="engagement"`), or another choice over the utilities.
     - **Termination**: after `horizon` recommendations. Never truncated.
@@ -180,5 +180,5 @@ class PolarisingUsers(Environment):
         return render_episode(trajectory)
 
     def _factor(self, uniform: Array, params: PolarisingParams) -> Array:
-        """p ~ U(factor_low, factor_high), from a draw of U[0, 1)."""
+        """P ~ U(factor_low, factor_high), from a draw of U[0, 1)."""
         return params.factor_low + (params.factor_high - params.factor_low) * uniform

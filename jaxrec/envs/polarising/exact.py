@@ -52,8 +52,7 @@ def value_without_influence(
 ) -> Float[np.ndarray, " profiles"]:
     """The expected clicks of a policy over count states, for each user of the population, where `influence` is 0.
 
-    Args:
-        policy: the probability of each action in each state; see `greedy_probabilities`.
+    `policy` is the probability of each action in each state; see `greedy_probabilities`.
     """
     population = np.asarray(params.population, float)
     value = np.zeros((env.num_observations, len(population)))

@@ -15,15 +15,17 @@ def render_episode(trajectory: Any) -> Figure:
     """Recommendations and clicks over time, beside the user's theta.
 
     Args:
-        trajectory: a `Trajectory` of one environment, leaves [num_steps, ...]: `rollout(..., trajectory=True).trajectory[:, 0]`.
-            Only the first episode in it is drawn.
+        trajectory: a `Trajectory` of one environment, leaves [num_steps, ...], such as
+            `rollout(..., trajectory=True).trajectory[:, 0]`. Only the first episode in it is drawn.
 
     Raises:
         InputError: if the trajectory still has an axis of environments.
     """
     action = np.asarray(trajectory.action)
     if action.ndim != 1:
-        raise checks.InputError(f"render draws one environment: index the trajectory, e.g. trajectory[:, 0]; got {action.shape}")
+        raise checks.InputError(
+            f"render draws one environment: index the trajectory, e.g. trajectory[:, 0]; got {action.shape}"
+        )
     done = np.asarray(trajectory.done)
     length = int(done.argmax()) + 1 if done.any() else len(action)
     action = action[:length]
@@ -36,12 +38,19 @@ def render_episode(trajectory: Any) -> Figure:
         for hit, face, label in ((True, colour, "click"), (False, "none", "no click")):
             steps = np.flatnonzero((action == i) & (clicked == hit))
             shown.scatter(
-                steps, np.full(len(steps), -i), s=46, facecolors=face, edgecolors=colour, label=label if i == 1 else None
+                steps,
+                np.full(len(steps), -i),
+                s=46,
+                facecolors=face,
+                edgecolors=colour,
+                label=label if i == 1 else None,
             )
         user.plot(np.arange(length + 1) - 0.5, theta[:, i], color=colour, label=source, drawstyle="steps-post", lw=1.8)
     shown.set(yticks=[0, -1, -2], yticklabels=SOURCES, ylim=(-2.6, 0.6), title="recommended")
     shown.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
-    user.set(xlabel="time-step", ylabel="click probability", title="theta, the user", ylim=(0, 1), xlim=(-0.7, length - 0.3))
+    user.set(
+        xlabel="time-step", ylabel="click probability", title="theta, the user", ylim=(0, 1), xlim=(-0.7, length - 0.3)
+    )
     user.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     for axes in (shown, user):
         axes.spines[["top", "right"]].set_visible(False)
