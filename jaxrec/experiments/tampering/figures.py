@@ -16,10 +16,10 @@ FIGURE_4_CAPTION = (
 )
 FIGURE_5_CAPTION = "As above, for users who were not in the training population."
 TAMPERING_CAPTION = (
-    "Above: how often the source opposed to the user's wing is recommended, by recommenders trained, and evaluated, "
-    "with influence and without (line: mean of seeds; band: range over seeds; grey: time-steps 7 to 14). Below: share of "
-    "visited states in which policies of the two worlds choose differently, in excess of the disagreement between "
-    "seeds of one world (dotted: that noise)."
+    "Above: how often the source opposed to the user's wing is recommended, by recommenders trained and evaluated "
+    "with influence and without (line: mean of seeds; band: range over seeds; grey: time-steps 7 to 14). Below: the "
+    "share of visited states in which policies of the two worlds choose differently, in excess of the disagreement "
+    "between seeds of one world (dotted: that noise)."
 )
 TRAINING_CAPTION = (
     "Clicks an episode in the course of the training, exploration included (line: mean of seeds; band: range over "

@@ -105,7 +105,10 @@ def _returns(outcome: Outcome) -> list[Finding]:
             f"{OURS}: converged within 1 %",
         ),
         above("factual: clicks, against the Bayes-optimal non-tampering policy", learned, float(bayes), OURS),
-        above("factual: clicks, against the bandit", learned, float(bandit), f"{PAPER}: similar returns"),
+        above("factual: clicks, against the bandit", learned, float(bandit), OURS),
+        measured(
+            "factual: the bandit's clicks as a fraction of the learned policy's", bandit / learned, f"{PAPER}: similar"
+        ),
         *(
             measured(f"{name}: clicks as a fraction of the exact bound, factual", fractions[:, i], OURS)
             for i, name in enumerate(USERS)
