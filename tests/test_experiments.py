@@ -199,6 +199,14 @@ def test_disagreement_is_zero_between_equal_worlds_and_total_between_opposite_on
     assert abs(excess.mean()) < 0.05
 
 
+def test_disagreement_from_a_single_seed_has_no_noise(key):
+    env = PolarisingUsers(horizon=3)
+    left, right = (jnp.zeros((1, env.num_observations, 3)).at[..., source].set(1.0) for source in (0, 2))
+    excess, noise = measures.disagreement(env, left, right, key, 20)
+    np.testing.assert_allclose(excess, 1, rtol=1e-6)
+    np.testing.assert_array_equal(noise, 0)
+
+
 def test_behaviour_of_known_policies(key):
     env = PolarisingUsers()
     always_right = TabularPolicy(jnp.zeros((env.num_observations, 3)).at[:, 2].set(1.0), env)

@@ -1,6 +1,5 @@
 """What the tampering study measures of trained policies: behaviour, exact values, disagreement between worlds."""
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -106,24 +105,27 @@ def disagreement(
     """How often policies of the two worlds choose differently where a factual policy goes, beyond seed-to-seed noise.
 
     For each seed i, user and time-step, over the states that factual policy i visits: `across` is the probability that
-    it and a decoupled policy choose different actions, `noise` the mean of that probability between two factual and
-    between two decoupled policies. `across - noise` is the energy distance (Szekely & Rizzo 2013) of the two sets of
-    policies under the 0/1 distance: 0 on average where both worlds teach the same.
+    it and the decoupled policy of another seed choose different actions, `noise` the mean of that probability between
+    two factual and between two decoupled policies of different seeds. `across - noise` is the energy distance (Szekely &
+    Rizzo 2013) of the two sets of policies under the 0/1 distance: 0 on average where both worlds teach the same.
 
     Returns:
-        (across - noise, noise), each float[seeds, users, steps]; zeros in place of noise where there is one seed.
+        (across - noise, noise), each float[seeds, users, steps]. From a single seed: the disagreement of its two
+        policies, and no noise.
     """
     seeds = len(factual)
 
     @jax.jit
     def of_seed(i: Array) -> tuple[Array, Array]:
-        visited = _visited(env, factual[i], key, episodes)  # [users, steps, episodes]
+        visited = _visited(env, factual[i], key, episodes)
         choice_factual, choice_decoupled = _choices(factual, visited), _choices(decoupled, visited)
-        differ = partial(_probability_of_difference, seeds=seeds)
-        across = differ(choice_factual[i], choice_decoupled, other=jnp.ones(seeds))
-        others = 1.0 - jax.nn.one_hot(i, seeds)
-        within_factual = differ(choice_factual[i], choice_factual, other=others)
-        within_decoupled = differ(choice_decoupled[i], choice_decoupled, other=others)
+        if seeds == 1:
+            across = _probability_of_difference(choice_factual[i], choice_decoupled, jnp.ones(1))
+            return across, jnp.zeros_like(across)
+        others = (jnp.arange(seeds) != i) / (seeds - 1)
+        across = _probability_of_difference(choice_factual[i], choice_decoupled, others)
+        within_factual = _probability_of_difference(choice_factual[i], choice_factual, others)
+        within_decoupled = _probability_of_difference(choice_decoupled[i], choice_decoupled, others)
         return across, (within_factual + within_decoupled) / 2
 
     across, noise = map(np.asarray, jax.lax.map(of_seed, jnp.arange(seeds)))
@@ -148,11 +150,9 @@ def _choices(q: Array, states: Array) -> Array:
     return best / best.sum(axis=-1, keepdims=True)
 
 
-def _probability_of_difference(mine: Array, theirs: Array, other: Array, seeds: int) -> Array:
-    """float[users, steps]: that a draw from `mine` and one from a policy of `theirs` (weighted by `other`) differ."""
-    same = jnp.einsum("utea,sutea,s->ut", mine, theirs, other) / mine.shape[2]
-    total = other.sum()
-    return jnp.where(total > 0, 1 - same / jnp.maximum(total, 1), 0.0)
+def _probability_of_difference(mine: Array, theirs: Array, weights: Array) -> Array:
+    """float[users, steps]: that a draw from `mine` and one from a policy of `theirs`, drawn by `weights`, differ."""
+    return 1 - jnp.einsum("utea,sutea,s->ut", mine, theirs, weights) / mine.shape[2]
 
 
 def params_of(users: Any) -> PolarisingParams:
