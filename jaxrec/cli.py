@@ -114,7 +114,10 @@ def _print_findings(folder: Path) -> None:
             reference,
             {True: "yes", False: "no", None: "-"}[finding["holds"]],
         )
-    Console().print(table)
+    if table.row_count:
+        Console().print(table)
+    else:
+        Console().print("No claim can be judged from one seed.")
     Console().print(f"report: {folder / 'report.md'}", highlight=False, soft_wrap=True)
 
 

@@ -192,6 +192,18 @@ def test_vmap_over_hyper_parameters_equals_single_runs(small, key):
     assert not np.allclose(together.q[0], together.q[1])
 
 
+def test_training_in_float64(small, key):
+    env, params = small
+    agent = QLearning(env, total_steps=20_000, num_envs=100, num_steps=4, trace=0.5)
+    single, _ = jax.jit(agent.train)(key, params)
+    with jax.enable_x64(True):
+        double, _ = jax.jit(agent.train)(key, params)
+    assert (single.q.dtype, double.q.dtype) == (jnp.float32, jnp.float64)
+    single, double = (jax.tree.map(np.asarray, (state.q, state.visits)) for state in (single, double))
+    assert single[1].sum() == double[1].sum() == 20_000
+    assert single[0][0].max() == pytest.approx(double[0][0].max(), abs=0.2)
+
+
 def test_fit_equals_train_in_whatever_chunks_and_compiles_once(small):
     env, params = small
     agent = QLearning(env, total_steps=12_000, num_envs=100, num_steps=4)

@@ -106,8 +106,9 @@ def disagreement(
 
     For each seed i, user and time-step, over the states that factual policy i visits: `across` is the probability that
     it and the decoupled policy of another seed choose different actions, `noise` the mean of that probability between
-    two factual and between two decoupled policies of different seeds. `across - noise` is the energy distance (Szekely &
-    Rizzo 2013) of the two sets of policies under the 0/1 distance: 0 on average where both worlds teach the same.
+    two factual and between two decoupled policies of different seeds. `across - noise` is the energy distance
+    (Szekely & Rizzo 2013) of the two sets of policies under the 0/1 distance: 0 on average where both worlds teach
+    the same.
 
     Returns:
         (across - noise, noise), each float[seeds, users, steps]. From a single seed: the disagreement of its two
