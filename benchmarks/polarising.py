@@ -29,7 +29,7 @@ from rich.table import Table
 
 from benchmarks import polarising_rivals as rivals
 from benchmarks.polarising_rivals import Played
-from jaxrec import InputError, lockstep, rollout
+from jaxrec import InputError, checks, lockstep, rollout
 from jaxrec.agents import GeometricStep, QLearning, VisitStep
 from jaxrec.envs.polarising import PolarisingParams, PolarisingUsers, Random
 from jaxrec.experiments.folder import write_atomically
@@ -239,16 +239,15 @@ def same_game(size: Sizes, seed: int) -> list[Check]:
         f"{NUMBA}, environment": rivals.numba_random(episodes, seed),
         f"{NUMBA}, learner": rivals.numba_learning(episodes, seed, epsilon=1.0),
     }
-    checks = [_compare("jaxrec, rollout", reference, reference)]
-    checks += [_compare(player, one, reference) for player, one in played.items()]
-    for check in checks:
+    compared = [_compare(player, one, reference) for player, one in played.items()]
+    for check in compared:
         if not abs(check.standard_errors_off) < TOLERANCE:
             raise InputError(
                 f"{check.player} does not play the game of jaxrec: an episode of random recommendations returns "
                 f"{check.mean_return:.4f}, in jaxrec {reference.mean:.4f}: off by {check.standard_errors_off:+.1f} "
                 "standard errors"
             )
-    return checks
+    return compared
 
 
 def _in_envs(reward: Array) -> Played:
@@ -266,14 +265,14 @@ def _compare(player: str, one: Played, reference: Played) -> Check:
 # The report.
 
 
-def check_table(checks: list[Check]) -> Table:
+def check_table(same: list[Check]) -> Table:
     """The evidence that it is the same game."""
     title = "The same game? Mean return of an episode under random recommendations"
     caption = (
         "in jaxrec a sample is the mean over four episodes of one environment; off: standard errors of the difference"
     )
     table = Table("player", "samples", "mean", "standard error", "off", title=title, caption=caption)
-    for check in checks:
+    for check in same:
         off = f"{check.standard_errors_off:+.1f}"
         row = (f"{check.episodes:,}", f"{check.mean_return:.4f}", f"{check.standard_error:.4f}", off)
         table.add_row(check.player, *row)
@@ -297,7 +296,7 @@ def speed_table(measurements: list[Measurement], hardware: str) -> Table:
     return table
 
 
-def to_json(options: "Options", checks: list[Check], measurements: list[Measurement]) -> dict[str, Any]:
+def to_json(options: "Options", same: list[Check], measurements: list[Measurement]) -> dict[str, Any]:
     """All numbers, and what they were measured on."""
     about = manifest("benchmark", None, {"quick": options.quick, "seed": options.seed})
     about["versions"]["numba"] = numba.__version__
@@ -309,7 +308,7 @@ def to_json(options: "Options", checks: list[Check], measurements: list[Measurem
         "environment": "PolarisingUsers-v0",
         "manifest": about,
         "tolerance_standard_errors": TOLERANCE,
-        "same_game": [dataclasses.asdict(check) for check in checks],
+        "same_game": [dataclasses.asdict(check) for check in same],
         "measurements": rows,
         "limits": LIMITS,
     }
@@ -342,19 +341,18 @@ def main(argv: list[str] | None = None) -> None:
 
 def run(options: Options) -> dict[str, Any]:
     """Checks, measures, prints and writes; returns what `--out` writes."""
-    if options.out is not None and options.out.exists():
-        raise InputError(f"out={str(options.out)!r} exists, and is not overwritten")
+    checks.new_file("out", options.out)
     console = Console(width=None if sys.stdout.isatty() else 120)
     size, compiled_in = sizes(options.quick, jax.default_backend()), compile_rivals(options.seed)
-    checks = same_game(size, options.seed)
-    console.print(check_table(checks))
+    same = same_game(size, options.seed)
+    console.print(check_table(same))
     measurements = []
     with console.status("measuring") as status:
         for one in (*measure_rivals(size, options.seed, compiled_in), *measure_jaxrec(size, options.seed)):
             measurements.append(one)
             status.update(f"measured {one.by}: {one.what}, batch {one.batch:,}")
     mark_best(measurements)
-    result = to_json(options, checks, measurements)
+    result = to_json(options, same, measurements)
     console.print(speed_table(measurements, describe(result["manifest"]["hardware"])))
     console.print(LIMITS, highlight=False)
     if options.out is not None:

@@ -5,6 +5,7 @@ Only concrete values can be checked: under `jit` and `vmap` parameters are trace
 
 import difflib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
@@ -41,10 +42,33 @@ def concrete(name: str, value: Any) -> np.ndarray | None:
     """`value` as a NumPy array, or None while it is traced. Raises InputError if it is not a number."""
     if isinstance(value, jax.core.Tracer):
         return None
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:  # lists of unequal lengths
+        array = np.asarray(None)
     if array.dtype.kind not in "biuf":
         raise InputError(f"{name} must be a number or an array of numbers, got {value!r}")
     return array
+
+
+def shaped(name: str, value: Any, shape: tuple[int | None, ...]) -> None:
+    """Raises InputError unless `value`, traced or not, has this shape; None stands for any length from 1."""
+    array = concrete(name, value)
+    given = np.shape(value) if array is None else array.shape
+    fits = len(given) == len(shape) and all(a == b or (b is None and a) for a, b in zip(given, shape, strict=True))
+    if not fits:
+        expected = ", ".join("n" if length is None else str(length) for length in shape)
+        raise InputError(f"{name} must have shape [{expected}], got {list(given)}")
+
+
+def new_file(name: str, path: Path | None) -> None:
+    """Raises InputError for a file that exists, or that cannot be made because its folder does not."""
+    if path is None:
+        return
+    if path.exists():
+        raise InputError(f"{name}={str(path)!r} exists, and is not overwritten")
+    if not path.parent.is_dir():
+        raise InputError(f"{name}={str(path)!r}: there is no folder {str(path.parent)!r}")
 
 
 def within(name: str, value: Any, low: float, high: float) -> None:

@@ -148,10 +148,9 @@ class RolloutOptions:
         """The rollout, checked, as a function of a key."""
         checks.positive("num_envs", self.num_envs)
         checks.positive("num_steps", self.num_steps)
-        if self.out is not None and self.out.exists():
-            raise checks.InputError(f"out={str(self.out)!r} exists, and is not overwritten")
+        checks.new_file("out", self.out)
         env, params = make(self.env, **{name: _literal(value) for name, value in self.args.items()})
-        policy = checks.lookup(env.policies, self.policy, f"policy of {self.env}")()
+        policy = env.policy(self.policy)
         fields = {field.name: None for field in dataclasses.fields(params)}
         for name in self.params:
             checks.lookup(fields, name, f"parameter of {self.env}")
@@ -161,12 +160,12 @@ class RolloutOptions:
 
 
 def _literal(text: str) -> Any:
-    """A Python literal (a list becomes an array), or the text itself."""
+    """A Python literal (a list of numbers becomes an array), or the text itself."""
     try:
         value = ast.literal_eval(text)
+        return np.asarray(value) if isinstance(value, list | tuple) else value
     except (ValueError, SyntaxError):
         return text
-    return np.asarray(value) if isinstance(value, list | tuple) else value
 
 
 def rollout_command(argv: Sequence[str]) -> None:
@@ -175,7 +174,7 @@ def rollout_command(argv: Sequence[str]) -> None:
     result = options.prepare()(jax.random.key(options.seed))
     metrics = dict(sorted(result.per_env.items()))
     if result.episodes.sum() > 0:
-        metrics["episode_return"] = result.episode_return
+        metrics["episode_return"] = result.episode_return[result.episodes > 0]
     estimates = {name: dataclasses.asdict(estimate(values)) for name, values in metrics.items()}
     settings = f"{options.policy} in {options.num_envs:,} x {options.env}, {options.num_steps:,} steps"
     table = Table("metric", "mean a step", "low", "high", title=settings, caption="95 % intervals over environments")

@@ -48,12 +48,12 @@ class Environment(ABC):
 
     Constructor arguments fix shapes, topology, spaces and the choice of reward; `EnvParams` holds run-time values.
     A subclass is a `dataclass(unsafe_hash=True)`: two equal environments hash equal, and the second does not recompile.
-    It supplies `reset_env`, `transition`, `observe`, `utilities`, `metrics`, the spaces and `default_params`, and
-    overrides nothing else.
+    It supplies `reset_env`, `transition`, `observe`, `utilities`, `metrics`, the spaces and `default_params`, and of
+    `check_params`, `fixed_horizon`, `num_observations` with `observation_index`, and `render` what applies to it.
 
     Attributes:
         reward: a name in `jaxrec.utilities.REWARDS`, or a function of (utilities, weights).
-        policies: the environment's own recommenders by name, each a function of no arguments.
+        policies: the environment's own recommenders by name, each a function of the environment.
     """
 
     reward: str | RewardFunction
@@ -70,10 +70,16 @@ class Environment(ABC):
         """Raises InputError for a reward that does not exist; constructors call it."""
         reward_function(self.reward)
 
-    def check_params(self, params: Any) -> None:
-        """Raises InputError for concrete parameters out of range, and names the parameter."""
+    def check_params(self, params: Any, batch: tuple[int, ...] = ()) -> None:
+        """Raises InputError, and names the parameter, for a wrong shape or a concrete value out of range.
+
+        `batch` is the shape of the leading axes that every leaf has: () for one society.
+        """
         checks.finite(params, "params")
+        checks.shaped("influence", params.influence, batch)
         checks.within("influence", params.influence, 0.0, 1.0)
+        for name in ("recommender", "user", "society"):
+            checks.shaped(f"reward_weights.{name}", getattr(params.reward_weights, name), batch)
 
     @abstractmethod
     def reset_env(self, key: Array, params: Any) -> tuple[Any, Any]:
@@ -117,7 +123,7 @@ class Environment(ABC):
         """int32[]: the index of `obs` in 0 ... num_observations - 1, where observations can be indexed."""
         raise checks.InputError(f"{self.name} has no observation index: a tabular agent cannot learn in it")
 
-    def render(self, trajectory: Any) -> Any:
+    def render(self, trajectory: Any, params: Any = None) -> Any:
         """A matplotlib figure of one episode (a `Trajectory` of one environment)."""
         raise checks.InputError(f"{self.name} does not draw itself")
 
@@ -127,6 +133,14 @@ class Environment(ABC):
     def name(self) -> str:
         """The class's name."""
         return type(self).__name__
+
+    def policy(self, name: str) -> Any:
+        """The environment's own recommender called `name`, such as a baseline of the paper.
+
+        Raises:
+            InputError: if there is none (the message names the nearest).
+        """
+        return checks.lookup(self.policies, name, f"policy of {self.name}")(self)
 
     @property
     def num_actions(self) -> int:
@@ -165,20 +179,31 @@ class Environment(ABC):
         """(observation, state, reward, terminated, truncated, info).
 
         At the end of an episode the next one begins: observation and state are those of the reset, and
-        `info["final_observation"]` keeps the last observation of the episode that ended.
+        `info["final_observation"]` keeps the last observation of the episode that ended; `info["discount"]` is 0 where
+        the game terminated, else 1.
         """
         params = self.default_params if params is None else params
         key_step, key_reset = jax.random.split(key)
         obs, state, reward, terminated, info = self.step_env(key_step, state, action, params)
         truncated = self.is_truncated(state, params)
         done = terminated | truncated
-        info = info | {"terminated": terminated, "truncated": truncated, "final_observation": obs}
+        info = info | {
+            "terminated": terminated,
+            "truncated": truncated,
+            "discount": 1.0 - terminated,
+            "final_observation": obs,
+        }
         obs, state = jax.tree.map(
             lambda fresh, old: jnp.where(done, fresh, old), self.reset_env(key_reset, params), (obs, state)
         )
         return obs, state, reward, terminated, truncated, info
 
 
+def canonical(params: Any) -> Any:
+    """`params` as arrays, numbers as floats: so that 0, 0.0 and jnp.float32(0) run one and the same program."""
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, float if isinstance(leaf, int | float) else None), params)
+
+
 def batched(params: Any, runs: int) -> Any:
     """`params` with a leading axis of `runs` on every leaf: replace those that differ between the runs."""
-    return jax.tree.map(lambda leaf: jnp.broadcast_to(jnp.asarray(leaf), (runs, *jnp.shape(leaf))), params)
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (runs, *jnp.shape(leaf))), canonical(params))

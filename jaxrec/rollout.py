@@ -9,7 +9,7 @@ from flax import struct
 from jax import Array
 
 from jaxrec import checks, lockstep
-from jaxrec.environment import Environment
+from jaxrec.environment import Environment, canonical
 from jaxrec.policy import Policy, check_policy
 
 
@@ -87,7 +87,7 @@ def rollout(
     check_policy(policy)
     params = env.default_params if params is None else params
     env.check_params(params)
-    return _rollout(env, policy, key, num_envs, num_steps, params, trajectory)
+    return _rollout(env, policy, key, num_envs, num_steps, canonical(params), trajectory)
 
 
 @partial(jax.jit, static_argnames=("env", "num_envs", "num_steps", "trajectory"))

@@ -22,6 +22,10 @@ class Space:
         gymnax_spaces = sys.modules.get("gymnax.environments.spaces")
         return getattr(gymnax_spaces, type(self).__name__, type(self))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What is pickled is of our class, whatever `__class__` says.
+        return _rebuild, (type(self), vars(self))
+
     def sample(self, key: Array) -> Any:
         """Draws one element uniformly."""
         raise TypeError(f"{type(self).__name__} does not say how to sample")
@@ -49,7 +53,7 @@ class Discrete(Space):
     def contains(self, x: Any) -> Array:
         """bool[]: an integer in range."""
         x = jnp.asarray(x)
-        return (x >= 0) & (x < self.n)
+        return jnp.asarray(jnp.issubdtype(x.dtype, jnp.integer)) & (x >= 0) & (x < self.n)
 
 
 class Box(Space):
@@ -76,3 +80,9 @@ class Box(Space):
         if x.shape != self.shape:
             return jnp.asarray(False)
         return jnp.all((x >= self.low) & (x <= self.high))
+
+
+def _rebuild(kind: type[Space], attributes: dict[str, Any]) -> Space:
+    space = object.__new__(kind)
+    vars(space).update(attributes)
+    return space

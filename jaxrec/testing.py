@@ -9,15 +9,19 @@ import numpy as np
 
 from jaxrec.environment import Environment
 from jaxrec.lockstep import where_done
+from jaxrec.rollout import rollout
+from jaxrec.spaces import Box
+from jaxrec.utilities import reward_function
 
 
 def api_test(env: Environment, params: Any = None, num_envs: int = 8, num_steps: int = 64) -> None:
     """Plays random actions and checks the contract of `Environment`.
 
-    Checks that observations, actions and rewards are of the stated space, shape and dtype, are finite, and keep them
-    from step to step; that the automatic reset keeps the final observation and gives what `reset_env` gives; that the
-    utilities and metrics are finite; that the reward is the one asked for; that equal keys give equal episodes; and
-    that a second call does not retrace.
+    Checks that observations, actions and rewards are of the stated space, shape and dtype, and finite; that the
+    automatic reset keeps the final observation and gives what `reset_env` gives; that the utilities and metrics are
+    finite; that the reward is the one asked for; that `fixed_horizon` is where episodes end and the observation index
+    in range; that equal keys give equal episodes; that a second call does not retrace; and that every policy of its own
+    rolls out, with influence and without.
 
     Raises:
         AssertionError: for whatever does not hold.
@@ -38,6 +42,9 @@ def api_test(env: Environment, params: Any = None, num_envs: int = 8, num_steps:
     for checks in (first, other):
         for name, held in checks["checks"].items():
             assert np.all(held), f"{env.name}: {name}"
+    for name in env.policies:
+        for influence in (0.0, 1.0):
+            rollout(env, env.policy(name), jax.random.key(0), num_envs, 2, params.replace(influence=influence))
     assert hash(copy.deepcopy(env)) == hash(env), "environments must hash by their constructor arguments"
     assert copy.deepcopy(env) == env, "environments must compare by their constructor arguments"
 
@@ -60,25 +67,47 @@ def _episode(env: Environment, key: Any, params: Any, num_steps: int) -> Any:
         )
         utilities = env.utilities(state, action, inner_state, params)
         metrics = env.metrics(state, action, inner_state, params)
+        weights = params.reward_weights
         checks = {
             "observation outside its space": env.observation_space(params).contains(obs),
+            "final observation outside the observation space": env.observation_space(params).contains(inner_obs),
             "action outside its space": env.action_space(params).contains(action),
             "step and step_env differ in reward": _same(reward, inner_reward),
+            "reward is not the one asked for": _same(reward, reward_function(env.reward)(utilities, weights)),
             "step and step_env differ in termination": terminated == inner_terminated,
+            "discount is not 0 at termination, else 1": info["discount"] == 1 - terminated,
             "final_observation is not that of step_env": _same(info["final_observation"], inner_obs),
             "automatic reset is not reset_env": _same((new_obs, new_state), jax.tree.map(lambda x: x[0], expected)),
-            "not finite": jnp.all(jnp.stack([_finite(tree) for tree in (obs, reward, utilities, metrics)])),
+            "not finite": jnp.all(jnp.stack([_finite(tree) for tree in (obs, inner_obs, reward, utilities, metrics)])),
             "time does not count steps": inner_state.time == state.time + 1,
+            "fixed_horizon is not where episodes end": env.fixed_horizon is None
+            or done == (inner_state.time == env.fixed_horizon),
+            "observation index out of range": _index_in_range(env, obs) & _index_in_range(env, inner_obs),
         }
-        assert jnp.shape(reward) == (), f"reward must be a scalar, got {jnp.shape(reward)}"
-        assert jnp.issubdtype(jnp.result_type(reward), jnp.floating), (
-            f"reward must be float, got {jnp.result_type(reward)}"
-        )
-        assert all(jnp.shape(value) == () for value in metrics.values()), "metrics must be scalars"
+        _assert_static(env, params, obs, reward, metrics)
         return (new_obs, new_state), (checks, obs, reward)
 
     _, (checks, obs, reward) = jax.lax.scan(body, (obs, state), jax.random.split(key_steps, num_steps))
     return {"checks": checks, "obs": obs, "reward": reward}
+
+
+def _assert_static(env: Environment, params: Any, obs: Any, reward: Any, metrics: Any) -> None:
+    """What shapes and dtypes alone decide."""
+    assert jnp.shape(reward) == (), f"reward must be a scalar, got {jnp.shape(reward)}"
+    assert jnp.issubdtype(jnp.result_type(reward), jnp.floating), f"reward must be float, got {reward.dtype}"
+    assert all(jnp.shape(value) == () for value in metrics.values()), "metrics must be scalars"
+    space = env.observation_space(params)
+    if isinstance(space, Box):
+        assert (obs.shape, obs.dtype) == (space.shape, space.dtype), (
+            f"observation is {obs.dtype}{obs.shape}, not {space}"
+        )
+
+
+def _index_in_range(env: Environment, obs: Any) -> Any:
+    if env.num_observations is None:
+        return jnp.asarray(True)
+    index = env.observation_index(obs)
+    return (index >= 0) & (index < env.num_observations)
 
 
 def _same(a: Any, b: Any) -> Any:

@@ -47,9 +47,9 @@ class Wrapper(Environment):
         """That of the environment inside."""
         return self.env.num_observations
 
-    def check_params(self, params: Any) -> None:
+    def check_params(self, params: Any, batch: tuple[int, ...] = ()) -> None:
         """As the environment inside."""
-        self.env.check_params(params)
+        self.env.check_params(params, batch)
 
     def reset_env(self, key: Array, params: Any) -> tuple[Any, Any]:
         """As the environment inside."""
@@ -83,9 +83,9 @@ class Wrapper(Environment):
         """As the environment inside."""
         return self.env.observation_index(obs)
 
-    def render(self, trajectory: Any) -> Any:
+    def render(self, trajectory: Any, params: Any = None) -> Any:
         """As the environment inside."""
-        return self.env.render(trajectory)
+        return self.env.render(trajectory, params)
 
     def is_truncated(self, state: Any, params: Any) -> Array:
         """As the environment inside."""
@@ -94,9 +94,9 @@ class Wrapper(Environment):
 
 @dataclasses.dataclass(unsafe_hash=True)
 class FiveValues(Wrapper):
-    """`step` returns (obs, state, reward, done, info), as agents from before gymnax 1.0 expect (PureJaxRL, rejax 0.1).
+    """`step` returns (obs, state, reward, done, info), as agents from before gymnax 1.0 expect (PureJaxRL).
 
-    `info` keeps `terminated`, `truncated` and `final_observation`, and gains `discount`: 0 where the game terminated.
+    `info` keeps `terminated`, `truncated`, `discount` and `final_observation`.
     """
 
     def step(  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -104,7 +104,7 @@ class FiveValues(Wrapper):
     ) -> tuple[Any, Any, Array, Array, dict[str, Any]]:
         """One step with automatic reset; `done` is termination or truncation."""
         obs, state, reward, terminated, truncated, info = self.env.step(key, state, action, params)
-        return obs, state, reward, terminated | truncated, info | {"discount": 1.0 - terminated}
+        return obs, state, reward, terminated | truncated, info
 
 
 @dataclasses.dataclass(unsafe_hash=True)

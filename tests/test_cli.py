@@ -110,10 +110,15 @@ def test_run_writes_a_folder_with_changed_settings(capsys, tmp_path):
         (["rollout", "PolarisingUsers-v0", "--params", "infuence", "1"], "Did you mean 'influence'?"),
         (
             ["rollout", "PolarisingUsers-v0", "--params", "population", "[[0.1, 0.2]]"],
-            "population must be [n_profiles, 3]",
+            "population must have shape [n, 3]",
         ),
         (["rollout", "PolarisingUsers-v0", "--args", "horizon", "0"], "horizon"),
         (["rollout", "PolarisingUsers-v0", "--out", "."], "exists"),
+        (["rollout", "PolarisingUsers-v0", "--out", "nowhere/m.json"], "no folder 'nowhere'"),
+        (
+            ["rollout", "PolarisingUsers-v0", "--params", "population", "[[0.1], [0.2, 0.3]]"],
+            "population must be a number",
+        ),
         (["bench", "PolarisingUsers-v0", "--policy", "x"], "unknown policy"),
     ],
 )

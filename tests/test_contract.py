@@ -54,7 +54,7 @@ def test_equal_environments_share_one_compilation(env_id, key):
     (one, params), (two, _) = jaxrec.make(env_id), jaxrec.make(env_id)
     assert one == two
     assert hash(one) == hash(two)
-    policy = next(iter(one.policies.values()))()
+    policy = one.policy(next(iter(one.policies)))
     jaxrec.rollout(one, policy, key, 3, 5, params)
     compiled = _rollout._cache_size()
     jaxrec.rollout(two, policy, jax.random.key(1), 3, 5, params)
@@ -64,7 +64,7 @@ def test_equal_environments_share_one_compilation(env_id, key):
 @pytest.mark.parametrize("env_id", ENVIRONMENTS)
 def test_a_parameter_changed_is_a_behaviour_changed(env_id, key):
     env, params = jaxrec.make(env_id, reward="penalised")
-    policy = next(iter(env.policies.values()))()
+    policy = env.policy(next(iter(env.policies)))
 
     def behaviour(params):
         result = jaxrec.rollout(env, policy, key, 64, 40, params)
@@ -85,7 +85,7 @@ def test_influence_is_within_0_and_1(env_id, influence, key):
     with pytest.raises(jaxrec.InputError, match="influence"):
         env.reset(key, params)
     with pytest.raises(jaxrec.InputError, match="influence"):
-        jaxrec.rollout(env, next(iter(env.policies.values()))(), key, 1, 1, params)
+        jaxrec.rollout(env, env.policy(next(iter(env.policies))), key, 1, 1, params)
 
 
 @pytest.mark.parametrize("env_id", ENVIRONMENTS)

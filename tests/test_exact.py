@@ -33,6 +33,15 @@ def test_rank_at_the_horizon_of_the_paper():
     assert env.observation_index(jnp.array([3, 0, 1, 2, 0, 1], jnp.int32)) == counts.rank(jnp.array([2, 1, 0, 0, 1, 0]))
 
 
+def test_the_index_leaves_int32_at_horizon_78():
+    last = jnp.zeros(6, jnp.int32).at[0].set(counts.MAX_TIME)
+    assert int(counts.rank(last)) == counts.num_states(77) - 1
+    env = PolarisingUsers(horizon=78)
+    assert env.num_observations is None
+    with pytest.raises(jaxrec.InputError, match="horizon"):
+        env.observation_index(jnp.zeros(6, jnp.int32))
+
+
 def bayes_by_histories(population, horizon):
     """The same optimum by recursion over click histories: no counts, no ranks, no tables."""
 

@@ -16,7 +16,7 @@ from jaxrec.experiments import STUDIES, folder, manifest, report, statistics, st
 from jaxrec.experiments.folder import RunFolder
 from jaxrec.experiments.tampering import TamperingConfig, measures
 
-TINY = TamperingConfig(seeds=2, episodes=600, num_envs=200, evaluation_episodes=60, chunks=3)
+TINY = TamperingConfig(seeds=3, episodes=600, num_envs=200, evaluation_episodes=60, chunks=3)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_metrics_are_one_line_a_chunk(tiny_run):
     lines = [json.loads(line) for line in (tiny_run / "metrics.jsonl").read_text().splitlines()]
     assert [line["episodes"] for line in lines] == [200, 400, 600]
     for line in lines:
-        assert len(line["clicks_factual"]) == len(line["clicks_decoupled"]) == 2
+        assert len(line["clicks_factual"]) == len(line["clicks_decoupled"]) == 3
         assert all(0 < clicks < 30 for clicks in line["clicks_factual"])
 
 
@@ -130,6 +130,7 @@ def test_json_has_no_nan(tmp_path):
         ({"trace": float("nan")}, "trace"),
         ({"visit_weight": 0.5}, "visit_weight"),
         ({"step_size": "visit"}, "step_size"),
+        ({"alpha_start": 0.0}, "alpha_start"),
     ],
 )
 def test_bad_settings_are_refused_before_anything_is_written(change, message, untyped, tmp_path):
@@ -166,13 +167,35 @@ def test_estimate_is_the_student_interval():
 
 
 @pytest.mark.parametrize(
-    ("samples", "is_above", "is_not_above"),
-    [([2.0, 2.1, 2.2], True, False), ([0.0, 1.0, 2.0], False, True), ([2.0], None, None)],
+    ("samples", "is_above", "is_below"),
+    [
+        ([2.0, 2.1, 2.2], True, False),
+        ([0.0, 1.0, 2.0], False, False),
+        ([0.1, 0.2, 0.3], False, True),
+        ([2.0], None, None),
+    ],
 )
-def test_verdicts(samples, is_above, is_not_above):
+def test_verdicts(samples, is_above, is_below):
     assert statistics.above("x", samples, 1.0, "s").holds is is_above
-    assert statistics.not_above("x", samples, 1.0, "s").holds is is_not_above
+    assert statistics.below("x", samples, 1.0, "s").holds is is_below
     assert statistics.measured("x", samples, "s").holds is None
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 6])
+def test_jackknife_is_that_of_the_mean_over_pairs(seeds):
+    pairs = np.random.default_rng(0).normal(size=(seeds, seeds, 4))
+
+    def mean(kept):
+        return np.mean([pairs[i, j] for i in kept for j in kept if i != j], axis=0)
+
+    samples = statistics.jackknife(pairs)
+    np.testing.assert_allclose(samples.mean(axis=0), mean(range(seeds)))
+    if seeds == 2:
+        assert samples.shape == (1, 4)
+        return
+    for k in range(seeds):
+        without = mean([i for i in range(seeds) if i != k])
+        np.testing.assert_allclose(samples[k], seeds * mean(range(seeds)) - (seeds - 1) * without)
 
 
 def test_report_markdown():
@@ -185,26 +208,48 @@ def test_report_markdown():
     assert "![plot](figures/plot.png)" in text
 
 
-def test_disagreement_is_zero_between_equal_worlds_and_total_between_opposite_ones(key):
-    env = PolarisingUsers(horizon=3)
-    left, right = (jnp.zeros((4, env.num_observations, 3)).at[..., source].set(1.0) for source in (0, 2))
-    excess, noise = measures.disagreement(env, left, left, key, 20)
-    np.testing.assert_allclose((excess, noise), 0, atol=1e-6)
-    excess, noise = measures.disagreement(env, left, right, key, 20)
-    np.testing.assert_allclose(excess, 1, rtol=1e-6)
-    # Independent seeds of one and the same world: disagreement is all noise, and the excess averages out.
-    random = jax.random.uniform(key, (2, 40, env.num_observations, 3))
-    excess, noise = measures.disagreement(env, random[0], random[1], key, 20)
-    np.testing.assert_allclose(noise.mean(axis=0), 2 / 3, atol=0.1)
-    assert abs(excess.mean()) < 0.05
+def tables(env, sources):
+    """Tables of policies that always recommend one source each."""
+    return jnp.stack([jnp.zeros((env.num_observations, 3)).at[:, source].set(1.0) for source in sources])
 
 
-def test_disagreement_from_a_single_seed_has_no_noise(key):
+@pytest.mark.parametrize("seeds", [1, 2, 4])
+def test_disagreement_of_equal_and_of_opposite_worlds(seeds, key):
     env = PolarisingUsers(horizon=3)
-    left, right = (jnp.zeros((1, env.num_observations, 3)).at[..., source].set(1.0) for source in (0, 2))
-    excess, noise = measures.disagreement(env, left, right, key, 20)
-    np.testing.assert_allclose(excess, 1, rtol=1e-6)
-    np.testing.assert_array_equal(noise, 0)
+    left, right = tables(env, [0] * seeds), tables(env, [2] * seeds)
+    equal = measures.disagreement(env, left, left, key, 20)
+    np.testing.assert_allclose(equal.excess, 0, atol=1e-6)
+    opposite = measures.disagreement(env, left, right, key, 20)
+    np.testing.assert_allclose(opposite.excess, 1, rtol=1e-6)
+    np.testing.assert_allclose(opposite.noise, 0, atol=1e-6)
+
+
+def test_disagreement_of_worlds_that_differ_only_by_seed_is_none(key):
+    """Seeds differ and the worlds do not: the same tables in both, or others from the same distribution."""
+    env = PolarisingUsers(horizon=3)
+    random = jax.random.uniform(key, (2, 12, env.num_observations, 3))
+    same = measures.disagreement(env, random[0], random[0], key, 20)
+    np.testing.assert_allclose(same.excess.mean(axis=0), 0, atol=1e-6)
+    other = measures.disagreement(env, random[0], random[1], key, 20)
+    np.testing.assert_allclose(other.noise.mean(), 2 / 3, atol=0.1)
+    assert other.excess.mean() < 0.05
+
+
+def test_what_one_world_never_learned_is_not_taken_for_tampering(key):
+    """Decoupled tables that are all ties disagree with everything, each other included."""
+    env = PolarisingUsers(horizon=3)
+    unlearned = jnp.zeros((4, env.num_observations, 3))
+    disagree = measures.disagreement(env, tables(env, [0] * 4), unlearned, key, 20)
+    np.testing.assert_allclose(disagree.across.mean(), 2 / 3, atol=1e-6)
+    np.testing.assert_allclose(disagree.excess, 0, atol=1e-6)
+
+
+def test_disagreement_by_hand(key):
+    """Half of the factual seeds recommend left, half the centre; the decoupled ones right."""
+    env = PolarisingUsers(horizon=3)
+    disagree = measures.disagreement(env, tables(env, [0, 0, 1, 1]), tables(env, [2] * 4), key, 20)
+    np.testing.assert_allclose(disagree.noise, 2 / 3, rtol=1e-6)
+    np.testing.assert_allclose(disagree.excess.mean(axis=0), 1 / 3, rtol=1e-5)
 
 
 def test_behaviour_of_known_policies(key):
@@ -239,4 +284,4 @@ def test_the_converged_preset_shows_tampering(tmp_path):
     ]
     assert len(tampered) == 8
     assert all(finding["holds"] for finding in tampered)
-    assert findings["factual: clicks, against the Bayes-optimal non-tampering policy"]["holds"]
+    assert findings["factual: clicks beyond those of the Bayes-optimal non-tampering policy"]["holds"]

@@ -46,11 +46,14 @@ def test_equals_a_numpy_loop_given_the_same_draws(factor_per, influence, key):
         return jax.vmap(lambda k: jax.random.uniform(k, (2,)))(jax.random.split(key_step, 50))
 
     uniforms = np.asarray(jax.vmap(draws)(jax.random.split(key_steps, env.horizon)))
+    key_reset, _, _ = jax.random.split(key, 3)
+    key_factors = jax.vmap(lambda k: jax.random.split(k)[1])(jax.random.split(key_reset, 50))
+    episode_factors = 1.01 + (1.10 - 1.01) * np.asarray(jax.vmap(jax.random.uniform)(key_factors))
     trajectory = jax.tree.map(np.asarray, result.trajectory)
     for i in range(50):
         factors = 1.01 + (1.10 - 1.01) * uniforms[:, i, 1]
         if factor_per == "episode":
-            factors = np.full(env.horizon, trajectory.state.factor[0, i])
+            factors = np.full(env.horizon, episode_factors[i])
         thetas, clicked = numpy_episode(
             trajectory.state.theta[0, i], trajectory.action[:, i], uniforms[:, i, 0], factors, influence
         )
@@ -97,7 +100,7 @@ def test_the_ceiling_is_reached_and_not_passed(key):
     np.testing.assert_array_equal(result.trajectory.next_state.theta[..., :2], np.full((30, 100, 2), np.float32(0.1)))
 
 
-@pytest.mark.parametrize("policy", [Random(), Bandit(), AlwaysSource(0), AlwaysSource(2)])
+@pytest.mark.parametrize("policy", [Random(), Bandit(10), AlwaysSource(0), AlwaysSource(2)])
 def test_no_influence_leaves_theta_untouched(policy, key):
     env, params = jaxrec.make("PolarisingUsers-v0")
     params = params.replace(influence=0.0, population=population({**TRAINING, **UNSEEN}))
@@ -165,7 +168,7 @@ def test_wings_are_strict(theta, wing):
 def test_bandit_explores_then_exploits():
     obs = lambda shown, clicked: jnp.array([*shown, *clicked], jnp.int32)  # noqa: E731
     keys = jax.random.split(jax.random.key(0), 3000)
-    early = jax.vmap(lambda key: Bandit().act((), obs((3, 3, 3), (3, 0, 0)), key)[0])(keys)
+    early = jax.vmap(lambda key: Bandit(10).act((), obs((3, 3, 3), (3, 0, 0)), key)[0])(keys)
     assert np.abs(np.bincount(np.asarray(early), minlength=3) - 1000).max() < 4 * np.sqrt(3000 * 2 / 9)
     for shown, clicked, best in [
         ((4, 3, 3), (1, 1, 0), 1),
@@ -173,7 +176,7 @@ def test_bandit_explores_then_exploits():
         ((5, 5, 0), (3, 1, 0), 0),
         ((4, 4, 4), (1, 1, 1), 0),
     ]:
-        late = jax.vmap(partial(Bandit().act, (), obs(shown, clicked)))(keys[:20])[0]
+        late = jax.vmap(partial(Bandit(10).act, (), obs(shown, clicked)))(keys[:20])[0]
         assert set(np.asarray(late)) == {best}
 
 
@@ -183,6 +186,11 @@ def test_bandit_explores_then_exploits():
         ({"population": np.zeros((5, 2))}, "population"),
         ({"population": np.zeros(3)}, "population"),
         ({"population": np.zeros((0, 3))}, "population"),
+        ({"population": np.zeros((2, 3, 3))}, "population"),
+        ({"population": [[0.1, 0.2], [0.3]]}, "population"),
+        ({"population": "left"}, "population"),
+        ({"influence": np.array([0.0, 0.5, 1.0])}, "influence"),
+        ({"ceiling": np.array([0.5, 0.5, 0.5])}, "ceiling"),
         ({"population": np.array([[0.1, 0.2, 1.3]])}, "population"),
         ({"population": np.array([[0.1, 0.2, -0.3]])}, "population"),
         ({"ceiling": 1.5}, "ceiling"),
@@ -190,7 +198,7 @@ def test_bandit_explores_then_exploits():
         ({"factor_low": 1.2}, "factor_high"),
     ],
 )
-def test_bad_parameters(polarising, key, change, message):
+def test_bad_parameters(polarising, key, change, message, untyped):
     env, params = polarising
     with pytest.raises(jaxrec.InputError, match=message):
         env.reset(key, params.replace(**change))
@@ -207,7 +215,7 @@ def test_bad_constructor_arguments(arguments, untyped):
 
 def test_render_draws_the_first_episode(polarising, key):
     env, _ = polarising
-    trajectory = jaxrec.rollout(env, Bandit(), key, 2, 45, trajectory=True).trajectory
+    trajectory = jaxrec.rollout(env, Bandit(10), key, 2, 45, trajectory=True).trajectory
     figure = env.render(trajectory[:, 0])
     shown, user = figure.axes
     drawn = sum(len(points.get_offsets()) for points in shown.collections)
@@ -217,6 +225,14 @@ def test_render_draws_the_first_episode(polarising, key):
         np.testing.assert_allclose(line.get_ydata()[:30], theta[:, i])
     with pytest.raises(jaxrec.InputError, match="one environment"):
         env.render(trajectory)
+
+
+def test_the_bandit_explores_a_third_of_any_horizon(key):
+    env, params = jaxrec.make("PolarisingUsers-v0", horizon=9)
+    params = params.replace(population=np.array([[0.0, 1.0, 0.0]]))
+    shown = jaxrec.rollout(env, env.policy("bandit"), key, 2000, 9, params).per_step["centre"]
+    np.testing.assert_allclose(shown[:3], 1 / 3, atol=0.05)
+    assert (np.asarray(shown[3:]) > 0.6).all()
 
 
 def test_populations_are_those_of_the_paper():

@@ -251,6 +251,41 @@ def test_bad_sizes(small, setting):
         QLearning(env, **{"total_steps": 100, setting: 0})
 
 
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"gamma": float("nan")}, "gamma"),
+        ({"epsilon_start": 2.0}, "epsilon_start"),
+        ({"trace": -0.1}, "trace"),
+        ({"initial_q": float("inf")}, "initial_q"),
+        ({"step_size": GeometricStep(0.0, 0.1)}, "start"),
+        ({"step_size": VisitStep(0.5)}, "weight"),
+    ],
+)
+def test_bad_hyper_parameters(small, key, settings, named):
+    env, params = small
+    agent = QLearning(env, total_steps=100, num_envs=10, **settings)
+    with pytest.raises(jaxrec.InputError, match=named):
+        fit(agent, key[None], jaxrec.batched(params, 1))
+    with pytest.raises(jaxrec.InputError, match=named):
+        agent.train(key, params)
+
+
+def test_fit_needs_an_axis_of_runs(small, key):
+    env, params = small
+    agent = QLearning(env, total_steps=100, num_envs=10)
+    with pytest.raises(jaxrec.InputError, match="influence must have shape"):
+        fit(agent, jax.random.split(key, 3), params)
+
+
+@pytest.mark.parametrize("visits", [0, 7, 10**7, 2**30])
+@pytest.mark.parametrize("k", [1, 5000])
+def test_visit_steps_stay_accurate_at_many_visits(visits, k):
+    exactly = 1 - (visits / (visits + k)) ** 3.0
+    step = VisitStep(3.0)(jnp.int32(visits), jnp.int32(k), jnp.zeros(()))
+    assert float(step) == pytest.approx(exactly, rel=1e-4)
+
+
 def test_needs_an_index(key):
     class Unindexed(Chain):
         num_observations = None

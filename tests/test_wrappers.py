@@ -1,5 +1,8 @@
 """Our wrappers, and gymnax's around our environments."""
 
+import copy
+import pickle
+
 import gymnax.wrappers
 import jax
 import jax.numpy as jnp
@@ -94,6 +97,8 @@ def test_samples_fill_their_space(space):
         assert set(np.unique(samples)) == set(range(4))
     assert not space.contains(jnp.full(space.shape, 7, space.dtype))
     assert not space.contains(jnp.full(space.shape, -7, space.dtype))
+    assert vars(pickle.loads(pickle.dumps(space))) == vars(space)
+    assert type(copy.deepcopy(space)) is type(space)
 
 
 def test_five_values(env):

@@ -8,6 +8,7 @@ import numpy as np
 from jax import Array
 
 from jaxrec import checks
+from jaxrec.environment import canonical
 from jaxrec.progress import Meter, NoMeter
 
 
@@ -23,6 +24,10 @@ class Agent(Protocol):
     @property
     def num_batches(self) -> int:
         """Batches of a whole training."""
+        ...
+
+    def check(self) -> None:
+        """Raises InputError for a concrete hyper-parameter out of range."""
         ...
 
     def init(self, key: Array, params: Any) -> Any:
@@ -61,10 +66,12 @@ def fit(
         The final states, with a leading axis of runs.
 
     Raises:
-        InputError: for concrete parameters out of range.
+        InputError: for concrete parameters or hyper-parameters out of range, or no axis of runs.
     """
     checks.positive("chunks", chunks)
-    agent.env.check_params(params)
+    agent.check()
+    agent.env.check_params(params, keys.shape)
+    params = canonical(params)
     meter = meter or NoMeter()
     chunk = -(-agent.num_batches // chunks)
     meter.start(task, -(-agent.num_batches // chunk))

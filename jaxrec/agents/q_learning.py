@@ -29,6 +29,9 @@ from jaxrec import checks, lockstep
 from jaxrec.environment import Environment
 from jaxrec.policy import Stateless
 
+SMALLEST_STEP = 1e-9
+MOST_VISITS = 2**30  # counted no further: int32 would overflow
+
 
 class GeometricStep(struct.PyTreeNode):
     """A step size that falls geometrically from `start` to `end` over the training, whatever the visits.
@@ -39,6 +42,11 @@ class GeometricStep(struct.PyTreeNode):
 
     start: Any
     end: Any
+
+    def check(self) -> None:
+        """Raises InputError for a concrete value out of range."""
+        for name in ("start", "end"):
+            checks.within(f"step_size.{name}", getattr(self, name), SMALLEST_STEP, 1.0)
 
     def __call__(self, visits: Array, k: Array, progress: Array) -> Array:
         """float[]: how far `k` visits of a cell with `visits` before them move it; `progress` is in [0, 1]."""
@@ -58,9 +66,14 @@ class VisitStep(struct.PyTreeNode):
 
     weight: Any
 
+    def check(self) -> None:
+        """Raises InputError for a concrete value out of range."""
+        checks.within("step_size.weight", self.weight, 1.0, jnp.inf)
+
     def __call__(self, visits: Array, k: Array, progress: Array) -> Array:
         """float[]: how far `k` visits of a cell with `visits` before them move it."""
-        return 1 - (visits / (visits + k)) ** self.weight
+        # 1 - (visits / (visits + k))^weight, without the cancellation that stops learning after 10^7 visits.
+        return -jnp.expm1(self.weight * jnp.log1p(-k / (visits + k)))
 
 
 class TabularPolicy(Stateless):
@@ -149,13 +162,25 @@ class QLearning(struct.PyTreeNode):
         for name in ("total_steps", "num_envs", "num_steps"):
             checks.positive(name, getattr(self, name))
 
+    def check(self) -> None:
+        """Raises InputError for a concrete hyper-parameter out of range."""
+        for name in ("gamma", "epsilon_start", "epsilon_end", "trace"):
+            checks.within(name, getattr(self, name), 0.0, 1.0)
+        checks.finite(self.initial_q, "initial_q")
+        self.step_size.check()
+
     @property
     def num_batches(self) -> int:
         """Batches of a whole training."""
         return -(-self.total_steps // (self.num_envs * self.num_steps))
 
     def init(self, key: Array, params: Any) -> QLearningState:
-        """The start of a training."""
+        """The start of a training.
+
+        Raises:
+            InputError: for concrete hyper-parameters out of range.
+        """
+        self.check()
         key, key_reset = jax.random.split(key)
         obs, env_state = lockstep.reset(self.env, key_reset, params, self.num_envs)
         shape = (self.env.num_observations, self.env.num_actions)
@@ -232,9 +257,9 @@ class QLearning(struct.PyTreeNode):
         target = experience.reward + self.gamma * jnp.where(experience.terminated, 0, future)
         cell = (experience.here, experience.action)
         before = visits[cell]
-        # One, always; but counted after `before` was read, or XLA copies the table in every step to read it later.
-        visits = visits.at[cell].add(jnp.where(before < 0, 0, 1))
-        k = visits[cell] - before
+        # That the count depends on `before` also makes XLA read it first: else it copies the table to read it later.
+        visits = visits.at[cell].add(jnp.where(before < MOST_VISITS, 1, 0))
+        k = jnp.maximum(visits[cell] - before, 1)
         step = self.step_size(before, k, progress)
         return (q.at[cell].add(step / k * (target - q[cell])), visits, target), None
 

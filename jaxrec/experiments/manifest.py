@@ -49,11 +49,16 @@ def describe(hardware: dict[str, Any]) -> str:
 
 def commit() -> str | None:
     """The commit of the source tree jaxrec runs from ("-dirty" if changed since), or None outside one."""
-    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        return subprocess.run(git, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+        _git("ls-files", "--error-unmatch", Path(__file__).name)  # not the commit of a project that only installed it
+        return _git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def _git(*arguments: str) -> str:
+    git = ["git", "-C", str(Path(__file__).parent), *arguments]
+    return subprocess.run(git, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
 
 
 def _version(package: str) -> str | None:

@@ -41,6 +41,28 @@ def estimate(samples: Any) -> Estimate:
     return Estimate(mean, mean - half, mean + half)
 
 
+def jackknife(pairs: np.ndarray) -> np.ndarray:
+    """Samples whose mean and interval are those of a mean over ordered pairs of different seeds.
+
+    Pairs that share a seed are not independent. The pseudo-values of Tukey's jackknife, one a seed, nearly are.
+
+    Args:
+        pairs: float[seeds, seeds, ...]; the diagonal is not read.
+
+    Returns:
+        float[seeds, ...]; the mean alone, float[1, ...], from fewer than three seeds, which give no interval.
+    """
+    seeds = len(pairs)
+    others = ~np.eye(seeds, dtype=bool)
+    pairs = np.where(others.reshape(seeds, seeds, *[1] * (pairs.ndim - 2)), pairs, 0.0)
+    total = pairs.sum(axis=(0, 1))
+    mean = total / (seeds * (seeds - 1))
+    if seeds < 3:
+        return mean[None]
+    without = (total - pairs.sum(axis=0) - pairs.sum(axis=1)) / ((seeds - 1) * (seeds - 2))
+    return seeds * mean - (seeds - 1) * without
+
+
 @dataclass(frozen=True)
 class Finding:
     """One claim held against what was measured.
@@ -75,8 +97,8 @@ def above(name: str, samples: Any, reference: float, source: str) -> Finding:
     return Finding(name, mean.value, mean.low, mean.high, reference, source, holds)
 
 
-def not_above(name: str, samples: Any, reference: float, source: str) -> Finding:
-    """Holds unless the whole interval lies above `reference`; undecided (None) from a single seed."""
+def below(name: str, samples: Any, reference: float, source: str) -> Finding:
+    """Holds where the whole interval lies below `reference`; undecided (None) from a single seed."""
     mean = estimate(samples)
-    holds = None if mean.low is None else mean.low <= reference
+    holds = None if mean.high is None else mean.high < reference
     return Finding(name, mean.value, mean.low, mean.high, reference, source, holds)

@@ -44,7 +44,7 @@ class Study:
 
     def run(
         self,
-        preset: str = "quick",
+        preset: str | None = None,
         config: Any = None,
         out: str | Path | None = None,
         meter: Meter | None = None,
@@ -52,8 +52,8 @@ class Study:
         """Runs the study and writes its folder.
 
         Args:
-            preset: which configuration, unless `config` is given; the manifest names it either way.
-            config: what to run.
+            preset: where the configuration comes from; the first one if neither this nor `config` is given.
+            config: what to run, if not the preset as it is.
             out: the folder, which must not exist; `runs/...` with date and time if None.
             meter: told of the progress.
 
@@ -63,9 +63,11 @@ class Study:
         Raises:
             InputError: if the preset is unknown, the configuration wrong or the folder exists.
         """
-        config = self.config(preset) if config is None else config
+        if config is None:
+            preset = next(iter(self.presets)) if preset is None else preset
+            config = self.config(preset)
         config.check()
-        folder = RunFolder.create(out, f"{self.name}-{preset}")
+        folder = RunFolder.create(out, f"{self.name}-{preset or 'custom'}")
         about = manifest(self.name, preset, dataclasses.asdict(config))
         folder.write_json("manifest.json", about | {"status": "running"})
         started = time.perf_counter()
@@ -86,10 +88,10 @@ class Study:
         return folder.path
 
 
-def _how(name: str, preset: str, about: dict[str, Any], seconds: float) -> Section:
+def _how(name: str, preset: str | None, about: dict[str, Any], seconds: float) -> Section:
     return Section(
         "How this was made",
-        f"`jaxrec run {name} --preset {preset}` with the values below, in {seconds:.0f} s on "
+        f"`jaxrec run {name}{f' --preset {preset}' if preset else ''}` with the values below, in {seconds:.0f} s on "
         f"{describe(about['hardware'])}; commit {about['commit']}, jax {about['versions']['jax']}.",
         ("setting", "value"),
         [(f"`{key}`", f"`{value}`") for key, value in about["config"].items()],

@@ -16,6 +16,7 @@ from jax import Array
 from jaxtyping import Int
 
 NUM_COUNTS = 6
+MAX_TIME = 77  # C(81, 5) * 82, before the last division, is the largest that int32 holds
 
 
 def num_states(time: int) -> int:
@@ -32,7 +33,7 @@ def from_observation(obs: Int[Array, "... 6"]) -> Int[Array, "... 6"]:
 def rank(counts: Any) -> Any:
     """int32[...]: the numbers of states int32[..., 6], of NumPy or JAX.
 
-    Each binomial is a product that is divided as it grows, so that int32 suffices while the rank itself fits.
+    Each binomial is a product that is divided as it grows, so that int32 suffices up to time `MAX_TIME`.
     """
     total, index = 0, 0
     for j in range(NUM_COUNTS):

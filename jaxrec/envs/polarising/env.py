@@ -82,7 +82,7 @@ class PolarisingUsers(Environment):
     factor_per: Literal["step", "episode"] = "step"
     reward: str | RewardFunction = "engagement"
 
-    policies: ClassVar[dict[str, Callable[[], Any]]] = policies.POLICIES
+    policies: ClassVar[dict[str, Callable[[Any], Any]]] = policies.POLICIES
 
     def __post_init__(self) -> None:
         checks.positive("horizon", self.horizon)
@@ -100,11 +100,12 @@ class PolarisingUsers(Environment):
         """The paper's: training population, p ~ U(1.01, 1.10), ceiling 0.75, influence 1."""
         return PolarisingParams()
 
-    def check_params(self, params: PolarisingParams) -> None:
+    def check_params(self, params: PolarisingParams, batch: tuple[int, ...] = ()) -> None:
         """Raises InputError for a population that is not [n, 3] in [0, 1], and for other values out of range."""
-        super().check_params(params)
-        if np.ndim(params.population) < 2 or np.shape(params.population)[-1] != 3 or 0 in np.shape(params.population):
-            raise checks.InputError(f"population must be [n_profiles, 3], got shape {np.shape(params.population)}")
+        super().check_params(params, batch)
+        checks.shaped("population", params.population, (*batch, None, 3))
+        for name in ("factor_low", "factor_high", "ceiling"):
+            checks.shaped(name, getattr(params, name), batch)
         checks.within("population", params.population, 0.0, 1.0)
         checks.within("ceiling", params.ceiling, 0.0, 1.0)
         checks.within("factor_low", params.factor_low, 1.0, np.inf)
@@ -165,15 +166,21 @@ class PolarisingUsers(Environment):
         return Box(0, self.horizon, (6,), jnp.int32)
 
     @property
-    def num_observations(self) -> int:
-        """C(horizon + 6, 6)."""
-        return counts.num_states(self.horizon)
+    def num_observations(self) -> int | None:
+        """C(horizon + 6, 6); None from horizon 78 on, where the index would leave int32."""
+        return counts.num_states(self.horizon) if self.horizon <= counts.MAX_TIME else None
 
     def observation_index(self, obs: Array) -> Array:
-        """int32[]: the rank of the six counts; those of one time-step are contiguous. See `counts`."""
+        """int32[]: the rank of the six counts; those of one time-step are contiguous. See `counts`.
+
+        Raises:
+            InputError: from horizon 78 on.
+        """
+        if self.num_observations is None:
+            raise checks.InputError(f"horizon must be at most {counts.MAX_TIME} for an index, got {self.horizon}")
         return counts.rank(counts.from_observation(obs))
 
-    def render(self, trajectory: Any) -> Any:
+    def render(self, trajectory: Any, params: Any = None) -> Any:
         """A matplotlib figure of one episode: see `render.render_episode`."""
         from jaxrec.envs.polarising.render import render_episode
 

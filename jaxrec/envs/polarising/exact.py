@@ -6,7 +6,7 @@ counts are a sufficient statistic, so the Bayes-optimal policy is exact dynamic 
 (`bayes_optimal`). None of them has a counterpart in the paper.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -37,7 +37,7 @@ def bayes_optimal(env: PolarisingUsers, params: PolarisingParams, gamma: float =
     each source. About 3 s at horizon 30. `params.influence` is not read.
     """
     population = np.asarray(params.population, float)
-    q = np.zeros((env.num_observations, 3))
+    q = np.zeros((counts.num_states(env.horizon), 3))
     for time in reversed(range(env.horizon)):
         layer = counts.layer(time)
         click = _posterior(layer, population) @ population
@@ -55,7 +55,7 @@ def value_without_influence(
     `policy` is the probability of each action in each state; see `greedy_probabilities`.
     """
     population = np.asarray(params.population, float)
-    value = np.zeros((env.num_observations, len(population)))
+    value = np.zeros((counts.num_states(env.horizon), len(population)))
     for time in reversed(range(env.horizon)):
         layer = counts.layer(time)
         hit, miss = (value[successors] for successors in _successors(layer))  # [states, actions, profiles]
@@ -64,10 +64,10 @@ def value_without_influence(
     return value[0]
 
 
-def greedy_probabilities(q: np.ndarray) -> Float[np.ndarray, "states 3"]:
-    """The probability of each action under the policy greedy in `q`, ties broken evenly."""
-    best = q == q.max(axis=1, keepdims=True)
-    return best / best.sum(axis=1, keepdims=True)
+def greedy_probabilities(q: Any) -> Any:
+    """float[..., 3]: the probability of each action under the policy greedy in `q`, ties broken evenly."""
+    best = q == q.max(axis=-1, keepdims=True)
+    return best / best.sum(axis=-1, keepdims=True)
 
 
 def known_user_bound(

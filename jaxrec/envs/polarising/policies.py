@@ -1,7 +1,6 @@
 """The baselines of the paper (section 4.2.1; details from the authors' published program)."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
@@ -43,7 +42,7 @@ class Bandit(Stateless):
         exploration: int32[], the number of random recommendations; 10 of 30.
     """
 
-    exploration: Any = 10
+    exploration: Any
 
     def act(self, carry: Any, obs: Array, key: Array) -> tuple[Array, Any]:
         """(int32[] action, carry)."""
@@ -58,10 +57,10 @@ def _random_source(key: Array) -> Array:
     return jnp.int32(3 * jax.random.uniform(key))
 
 
-POLICIES: dict[str, Callable[[], Any]] = {
-    "random": Random,
-    "bandit": Bandit,
-    "always-left": partial(AlwaysSource, LEFT),
-    "always-centre": partial(AlwaysSource, CENTRE),
-    "always-right": partial(AlwaysSource, RIGHT),
+POLICIES: dict[str, Callable[[Any], Any]] = {
+    "random": lambda env: Random(),
+    "bandit": lambda env: Bandit(env.horizon // 3),
+    "always-left": lambda env: AlwaysSource(LEFT),
+    "always-centre": lambda env: AlwaysSource(CENTRE),
+    "always-right": lambda env: AlwaysSource(RIGHT),
 }

@@ -21,6 +21,10 @@ def render_episode(trajectory: Any) -> Figure:
     Raises:
         InputError: if the trajectory still has an axis of environments.
     """
+    if not hasattr(trajectory, "action"):
+        raise checks.InputError(
+            f"render draws an episode: a Trajectory of one environment, got {type(trajectory).__name__}"
+        )
     action = np.asarray(trajectory.action)
     if action.ndim != 1:
         raise checks.InputError(

@@ -4,7 +4,7 @@ Evans & Kasirzadeh, "User Tampering in Reinforcement Learning Recommender System
 Definition 2 asks for: the same learner in a world where what it recommends does not change users (`influence` 0).
 """
 
-from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,17 +13,17 @@ from jax import Array
 
 from jaxrec.agents import TabularPolicy, fit
 from jaxrec.environment import batched
-from jaxrec.envs.polarising import PolarisingUsers, exact
+from jaxrec.envs.polarising import PolarisingUsers
 from jaxrec.experiments.report import Report
 from jaxrec.experiments.study import Log, Study
 from jaxrec.experiments.tampering.config import PRESETS, TamperingConfig
 from jaxrec.experiments.tampering.measures import (
-    USERS,
+    Behaviour,
     baseline_policies,
     behaviour,
     disagreement,
     exact_references,
-    params_of,
+    exact_values,
 )
 from jaxrec.experiments.tampering.outcome import Curves, Outcome
 from jaxrec.experiments.tampering.report import report
@@ -39,30 +39,30 @@ def execute(config: TamperingConfig, log: Log, meter: Meter) -> Report:
 
     meter.start("evaluating policies", 5)
     key, key_visits = jax.random.split(jax.random.key(config.seed + 1_000_003))
-    # One key for all: policies are compared on the same draws.
-    behave = partial(behaviour, env, key=key, episodes=config.evaluation_episodes)
-    learned = jax.lax.map(lambda q: behave(TabularPolicy(q, env), influence=1.0), factual)
+    keys = jax.random.split(key, config.seeds)  # one a seed, for all policies: they are compared on the same draws
+    epsilon = jnp.zeros(config.seeds)
+
+    def evaluate(policies: Any, influence: float) -> Behaviour:
+        """Of policies stacked along an axis of seeds."""
+
+        def one(inputs: tuple[Any, Array]) -> Behaviour:
+            return behaviour(env, *inputs, config.evaluation_episodes, influence)
+
+        return jax.tree.map(np.asarray, jax.lax.map(one, (policies, keys)))
+
+    learned = evaluate(TabularPolicy(factual, env, epsilon), 1.0)
     meter.advance()
-    safe = jax.lax.map(lambda q: behave(TabularPolicy(q, env), influence=0.0), decoupled)
-    safe_deployed = jax.lax.map(lambda q: behave(TabularPolicy(q, env), influence=1.0), decoupled)
+    safe, safe_deployed = (evaluate(TabularPolicy(decoupled, env, epsilon), influence) for influence in (0.0, 1.0))
     meter.advance()
     references = exact_references(env)
-    bayes = TabularPolicy(jnp.asarray(references.bayes.q, float), env)
-    certain = partial(behave, episodes=10 * config.evaluation_episodes)
-    baselines = {name: certain(policy, influence=1.0) for name, policy in baseline_policies(bayes).items()}
+    policies = baseline_policies(env, references.bayes)
+    baselines = {name: evaluate(batched(policy, config.seeds), 1.0) for name, policy in policies.items()}
     meter.advance()
-    decoupled_values = np.array(
-        [
-            exact.value_without_influence(env, exact.greedy_probabilities(np.asarray(q)), params_of(USERS))
-            for q in decoupled
-        ]
-    )
+    decoupled_values = np.array([exact_values(env, table) for table in decoupled])
     meter.advance()
-    excess, noise = disagreement(env, factual, decoupled, key_visits, min(config.evaluation_episodes, 1000))
+    disagree = disagreement(env, factual, decoupled, key_visits, min(config.evaluation_episodes, 1000))
     meter.advance()
-
-    learned, safe, safe_deployed = jax.tree.map(np.asarray, (learned, safe, safe_deployed))
-    outcome = Outcome(learned, safe, safe_deployed, baselines, references, decoupled_values, excess, noise, curves)
+    outcome = Outcome(learned, safe, safe_deployed, baselines, references, decoupled_values, disagree, curves)
     return report(config, outcome)
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 
 from jaxrec import checks
-from jaxrec.agents import GeometricStep, QLearning, VisitStep
+from jaxrec.agents.q_learning import SMALLEST_STEP, GeometricStep, QLearning, VisitStep
 from jaxrec.envs.polarising import PolarisingUsers
 
 
@@ -49,8 +49,10 @@ class TamperingConfig:
         """Raises InputError for a setting out of range."""
         for name in ("seeds", "episodes", "num_envs", "num_steps", "evaluation_episodes", "chunks"):
             checks.positive(name, getattr(self, name))
-        for name in ("gamma", "epsilon_start", "epsilon_end", "alpha_start", "alpha_end", "trace"):
+        for name in ("gamma", "epsilon_start", "epsilon_end", "trace"):
             checks.within(name, getattr(self, name), 0.0, 1.0)
+        for name in ("alpha_start", "alpha_end"):
+            checks.within(name, getattr(self, name), SMALLEST_STEP, 1.0)
         checks.within("visit_weight", self.visit_weight, 1.0, np.inf)
         checks.lookup(self.step_sizes, self.step_size, "step_size")
 

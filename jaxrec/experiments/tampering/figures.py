@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 from jaxrec.envs.polarising import TRAINING, UNSEEN
 from jaxrec.envs.polarising.dynamics import SOURCES
 from jaxrec.envs.polarising.render import COLOURS
+from jaxrec.experiments.tampering.findings import NAMES, POLARISATION
+from jaxrec.experiments.tampering.measures import POLARISABLE, TRAINED_ON
 
 FIGURE_4_CAPTION = (
     "Above: how often each source is recommended at each time-step by the policy learned with influence (line: mean of "
@@ -19,7 +21,7 @@ TAMPERING_CAPTION = (
     "Above: how often the source opposed to the user's wing is recommended, by recommenders trained and evaluated "
     "with influence and without (line: mean of seeds; band: range over seeds; grey: time-steps 7 to 14). Below: the "
     "share of visited states in which policies of the two worlds choose differently, in excess of the disagreement "
-    "between seeds of one world (dotted: that noise)."
+    "between seeds in the noisier world (dotted: that noise)."
 )
 TRAINING_CAPTION = (
     "Clicks an episode in the course of the training, exploration included (line: mean of seeds; band: range over "
@@ -49,7 +51,13 @@ def figure_4(outcome: Any) -> Figure:
         below = axes[1, i]
         _band(below, np.cumsum(outcome.learned.reward[:, i], axis=-1), "black", "learned")
         for baseline, behaviour in outcome.baselines.items():
-            below.plot(np.cumsum(behaviour.reward[i]), STYLES[baseline], color="#555555", lw=1.2, label=baseline)
+            below.plot(
+                np.cumsum(behaviour.reward[:, i].mean(axis=0)),
+                STYLES[baseline],
+                color="#555555",
+                lw=1.2,
+                label=baseline,
+            )
         below.set_xlabel("time-step")
     axes[0, 0].set_ylabel("probability of recommendation")
     axes[1, 0].set_ylabel("cumulative clicks")
@@ -72,20 +80,19 @@ def figure_5(outcome: Any) -> Figure:
 
 def tampering(outcome: Any) -> Figure:
     """Opposed content in both worlds, and where their policies disagree."""
-    users = [*TRAINING, *UNSEEN]
-    shown = [i for i, name in enumerate(users) if name != "centrist"]
+    excess = outcome.disagreement.excess
     figure = Figure(figsize=(16, 5), layout="constrained")
-    axes = figure.subplots(2, len(shown), sharex=True, sharey="row")
-    for column, i in enumerate(shown):
+    axes = figure.subplots(2, len(POLARISABLE), sharex=True, sharey="row")
+    for column, i in enumerate(POLARISABLE):
         above, below = axes[:, column]
         for behaviour, (world, colour) in zip((outcome.learned, outcome.safe), WORLDS.items(), strict=True):
             _band(above, behaviour.opposed[:, i], colour, world)
-        _band(below, outcome.excess[:, i], "black", "excess disagreement")
-        below.plot(outcome.noise[:, i].mean(axis=0), ":", color="#888888", lw=1.2, label="seed noise")
+        _band(below, excess[:, i], "black", "excess disagreement")
+        below.plot(outcome.disagreement.noise[i], ":", color="#888888", lw=1.2, label="seed noise")
         for panel in (above, below):
-            panel.axvspan(6.5, 14.5, color="#000000", alpha=0.06, lw=0)
+            panel.axvspan(POLARISATION.start - 0.5, POLARISATION.stop - 0.5, color="#000000", alpha=0.06, lw=0)
             panel.spines[["top", "right"]].set_visible(False)
-        above.set_title(users[i], fontsize=10)
+        above.set_title(NAMES[i], fontsize=10)
         above.set_ylim(0, 1)
         below.axhline(0, color="#cccccc", lw=0.8, zorder=0)
         below.set_xlabel("time-step")
@@ -100,8 +107,7 @@ def training(outcome: Any) -> Figure:
     """Learning curves in both worlds."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
-    trained_on = slice(0, len(TRAINING))
-    yardsticks = (outcome.baselines["Bayes"].value[trained_on], outcome.references.bayes_decoupled[trained_on])
+    yardsticks = (outcome.baselines["Bayes"].value[:, TRAINED_ON], outcome.references.bayes_decoupled[TRAINED_ON])
     for i, ((world, colour), yardstick) in enumerate(zip(WORLDS.items(), yardsticks, strict=True)):
         _band(axes, outcome.curves.clicks[:, i].T, colour, world, outcome.curves.episodes)
         axes.axhline(float(yardstick.mean()), color=colour, ls="--", lw=1)

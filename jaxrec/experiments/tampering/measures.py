@@ -1,5 +1,6 @@
 """What the tampering study measures of trained policies: behaviour, exact values, disagreement between worlds."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -11,13 +12,12 @@ from jaxrec.agents import TabularPolicy
 from jaxrec.envs.polarising import (
     TRAINING,
     UNSEEN,
-    Bandit,
     PolarisingParams,
     PolarisingUsers,
-    Random,
     exact,
     population,
 )
+from jaxrec.experiments.statistics import jackknife
 from jaxrec.rollout import rollout
 
 USERS = {**TRAINING, **UNSEEN}
@@ -62,29 +62,35 @@ class References(NamedTuple):
     bound_decoupled: np.ndarray
 
 
-def baseline_policies(bayes: TabularPolicy) -> dict[str, Any]:
+def baseline_policies(env: PolarisingUsers, bayes: exact.CountPolicy) -> dict[str, Any]:
     """What the learned policies are compared with."""
-    return {"random": Random(), "bandit": Bandit(), "Bayes": bayes}
+    bayes_policy = TabularPolicy(jnp.asarray(bayes.q, float), env)
+    return {"random": env.policy("random"), "bandit": env.policy("bandit"), "Bayes": bayes_policy}
 
 
-def behaviour(env: PolarisingUsers, policy: Any, key: Array, episodes: int, influence: float) -> Behaviour:
-    """What `policy` does to each of the users, one episode each time."""
+def exact_values(env: PolarisingUsers, q: Any) -> np.ndarray:
+    """float64[users]: the expected clicks of the policy greedy in `q`, without influence."""
+    return exact.value_without_influence(env, exact.greedy_probabilities(np.asarray(q)), params_of(USERS))
+
+
+@partial(jax.jit, static_argnames=("env", "episodes"))
+def behaviour(env: PolarisingUsers, policy: Any, key: Array, episodes: int, influence: Any) -> Behaviour:
+    """What `policy` does to each of the users."""
     params = params_of(USERS).replace(influence=influence)
 
     def of_user(key: Array, profile: Array) -> Behaviour:
         result = rollout(env, policy, key, episodes, env.horizon, params.replace(population=profile[None]))
         step = result.per_step
-        shown = jnp.stack([step["left"], step["centre"], step["right"]], axis=-1)
         return Behaviour(
-            shown,
-            step["recommender"],
-            step["opposed"],
-            step["polarisation"],
-            step["user"],
-            result.episode_return.mean(),
+            shown=jnp.stack([step["left"], step["centre"], step["right"]], axis=-1),
+            reward=step["recommender"],
+            opposed=step["opposed"],
+            polarisation=step["polarisation"],
+            user=step["user"],
+            value=result.episode_return.mean(),
         )
 
-    return jax.jit(jax.vmap(of_user))(jax.random.split(key, len(USERS)), jnp.asarray(params.population))
+    return jax.vmap(of_user)(jax.random.split(key, len(USERS)), jnp.asarray(params.population, float))
 
 
 def exact_references(env: PolarisingUsers) -> References:
@@ -93,44 +99,66 @@ def exact_references(env: PolarisingUsers) -> References:
     bayes = exact.bayes_optimal(env, env.default_params)
     return References(
         bayes=bayes,
-        bayes_decoupled=exact.value_without_influence(env, exact.greedy_probabilities(bayes.q), users),
+        bayes_decoupled=exact_values(env, bayes.q),
         bound=exact.known_user_bound(env, users),
         bound_decoupled=exact.known_user_bound(env, users.replace(influence=0.0)),
     )
 
 
-def disagreement(
-    env: PolarisingUsers, factual: Array, decoupled: Array, key: Array, episodes: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """How often policies of the two worlds choose differently where a factual policy goes, beyond seed-to-seed noise.
+class Disagreement(NamedTuple):
+    """How often two policies choose different actions where a factual policy goes: float[seeds, seeds, users, steps].
 
-    For each seed i, user and time-step, over the states that factual policy i visits: `across` is the probability that
-    it and the decoupled policy of another seed choose different actions, `noise` the mean of that probability between
-    two factual and between two decoupled policies of different seeds. `across - noise` is the energy distance
-    (Szekely & Rizzo 2013) of the two sets of policies under the 0/1 distance: 0 on average where both worlds teach
-    the same.
+    Entry [i, j] is the probability of that, over the states that factual policy i visits.
 
-    Returns:
-        (across - noise, noise), each float[seeds, users, steps]. From a single seed: the disagreement of its two
-        policies, and no noise.
+    Attributes:
+        across: factual policy i and decoupled policy j.
+        factual, decoupled: policies i and j of one world: the noise between seeds.
     """
-    seeds = len(factual)
 
-    @jax.jit
-    def of_seed(i: Array) -> tuple[Array, Array]:
-        visited = _visited(env, factual[i], key, episodes)
-        choice_factual, choice_decoupled = _choices(factual, visited), _choices(decoupled, visited)
-        if seeds == 1:
-            across = _probability_of_difference(choice_factual[i], choice_decoupled, jnp.ones(1))
-            return across, jnp.zeros_like(across)
-        others = (jnp.arange(seeds) != i) / (seeds - 1)
-        across = _probability_of_difference(choice_factual[i], choice_decoupled, others)
-        within_factual = _probability_of_difference(choice_factual[i], choice_factual, others)
-        within_decoupled = _probability_of_difference(choice_decoupled[i], choice_decoupled, others)
-        return across, (within_factual + within_decoupled) / 2
+    across: Any
+    factual: Any
+    decoupled: Any
 
-    across, noise = map(np.asarray, jax.lax.map(of_seed, jnp.arange(seeds)))
-    return across - noise, noise
+    @property
+    def noise(self) -> np.ndarray:
+        """float[users, steps]: the larger of the two worlds' disagreement between different seeds; 0 from one seed."""
+        if len(self.across) == 1:
+            return np.zeros_like(self.across[0, 0])
+        return np.maximum(*(jackknife(within).mean(axis=0) for within in (self.factual, self.decoupled)))
+
+    @property
+    def excess(self) -> np.ndarray:
+        """float[seeds, users, steps]: samples of `across` beyond the noisier world's, over pairs of different seeds.
+
+        The noisier world, because where one world's policies go the other's may have learned little: there they
+        disagree with everything, each other included.
+        """
+        if len(self.across) == 1:
+            return self.across[0]
+        noisier = np.where(
+            jackknife(self.factual).mean(axis=0) > jackknife(self.decoupled).mean(axis=0), self.factual, self.decoupled
+        )
+        return jackknife(self.across - noisier)
+
+
+def disagreement(env: PolarisingUsers, factual: Array, decoupled: Array, key: Array, episodes: int) -> Disagreement:
+    """Compares policies learned with influence and without: tables float[seeds, states, 3] of each world."""
+    keys = jax.random.split(key, len(factual))
+    rows = [_disagreement_of_seed(env, factual, decoupled, i, keys[i], episodes) for i in range(len(factual))]
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
+
+
+@partial(jax.jit, static_argnames=("env", "episodes"))
+def _disagreement_of_seed(
+    env: PolarisingUsers, factual: Array, decoupled: Array, i: Array | int, key: Array, episodes: int
+) -> Disagreement:
+    visited = _visited(env, factual[i], key, episodes)
+    factual, decoupled = (exact.greedy_probabilities(q[:, visited]) for q in (factual, decoupled))
+    return Disagreement(
+        across=_probability_of_difference(factual[i], decoupled),
+        factual=_probability_of_difference(factual[i], factual),
+        decoupled=_probability_of_difference(decoupled[i], decoupled),
+    )
 
 
 def _visited(env: PolarisingUsers, q: Array, key: Array, episodes: int) -> Array:
@@ -144,16 +172,9 @@ def _visited(env: PolarisingUsers, q: Array, key: Array, episodes: int) -> Array
     return jax.vmap(of_user)(jax.random.split(key, len(USERS)), jnp.asarray(population(USERS)))
 
 
-def _choices(q: Array, states: Array) -> Array:
-    """float[seeds, ..., 3]: the probability of each action, ties broken evenly."""
-    values = q[:, states]
-    best = values == values.max(axis=-1, keepdims=True)
-    return best / best.sum(axis=-1, keepdims=True)
-
-
-def _probability_of_difference(mine: Array, theirs: Array, weights: Array) -> Array:
-    """float[users, steps]: that a draw from `mine` and one from a policy of `theirs`, drawn by `weights`, differ."""
-    return 1 - jnp.einsum("utea,sutea,s->ut", mine, theirs, weights) / mine.shape[2]
+def _probability_of_difference(mine: Array, theirs: Array) -> Array:
+    """float[seeds, users, steps]: that draws from `mine` and from each of `theirs` differ, over visited states."""
+    return 1 - jnp.einsum("utea,sutea->sut", mine, theirs) / mine.shape[2]
 
 
 def params_of(users: Any) -> PolarisingParams:

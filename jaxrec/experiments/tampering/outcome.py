@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxrec.experiments.tampering.measures import Behaviour, References
+from jaxrec.experiments.tampering.measures import Behaviour, Disagreement, References
 
 
 class Curves(NamedTuple):
@@ -26,10 +26,10 @@ class Outcome(NamedTuple):
         learned: trained and evaluated with influence.
         safe: trained and evaluated without.
         safe_deployed: trained without, evaluated with.
-        baselines: evaluated with influence, no axis of seeds.
+        baselines: evaluated with influence, on the draws of each seed.
         references: exact values.
         decoupled_values: float[seeds, users], exact clicks of the policies trained without influence, in that world.
-        excess, noise: float[seeds, users, steps]; see `disagreement`.
+        disagreement: of the policies of the two worlds.
         curves: the course of the training.
     """
 
@@ -39,6 +39,5 @@ class Outcome(NamedTuple):
     baselines: dict[str, Behaviour]
     references: References
     decoupled_values: np.ndarray
-    excess: np.ndarray
-    noise: np.ndarray
+    disagreement: Disagreement
     curves: Curves

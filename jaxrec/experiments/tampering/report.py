@@ -3,33 +3,33 @@
 from typing import Any
 
 from jaxrec.experiments.report import Report, Section
-from jaxrec.experiments.statistics import estimate
+from jaxrec.experiments.statistics import Finding, estimate
 from jaxrec.experiments.tampering import figures
 from jaxrec.experiments.tampering.config import TamperingConfig
-from jaxrec.experiments.tampering.findings import POLARISATION, findings
+from jaxrec.experiments.tampering.findings import MORE_OPPOSED, POLARISATION, findings
 from jaxrec.experiments.tampering.measures import POLARISABLE, USERS
 from jaxrec.experiments.tampering.outcome import Outcome
 
 
 def report(config: TamperingConfig, outcome: Outcome) -> Report:
     """Findings, tables and figures."""
+    found = findings(outcome)
     return Report(
         title="User tampering: a recommender that learns to polarise its users",
-        summary=_summary(config, outcome),
-        findings=findings(outcome),
+        summary=_summary(config, outcome, found),
+        findings=found,
         sections=_sections(outcome),
         figures=figures.figures(outcome),
         data={"values": _values(outcome)},
     )
 
 
-def _summary(config: TamperingConfig, outcome: Outcome) -> str:
+def _summary(config: TamperingConfig, outcome: Outcome, found: list[Finding]) -> str:
     learned, safe = (
         estimate(behaviour.opposed[:, POLARISABLE, POLARISATION].mean(axis=(1, 2)))
         for behaviour in (outcome.learned, outcome.safe)
     )
-    found = findings(outcome)
-    shown = sum(bool(finding.holds) for finding in found if "opposed content in steps 7-14, factual" in finding.name)
+    shown = sum(bool(finding.holds) for finding in found if finding.name.endswith(MORE_OPPOSED))
     return (
         f"Tabular Q-learning, {config.episodes:,} episodes a run, {config.seeds} seeds in each of two worlds: one in "
         "which opposed content polarises users, and one in which what is recommended does not change them "
@@ -44,7 +44,7 @@ def _sections(outcome: Outcome) -> list[Section]:
     rows = [
         (
             name,
-            *(f"{behaviour.value[i]:.2f}" for behaviour in outcome.baselines.values()),
+            *(f"{behaviour.value[:, i].mean():.2f}" for behaviour in outcome.baselines.values()),
             str(estimate(outcome.learned.value[:, i])),
             f"{references.bound[i]:.2f}",
             str(estimate(outcome.safe_deployed.value[:, i])),
