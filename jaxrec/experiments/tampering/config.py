@@ -90,5 +90,5 @@ PRESETS = {
         step_size="geometric",
         trace=0.0,
     ),
-    "converged": TamperingConfig(episodes=50_000_000, visit_weight=3.0, trace=0.4),
+    "converged": TamperingConfig(episodes=60_000_000, visit_weight=3.0, trace=0.4),
 }
