@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from jaxrec.envs.polarising import TRAINING, UNSEEN
 from jaxrec.envs.polarising.dynamics import SOURCES
 from jaxrec.envs.polarising.render import COLOURS
+from jaxrec.experiments.statistics import estimate
 from jaxrec.experiments.tampering.findings import NAMES, POLARISATION
 from jaxrec.experiments.tampering.measures import POLARISABLE, TRAINED_ON
 
@@ -21,7 +22,7 @@ TAMPERING_CAPTION = (
     "Above: how often the source opposed to the user's wing is recommended, by recommenders trained and evaluated "
     "with influence and without (line: mean of seeds; band: range over seeds; grey: time-steps 7 to 14). Below: the "
     "share of visited states in which policies of the two worlds choose differently, in excess of the disagreement "
-    "between seeds in the noisier world (dotted: that noise)."
+    "between seeds in the noisier world (dotted: that noise; band: 95 % interval)."
 )
 TRAINING_CAPTION = (
     "Clicks an episode in the course of the training, exploration included (line: mean of seeds; band: range over "
@@ -87,13 +88,14 @@ def tampering(outcome: Any) -> Figure:
         above, below = axes[:, column]
         for behaviour, (world, colour) in zip((outcome.learned, outcome.safe), WORLDS.items(), strict=True):
             _band(above, behaviour.opposed[:, i], colour, world)
-        _band(below, excess[:, i], "black", "excess disagreement")
+        _interval(below, excess[:, i], "black", "excess disagreement")
         below.plot(outcome.disagreement.noise[i], ":", color="#888888", lw=1.2, label="seed noise")
         for panel in (above, below):
             panel.axvspan(POLARISATION.start - 0.5, POLARISATION.stop - 0.5, color="#000000", alpha=0.06, lw=0)
             panel.spines[["top", "right"]].set_visible(False)
         above.set_title(NAMES[i], fontsize=10)
         above.set_ylim(0, 1)
+        below.set_ylim(-0.5, 1)
         below.axhline(0, color="#cccccc", lw=0.8, zorder=0)
         below.set_xlabel("time-step")
     axes[0, 0].set_ylabel("opposed content")
@@ -124,6 +126,16 @@ def _strategy(axes: Axes, shown: np.ndarray, name: str, theta: tuple[float, floa
     axes.set_title(f"{name}\n({', '.join(f'{p:g}' for p in theta)})", fontsize=10)
     axes.set_ylim(0, 1)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _interval(axes: Axes, samples: np.ndarray, colour: str, label: str) -> None:
+    """The mean of float[seeds, steps] with its 95 % interval, where there is one."""
+    estimates = [estimate(step) for step in samples.T]
+    steps = np.arange(len(estimates))
+    axes.plot(steps, [one.value for one in estimates], color=colour, lw=1.6, label=label)
+    if len(samples) > 1:
+        low, high = ([getattr(one, end) for one in estimates] for end in ("low", "high"))
+        axes.fill_between(steps, low, high, color=colour, alpha=0.2, lw=0)
 
 
 def _band(axes: Axes, curves: np.ndarray, colour: str, label: str, steps: np.ndarray | None = None) -> None:
