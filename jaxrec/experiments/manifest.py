@@ -20,7 +20,7 @@ def manifest(study: str, preset: str | None, config: dict[str, Any]) -> dict[str
         "study": study,
         "preset": preset,
         "config": config,
-        "command": sys.argv,
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit(),
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
