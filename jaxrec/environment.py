@@ -205,5 +205,5 @@ def canonical(params: Any) -> Any:
 
 
 def batched(params: Any, runs: int) -> Any:
-    """`params` with a leading axis of `runs` on every leaf: replace those that differ between the runs."""
+    """`params` (or a policy) with a leading axis of `runs` on every leaf: replace what differs between the runs."""
     return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (runs, *jnp.shape(leaf))), canonical(params))

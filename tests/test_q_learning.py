@@ -181,6 +181,18 @@ def test_epsilon_greedy_probabilities(epsilon, values, key):
     assert (np.abs(shares - expected) <= 4 * np.sqrt(expected * (1 - expected) / size)).all()
 
 
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="reads the program XLA makes for a CPU")
+@pytest.mark.parametrize("num_steps", [1, 30])
+def test_the_table_is_never_copied_while_learning(polarising, key, num_steps):
+    """A read of the table that XLA moves behind its update costs a copy of 23 MB at every step, and no wrong result."""
+    env, params = polarising
+    agent = QLearning(env, total_steps=64 * 60, num_envs=64, num_steps=num_steps)
+    program = jax.jit(agent.train).lower(key, params).compile().as_text()
+    table = f"[{env.num_observations},{env.num_actions}]"
+    assert table in program
+    assert not [line for line in program.splitlines() if " copy(" in line and table in line.split(" copy(")[0]]
+
+
 def test_vmap_over_hyper_parameters_equals_single_runs(small, key):
     env, params = small
     agent = QLearning(env, total_steps=20_000, num_envs=100)

@@ -54,7 +54,7 @@ def fit(
     """Trains one agent for each key, all in one `vmap`, compiled once.
 
     Args:
-        agent: the algorithm; its environment, if it has one, checks `params` before anything compiles.
+        agent: the algorithm; it and its environment check what they are given before anything compiles.
         keys: typed keys [runs].
         params: run-time values with a leading axis of runs on every leaf; see `jaxrec.batched`.
         chunks: how often the host looks in.
