@@ -115,6 +115,11 @@ class Environment(ABC):
         return None
 
     @property
+    def num_start_states(self) -> int | None:
+        """Where a reset is costly: how many start states a batch draws once, to restart from. None draws afresh."""
+        return None
+
+    @property
     def num_observations(self) -> int | None:
         """How many distinct observations there are, where they can be indexed without gaps; else None."""
         return None
@@ -122,6 +127,10 @@ class Environment(ABC):
     def observation_index(self, obs: Any) -> Array:
         """int32[]: the index of `obs` in 0 ... num_observations - 1, where observations can be indexed."""
         raise checks.InputError(f"{self.name} has no observation index: a tabular agent cannot learn in it")
+
+    def info(self, state: Any, action: Any, next_state: Any, params: Any) -> dict[str, Array]:
+        """What else `step` says about a transition."""
+        return {}
 
     def render(self, trajectory: Any, params: Any = None) -> Any:
         """A matplotlib figure of one episode (a `Trajectory` of one environment)."""
@@ -156,7 +165,13 @@ class Environment(ABC):
         next_state, terminated = self.transition(key, state, action, params)
         utilities = self.utilities(state, action, next_state, params)
         reward = reward_function(self.reward)(utilities, params.reward_weights)
-        return self.observe(next_state, params), next_state, reward, terminated, {}
+        return (
+            self.observe(next_state, params),
+            next_state,
+            reward,
+            terminated,
+            self.info(state, action, next_state, params),
+        )
 
     def reset(self, key: Array, params: Any = None) -> tuple[Any, Any]:
         """(observation, state) at the start of an episode.

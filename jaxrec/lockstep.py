@@ -1,7 +1,8 @@
 """Many environments stepped in lockstep: what rollouts and agents drive.
 
 Where every episode has the same length the whole batch ends together, and one scalar condition resets it: no reset is
-computed in between. Elsewhere each environment resets itself, as `Environment.step` does.
+computed in between. Elsewhere each environment resets itself, as `Environment.step` does, or, where a reset is costly,
+restarts from a bank of start states drawn once.
 """
 
 from typing import Any
@@ -56,11 +57,19 @@ def step(env: Environment, key: Array, state: Any, obs: Any, action: Any, params
     return Step(state, obs, action, reward, next_state, next_obs, terminated, truncated)
 
 
-def restart(env: Environment, key: Array, step: Step, params: Any, time: Array) -> tuple[Any, Any]:
+def start_states(env: Environment, key: Array, params: Any) -> tuple[Any, Any] | None:
+    """A bank of (observations, states) to restart from where a reset is costly (`num_start_states`), else None."""
+    return None if env.num_start_states is None else reset(env, key, params, env.num_start_states)
+
+
+def restart(
+    env: Environment, key: Array, step: Step, params: Any, time: Array, bank: tuple[Any, Any] | None = None
+) -> tuple[Any, Any]:
     """(observations, states) to go on from after `step`: fresh ones where an episode ended.
 
     `time` (int32[]) is how many steps the batch has taken since its first reset, this one included. It is not batched
-    under a `vmap` over seeds, so that the condition on it stays a branch.
+    under a `vmap` over seeds, so that the condition on it stays a branch. `bank` is what `start_states` gave: each
+    environment restarts from one of its states, drawn uniformly.
     """
     num_envs = step.terminated.shape[0]
     if env.fixed_horizon is not None:
@@ -69,7 +78,12 @@ def restart(env: Environment, key: Array, step: Step, params: Any, time: Array) 
             lambda: reset(env, key, params, num_envs),
             lambda: (step.next_obs, step.next_state),
         )
-    return where_done(step.done, reset(env, key, params, num_envs), (step.next_obs, step.next_state))
+    if bank is None:
+        fresh = reset(env, key, params, num_envs)
+    else:
+        drawn = jax.random.randint(key, (num_envs,), 0, env.num_start_states)
+        fresh = jax.tree.map(lambda leaf: leaf[drawn], bank)
+    return where_done(step.done, fresh, (step.next_obs, step.next_state))
 
 
 def where_done(done: Array, fresh: Any, old: Any) -> Any:

@@ -99,7 +99,7 @@ def _rollout(
         key_act, key_step, key_reset, key_memory = jax.random.split(key, 4)
         action, memory = jax.vmap(policy.act)(memory, obs, jax.random.split(key_act, num_envs))
         step = lockstep.step(env, key_step, state, obs, action, params)
-        obs, state = lockstep.restart(env, key_reset, step, params, time)
+        obs, state = lockstep.restart(env, key_reset, step, params, time, bank)
         memory = lockstep.where_done(step.done, jax.vmap(policy.init)(jax.random.split(key_memory, num_envs)), memory)
         return (state, obs, memory), step, jax.vmap(partial(_measure, env, params))(step)
 
@@ -111,7 +111,8 @@ def _rollout(
         per_step = jax.tree.map(jnp.mean, measured)
         return (carry, sums, returns.add(step)), (per_step, kept if trajectory else None)
 
-    key_reset, key_memory, key_steps = jax.random.split(key, 3)
+    key_reset, key_memory, key_steps, key_bank = jax.random.split(key, 4)
+    bank = lockstep.start_states(env, key_bank, params)
     obs, state = lockstep.reset(env, key_reset, params, num_envs)
     carry = (state, obs, jax.vmap(policy.init)(jax.random.split(key_memory, num_envs)))
     inputs = (1 + jnp.arange(num_steps), jax.random.split(key_steps, num_steps))

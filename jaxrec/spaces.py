@@ -82,6 +82,20 @@ class Box(Space):
         return jnp.all((x >= self.low) & (x <= self.high))
 
 
+class Fields(Space):
+    """Structures (such as a `PyTreeNode`) whose named fields each lie in a space; other fields are not looked at."""
+
+    def __init__(self, **fields: Space):
+        self.fields = fields
+
+    def __repr__(self) -> str:
+        return f"Fields({', '.join(f'{name}={space}' for name, space in self.fields.items())})"
+
+    def contains(self, x: Any) -> Array:
+        """bool[]: every field in its space."""
+        return jnp.all(jnp.stack([space.contains(getattr(x, name)) for name, space in self.fields.items()]))
+
+
 def _rebuild(kind: type[Space], attributes: dict[str, Any]) -> Space:
     space = object.__new__(kind)
     vars(space).update(attributes)

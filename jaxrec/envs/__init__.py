@@ -1,8 +1,10 @@
 """The societies. Importing this package registers them."""
 
 from jaxrec.envs.polarising import PolarisingUsers
+from jaxrec.envs.rewiring import RewiringGame
 from jaxrec.registry import register
 
 register("PolarisingUsers-v0", PolarisingUsers)
+register("RewiringGame-v0", RewiringGame)
 
-__all__ = ["PolarisingUsers"]
+__all__ = ["PolarisingUsers", "RewiringGame"]

@@ -1,0 +1,31 @@
+"""Users who play a game of cooperation and rewire their ties to whom they are recommended.
+
+Carvalho, "Modelling the Recommender Alignment Problem"; base model: Santos, Pacheco & Lenaerts 2006.
+"""
+
+from jaxrec.envs.rewiring.env import RewiringGame, RewiringParams, RewiringState
+from jaxrec.envs.rewiring.observation import Observation
+from jaxrec.envs.rewiring.policies import HeuristicPolicy
+from jaxrec.envs.rewiring.recommenders import ELEVEN, HEURISTICS, Heuristic, heuristic
+from jaxrec.envs.rewiring.rules import CARVALHO, LEARNING, PRINTED, SANTOS, Rules
+from jaxrec.envs.rewiring.simulate import Simulation, per_run, simulate
+
+__all__ = [
+    "CARVALHO",
+    "ELEVEN",
+    "HEURISTICS",
+    "LEARNING",
+    "PRINTED",
+    "SANTOS",
+    "Heuristic",
+    "HeuristicPolicy",
+    "Observation",
+    "RewiringGame",
+    "RewiringParams",
+    "RewiringState",
+    "Rules",
+    "Simulation",
+    "heuristic",
+    "per_run",
+    "simulate",
+]

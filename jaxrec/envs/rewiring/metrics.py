@@ -1,0 +1,77 @@
+"""What became of a society: cooperation, heterogeneity, segregation.
+
+Sources: Carvalho, "Modelling the Recommender Alignment Problem", section 3.3 and Figure 6; the definition of
+heterogeneity from the author's published simulator; assortativity (Newman 2003, "Mixing patterns in networks", Eq. 2)
+because the paper suspects segregation under FAIR.
+"""
+
+from typing import Any
+
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Bool, Float, Int
+
+from jaxrec.envs.rewiring import bitset
+from jaxrec.envs.rewiring.society import Society
+
+
+def cooperation(society: Society) -> Float[Array, ""]:
+    """The fraction of cooperators."""
+    return bitset.count(society.cooperators) / society.num_users
+
+
+def degrees(society: Society) -> Int[Array, " users"]:
+    """The number of neighbours of each user."""
+    return bitset.count(society.adjacency.T)
+
+
+def heterogeneity(society: Society) -> Float[Array, ""]:
+    """The variance of the degrees, mean(k^2) - mean(k)^2."""
+    return jnp.var(degrees(society).astype(float))
+
+
+def assortativity(society: Society) -> Float[Array, ""]:
+    """Newman's coefficient of the strategies over the ties: 1 segregated, 0 mixed at random, 0 if all are alike."""
+    strategies = bitset.unpack(society.cooperators, society.num_users)
+    to_cooperators = bitset.count((society.adjacency & society.cooperators).T)
+    total = degrees(society)
+    ends = total.sum()
+    cc = jnp.where(strategies, to_cooperators, 0).sum() / ends
+    dd = jnp.where(strategies, 0, total - to_cooperators).sum() / ends
+    c = jnp.where(strategies, total, 0).sum() / ends
+    expected = c**2 + (1 - c) ** 2
+    mixed = (c > 0) & (c < 1)
+    return jnp.where(mixed, (cc + dd - expected) / jnp.where(mixed, 1 - expected, 1), 0.0)
+
+
+def shares(society: Society) -> Float[Array, " kinds"]:
+    """The fraction of users that each recommender has."""
+    return bitset.count(jnp.moveaxis(society.members, 0, 1)) / society.num_users
+
+
+def payoffs(society: Society, params: Any) -> Float[Array, " users"]:
+    """Everybody's fitness: the sum of its payoffs against all neighbours."""
+    from jaxrec.envs.rewiring.dynamics import payoff
+
+    strategies = bitset.unpack(society.cooperators, society.num_users)
+    cooperating = bitset.count((society.adjacency & society.cooperators).T)
+    defecting = degrees(society) - cooperating
+    return cooperating * payoff(strategies, True, params) + defecting * payoff(strategies, False, params)
+
+
+def is_fixated(society: Society) -> Bool[Array, ""]:
+    """All users have the same strategy: none will change again."""
+    count = bitset.count(society.cooperators)
+    return (count == 0) | (count == society.num_users)
+
+
+def measure(society: Society) -> dict[str, Array]:
+    """Every metric of one society."""
+    total = degrees(society)
+    return {
+        "cooperation": cooperation(society),
+        "degree_variance": heterogeneity(society),
+        "max_degree": total.max(),
+        "assortativity": assortativity(society),
+        "shares": shares(society),
+    }

@@ -1,0 +1,97 @@
+"""What a recommender sees when a user asks for somebody new. The one module that knows jraph."""
+
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jax import Array
+
+from jaxrec.envs.rewiring import bitset, dynamics, metrics
+from jaxrec.envs.rewiring.society import Society
+from jaxrec.spaces import Box, Discrete, Fields, Space
+
+KINDS = ("dense", "graphs_tuple")
+
+
+class Observation(struct.PyTreeNode):
+    """A request.
+
+    Attributes:
+        focused: int32[], the user who will be tied to the one recommended.
+        partner: int32[], the defector whom it leaves.
+        requested: bool[], somebody waits; otherwise the action is not read.
+        action_mask: bool[N], who may be recommended: not the focused user, not its neighbours. None may be left.
+        nodes: float32[N, 2], whether each user cooperates, and its degree divided by the mean degree.
+        graph: bool[N, N], who is tied to whom; or a `jraph.GraphsTuple` with 2 E directed edges and `nodes`.
+    """
+
+    focused: Any
+    partner: Any
+    requested: Any
+    action_mask: Any
+    nodes: Any
+    graph: Any
+
+
+def observe(society: Society, met: Any, kind: Literal["dense", "graphs_tuple"]) -> Observation:
+    """The request `met` (a `dynamics.Meeting`) in one society."""
+    size = society.num_users
+    user = dynamics.actor(met)
+    taken = user.ties | bitset.single(user.index, user.ties.shape[0])
+    degrees = metrics.degrees(society)
+    cooperates = bitset.unpack(society.cooperators, size)
+    nodes = jnp.stack([cooperates, degrees * size / degrees.sum()], axis=1).astype(jnp.float32)
+    return Observation(
+        focused=user.index,
+        partner=dynamics.other(met).index,
+        requested=met.acts,
+        action_mask=~bitset.unpack(taken, size),
+        nodes=nodes,
+        graph=bitset.unpack(society.adjacency.T, size).T if kind == "dense" else _graphs_tuple(society.edges, nodes),
+    )
+
+
+def space(users: int, ties: int, kind: str) -> Space:
+    """The space of `Observation`."""
+    dense = Box(0, 1, (users, users), bool)
+    return Fields(
+        focused=Discrete(users),
+        partner=Discrete(users),
+        requested=Box(0, 1, (), bool),
+        action_mask=Box(0, 1, (users,), bool),
+        nodes=Box(0, float("inf"), (users, 2), jnp.float32),
+        graph=dense if kind == "dense" else _graphs_tuple_space(users, ties),
+    )
+
+
+def row(graph: Any, user: Array, users: int) -> Array:
+    """bool[N]: the neighbours of `user` in an observed graph of either kind."""
+    if isinstance(graph, jax.Array):
+        return graph[user]
+    return jnp.zeros(users, bool).at[graph.receivers].max(graph.senders == user)
+
+
+def _graphs_tuple(ties: Array, nodes: Array) -> Any:
+    import jraph
+
+    return jraph.GraphsTuple(
+        nodes=nodes,
+        edges=None,
+        senders=jnp.concatenate([ties[:, 0], ties[:, 1]]),
+        receivers=jnp.concatenate([ties[:, 1], ties[:, 0]]),
+        globals=None,
+        n_node=jnp.asarray([nodes.shape[0]]),
+        n_edge=jnp.asarray([2 * ties.shape[0]]),
+    )
+
+
+def _graphs_tuple_space(users: int, ties: int) -> Space:
+    end = Box(0, users - 1, (2 * ties,), jnp.int32)
+    return Fields(
+        nodes=Box(0, float("inf"), (users, 2), jnp.float32),
+        senders=end,
+        receivers=end,
+        n_node=Box(users, users, (1,), jnp.int32),
+        n_edge=Box(2 * ties, 2 * ties, (1,), jnp.int32),
+    )

@@ -1,0 +1,39 @@
+"""The paper's recommenders as policies that act on observations; `recommenders` holds what they are made of."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxrec.envs.rewiring.observation import Observation, row
+from jaxrec.envs.rewiring.recommenders import HEURISTICS, heuristic
+from jaxrec.policy import Stateless
+
+
+class HeuristicPolicy(Stateless):
+    """A `Heuristic` that recommends one user at a time; where it accepts nobody, the focused user: the tie stays.
+
+    Attributes:
+        heuristic: a `recommenders.Heuristic`.
+    """
+
+    heuristic: Any
+
+    def act(self, carry: Any, obs: Observation, key: Array) -> tuple[Array, Any]:
+        """(int32[] user, carry)."""
+        cooperates, degree = obs.nodes[:, 0] > 0.5, obs.nodes[:, 1]
+        accepted = jnp.asarray(self.heuristic.accepts)[cooperates[obs.focused].astype(int), cooperates.astype(int)]
+        near = row(obs.graph, obs.partner, cooperates.shape[0])
+        pool = obs.action_mask & accepted & (near | ~jnp.asarray(self.heuristic.local))
+        score = jnp.where(pool, degree * self.heuristic.degree, -jnp.inf)
+        best = pool & (score == score.max())
+        drawn = jax.random.categorical(key, jnp.where(best, 0.0, -jnp.inf))
+        return jnp.where(best.any(), drawn, obs.focused).astype(jnp.int32), carry
+
+
+POLICIES: dict[str, Callable[[Any], Any]] = {
+    name: partial(lambda name, env: HeuristicPolicy(heuristic(name)), name) for name in HEURISTICS
+}

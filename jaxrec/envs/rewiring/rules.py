@@ -1,0 +1,67 @@
+"""Which game is played: the paper's printed rule, its author's program and the base model are three."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from jaxrec import checks
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How users meet, imitate and rewire. F(d) = 1 / (1 + exp(-beta d)) is the Fermi function; f is fitness.
+
+    A focal user x meets y. In a strategy update x copies y's strategy with the imitation probability; in a structural
+    update a user whose partner is a defector may rewire the tie.
+
+    Attributes:
+        name: of the preset.
+        imitation: "fermi", F(fy - fx) (Eq. 1 of the paper); or "clipped", F(max(0, fy - fx)), at least 1/2.
+        gate: who wins a structural update. "imitation": x wins with the imitation probability; "self": with
+            F(fx - fy), the fitter user more likely; "none": x always wins, and imitates in the same time-step.
+        pair: structural updates take "neighbour", a uniform user and a uniform neighbour of it, or "edge", a uniform
+            edge. Strategy updates always take the former.
+        initiative: who rewires. "focal": y must be a defector; x acts if it wins, else y if x is a defector too.
+            "either": the winner acts if its partner is a defector.
+        strategies: of the start. "coins": each user a cooperator with probability 1/2; "half": exactly N // 2 of them.
+    """
+
+    name: str
+    imitation: Literal["fermi", "clipped"]
+    gate: Literal["imitation", "self", "none"]
+    pair: Literal["neighbour", "edge"]
+    initiative: Literal["focal", "either"]
+    strategies: Literal["coins", "half"]
+
+    @property
+    def single_clock(self) -> bool:
+        """Whether a time-step is both updates (`learning`), not one or the other by the ratio W."""
+        return self.gate == "none"
+
+
+SANTOS = Rules("santos", "fermi", "self", "edge", "either", "half")
+"""The base model: Santos, Pacheco & Lenaerts 2006, "Cooperation prevails when individuals adjust their social ties"."""
+
+PRINTED = Rules("printed", "fermi", "imitation", "neighbour", "focal", "coins")
+"""As the paper prints it: Carvalho, Eq. 1, Algorithm 1 and section 3.1. It does not give the paper's Figure 6."""
+
+CARVALHO = Rules("carvalho", "clipped", "imitation", "neighbour", "focal", "coins")
+"""As the paper's author programmed it, read in the published simulator. It gives the paper's Figure 6."""
+
+LEARNING = Rules("learning", "fermi", "none", "neighbour", "focal", "coins")
+"""The closest match to the starting points of the paper's section 4: every meeting with a defector is a request."""
+
+PRESETS = {rules.name: rules for rules in (CARVALHO, SANTOS, PRINTED, LEARNING)}
+
+
+def resolve(rules: str | Rules) -> Rules:
+    """The preset called `rules`, or `rules` itself.
+
+    Raises:
+        InputError: if there is no such preset (the message names the nearest).
+        InputError: also for what is neither a name nor `Rules`.
+    """
+    if isinstance(rules, str):
+        return checks.lookup(PRESETS, rules, "rules")
+    if not isinstance(rules, Rules):
+        raise checks.InputError(f"rules must be one of {sorted(PRESETS)} or Rules, got {rules!r}")
+    return rules

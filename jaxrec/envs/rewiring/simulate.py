@@ -1,0 +1,335 @@
+"""Whole runs at full speed: many societies side by side, each to fixation or the limit.
+
+Societies advance in lanes. Where one has finished, the next run of the queue takes its lane: no lane waits for the
+slowest, and a sweep over parameters, recommenders and seeds is one call and one compilation, however long it is.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jax import Array
+from jax.sharding import Mesh, PartitionSpec
+
+from jaxrec import checks
+from jaxrec.environment import batched, canonical
+from jaxrec.envs.rewiring import bitset, metrics
+from jaxrec.envs.rewiring.dynamics import WORDS_PER_STEP, time_step
+from jaxrec.envs.rewiring.env import RewiringGame, RewiringParams
+from jaxrec.envs.rewiring.recommenders import Heuristic, heuristic, stack_kinds
+from jaxrec.envs.rewiring.rules import Rules, resolve
+from jaxrec.envs.rewiring.society import Society, stack, unstack
+from jaxrec.lockstep import where_done
+from jaxrec.progress import Meter, NoMeter
+
+CHECK_EVERY = 5_000
+CPU_LANES = 128  # more no longer fit the cache
+START_BATCH = 256  # societies drawn side by side on a GPU
+BLOCK = 50  # time-steps whose random numbers are drawn together
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """Where each run ended: NumPy arrays [runs].
+
+    Attributes:
+        steps: int, time-steps taken, a multiple of `check_every`.
+        fixated: bool, all users had one strategy then.
+        cooperation: float, the fraction of cooperators.
+        opportunities: int, structural updates.
+        requests: int, those in which a user wanted to rewire, executed or not.
+        rewires: int, ties that moved.
+        degree_variance, max_degree, assortativity: see `metrics`.
+        shares: float[runs, kinds], the fraction of users with each recommender; [runs, 0] without competition.
+        series: metric -> float[checks, runs], the same along the way (NaN after a run ended); empty unless asked for.
+    """
+
+    steps: np.ndarray
+    fixated: np.ndarray
+    cooperation: np.ndarray
+    opportunities: np.ndarray
+    requests: np.ndarray
+    rewires: np.ndarray
+    degree_variance: np.ndarray
+    max_degree: np.ndarray
+    assortativity: np.ndarray
+    shares: np.ndarray
+    series: dict[str, np.ndarray]
+
+
+class Lanes(struct.PyTreeNode):
+    """Societies under way, in the layout for many (see `society`); counts are int32[lanes]."""
+
+    society: Society
+    opportunities: Any
+    requests: Any
+    rewires: Any
+
+
+def simulate(
+    env: RewiringGame,
+    recommenders: Any,
+    key: Array,
+    params: RewiringParams | None = None,
+    num_steps: int = 500_000,
+    runs: int | None = None,
+    shares: Any = None,
+    stop_at_fixation: bool = True,
+    check_every: int = CHECK_EVERY,
+    lanes: int | None = None,
+    series: bool = False,
+    meter: Meter | None = None,
+) -> Simulation:
+    """Runs societies to fixation or `num_steps`.
+
+    Args:
+        env: users, degree, rules and start graph; `env.num_users <= 16 383`.
+        recommenders: one for all users: a name or a `Heuristic`. A sequence of them: kinds that compete. Or a
+            `Heuristic` whose leaves begin with axes [runs, kinds]: see `per_run`.
+        key: a typed key. Equal keys and shapes give equal runs, whatever the parameters: runs that differ in
+            `influence` alone are same-noise twins.
+        params: run-time values; each leaf a scalar, or [runs].
+        num_steps: the limit, a multiple of `check_every`.
+        runs: how many; needed where no parameter says so.
+        shares: float[kinds] that sums to 1, the initial fraction of users of each kind (rounded to whole users, then
+            shuffled); equal shares if None.
+        stop_at_fixation: whether runs end there, tested every `check_every` steps.
+        check_every: time-steps between the tests.
+        lanes: societies side by side; all on a GPU, at most 128 on a CPU if None. Rounded up to a multiple of the
+            devices, over which they are spread.
+        series: also record every metric at every test.
+        meter: told of the progress.
+
+    Raises:
+        InputError: for an unknown recommender, shares that do not sum to 1, counts that are not positive, a limit that
+            `check_every` does not divide, or parameters out of range.
+    """
+    checks.positive("check_every", check_every)
+    checks.positive("num_steps", num_steps)
+    if num_steps % check_every:
+        raise checks.InputError(f"num_steps must be a multiple of check_every={check_every}, got {num_steps}")
+    params = env.default_params if params is None else params
+    runs = _num_runs(params, recommenders, runs)
+    every: Any = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (runs,)), canonical(params))
+    env.check_params(every, (runs,))
+    chosen = _per_run_recommenders(recommenders, runs)
+    start_shares = _initial_shares(shares, chosen.local.shape[1])
+    devices = jax.local_device_count()
+    width = runs if jax.default_backend() != "cpu" else min(runs, CPU_LANES)
+    if lanes is not None:
+        checks.positive("lanes", lanes)
+        width = lanes
+    width = -(-width // devices) * devices
+    queue = _Queue(every, chosen, jnp.asarray(start_shares, jnp.float32))
+    ends, track = _run(
+        env, queue, key, width, num_steps, check_every, stop_at_fixation, NoMeter() if meter is None else meter
+    )
+    return Simulation(**ends, series=_series(track, runs, num_steps // check_every) if series else {})
+
+
+def _series(track: list[dict[str, np.ndarray]], runs: int, tests: int) -> dict[str, np.ndarray]:
+    """The metrics at every test of every run: float[tests, runs, ...], NaN after its end."""
+    every = int(track[0]["steps"][0])
+    names = [name for name in track[0] if name not in ("run", "steps")]
+    series = {name: np.full((tests, runs, *track[0][name].shape[1:]), np.nan) for name in names}
+    for chunk in track:
+        lanes = chunk["run"] >= 0
+        place = chunk["steps"][lanes] // every - 1, chunk["run"][lanes]
+        for name in names:
+            series[name][place] = chunk[name][lanes]
+    return series
+
+
+def per_run(recommenders: Any) -> Heuristic:
+    """Recommenders for a sweep: one for each run (names or `Heuristic`s), or one sequence of kinds for each run."""
+    rows = [stack_kinds(_kinds(one)) for one in recommenders]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *rows)
+
+
+def start_society(env: RewiringGame, key: Array, shares: Array, by_degree: bool) -> Society:
+    """One society at its start: graph, strategies and recommenders of `env`, users of each kind by `shares`."""
+    key_env, key_members = jax.random.split(key)
+    society = env.start(key_env, with_degrees=by_degree)
+    kinds = shares.shape[0]
+    if kinds == 1:
+        return society
+    bounds = jnp.round(jnp.cumsum(shares) * env.num_users).astype(jnp.int32)
+    place = jax.random.permutation(key_members, env.num_users)
+    kind = jnp.searchsorted(bounds, place, side="right")
+    return society.replace(members=bitset.pack(kind[:, None] == jnp.arange(kinds)).T)
+
+
+class _Queue(struct.PyTreeNode):
+    """What every run of one call shares; arrays have [runs] first."""
+
+    params: Any
+    recommenders: Heuristic
+    shares: Array
+
+    def lanes(self, runs: Array) -> tuple[Any, Heuristic]:
+        """(params, recommenders) of those runs, lanes last."""
+        return jax.tree.map(lambda leaf: jnp.moveaxis(leaf[runs], 0, -1), (self.params, self.recommenders))
+
+
+def _run(
+    env: RewiringGame, queue: _Queue, key: Array, lanes: int, limit: int, chunk: int, until: bool, meter: Meter
+) -> tuple[dict[str, np.ndarray], list[dict[str, np.ndarray]]]:
+    """(metrics at the end of each run, those at every test)."""
+    runs = queue.recommenders.local.shape[0]
+    by_degree = bool((np.asarray(queue.recommenders.degree) != 0).any())
+    mesh = Mesh(np.asarray(jax.local_devices()), ("lanes",))
+    key_start, key = jax.random.split(key)
+    lane_run = np.arange(lanes) % runs  # which run each lane works at; spare lanes repeat one
+    working = np.arange(lanes) < runs
+    waiting = list(range(lanes, runs))
+    clock = np.zeros(lanes, int)
+    state = _start(env, key_start, lanes, queue.shares, by_degree)
+    ends: dict[str, np.ndarray] = {}
+    series = []
+    meter.start("simulating societies", runs)
+    while working.any():
+        key, key_chunk, key_fresh = jax.random.split(key, 3)
+        params, recommenders = queue.lanes(lane_run)
+        state = advance(resolve(env.rules), state, key_chunk, params, recommenders, chunk, mesh)
+        clock += chunk
+        measured = {name: np.asarray(value) for name, value in _measure(state).items()} | {"steps": clock}
+        done = working & ((clock >= limit) | (until & measured["fixated"]))
+        for name, value in measured.items():
+            ends.setdefault(name, np.zeros((runs, *value.shape[1:]), value.dtype))[lane_run[done]] = value[done]
+        series.append(
+            {name: value.copy() for name, value in measured.items()} | {"run": np.where(working, lane_run, -1)}
+        )
+        for _ in range(done.sum()):
+            meter.advance()
+        working &= ~done
+        refill = np.flatnonzero(done)[: len(waiting)]
+        if refill.size:
+            state = _replace(
+                state, _start(env, key_fresh, lanes, queue.shares, by_degree), np.isin(np.arange(lanes), refill)
+            )
+            lane_run[refill], waiting = waiting[: refill.size], waiting[refill.size :]
+            clock[refill], working[refill] = 0, True
+    return ends, series
+
+
+@partial(jax.jit, static_argnames=("env", "lanes", "by_degree"))
+def _start(env: RewiringGame, key: Array, lanes: int, shares: Array, by_degree: bool) -> Lanes:
+    start = partial(start_society, env, shares=shares, by_degree=by_degree)
+    shapes, structure = jax.tree.flatten(jax.eval_shape(start, key))
+
+    def filled(key: Array) -> list[Array]:
+        return [leaf for leaf in jax.tree.leaves(start(key)) if leaf.size]
+
+    # Not all side by side: drawing a graph takes a table of N x N. (And `map` cannot batch what is empty.)
+    batch = None if jax.default_backend() == "cpu" else min(lanes, START_BATCH)
+    leaves = iter(jax.lax.map(filled, jax.random.split(key, lanes), batch_size=batch))
+    every = [next(leaves) if shape.size else jnp.zeros((lanes, *shape.shape), shape.dtype) for shape in shapes]
+    society = jax.tree.unflatten(structure, every)
+    none = jnp.zeros(lanes, jnp.int32)
+    return Lanes(stack(society), none, none, none)
+
+
+@jax.jit
+def _measure(state: Lanes) -> dict[str, Array]:
+    society = unstack(state.society)
+    counts = {name: getattr(state, name) for name in ("opportunities", "requests", "rewires")}
+    return jax.vmap(metrics.measure)(society) | {"fixated": jax.vmap(metrics.is_fixated)(society)} | counts
+
+
+@partial(jax.jit, donate_argnames="state")
+def _replace(state: Lanes, fresh: Lanes, done: Array) -> Lanes:
+    """`state` with the lanes that are `done` from `fresh`."""
+    old, new = (lanes.replace(society=unstack(lanes.society)) for lanes in (state, fresh))
+    mixed = where_done(done, new, old)
+    return mixed.replace(society=stack(mixed.society))
+
+
+@partial(jax.jit, static_argnames=("rules", "num_steps", "mesh"), donate_argnames="state")
+def advance(
+    rules: Rules, state: Lanes, key: Array, params: Any, recommenders: Heuristic, num_steps: int, mesh: Mesh
+) -> Lanes:
+    """`state` after `num_steps` time-steps of every lane; the carried state is updated in place.
+
+    Args:
+        rules: which game.
+        state: the lanes.
+        key: a typed key.
+        params: leaves [lanes].
+        recommenders: leaves [kinds, ..., lanes].
+        num_steps: a multiple of `BLOCK`, or less than it.
+        mesh: devices over which the lanes are spread.
+    """
+    first, last = PartitionSpec("lanes"), lambda leaf: PartitionSpec(*[None] * (leaf.ndim - 1), "lanes")
+    spec = jax.tree.map(last, state)
+    spec = spec.replace(society=spec.society.replace(adjacency=first, edges=first))
+    local = jax.shard_map(
+        partial(_advance_lanes, rules, num_steps),
+        mesh=mesh,
+        in_specs=(spec, PartitionSpec(), jax.tree.map(last, params), jax.tree.map(last, recommenders)),
+        out_specs=spec,
+        check_vma=False,
+    )
+    return local(state, key, params, recommenders)
+
+
+def _advance_lanes(rules: Rules, num_steps: int, state: Lanes, key: Array, params: Any, recommenders: Any) -> Lanes:
+    """`advance` on one device."""
+    lanes = state.requests.shape[0]
+    block = min(BLOCK, num_steps)
+
+    def step(state: Lanes, words: Array) -> tuple[Lanes, None]:
+        society, events = time_step(state.society, words, rules, params, recommenders)
+        opportunities = state.opportunities + events.opportunity
+        return Lanes(society, opportunities, state.requests + events.request, state.rewires + events.rewire), None
+
+    def steps(state: Lanes, key: Array) -> tuple[Lanes, None]:
+        return jax.lax.scan(step, state, jax.random.bits(key, (block, WORDS_PER_STEP, lanes), jnp.uint32))
+
+    key = jax.random.fold_in(key, jax.lax.axis_index("lanes"))
+    return jax.lax.scan(steps, state, jax.random.split(key, num_steps // block))[0]
+
+
+def _kinds(recommenders: Any) -> list[Heuristic]:
+    """One recommender, or a sequence of them, as heuristics."""
+    several = recommenders if isinstance(recommenders, list | tuple) else [recommenders]
+    return [heuristic(one) if isinstance(one, str) else one for one in several]
+
+
+def _per_run_recommenders(recommenders: Any, runs: int) -> Heuristic:
+    """Leaves [runs, kinds, ...]."""
+    if isinstance(recommenders, Heuristic) and jnp.ndim(recommenders.local) == 2:
+        return recommenders
+    return batched(stack_kinds(_kinds(recommenders)), runs)
+
+
+def _num_runs(params: Any, recommenders: Any, runs: int | None) -> int:
+    """How many runs the parameters, the recommenders or `runs` ask for."""
+    lengths = {
+        f"params{jax.tree_util.keystr(path)}": jnp.shape(leaf)[0]
+        for path, leaf in jax.tree_util.tree_leaves_with_path(params)
+        if jnp.ndim(leaf)
+    }
+    if isinstance(recommenders, Heuristic) and jnp.ndim(recommenders.local) == 2:
+        lengths["recommenders"] = recommenders.local.shape[0]
+    if runs is not None:
+        checks.positive("runs", runs)
+        lengths["runs"] = runs
+    if len(set(lengths.values())) > 1:
+        raise checks.InputError(f"the number of runs must be one, got {lengths}")
+    return next(iter(lengths.values()), 1)
+
+
+def _initial_shares(shares: Any, kinds: int) -> np.ndarray:
+    """float[kinds]."""
+    if shares is None:
+        return np.full(kinds, 1 / kinds)
+    checks.shaped("shares", shares, (kinds,))
+    checks.within("shares", shares, 0.0, 1.0)
+    array = np.asarray(shares, float)
+    if abs(array.sum() - 1) > 1e-6:
+        raise checks.InputError(f"shares must sum to 1, got {array.tolist()}, which sum to {array.sum()}")
+    return array
