@@ -81,7 +81,7 @@ def restart(
     if bank is None:
         fresh = reset(env, key, params, num_envs)
     else:
-        drawn = jax.random.randint(key, (num_envs,), 0, env.num_start_states)
+        drawn = jax.random.randint(key, (num_envs,), 0, jax.tree.leaves(bank)[0].shape[0])
         fresh = jax.tree.map(lambda leaf: leaf[drawn], bank)
     return where_done(step.done, fresh, (step.next_obs, step.next_state))
 

@@ -8,11 +8,12 @@ from jaxrec.envs.rewiring.observation import Observation
 from jaxrec.envs.rewiring.policies import HeuristicPolicy
 from jaxrec.envs.rewiring.recommenders import ELEVEN, HEURISTICS, Heuristic, heuristic
 from jaxrec.envs.rewiring.rules import CARVALHO, LEARNING, PRINTED, SANTOS, Rules
-from jaxrec.envs.rewiring.simulate import Simulation, per_run, simulate
+from jaxrec.envs.rewiring.simulate import Competition, Simulation, per_run, simulate
 
 __all__ = [
     "CARVALHO",
     "ELEVEN",
+    "Competition",
     "HEURISTICS",
     "LEARNING",
     "PRINTED",

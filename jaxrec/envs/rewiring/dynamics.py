@@ -85,7 +85,12 @@ class Events(struct.PyTreeNode):
 
 
 def time_step(
-    society: Society, words: Array, rules: Rules, params: Any, recommenders: Heuristic
+    society: Society,
+    words: Array,
+    rules: Rules,
+    params: Any,
+    recommenders: Heuristic,
+    competition: Any = None,
 ) -> tuple[Society, Events]:
     """The society one time-step later.
 
@@ -95,8 +100,9 @@ def time_step(
         rules: which game.
         params: `RewiringParams`; each number a scalar, or one for each society.
         recommenders: heuristics with an axis of kinds first, and a trailing batch axis where societies differ.
+        competition: `Competition`, where users change between recommenders; else None.
     """
-    met = meet(society, words, rules, params)
+    met = meet(society, words, rules, params, competition)
     society = imitate(society, met)
     one = _one(params)
     advice = recommend(society, met, recommenders, params)
@@ -106,10 +112,10 @@ def time_step(
     return society, Events(met.structural, met.request, moved)
 
 
-def meet(society: Society, words: Array, rules: Rules, params: Any) -> Meeting:
+def meet(society: Society, words: Array, rules: Rules, params: Any, competition: Any = None) -> Meeting:
     """Two users meet, and chance decides what about."""
     one = _one(params)
-    adopting, structural, chance = _event(draws.uniform(words[1]), rules, params)
+    adopting, structural, chance = _event(draws.uniform(words[1]), rules, params, competition)
     index, left = draws.choose(words[0], society.num_users)
     tie, ends = None, None
     if rules.pair == "edge":
@@ -122,7 +128,13 @@ def meet(society: Society, words: Array, rules: Rules, params: Any) -> Meeting:
         partner = jnp.where(structural, ends[1], partner)
     alone = x.degree == 0  # whoever has no neighbour meets nobody; looking at oneself is harmless
     y = look(society, written(jnp.where(alone, x.index, partner), one), params)
-    won = written(chance < _probability(y.fitness - x.fitness, adopting, structural, rules, params), one)
+    beta = params.beta if competition is None else jnp.where(adopting, competition.beta, params.beta)
+    ahead = y.fitness - x.fitness
+    won = (
+        jnp.ones_like(structural)
+        if rules.gate == "none"
+        else written(chance < _win(ahead, structural, rules, beta), one)
+    )
     if rules.initiative == "focal":
         request = ~y.cooperates
         acts = request & (won | ~x.cooperates)
@@ -237,7 +249,7 @@ def _one(params: Any) -> Array:
     return 1 + 0 * jnp.asarray(params.influence, jnp.float32)
 
 
-def _event(chance: Array, rules: Rules, params: Any) -> tuple[Array, Array, Array]:
+def _event(chance: Array, rules: Rules, params: Any, competition: Any) -> tuple[Array, Array, Array]:
     """(bool a recommender update, bool a structural update, float32 in [0, 1)); neither is a strategy update.
 
     One uniform number names the event, and what is left of it decides about its success.
@@ -245,7 +257,7 @@ def _event(chance: Array, rules: Rules, params: Any) -> tuple[Array, Array, Arra
     if rules.single_clock:
         none = jnp.zeros_like(chance, bool)
         return none, ~none, chance
-    until_adopting = 1 - 1 / (1 + params.timescale_recommender)
+    until_adopting = jnp.zeros_like(chance) if competition is None else 1 - 1 / (1 + competition.timescale)
     until_strategy = until_adopting + (1 - until_adopting) / (1 + params.timescale)
     adopting, structural = chance < until_adopting, chance >= until_strategy
     low = jnp.where(adopting, 0.0, jnp.where(structural, until_strategy, until_adopting))
@@ -254,11 +266,10 @@ def _event(chance: Array, rules: Rules, params: Any) -> tuple[Array, Array, Arra
     return adopting, structural, left.astype(jnp.float32)
 
 
-def _probability(ahead: Array, adopting: Array, structural: Array, rules: Rules, params: Any) -> Array:
+def _win(ahead: Array, structural: Array, rules: Rules, beta: Any) -> Array:
     """float: the probability that x wins the meeting with y, whose fitness is `ahead` of x's."""
     imitation = jnp.maximum(ahead, 0) if rules.imitation == "clipped" else ahead
-    gate = {"imitation": imitation, "self": -ahead, "none": jnp.inf}[rules.gate]
-    beta = jnp.where(adopting, params.beta_recommender, params.beta)
+    gate = -ahead if rules.gate == "self" else imitation
     return jax.nn.sigmoid(beta * jnp.where(structural, gate, imitation))
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import jax
@@ -50,9 +51,6 @@ class RewiringParams(EnvParams):
         beta: float[], intensity of selection, the inverse temperature of imitation and of rewiring. 0.005.
         temptation, sucker: float[], payoffs T in [0, 2] and S in [-1, 1]; R = 1, P = 0. Prisoner's dilemma: 2, -1.
         timescale: float[], W: structural updates for each strategy update; may be infinite. Not read in `learning`.
-        timescale_recommender: float[], W2: recommender updates for each other update; may be infinite. Competition
-            only, and so only in `simulate`.
-        beta_recommender: float[], intensity of selection of recommender updates; the paper takes 10 beta.
         time_limit: int32[], time-steps of an episode.
     """
 
@@ -60,8 +58,6 @@ class RewiringParams(EnvParams):
     temptation: Any = 2.0
     sucker: Any = -1.0
     timescale: Any = 1.0
-    timescale_recommender: Any = 0.0
-    beta_recommender: Any = 0.05
     time_limit: Any = 500_000
 
 
@@ -100,7 +96,7 @@ class RewiringGame(Environment):
 
     num_users: int = 30
     degree: int = 8
-    rules: str | Rules = "learning"
+    rules: str | Rules = "carvalho"
     graph: Literal["regular", "uniform"] = "regular"
     observe_as: Literal["dense", "graphs_tuple"] = "dense"
     max_wait: int = 16
@@ -142,26 +138,20 @@ class RewiringGame(Environment):
 
     @property
     def default_params(self) -> RewiringParams:
-        """The prisoner's dilemma at W = 1; beta and the limit of the paper's section 4 for `learning` at its sizes."""
+        """The prisoner's dilemma at W = 1; beta, and in `learning` the limit, of the paper's section 4 at its sizes."""
+        beta = PAPER_BETA.get(self.num_users, 0.005)
         if resolve(self.rules).single_clock:
-            return RewiringParams(
-                beta=PAPER_BETA.get(self.num_users, 0.005),
-                time_limit=PAPER_TIME_LIMIT.get(self.num_users, 100 * self.num_users),
-            )
-        return RewiringParams()
+            return RewiringParams(beta=beta, time_limit=PAPER_TIME_LIMIT.get(self.num_users, 100 * self.num_users))
+        return RewiringParams(beta=beta)
 
     def check_params(self, params: RewiringParams, batch: tuple[int, ...] = ()) -> None:
         """Raises InputError for a parameter out of range."""
-        finite = params.replace(
-            timescale=_zero_if_infinite(params.timescale),
-            timescale_recommender=_zero_if_infinite(params.timescale_recommender),
-        )
-        super().check_params(finite, batch)
+        super().check_params(params.replace(timescale=_zero_if_infinite(params.timescale)), batch)
         names = [field.name for field in dataclasses.fields(RewiringParams)]
         for name in set(names) - {"influence", "reward_weights"}:
             checks.shaped(name, getattr(params, name), batch)
         infinity = float("inf")
-        for name in ("beta", "beta_recommender", "timescale", "timescale_recommender"):
+        for name in ("beta", "timescale"):
             checks.within(name, getattr(params, name), 0.0, infinity)
         checks.within("time_limit", params.time_limit, 1, 2**31 - 1)
         if not self.any_payoffs:
@@ -192,12 +182,11 @@ class RewiringGame(Environment):
 
     def reset_env(self, key: Array, params: RewiringParams) -> tuple[Any, RewiringState]:
         """A random graph and random strategies, run until the first recommendation is asked for."""
-        key_start, key_wait, key_meeting = jax.random.split(key, 3)
+        key_start, key_wait = jax.random.split(key)
         society = self.start(key_start, with_edges=self.observe_as == "graphs_tuple")
         zero = jnp.zeros((), jnp.int32)
-        meeting = dynamics.meet(society, _words(key_meeting), resolve(self.rules), params)
-        nobody = jnp.zeros((), bool)
-        meeting = meeting.replace(copies=nobody, adopts=nobody, request=nobody, acts=nobody)
+        shapes = jax.eval_shape(partial(dynamics.meet, rules=resolve(self.rules)), society, _words(key), params=params)
+        meeting = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
         state = self._wait(key_wait, RewiringState(zero, zero, society, meeting, zero, zero, zero), params)
         return self.observe(state, params), state
 

@@ -102,7 +102,8 @@ def candidates(
     accepts = jnp.where(user.cooperates, one.accepts[1], one.accepts[0]) | ~follows
     # Decided once for each society, as four bits of one number, then read for every word of the sets.
     flags = [accepts[0], accepts[1], one.local | ~follows, one.exclusive & follows]
-    decided = written(sum((flag.astype(jnp.int32) << place for place, flag in enumerate(flags)), jnp.int32(0)), unit)
+    decided = jnp.asarray(sum(flag.astype(jnp.int32) << place for place, flag in enumerate(flags)))
+    decided = written(decided, unit)
     defectors, cooperators, near, own_only = (decided & (1 << place) != 0 for place in range(4))
     pool = jnp.where(cooperators, society.cooperators, 0) | jnp.where(defectors, ~society.cooperators, 0)
     pool = pool & ~user.ties & ~bitset.single(user.index, pool.shape[0])

@@ -61,6 +61,21 @@ class Simulation:
     series: dict[str, np.ndarray]
 
 
+class Competition(struct.PyTreeNode):
+    """How several recommenders share the users (section 5.1 of the paper).
+
+    Attributes:
+        shares: float[kinds] or [runs, kinds], sums to 1: the fraction of users who begin with each, rounded to whole
+            users and shuffled; equal shares if None.
+        timescale: float[] or [runs], W2: recommender updates for each other update; may be infinite. 0: none.
+        beta: float[] or [runs], intensity of selection of recommender updates. 0.05, ten times that of strategies.
+    """
+
+    shares: Any = None
+    timescale: Any = 0.0
+    beta: Any = 0.05
+
+
 class Lanes(struct.PyTreeNode):
     """Societies under way, in the layout for many (see `society`); counts are int32[lanes]."""
 
@@ -77,7 +92,7 @@ def simulate(
     params: RewiringParams | None = None,
     num_steps: int = 500_000,
     runs: int | None = None,
-    shares: Any = None,
+    competition: Competition | None = None,
     stop_at_fixation: bool = True,
     check_every: int = CHECK_EVERY,
     lanes: int | None = None,
@@ -88,15 +103,14 @@ def simulate(
 
     Args:
         env: users, degree, rules and start graph; `env.num_users <= 16 383`.
-        recommenders: one for all users: a name or a `Heuristic`. A sequence of them: kinds that compete. Or a
-            `Heuristic` whose leaves begin with axes [runs, kinds]: see `per_run`.
+        recommenders: one for all users: a name or a `Heuristic`. A sequence of them: several kinds, each user with one.
+            Or a `Heuristic` whose leaves begin with axes [runs, kinds]: see `per_run`.
         key: a typed key. Equal keys and shapes give equal runs, whatever the parameters: runs that differ in
             `influence` alone are same-noise twins.
         params: run-time values; each leaf a scalar, or [runs].
         num_steps: the limit, a multiple of `check_every`.
         runs: how many; needed where no parameter says so.
-        shares: float[kinds] that sums to 1, the initial fraction of users of each kind (rounded to whole users, then
-            shuffled); equal shares if None.
+        competition: where there are several kinds, how users come by them; the defaults if None.
         stop_at_fixation: whether runs end there, tested every `check_every` steps.
         check_every: time-steps between the tests.
         lanes: societies side by side; all on a GPU, at most 128 on a CPU if None. Rounded up to a multiple of the
@@ -113,18 +127,18 @@ def simulate(
     if num_steps % check_every:
         raise checks.InputError(f"num_steps must be a multiple of check_every={check_every}, got {num_steps}")
     params = env.default_params if params is None else params
-    runs = _num_runs(params, recommenders, runs)
+    runs = _num_runs(params, competition, recommenders, runs)
     every: Any = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (runs,)), canonical(params))
     env.check_params(every, (runs,))
     chosen = _per_run_recommenders(recommenders, runs)
-    start_shares = _initial_shares(shares, chosen.local.shape[1])
+    rivalry = _per_run_competition(competition, runs, chosen.local.shape[1])
     devices = jax.local_device_count()
     width = runs if jax.default_backend() != "cpu" else min(runs, CPU_LANES)
     if lanes is not None:
         checks.positive("lanes", lanes)
         width = lanes
     width = -(-width // devices) * devices
-    queue = _Queue(every, chosen, jnp.asarray(start_shares, jnp.float32))
+    queue = _Queue(every, chosen, rivalry)
     ends, track = _run(
         env, queue, key, width, num_steps, check_every, stop_at_fixation, NoMeter() if meter is None else meter
     )
@@ -168,11 +182,16 @@ class _Queue(struct.PyTreeNode):
 
     params: Any
     recommenders: Heuristic
-    shares: Array
+    competition: Competition | None
 
-    def lanes(self, runs: Array) -> tuple[Any, Heuristic]:
-        """(params, recommenders) of those runs, lanes last."""
-        return jax.tree.map(lambda leaf: jnp.moveaxis(leaf[runs], 0, -1), (self.params, self.recommenders))
+    def lanes(self, runs: np.ndarray) -> "_Queue":
+        """Those runs, lanes last."""
+        return jax.tree.map(lambda leaf: jnp.moveaxis(leaf[runs], 0, -1), self)
+
+    def start(self, env: RewiringGame, key: Array, runs: np.ndarray) -> "Lanes":
+        """Those runs at their start."""
+        shares = jnp.ones((len(runs), 1)) if self.competition is None else self.competition.shares[runs]
+        return _start(env, key, shares, bool((np.asarray(self.recommenders.degree) != 0).any()))
 
 
 def _run(
@@ -180,21 +199,19 @@ def _run(
 ) -> tuple[dict[str, np.ndarray], list[dict[str, np.ndarray]]]:
     """(metrics at the end of each run, those at every test)."""
     runs = queue.recommenders.local.shape[0]
-    by_degree = bool((np.asarray(queue.recommenders.degree) != 0).any())
     mesh = Mesh(np.asarray(jax.local_devices()), ("lanes",))
     key_start, key = jax.random.split(key)
     lane_run = np.arange(lanes) % runs  # which run each lane works at; spare lanes repeat one
     working = np.arange(lanes) < runs
     waiting = list(range(lanes, runs))
     clock = np.zeros(lanes, int)
-    state = _start(env, key_start, lanes, queue.shares, by_degree)
+    state = queue.start(env, key_start, lane_run)
     ends: dict[str, np.ndarray] = {}
     series = []
     meter.start("simulating societies", runs)
     while working.any():
         key, key_chunk, key_fresh = jax.random.split(key, 3)
-        params, recommenders = queue.lanes(lane_run)
-        state = advance(resolve(env.rules), state, key_chunk, params, recommenders, chunk, mesh)
+        state = advance(resolve(env.rules), state, key_chunk, queue.lanes(lane_run), chunk, mesh)
         clock += chunk
         measured = {name: np.asarray(value) for name, value in _measure(state).items()} | {"steps": clock}
         done = working & ((clock >= limit) | (until & measured["fixated"]))
@@ -208,25 +225,26 @@ def _run(
         working &= ~done
         refill = np.flatnonzero(done)[: len(waiting)]
         if refill.size:
-            state = _replace(
-                state, _start(env, key_fresh, lanes, queue.shares, by_degree), np.isin(np.arange(lanes), refill)
-            )
             lane_run[refill], waiting = waiting[: refill.size], waiting[refill.size :]
             clock[refill], working[refill] = 0, True
+            fresh = queue.start(env, key_fresh, lane_run)
+            state = _replace(state, fresh, np.isin(np.arange(lanes), refill))
     return ends, series
 
 
-@partial(jax.jit, static_argnames=("env", "lanes", "by_degree"))
-def _start(env: RewiringGame, key: Array, lanes: int, shares: Array, by_degree: bool) -> Lanes:
-    start = partial(start_society, env, shares=shares, by_degree=by_degree)
-    shapes, structure = jax.tree.flatten(jax.eval_shape(start, key))
+@partial(jax.jit, static_argnames=("env", "by_degree"))
+def _start(env: RewiringGame, key: Array, shares: Array, by_degree: bool) -> Lanes:
+    """Lanes at their start; shares is float[lanes, kinds]."""
+    lanes = shares.shape[0]
+    start = partial(start_society, env, by_degree=by_degree)
+    shapes, structure = jax.tree.flatten(jax.eval_shape(start, key, shares[0]))
 
-    def filled(key: Array) -> list[Array]:
-        return [leaf for leaf in jax.tree.leaves(start(key)) if leaf.size]
+    def filled(inputs: tuple[Array, Array]) -> list[Array]:
+        return [leaf for leaf in jax.tree.leaves(start(*inputs)) if leaf.size]
 
     # Not all side by side: drawing a graph takes a table of N x N. (And `map` cannot batch what is empty.)
     batch = None if jax.default_backend() == "cpu" else min(lanes, START_BATCH)
-    leaves = iter(jax.lax.map(filled, jax.random.split(key, lanes), batch_size=batch))
+    leaves = iter(jax.lax.map(filled, (jax.random.split(key, lanes), shares), batch_size=batch))
     every = [next(leaves) if shape.size else jnp.zeros((lanes, *shape.shape), shape.dtype) for shape in shapes]
     society = jax.tree.unflatten(structure, every)
     none = jnp.zeros(lanes, jnp.int32)
@@ -249,17 +267,14 @@ def _replace(state: Lanes, fresh: Lanes, done: Array) -> Lanes:
 
 
 @partial(jax.jit, static_argnames=("rules", "num_steps", "mesh"), donate_argnames="state")
-def advance(
-    rules: Rules, state: Lanes, key: Array, params: Any, recommenders: Heuristic, num_steps: int, mesh: Mesh
-) -> Lanes:
+def advance(rules: Rules, state: Lanes, key: Array, setting: Any, num_steps: int, mesh: Mesh) -> Lanes:
     """`state` after `num_steps` time-steps of every lane; the carried state is updated in place.
 
     Args:
         rules: which game.
         state: the lanes.
         key: a typed key.
-        params: leaves [lanes].
-        recommenders: leaves [kinds, ..., lanes].
+        setting: params, recommenders and competition; leaves have lanes last.
         num_steps: a multiple of `BLOCK`, or less than it.
         mesh: devices over which the lanes are spread.
     """
@@ -269,20 +284,22 @@ def advance(
     local = jax.shard_map(
         partial(_advance_lanes, rules, num_steps),
         mesh=mesh,
-        in_specs=(spec, PartitionSpec(), jax.tree.map(last, params), jax.tree.map(last, recommenders)),
+        in_specs=(spec, PartitionSpec(), jax.tree.map(last, setting)),
         out_specs=spec,
         check_vma=False,
     )
-    return local(state, key, params, recommenders)
+    return local(state, key, setting)
 
 
-def _advance_lanes(rules: Rules, num_steps: int, state: Lanes, key: Array, params: Any, recommenders: Any) -> Lanes:
+def _advance_lanes(rules: Rules, num_steps: int, state: Lanes, key: Array, setting: Any) -> Lanes:
     """`advance` on one device."""
     lanes = state.requests.shape[0]
     block = min(BLOCK, num_steps)
 
     def step(state: Lanes, words: Array) -> tuple[Lanes, None]:
-        society, events = time_step(state.society, words, rules, params, recommenders)
+        society, events = time_step(
+            state.society, words, rules, setting.params, setting.recommenders, setting.competition
+        )
         opportunities = state.opportunities + events.opportunity
         return Lanes(society, opportunities, state.requests + events.request, state.rewires + events.rewire), None
 
@@ -306,13 +323,19 @@ def _per_run_recommenders(recommenders: Any, runs: int) -> Heuristic:
     return batched(stack_kinds(_kinds(recommenders)), runs)
 
 
-def _num_runs(params: Any, recommenders: Any, runs: int | None) -> int:
+def _num_runs(params: Any, competition: Any, recommenders: Any, runs: int | None) -> int:
     """How many runs the parameters, the recommenders or `runs` ask for."""
     lengths = {
         f"params{jax.tree_util.keystr(path)}": jnp.shape(leaf)[0]
         for path, leaf in jax.tree_util.tree_leaves_with_path(params)
         if jnp.ndim(leaf)
     }
+    if competition is not None:
+        axes = {"competition.shares": 2, "competition.timescale": 1, "competition.beta": 1}
+        for name, axis in axes.items():
+            leaf = getattr(competition, name.split(".")[1])
+            if leaf is not None and jnp.ndim(leaf) == axis:
+                lengths[name] = jnp.shape(leaf)[0]
     if isinstance(recommenders, Heuristic) and jnp.ndim(recommenders.local) == 2:
         lengths["recommenders"] = recommenders.local.shape[0]
     if runs is not None:
@@ -323,13 +346,27 @@ def _num_runs(params: Any, recommenders: Any, runs: int | None) -> int:
     return next(iter(lengths.values()), 1)
 
 
-def _initial_shares(shares: Any, kinds: int) -> np.ndarray:
-    """float[kinds]."""
-    if shares is None:
-        return np.full(kinds, 1 / kinds)
-    checks.shaped("shares", shares, (kinds,))
+def _per_run_competition(competition: Competition | None, runs: int, kinds: int) -> Competition | None:
+    """Leaves [runs, ...]; None where there is one kind.
+
+    Raises:
+        InputError: for one kind in competition, shares that do not sum to 1, or values out of range.
+    """
+    if kinds == 1:
+        if competition is not None:
+            raise checks.InputError("competition needs at least two recommenders, got one")
+        return None
+    given = Competition() if competition is None else competition
+    shares = np.full(kinds, 1 / kinds) if given.shares is None else np.asarray(given.shares, float)
+    checks.shaped("shares", shares, (kinds,) if shares.ndim == 1 else (runs, kinds))
     checks.within("shares", shares, 0.0, 1.0)
-    array = np.asarray(shares, float)
-    if abs(array.sum() - 1) > 1e-6:
-        raise checks.InputError(f"shares must sum to 1, got {array.tolist()}, which sum to {array.sum()}")
-    return array
+    totals = shares.sum(axis=-1)
+    if np.abs(totals - 1).max() > 1e-6:
+        raise checks.InputError(f"shares must sum to 1, got {shares.tolist()}, which sum to {totals.tolist()}")
+    for name in ("timescale", "beta"):
+        checks.within(f"competition.{name}", getattr(given, name), 0.0, np.inf)
+    return Competition(
+        shares=jnp.broadcast_to(jnp.asarray(shares, jnp.float32), (runs, kinds)),
+        timescale=jnp.broadcast_to(jnp.asarray(given.timescale, jnp.float32), (runs,)),
+        beta=jnp.broadcast_to(jnp.asarray(given.beta, jnp.float32), (runs,)),
+    )

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Int, UInt32
 
-from jaxrec.envs.rewiring import bitset
+from jaxrec.envs.rewiring import bitset, draws
 
 STUCK = 16  # rounds without success after which good ties are broken up as well
 
@@ -25,10 +25,9 @@ def k_regular(key: Array, users: int, k: int) -> Int[Array, "ties 2"]:
     if 2 * k > users - 1:
         sparse = adjacency_matrix(k_regular(key, users, users - 1 - k), users)
         return ties_of(~sparse & ~jnp.eye(users, dtype=bool), users * k // 2)
-    key, key_first = jax.random.split(key)
     stubs = jnp.repeat(jnp.arange(users, dtype=jnp.int32), k)
-    ties = stubs[jnp.argsort(jax.random.bits(key_first, stubs.shape))].reshape(-1, 2)
-    state = (key, ties, _bad(ties, users), jnp.zeros((), jnp.int32))
+    ties = stubs[jnp.argsort(jax.random.bits(key, stubs.shape))].reshape(-1, 2)
+    state = (jax.random.fold_in(key, 1), ties, _bad(ties, users), jnp.zeros((), jnp.int32))
     return jax.lax.while_loop(lambda state: state[2].any(), partial(_exchange, users), state)[1]
 
 
@@ -44,14 +43,13 @@ def uniform_random(key: Array, users: int, ties: int) -> Int[Array, "ties 2"]:
         return ties_of(~sparse & ~jnp.eye(users, dtype=bool), ties)
 
     def draw_anew(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        key, drawn, bad = state
-        key, key_draw = jax.random.split(key)
-        fresh = jax.random.randint(key_draw, drawn.shape, 0, users, jnp.int32)
+        drawn, bad, rounds = state
+        fresh, _ = draws.choose(jax.random.bits(jax.random.fold_in(key, rounds), drawn.shape), users)
         drawn = jnp.where(bad[:, None], fresh, drawn)
-        return key, drawn, _bad(drawn, users)
+        return drawn, _bad(drawn, users), rounds + 1
 
-    state = (key, jnp.zeros((ties, 2), jnp.int32), jnp.ones(ties, bool))
-    return jax.lax.while_loop(lambda state: state[2].any(), draw_anew, state)[1]
+    state = (jnp.zeros((ties, 2), jnp.int32), jnp.ones(ties, bool), jnp.zeros((), jnp.int32))
+    return jax.lax.while_loop(lambda state: state[1].any(), draw_anew, state)[0]
 
 
 def adjacency_matrix(ties: Int[Array, "ties 2"], users: int) -> Bool[Array, "users users"]:
@@ -73,12 +71,12 @@ def ties_of(matrix: Bool[Array, "users users"], ties: int) -> Int[Array, "ties 2
 def _exchange(users: int, state: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
     """One round: every bad tie exchanges an end with the tie that a random shift puts beside it, if that is good."""
     key, ties, bad, rounds = state
-    key, key_shift, key_turn, key_kick = jax.random.split(key, 4)
-    turned = jax.random.bernoulli(key_turn, shape=bad.shape)
+    words = jax.random.bits(jax.random.fold_in(key, rounds), (bad.shape[0] + 1,))
+    turned, kicked = words[1:] % 2 == 1, words[1:] // 2 % 2 == 1
     first, second = jnp.where(turned, ties[:, 1], ties[:, 0]), jnp.where(turned, ties[:, 0], ties[:, 1])
     kick = (4 * bad.sum() > bad.shape[0]) | (rounds % STUCK == STUCK - 1)
-    moving = bad | (kick & jax.random.bernoulli(key_kick, shape=bad.shape))
-    shift = jax.random.randint(key_shift, (), 1, max(bad.shape[0], 2))
+    moving = bad | (kick & kicked)
+    shift = 1 + (words[0] % max(bad.shape[0] - 1, 1)).astype(jnp.int32)
     gives = moving & ~jnp.roll(moving, -shift)
     takes = jnp.roll(gives, shift)
     second = jnp.where(gives, jnp.roll(second, -shift), jnp.where(takes, jnp.roll(second, shift), second))
