@@ -13,11 +13,11 @@ from jaxrec.envs.rewiring.simulate import Competition, Simulation, per_run, simu
 __all__ = [
     "CARVALHO",
     "ELEVEN",
-    "Competition",
     "HEURISTICS",
     "LEARNING",
     "PRINTED",
     "SANTOS",
+    "Competition",
     "Heuristic",
     "HeuristicPolicy",
     "Observation",

@@ -1,0 +1,47 @@
+"""What the pictures of the rewiring studies share."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from jaxrec.experiments.statistics import estimate
+
+COLOURS = {
+    "null": "#444444",
+    "local": "#8a8d93",
+    "good": "#2e933c",
+    "bad": "#d1495b",
+    "random": "#3066be",
+    "fair": "#edae49",
+    "low-cooperators": "#7bc47f",
+    "high-cooperators": "#14532d",
+    "low": "#8fb8ff",
+    "high": "#1b2f66",
+    "low-defectors": "#f2a3ad",
+    "high-defectors": "#7a1626",
+}
+
+
+def interval_line(axes: Axes, x: Sequence[float], samples: np.ndarray, label: str, colour: str) -> None:
+    """Means over the last axis of `samples` ([points, runs]), with their 95 % intervals as a band."""
+    points = [estimate(values) for values in samples]
+    axes.plot(x, [point.value for point in points], "o-", color=colour, label=label, ms=3.5, lw=1.6)
+    if all(point.low is not None for point in points):
+        low, high = [point.low for point in points], [point.high for point in points]
+        axes.fill_between(x, np.asarray(low, float), np.asarray(high, float), color=colour, alpha=0.18, lw=0)
+
+
+def heat_map(
+    figure: Figure, axes: Axes, t: Sequence[float], s: Sequence[float], values: np.ndarray, title: str, colours: str,
+    limits: tuple[float, float] | None,
+) -> None:  # fmt: skip
+    """A T x S plane; values are [T, S]."""
+    low, high = limits or (None, None)
+    image: Any = axes.pcolormesh(t, s, values.T, cmap=colours, vmin=low, vmax=high, shading="nearest")
+    axes.axvline(1, color="black", lw=0.6)
+    axes.axhline(0, color="black", lw=0.6)
+    axes.set(xlabel="T, temptation", ylabel="S, sucker's payoff", title=title)
+    figure.colorbar(image, ax=axes)

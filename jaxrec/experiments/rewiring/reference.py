@@ -1,0 +1,73 @@
+"""What the societies are held against: figures of the author's program, of the base model and of an independent one.
+
+Carvalho, "Modelling the Recommender Alignment Problem", Figures 5 and 6, Table 6; Santos, Pacheco & Lenaerts 2006. The
+means and standard errors of the independent program are over 200 runs a cell (Figure 6) and 30 (Figure 5).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+from jaxrec.experiments.statistics import CONFIDENCE, Finding
+
+FIVE = ("bad", "fair", "local", "random", "good")
+_FIGURE_6 = {
+    0.454: ((0.000, 0.000), (0.000, 0.000), (0.000, 0.000), (0.000, 0.000), (0.297, 0.006)),
+    1.066: ((0.000, 0.000), (0.001, 0.000), (0.000, 0.000), (0.030, 0.006), (0.717, 0.012)),
+    2.087: ((0.000, 0.000), (0.495, 0.027), (0.348, 0.031), (0.920, 0.010), (0.994, 0.002)),
+    3.107: ((0.000, 0.000), (0.978, 0.006), (0.939, 0.014), (0.999, 0.000), (1.000, 0.000)),
+    10.25: ((0.035, 0.003), (1.000, 0.000), (1.000, 0.000), (1.000, 0.000), (1.000, 0.000)),
+}
+HEURISTICS = {timescale: dict(zip(FIVE, cells, strict=True)) for timescale, cells in _FIGURE_6.items()}
+"""Figure 6: W -> recommender -> (mean final cooperation, standard error over 200 runs)."""
+
+PLANE = {
+    (2.0, 1.0): (0.512, None),
+    (2.0, 1 / 3): (0.006, None),
+    (4 / 3, 2 / 3): (0.956, None),
+    (5 / 3, 1.0): (0.735, None),
+    (0.0, -1.0): (0.4, None),
+    (1 / 3, -2 / 3): (0.5, None),
+    (1.0, 0.0): (0.333, None),
+    (2.0, -1.0): (0.0, None),
+}
+"""Figure 5: (T, S) -> (mean final cooperation over 30 runs, standard error not known)."""
+
+SANTOS = {3.0: 0.05, 3.5: 0.30, 4.0: 0.62, 4.5: 0.90, 5.0: 1.0}
+"""Base model, N = 1000: W -> fraction of 40 runs that end with cooperators only."""
+
+SHARES = {"cooperation": 0.43, "local": 0.002, "good": 0.66, "bad": 0.08, "random": 0.07, "fair": 0.18}
+"""Competition at W = 1, W2 = 0.063, 10^7 time-steps, without the frozen user."""
+
+SHARES_FROZEN = {"cooperation": 0.78, "local": 0.35, "good": 0.48, "bad": 0.04, "random": 0.07, "fair": 0.07}
+"""The same with one user never focused, as in the author's program: the paper's Figure 15."""
+
+Cell = tuple[str, np.ndarray, float, float | None]
+
+
+def agreement(name: str, cells: Sequence[Cell], runs: int = 200) -> Finding:
+    """Whether cells (name, samples over runs, reference mean, its standard error) agree with the reference.
+
+    The measure is the largest deviation in standard errors of the difference. It holds below the bound that the largest
+    of so many standard normal deviates stays under 95 % of the time.
+    """
+    deviations = {label: _deviation(samples, mean, error, runs) for label, samples, mean, error in cells}
+    worst = max(deviations, key=lambda label: deviations[label])
+    bound = float(stats.norm.ppf(0.5 + CONFIDENCE ** (1 / len(cells)) / 2))
+    value = deviations[worst]
+    source = f"independent program; largest at {worst}"
+    title = f"{name}: largest deviation of {len(cells)} cells, in standard errors (holds below)"
+    return Finding(title, value, None, None, bound, source, value < bound)
+
+
+def _deviation(samples: np.ndarray, mean: float, error: float | None, runs: int) -> float:
+    """Standard errors between a sample mean and a reference mean of `runs` runs (30 where no error is known).
+
+    The spread of single runs is that of the reference where known, else that of a society that ends all-C or all-D
+    with the reference's mean: the widest there is. It is taken as at least 0.02, because a few runs may all end alike.
+    """
+    spread = np.sqrt(mean * (1 - mean)) if error is None else error * np.sqrt(runs)
+    spread = max(float(spread), 0.02)
+    count = 30 if error is None else runs
+    return float(abs(samples.mean() - mean) / (spread * np.sqrt(1 / samples.size + 1 / count)))
