@@ -116,7 +116,7 @@ def meet(society: Society, words: Array, rules: Rules, params: Any, competition:
     """Two users meet, and chance decides what about."""
     one = _one(params)
     adopting, structural, chance = _event(draws.uniform(words[1]), rules, params, competition)
-    index, left = draws.choose(words[0], society.num_users)
+    index, left = draws.choose(words[0], society.num_users - rules.unfocused)
     tie, ends = None, None
     if rules.pair == "edge":
         tie, ends = _random_edge(society, words[0])

@@ -23,6 +23,8 @@ class Rules:
         initiative: who rewires. "focal": y must be a defector; x acts if it wins, else y if x is a defector too.
             "either": the winner acts if its partner is a defector.
         strategies: of the start. "coins": each user a cooperator with probability 1/2; "half": exactly N // 2 of them.
+        unfocused: how many users, the last ones, are never the focal one. 0; with 1 the game of the author's program,
+            in which that user never changes and becomes a star.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Rules:
     pair: Literal["neighbour", "edge"]
     initiative: Literal["focal", "either"]
     strategies: Literal["coins", "half"]
+    unfocused: int = 0
 
     @property
     def single_clock(self) -> bool:

@@ -1,7 +1,7 @@
 """The studies of the rewiring game."""
 
-from jaxrec.experiments.rewiring import baselines
+from jaxrec.experiments.rewiring import baselines, competition, santos
 
-STUDIES = (baselines.STUDY,)
+STUDIES = (baselines.STUDY, santos.STUDY, competition.STUDY)
 
 __all__ = ["STUDIES"]

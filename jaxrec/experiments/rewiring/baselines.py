@@ -207,8 +207,8 @@ def _report_plane(config: BaselinesConfig, ends: Sweep, report: Report) -> None:
     report.sections.append(
         Section(
             "Figure 5: without rewiring",
-            f"W = 0, no recommender, {config.plane_runs} runs a cell, to fixation or {config.plane_steps:,} time-steps. S "
-            ">= 0 and T <= 1: harmony; S < 0 and T <= 1: stag hunt; S >= 0 and T > 1: snowdrift; S < 0 and T > 1: "
+            f"W = 0, no recommender, {config.plane_runs} runs a cell, to fixation or {config.plane_steps:,} steps. "
+            "S >= 0 and T <= 1: harmony; S < 0 and T <= 1: stag hunt; S >= 0 and T > 1: snowdrift; S < 0 and T > 1: "
             "prisoner's dilemma.",
             figures=["figure5"],
         )

@@ -11,7 +11,7 @@ from scipy import stats
 
 from jaxrec.experiments.statistics import CONFIDENCE, Finding
 
-FIVE = ("bad", "fair", "local", "random", "good")
+FIVE: tuple[str, ...] = ("bad", "fair", "local", "random", "good")
 _FIGURE_6 = {
     0.454: ((0.000, 0.000), (0.000, 0.000), (0.000, 0.000), (0.000, 0.000), (0.297, 0.006)),
     1.066: ((0.000, 0.000), (0.001, 0.000), (0.000, 0.000), (0.030, 0.006), (0.717, 0.012)),
@@ -19,7 +19,9 @@ _FIGURE_6 = {
     3.107: ((0.000, 0.000), (0.978, 0.006), (0.939, 0.014), (0.999, 0.000), (1.000, 0.000)),
     10.25: ((0.035, 0.003), (1.000, 0.000), (1.000, 0.000), (1.000, 0.000), (1.000, 0.000)),
 }
-HEURISTICS = {timescale: dict(zip(FIVE, cells, strict=True)) for timescale, cells in _FIGURE_6.items()}
+HEURISTICS: dict[float, dict[str, tuple[float, float]]] = {
+    timescale: dict(zip(FIVE, cells, strict=True)) for timescale, cells in _FIGURE_6.items()
+}
 """Figure 6: W -> recommender -> (mean final cooperation, standard error over 200 runs)."""
 
 PLANE = {
