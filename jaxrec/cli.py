@@ -2,8 +2,10 @@
 
 import argparse
 import ast
+import contextlib
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +21,7 @@ from rich.table import Table
 from jaxrec import checks, make, registered, rollout
 from jaxrec.experiments import STUDIES, study
 from jaxrec.experiments.folder import write_atomically
-from jaxrec.experiments.manifest import describe, hardware
+from jaxrec.experiments.manifest import cores, describe, hardware
 from jaxrec.experiments.statistics import estimate
 from jaxrec.progress import meter_for_terminal
 from jaxrec.timing import measure
@@ -55,6 +57,14 @@ def _fail(error: Exception) -> int:
     return 2
 
 
+def _use_every_core() -> None:
+    """Makes every CPU core a device, over which simulations spread, where nobody has said otherwise."""
+    chosen = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    if not chosen and "JAX_NUM_CPU_DEVICES" not in os.environ:
+        with contextlib.suppress(RuntimeError):  # jax is running already: called from Python
+            jax.config.update("jax_num_cpu_devices", cores())
+
+
 def list_command(argv: Sequence[str]) -> None:
     """Prints what there is."""
     tyro.cli(
@@ -72,6 +82,7 @@ def list_command(argv: Sequence[str]) -> None:
 
 def run_command(argv: Sequence[str]) -> None:
     """Runs a study."""
+    _use_every_core()
     if not argv or argv[0].startswith("-"):
         names = "\n".join(
             f"  {one.name:12} {one.summary} (presets: {', '.join(one.presets)})" for one in STUDIES.values()

@@ -12,6 +12,7 @@ from jaxrec.rollout import _rollout
 from jaxrec.testing import api_test
 
 ENVIRONMENTS = jaxrec.registered()
+SHORT = {"RewiringGame-v0": {"time_limit": 60}}  # so that every parameter matters within a short rollout
 
 
 @pytest.mark.parametrize("env_id", ENVIRONMENTS)
@@ -36,7 +37,6 @@ def test_contract_in_float64(env_id):
 def test_every_reward_is_a_choice_over_utilities(env_id, reward, key):
     env, params = jaxrec.make(env_id, reward=reward)
     params = params.replace(reward_weights=jaxrec.Utilities(recommender=0.5, user=2.0, society=3.0))
-    api_test(env, params)
     _, state = env.reset(key, params)
     action = env.action_space(params).sample(key)
     _, next_state, paid, _, _ = env.step_env(key, state, action, params)
@@ -64,7 +64,8 @@ def test_equal_environments_share_one_compilation(env_id, key):
 @pytest.mark.parametrize("env_id", ENVIRONMENTS)
 def test_a_parameter_changed_is_a_behaviour_changed(env_id, key):
     env, params = jaxrec.make(env_id, reward="penalised")
-    policy = env.policy(next(iter(env.policies)))
+    params = params.replace(**SHORT.get(env_id, {}))
+    policy = env.policy(list(env.policies)[1])
 
     def behaviour(params):
         result = jaxrec.rollout(env, policy, key, 64, 40, params)

@@ -36,9 +36,14 @@ def hardware() -> dict[str, Any]:
         "platform": devices[0].platform,
         "devices": len(devices),
         "cpu": _cpu(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
         "system": platform.platform(),
     }
+
+
+def cores() -> int:
+    """The CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def describe(hardware: dict[str, Any]) -> str:

@@ -27,7 +27,7 @@ from jaxrec.lockstep import where_done
 from jaxrec.progress import Meter, NoMeter
 
 CHECK_EVERY = 5_000
-CPU_LANES = 128  # more no longer fit the cache
+CPU_LANES = (8, 64, 128)  # more no longer fit the cache; few sizes, so that one compilation serves many sweeps
 START_BATCH = 256  # societies drawn side by side on a GPU
 BLOCK = 50  # time-steps whose random numbers are drawn together
 
@@ -113,8 +113,8 @@ def simulate(
         competition: where there are several kinds, how users come by them; the defaults if None.
         stop_at_fixation: whether runs end there, tested every `check_every` steps.
         check_every: time-steps between the tests.
-        lanes: societies side by side; all on a GPU, at most 128 on a CPU if None. Rounded up to a multiple of the
-            devices, over which they are spread.
+        lanes: societies side by side; if None, as many as there are runs on a GPU, and 8, 64 or 128 on a CPU. Rounded
+            up to a multiple of the devices, over which they are spread.
         series: also record every metric at every test.
         meter: told of the progress.
 
@@ -133,7 +133,7 @@ def simulate(
     chosen = _per_run_recommenders(recommenders, runs)
     rivalry = _per_run_competition(competition, runs, chosen.local.shape[1])
     devices = jax.local_device_count()
-    width = runs if jax.default_backend() != "cpu" else min(runs, CPU_LANES)
+    width = runs if jax.default_backend() != "cpu" else next((n for n in CPU_LANES if n >= runs), CPU_LANES[-1])
     if lanes is not None:
         checks.positive("lanes", lanes)
         width = lanes

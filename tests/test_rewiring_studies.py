@@ -1,0 +1,133 @@
+"""The studies of the rewiring game: what they write, how they judge, what they refuse."""
+
+import json
+
+import numpy as np
+import pytest
+
+import jaxrec
+from jaxrec.experiments import study
+from jaxrec.experiments.rewiring import reference
+from jaxrec.experiments.rewiring.baselines import BaselinesConfig
+from jaxrec.experiments.rewiring.competition import EXPERIMENTS, KINDS, CompetitionConfig
+from jaxrec.experiments.rewiring.santos import SantosConfig, critical_timescale
+
+TINY = {
+    "rewiring-baselines": BaselinesConfig(
+        users=24,
+        degree=4,
+        timescales=(0.5, 4.0),
+        runs=3,
+        steps=5_000,
+        plane_runs=1,
+        plane_steps=5_000,
+        scatter_users=(20,),
+        scatter_steps=(4_000,),
+        scatter_runs=3,
+    ),
+    "rewiring-santos": SantosConfig(
+        users=24,
+        degree=4,
+        timescales=(0.0, 2.0, 8.0),
+        runs=4,
+        steps=5_000,
+        plane_users=24,
+        plane_degree=4,
+        plane_timescales=(0.0, 4.0),
+        plane_points=3,
+        plane_steps=5_000,
+    ),
+    "rewiring-competition": CompetitionConfig(
+        users=40,
+        degree=4,
+        recommender_timescales=(0.0, 0.063, 0.5),
+        runs=3,
+        steps=10_000,
+        adoption_runs=3,
+        adoption_steps=10_000,
+    ),
+}
+FIGURES = {
+    "rewiring-baselines": {"figure5", "figure6", "scatter20"},
+    "rewiring-santos": {"critical", "contours"},
+    "rewiring-competition": {"figure15", "figure16"},
+}
+
+
+@pytest.fixture(scope="module", params=list(TINY))
+def tiny_run(request, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / request.param
+    return request.param, study(request.param).run(config=TINY[request.param], out=out)
+
+
+def test_the_folder_holds_report_results_and_pictures(tiny_run):
+    name, folder = tiny_run
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    pictures = {f"figures/{figure}.png" for figure in FIGURES[name]}
+    assert files == {"report.md", "results.json", "metrics.jsonl", "manifest.json"} | pictures
+    text = (folder / "report.md").read_text()
+    assert all(picture in text for picture in pictures)
+    results = json.loads((folder / "results.json").read_text())
+    names = [finding["name"] for finding in results["findings"]]
+    assert names
+    assert len(set(names)) == len(names)
+    assert all(name in text for name in names)
+
+
+def test_the_numbers_are_fractions_of_users(tiny_run):
+    name, folder = tiny_run
+    results = json.loads((folder / "results.json").read_text())
+    if name == "rewiring-baselines":
+        cooperation = np.array(results["heuristics"]["cooperation"])
+        assert cooperation.shape == (5, 2, 3)
+        plane = np.array(results["plane"]["cooperation"])
+        assert plane.shape == (7, 7, 1)
+        assert plane[0, -1] == 1  # harmony: T = 0, S = 1
+        assert plane[-1, 0] == 0  # prisoner's dilemma
+    elif name == "rewiring-santos":
+        cooperation = np.array(results["plane"]["cooperation"])
+        assert cooperation.shape == (2, 3, 3)
+    else:
+        shares = np.array(results["figure15"]["shares"])
+        np.testing.assert_allclose(shares.sum(axis=-1), 1, atol=1e-6)
+        start = [EXPERIMENTS["many against a local majority"].get(kind, 0) for kind in KINDS]
+        np.testing.assert_allclose(shares[0].mean(axis=0), start, atol=0.5 / 40 + 1e-6)  # W2 = 0: as they began
+        cooperation = np.array(results["figure15"]["cooperation"])
+        assert (np.array(results["adoption"]["shares"]["local alone"])[:, 0] == 1).all()
+    assert ((cooperation >= 0) & (cooperation <= 1)).all()
+
+
+def test_the_critical_timescale_is_where_half_of_the_runs_cooperate():
+    prevails = np.zeros((4, 10), bool)
+    prevails[2, :4] = True
+    prevails[3, :8] = True
+    assert critical_timescale((1.0, 2.0, 3.0, 4.0), prevails) == pytest.approx(3.25)
+    assert np.isnan(critical_timescale((1.0, 2.0), np.zeros((2, 5), bool)))
+
+
+def test_agreement_holds_for_the_reference_itself_and_fails_far_from_it():
+    draws = np.random.default_rng(0)
+    same = [(f"cell {i}", draws.normal(0.5, 0.3, 20), 0.5, 0.3 / np.sqrt(200)) for i in range(20)]
+    assert reference.agreement("x", same).holds
+    assert not reference.agreement("x", [*same, ("far", draws.normal(0.9, 0.3, 20), 0.5, 0.3 / np.sqrt(200))]).holds
+    # A cell where every run of the reference ended alike allows no other end.
+    assert not reference.agreement("x", [("one of ten", np.eye(10)[0], 0.0, 0.0)]).holds
+    assert reference.agreement("x", [("none", np.zeros(10), 0.0, 0.0)]).holds
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("rewiring-baselines", {"degree": 500}, "degree"),
+        ("rewiring-baselines", {"rules": "carvallo"}, "Did you mean 'carvalho'"),
+        ("rewiring-baselines", {"runs": 0}, "runs"),
+        ("rewiring-baselines", {"scatter_steps": (1,)}, "scatter_steps"),
+        ("rewiring-santos", {"timescales": (-1.0,)}, "timescales"),
+        ("rewiring-competition", {"beta_recommender": -1.0}, "beta_recommender"),
+    ],
+)
+def test_settings_out_of_range_are_refused_before_anything_is_written(name, changes, message, tmp_path):
+    chosen = study(name)
+    with pytest.raises(jaxrec.InputError, match=message):
+        chosen.run(config=chosen.config("quick", **changes), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
