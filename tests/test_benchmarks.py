@@ -12,6 +12,7 @@ import pytest
 
 import jaxrec
 from benchmarks import polarising_rivals as rivals
+from benchmarks import rewiring, rewiring_rivals
 from jaxrec.agents import GeometricStep, QLearning, TabularPolicy
 
 ROOT = Path(__file__).parents[1]
@@ -28,6 +29,48 @@ def test_the_benchmark_runs_and_finds_the_same_game(tmp_path):
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert again.returncode != 0
     assert "exists" in again.stderr
+
+
+def test_the_rewiring_benchmark_runs_and_finds_the_same_game(tmp_path):
+    out = tmp_path / "speed.json"
+    command = [sys.executable, "-m", "benchmarks.rewiring", "--quick", "--out", str(out)]
+    subprocess.run(command, check=True, cwd=ROOT, capture_output=True, timeout=300)
+    result = json.loads(out.read_text())
+    players = {check["player"] for check in result["same_game"]}
+    assert players == {"Numba, one core", "Python + NetworkX"}
+    assert all(abs(check["standard_errors_off"]) < 4 for check in result["same_game"])
+    assert all(row["steps_per_s"] > 0 for row in result["measurements"])
+    memory = result["memory_bytes"]
+    assert memory["alias"] == memory["state"], "the carried state is updated in place"
+
+
+def test_the_rewiring_benchmark_finds_out_who_plays_another_game(monkeypatch):
+    size = rewiring.sizes(rewiring.Options(quick=True), "cpu")
+    runs = rewiring_rivals.Ends(*np.random.default_rng(0).normal(size=(5, 50)))
+    shifted = runs._replace(requests=runs.requests + 1)
+    monkeypatch.setattr(rewiring, "jaxrec_runs", lambda *_: runs)
+    for player in ("numba_runs", "plain_runs"):
+        monkeypatch.setattr(rewiring_rivals, player, lambda *_: runs)
+    assert len(rewiring.same_game(size, 0)) == 10
+    monkeypatch.setattr(rewiring_rivals, "plain_runs", lambda *_: shifted)
+    with pytest.raises(jaxrec.InputError, match=r"NetworkX does not play the game of jaxrec: .* requests"):
+        rewiring.same_game(size, 0)
+
+
+def test_the_tables_of_the_fast_rewiring_rival_stay_true():
+    society = rewiring_rivals.numba_start(60, 0)
+    assert set(society.degree) == {30}
+    (counts,) = rewiring_rivals.numba_advance([society], 5_000, 0)
+    assert counts.opportunities >= counts.requests >= counts.rewires > 0
+    tied = society.place >= 0
+    np.testing.assert_array_equal(tied, tied.T)
+    assert tied.sum() == 60 * 30
+    assert not tied.diagonal().any()
+    np.testing.assert_array_equal(tied.sum(axis=1), society.degree)
+    np.testing.assert_array_equal(tied @ society.cooperates, society.friends)
+    for user in range(60):
+        near = society.near[user, : society.degree[user]]
+        np.testing.assert_array_equal(society.place[user, near], np.arange(len(near)))
 
 
 @pytest.mark.slow

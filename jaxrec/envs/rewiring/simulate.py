@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 from jax import Array
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxrec import checks
 from jaxrec.environment import batched, canonical
@@ -205,13 +205,13 @@ def _run(
     working = np.arange(lanes) < runs
     waiting = list(range(lanes, runs))
     clock = np.zeros(lanes, int)
-    state = queue.start(env, key_start, lane_run)
+    state, setting = place(queue.start(env, key_start, lane_run), mesh), queue.lanes(lane_run)
     ends: dict[str, np.ndarray] = {}
     series = []
     meter.start("simulating societies", runs)
     while working.any():
         key, key_chunk, key_fresh = jax.random.split(key, 3)
-        state = advance(resolve(env.rules), state, key_chunk, queue.lanes(lane_run), chunk, mesh)
+        state = advance(resolve(env.rules), state, key_chunk, setting, chunk, mesh)
         clock += chunk
         measured = {name: np.asarray(value) for name, value in _measure(state).items()} | {"steps": clock}
         done = working & ((clock >= limit) | (until & measured["fixated"]))
@@ -228,7 +228,8 @@ def _run(
             lane_run[refill], waiting = waiting[: refill.size], waiting[refill.size :]
             clock[refill], working[refill] = 0, True
             fresh = queue.start(env, key_fresh, lane_run)
-            state = _replace(state, fresh, np.isin(np.arange(lanes), refill))
+            state = place(_replace(state, fresh, np.isin(np.arange(lanes), refill)), mesh)
+            setting = queue.lanes(lane_run)
     return ends, series
 
 
@@ -278,17 +279,39 @@ def advance(rules: Rules, state: Lanes, key: Array, setting: Any, num_steps: int
         num_steps: a multiple of `BLOCK`, or less than it.
         mesh: devices over which the lanes are spread.
     """
-    first, last = PartitionSpec("lanes"), lambda leaf: PartitionSpec(*[None] * (leaf.ndim - 1), "lanes")
-    spec = jax.tree.map(last, state)
-    spec = spec.replace(society=spec.society.replace(adjacency=first, edges=first))
-    local = jax.shard_map(
-        partial(_advance_lanes, rules, num_steps),
+    if mesh.size == 1:
+        return _advance_lanes(rules, num_steps, state, key, setting)
+
+    def local(state: Lanes, key: Array, setting: Any) -> Lanes:
+        own_key = jax.random.fold_in(key, jax.lax.axis_index("lanes"))
+        return _advance_lanes(rules, num_steps, state, own_key, setting)
+
+    spread = jax.shard_map(
+        local,
         mesh=mesh,
-        in_specs=(spec, PartitionSpec(), jax.tree.map(last, setting)),
-        out_specs=spec,
+        in_specs=(_spread(state), PartitionSpec(), jax.tree.map(_last_axis, setting)),
+        out_specs=_spread(state),
         check_vma=False,
     )
-    return local(state, key, setting)
+    return spread(state, key, setting)
+
+
+def place(state: Lanes, mesh: Mesh) -> Lanes:
+    """`state` where `advance` leaves it, over the devices: otherwise a second call would compile again."""
+    return (
+        state if mesh.size == 1 else jax.device_put(state, jax.tree.map(partial(NamedSharding, mesh), _spread(state)))
+    )
+
+
+def _spread(state: Lanes) -> Any:
+    """How the axis of lanes of each leaf lies on the devices."""
+    spec = jax.tree.map(_last_axis, state)
+    leading = {name: PartitionSpec("lanes") for name in ("adjacency", "edges") if getattr(state.society, name).size}
+    return spec.replace(society=spec.society.replace(**leading))
+
+
+def _last_axis(leaf: Array) -> PartitionSpec:
+    return PartitionSpec(*[None] * (leaf.ndim - 1), "lanes") if leaf.size else PartitionSpec()
 
 
 def _advance_lanes(rules: Rules, num_steps: int, state: Lanes, key: Array, setting: Any) -> Lanes:
@@ -306,7 +329,6 @@ def _advance_lanes(rules: Rules, num_steps: int, state: Lanes, key: Array, setti
     def steps(state: Lanes, key: Array) -> tuple[Lanes, None]:
         return jax.lax.scan(step, state, jax.random.bits(key, (block, WORDS_PER_STEP, lanes), jnp.uint32))
 
-    key = jax.random.fold_in(key, jax.lax.axis_index("lanes"))
     return jax.lax.scan(steps, state, jax.random.split(key, num_steps // block))[0]
 
 

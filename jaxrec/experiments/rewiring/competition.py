@@ -193,8 +193,12 @@ def _report_figure_15(
             f"time-steps{', or to fixation' if config.stop_at_fixation else ''}; bands: 95 % intervals.",
             ("W1", "W2", "cooperation", *KINDS),
             [
-                (f"{w1:g}", f"{w2:g}", str(estimate(ends.cooperation.reshape(len(grid), -1)[i])))
-                + tuple(f"{value:.3f}" for value in flat[i].mean(axis=0))
+                (
+                    f"{w1:g}",
+                    f"{w2:g}",
+                    str(estimate(ends.cooperation.reshape(len(grid), -1)[i])),
+                    *(f"{value:.3f}" for value in flat[i].mean(axis=0)),
+                )
                 for i, (w1, w2) in enumerate(grid)
             ],
             ["figure15"],
