@@ -27,6 +27,7 @@ lint: $(VENV)/installed
 
 benchmark: $(VENV)/installed
 	$(BIN)/python -m benchmarks.polarising
+	$(BIN)/python -m benchmarks.rewiring
 
 $(VENV)/installed: pyproject.toml
 	@if command -v uv >/dev/null; then \

@@ -1,4 +1,4 @@
-"""The rewiring game in plain Python: every rule once more, from the text of the specification, users as sets and tuples.
+"""The rewiring game in plain Python: every rule once more, from the text of the specification.
 
 `outcomes` lists all that one time-step can lead to, with probabilities; `step` follows the one that given random words
 pick. Nothing here is shared with the package.
@@ -114,7 +114,7 @@ def moved(state, actor, partner, new):
 
 
 def copied(values, x, y):
-    return values[:x] + (values[y],) + values[x + 1 :]
+    return (*values[:x], values[y], *values[x + 1 :])
 
 
 def copy_strategy(state, x, y):
@@ -222,7 +222,7 @@ def below(draw, threshold):
     return draw < threshold
 
 
-def step(state, game, words, edges=None):
+def step(state, game, words, edges=None):  # noqa: C901
     """(next state, Happened) given the words; `edges` is the list of ties where the preset draws ties."""
     first, second, third = map(int, words)
     users, chance = len(state.cooperates), uniform(second)
