@@ -833,7 +833,7 @@ def test_absorption_of_four_users(preset):
     params = env.default_params.replace(beta=1.0, temptation=1.4, sucker=-0.2, timescale=1.0)
     result = simulate(
         env,
-        per_run([name for name in names for _ in range(runs)]),
+        jax.tree.map(lambda leaf: jnp.repeat(leaf, runs, axis=0), per_run(names)),
         jax.random.key(0),
         params,
         num_steps=5000,

@@ -4,6 +4,8 @@ Societies advance in lanes. Where one has finished, the next run of the queue ta
 slowest, and a sweep over parameters, recommenders and seeds is one call and one compilation, however long it is.
 """
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,11 +25,11 @@ from jaxrec.envs.rewiring.env import RewiringGame, RewiringParams
 from jaxrec.envs.rewiring.recommenders import Heuristic, heuristic, stack_kinds
 from jaxrec.envs.rewiring.rules import Rules, resolve
 from jaxrec.envs.rewiring.society import Society, stack, unstack
-from jaxrec.lockstep import where_done
 from jaxrec.progress import Meter, NoMeter
 
 CHECK_EVERY = 5_000
 CPU_LANES = (8, 64, 128)  # more no longer fit the cache; few sizes, so that one compilation serves many sweeps
+REFILL = 8  # lanes filled at a time
 START_BATCH = 256  # societies drawn side by side on a GPU
 BLOCK = 50  # time-steps whose random numbers are drawn together
 
@@ -139,18 +141,27 @@ def simulate(
         width = lanes
     width = -(-width // devices) * devices
     queue = _Queue(every, chosen, rivalry)
-    ends, track = _run(
-        env, queue, key, width, num_steps, check_every, stop_at_fixation, NoMeter() if meter is None else meter
+    course: list[dict[str, np.ndarray]] = []
+    ends = _run(
+        env,
+        queue,
+        key,
+        width,
+        num_steps,
+        check_every,
+        stop_at_fixation,
+        course.append if series else lambda measured: None,
+        NoMeter() if meter is None else meter,
     )
-    return Simulation(**ends, series=_series(track, runs, num_steps // check_every) if series else {})
+    return Simulation(**ends, series=_series(course, runs, num_steps // check_every) if series else {})
 
 
-def _series(track: list[dict[str, np.ndarray]], runs: int, tests: int) -> dict[str, np.ndarray]:
+def _series(course: list[dict[str, np.ndarray]], runs: int, tests: int) -> dict[str, np.ndarray]:
     """The metrics at every test of every run: float[tests, runs, ...], NaN after its end."""
-    every = int(track[0]["steps"][0])
-    names = [name for name in track[0] if name not in ("run", "steps")]
-    series = {name: np.full((tests, runs, *track[0][name].shape[1:]), np.nan) for name in names}
-    for chunk in track:
+    every = int(course[0]["steps"][0])
+    names = [name for name in course[0] if name not in ("run", "steps")]
+    series = {name: np.full((tests, runs, *course[0][name].shape[1:]), np.nan) for name in names}
+    for chunk in course:
         lanes = chunk["run"] >= 0
         place = chunk["steps"][lanes] // every - 1, chunk["run"][lanes]
         for name in names:
@@ -195,9 +206,17 @@ class _Queue(struct.PyTreeNode):
 
 
 def _run(
-    env: RewiringGame, queue: _Queue, key: Array, lanes: int, limit: int, chunk: int, until: bool, meter: Meter
-) -> tuple[dict[str, np.ndarray], list[dict[str, np.ndarray]]]:
-    """(metrics at the end of each run, those at every test)."""
+    env: RewiringGame,
+    queue: _Queue,
+    key: Array,
+    lanes: int,
+    limit: int,
+    chunk: int,
+    stop_at_fixation: bool,
+    on_test: Callable[[dict[str, np.ndarray]], None],
+    meter: Meter,
+) -> dict[str, np.ndarray]:
+    """The metrics at the end of each run; `on_test` is told those of all lanes at every test."""
     runs = queue.recommenders.local.shape[0]
     mesh = Mesh(np.asarray(jax.local_devices()), ("lanes",))
     key_start, key = jax.random.split(key)
@@ -207,19 +226,16 @@ def _run(
     clock = np.zeros(lanes, int)
     state, setting = place(queue.start(env, key_start, lane_run), mesh), queue.lanes(lane_run)
     ends: dict[str, np.ndarray] = {}
-    series = []
     meter.start("simulating societies", runs)
     while working.any():
         key, key_chunk, key_fresh = jax.random.split(key, 3)
         state = advance(resolve(env.rules), state, key_chunk, setting, chunk, mesh)
         clock += chunk
         measured = {name: np.asarray(value) for name, value in _measure(state).items()} | {"steps": clock}
-        done = working & ((clock >= limit) | (until & measured["fixated"]))
+        done = working & ((clock >= limit) | (stop_at_fixation & measured["fixated"]))
         for name, value in measured.items():
             ends.setdefault(name, np.zeros((runs, *value.shape[1:]), value.dtype))[lane_run[done]] = value[done]
-        series.append(
-            {name: value.copy() for name, value in measured.items()} | {"run": np.where(working, lane_run, -1)}
-        )
+        on_test(measured | {"steps": clock.copy(), "run": np.where(working, lane_run, -1)})
         for _ in range(done.sum()):
             meter.advance()
         working &= ~done
@@ -227,10 +243,13 @@ def _run(
         if refill.size:
             lane_run[refill], waiting = waiting[: refill.size], waiting[refill.size :]
             clock[refill], working[refill] = 0, True
-            fresh = queue.start(env, key_fresh, lane_run)
-            state = place(_replace(state, fresh, np.isin(np.arange(lanes), refill)), mesh)
-            setting = queue.lanes(lane_run)
-    return ends, series
+            for first in range(0, refill.size, REFILL):
+                into = np.full(REFILL, lanes)  # beyond the last lane: dropped
+                into[: len(refill[first : first + REFILL])] = refill[first : first + REFILL]
+                fresh = queue.start(env, jax.random.fold_in(key_fresh, first), lane_run[np.minimum(into, lanes - 1)])
+                state = _replace(state, fresh, into)
+            state, setting = place(state, mesh), queue.lanes(lane_run)
+    return ends
 
 
 @partial(jax.jit, static_argnames=("env", "by_degree"))
@@ -260,10 +279,10 @@ def _measure(state: Lanes) -> dict[str, Array]:
 
 
 @partial(jax.jit, donate_argnames="state")
-def _replace(state: Lanes, fresh: Lanes, done: Array) -> Lanes:
-    """`state` with the lanes that are `done` from `fresh`."""
+def _replace(state: Lanes, fresh: Lanes, into: Array) -> Lanes:
+    """`state` with lanes `into` (int[fresh lanes]) taken by `fresh`; a lane that does not exist takes nothing."""
     old, new = (lanes.replace(society=unstack(lanes.society)) for lanes in (state, fresh))
-    mixed = where_done(done, new, old)
+    mixed = jax.tree.map(lambda a, b: a.at[into].set(b, mode="drop"), old, new)
     return mixed.replace(society=stack(mixed.society))
 
 
@@ -276,7 +295,7 @@ def advance(rules: Rules, state: Lanes, key: Array, setting: Any, num_steps: int
         state: the lanes.
         key: a typed key.
         setting: params, recommenders and competition; leaves have lanes last.
-        num_steps: a multiple of `BLOCK`, or less than it.
+        num_steps: best a multiple of `BLOCK`.
         mesh: devices over which the lanes are spread.
     """
     if mesh.size == 1:
@@ -317,7 +336,7 @@ def _last_axis(leaf: Array) -> PartitionSpec:
 def _advance_lanes(rules: Rules, num_steps: int, state: Lanes, key: Array, setting: Any) -> Lanes:
     """`advance` on one device."""
     lanes = state.requests.shape[0]
-    block = min(BLOCK, num_steps)
+    block = math.gcd(BLOCK, num_steps)
 
     def step(state: Lanes, words: Array) -> tuple[Lanes, None]:
         society, events = time_step(
