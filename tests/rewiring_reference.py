@@ -247,6 +247,7 @@ def step(state, game, words, edges=None):  # noqa: C901
         return state, nothing
     rank, coin = choose(left, len(state.adjacency[x]))
     y = pair[1] if pair else sorted(state.adjacency[x])[rank]
+    coin = turn << 1 & 0xFFFFFFFF if pair else coin  # the first word has drawn the tie already
 
     def rewired(actor, partner):
         candidates = pool(state, actor, partner, game, uniform(coin) < game.influence)

@@ -117,15 +117,16 @@ def meet(society: Society, words: Array, rules: Rules, params: Any, competition:
     one = _one(params)
     adopting, structural, chance = _event(draws.uniform(words[1]), rules, params, competition)
     index, left = draws.choose(words[0], society.num_users - rules.unfocused)
-    tie, ends = None, None
+    tie, ends, spare = None, None, words[0]
     if rules.pair == "edge":
-        tie, ends = _random_edge(society, words[0])
+        tie, ends, spare = _random_edge(society, words[0])
         index = jnp.where(structural, ends[0], index)
     x = look(society, written(index, one), params)
     rank, left = draws.choose(left, x.degree)
     partner = bitset.select(x.ties, rank)
     if ends is not None:
         partner = jnp.where(structural, ends[1], partner)
+        left = jnp.where(structural, spare, left)
     alone = x.degree == 0  # whoever has no neighbour meets nobody; looking at oneself is harmless
     y = look(society, written(jnp.where(alone, x.index, partner), one), params)
     beta = params.beta if competition is None else jnp.where(adopting, competition.beta, params.beta)
@@ -217,7 +218,8 @@ def rewire(society: Society, met: Meeting, new: Array, eligible: Array, one: Arr
     """
     user, partner = actor(met), other(met)
     moved = written(met.acts & eligible & (partner.degree > 1), one)
-    return flip_ties(society, user.index, partner.index, new, moved, met.tie), moved
+    # Where nothing moves `new` may be anything, also beyond this society's memory.
+    return flip_ties(society, user.index, partner.index, jnp.where(moved, new, user.index), moved, met.tie), moved
 
 
 def imitate_after(society: Society, met: Meeting, new: Array, moved: Array, params: Any) -> Society:
@@ -273,11 +275,11 @@ def _win(ahead: Array, structural: Array, rules: Rules, beta: Any) -> Array:
     return jax.nn.sigmoid(beta * jnp.where(structural, gate, imitation))
 
 
-def _random_edge(society: Society, word: Array) -> tuple[Array, Array]:
-    """(int32 index, int32[2, *batch] its ends in random order)."""
+def _random_edge(society: Society, word: Array) -> tuple[Array, Array, Array]:
+    """(int32 index, int32[2, *batch] its ends in random order, uint32 what is left of the randomness)."""
     tie, turn = draws.choose(word, society.edges.shape[-2])
     ends = edge(society.edges, tie)
-    return tie, jnp.where(turn >> 31 == 1, ends[::-1], ends)
+    return tie, jnp.where(turn >> 31 == 1, ends[::-1], ends), turn << 1
 
 
 def _copy_membership(members: Array, mine: Array, theirs: Array, copies: Array) -> Array:

@@ -31,7 +31,8 @@ class RewiringState(EnvState):
         clock: int32[], time-steps of the society.
         society: who is tied to whom and who cooperates.
         meeting: who waits for a recommendation; `meeting.acts` is false where nobody does.
-        requests: int32[], rewire requests so far, executed or not; that of `meeting` counts once it is answered.
+        requests: int32[], rewire requests since the first observation, executed or not; that of `meeting` counts once
+            it is answered.
         rewires: int32[], ties moved so far.
         ineligible: int32[], recommendations so far of whom the user cannot be tied to: the tie stayed.
     """
@@ -76,7 +77,8 @@ class RewiringGame(Environment):
     - **Observation**: `observation.Observation`: the focused user, its partner, features of all users, the graph, and
       the mask of valid actions.
     - **Action**: int32[], the user to be tied to. One that is not eligible (the user itself, a neighbour, out of range)
-      leaves the tie where it is and is counted in `info["ineligible"]`; so does a partner's last tie, uncounted.
+      leaves the tie where it is and is counted in `info["ineligible"]`, also where nobody is eligible; a partner's
+      last tie stays too, uncounted.
     - **Reward**: by `reward`, of the utilities below.
     - **Termination**: all users have one strategy, or `params.time_limit` time-steps. Never truncated.
     - **Utilities**: recommender = rewire requests in this step, executed or not; user = each user's fitness; society =
@@ -188,6 +190,7 @@ class RewiringGame(Environment):
         shapes = jax.eval_shape(partial(dynamics.meet, rules=resolve(self.rules)), society, _words(key), params=params)
         meeting = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
         state = self._wait(key_wait, RewiringState(zero, zero, society, meeting, zero, zero, zero), params)
+        state = state.replace(requests=zero)  # an episode is charged for what happens after its first observation
         return self.observe(state, params), state
 
     def transition(

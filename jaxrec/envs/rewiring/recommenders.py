@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 from jax import Array
 
@@ -72,15 +73,15 @@ def heuristic(name: str, exclusive: bool = False) -> Heuristic:
 
 def stack_kinds(heuristics: Any) -> Heuristic:
     """Several heuristics as one, with an axis of kinds first."""
-    return jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf) for leaf in leaves]), *map(_arrays, heuristics))
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *map(_arrays, heuristics))
 
 
 def _arrays(one: Heuristic) -> Heuristic:
     return Heuristic(
-        accepts=jnp.asarray(one.accepts, bool),
-        local=jnp.asarray(one.local, bool),
-        degree=jnp.asarray(one.degree, jnp.int32),
-        exclusive=jnp.asarray(one.exclusive, bool),
+        accepts=np.asarray(one.accepts, bool),
+        local=np.asarray(one.local, bool),
+        degree=np.asarray(one.degree, np.int32),
+        exclusive=np.asarray(one.exclusive, bool),
     )
 
 
@@ -129,7 +130,7 @@ def _everyone(society: Society) -> Array:
     return users.reshape(-1, *[1] * (society.cooperators.ndim - 1))
 
 
-def _of_kind(leaf: Array, kind: Array) -> Array:
+def _of_kind(leaf: Any, kind: Array) -> Any:
     """The entry of `leaf` (kinds first) for the kind each society asks about."""
     chosen = leaf[0]
     for index in range(1, leaf.shape[0]):

@@ -107,8 +107,8 @@ def simulate(
         env: users, degree, rules and start graph; `env.num_users <= 16 383`.
         recommenders: one for all users: a name or a `Heuristic`. A sequence of them: several kinds, each user with one.
             Or a `Heuristic` whose leaves begin with axes [runs, kinds]: see `per_run`.
-        key: a typed key. Equal keys and shapes give equal runs, whatever the parameters: runs that differ in
-            `influence` alone are same-noise twins.
+        key: a typed key. Equal keys and shapes draw equal random numbers, whatever the parameters: as long as there are
+            no more runs than lanes, runs that differ in `influence` alone are same-noise twins.
         params: run-time values; each leaf a scalar, or [runs].
         num_steps: the limit, a multiple of `check_every`.
         runs: how many; needed where no parameter says so.
@@ -172,7 +172,7 @@ def _series(course: list[dict[str, np.ndarray]], runs: int, tests: int) -> dict[
 def per_run(recommenders: Any) -> Heuristic:
     """Recommenders for a sweep: one for each run (names or `Heuristic`s), or one sequence of kinds for each run."""
     rows = [stack_kinds(_kinds(one)) for one in recommenders]
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *rows)
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
 
 
 def start_society(env: RewiringGame, key: Array, shares: Array, by_degree: bool) -> Society:
@@ -354,6 +354,8 @@ def _advance_lanes(rules: Rules, num_steps: int, state: Lanes, key: Array, setti
 def _kinds(recommenders: Any) -> list[Heuristic]:
     """One recommender, or a sequence of them, as heuristics."""
     several = recommenders if isinstance(recommenders, list | tuple) else [recommenders]
+    if not several:
+        raise checks.InputError("recommenders must name at least one, got none")
     return [heuristic(one) if isinstance(one, str) else one for one in several]
 
 
@@ -375,8 +377,8 @@ def _num_runs(params: Any, competition: Any, recommenders: Any, runs: int | None
         axes = {"competition.shares": 2, "competition.timescale": 1, "competition.beta": 1}
         for name, axis in axes.items():
             leaf = getattr(competition, name.split(".")[1])
-            if leaf is not None and jnp.ndim(leaf) == axis:
-                lengths[name] = jnp.shape(leaf)[0]
+            if leaf is not None and np.ndim(leaf) == axis:
+                lengths[name] = np.shape(leaf)[0]
     if isinstance(recommenders, Heuristic) and jnp.ndim(recommenders.local) == 2:
         lengths["recommenders"] = recommenders.local.shape[0]
     if runs is not None:

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Int, UInt32
 
 from jaxrec.envs.rewiring import bitset, draws
 
-STUCK = 16  # rounds without success after which good ties are broken up as well
+STUCK = 16  # rounds without success after which random ties exchange ends, good or bad
 
 
 def k_regular(key: Array, users: int, k: int) -> Int[Array, "ties 2"]:
@@ -75,7 +75,7 @@ def _exchange(users: int, state: tuple[Array, Array, Array, Array]) -> tuple[Arr
     turned, kicked = words[1:] % 2 == 1, words[1:] // 2 % 2 == 1
     first, second = jnp.where(turned, ties[:, 1], ties[:, 0]), jnp.where(turned, ties[:, 0], ties[:, 1])
     kick = (4 * bad.sum() > bad.shape[0]) | (rounds % STUCK == STUCK - 1)
-    moving = bad | (kick & kicked)
+    moving = jnp.where(kick, kicked, bad)  # where all are bad there is no good tie to exchange with
     shift = 1 + (words[0] % max(bad.shape[0] - 1, 1)).astype(jnp.int32)
     gives = moving & ~jnp.roll(moving, -shift)
     takes = jnp.roll(gives, shift)
