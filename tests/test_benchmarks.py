@@ -31,6 +31,7 @@ def test_the_benchmark_runs_and_finds_the_same_game(tmp_path):
     assert "exists" in again.stderr
 
 
+@pytest.mark.slow
 def test_the_rewiring_benchmark_runs_and_finds_the_same_game(tmp_path):
     out = tmp_path / "speed.json"
     command = [sys.executable, "-m", "benchmarks.rewiring", "--quick", "--out", str(out)]

@@ -12,6 +12,7 @@ from jaxrec.rollout import _rollout
 from jaxrec.testing import api_test
 
 ENVIRONMENTS = jaxrec.registered()
+QUICK = [pytest.param(env, marks=pytest.mark.slow) if env == "RewiringGame-v0" else env for env in ENVIRONMENTS]
 SHORT = {"RewiringGame-v0": {"time_limit": 60}}  # so that every parameter matters within a short rollout
 
 
@@ -21,7 +22,7 @@ def test_contract(env_id):
     api_test(env, params)
 
 
-@pytest.mark.parametrize("env_id", ENVIRONMENTS)
+@pytest.mark.parametrize("env_id", QUICK)
 def test_contract_in_float64(env_id):
     with jax.enable_x64(True):
         env, params = jaxrec.make(env_id)
@@ -49,7 +50,7 @@ def test_every_reward_is_a_choice_over_utilities(env_id, reward, key):
     np.testing.assert_allclose(paid, expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("env_id", ENVIRONMENTS)
+@pytest.mark.parametrize("env_id", QUICK)
 def test_equal_environments_share_one_compilation(env_id, key):
     (one, params), (two, _) = jaxrec.make(env_id), jaxrec.make(env_id)
     assert one == two

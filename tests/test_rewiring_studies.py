@@ -54,7 +54,10 @@ FIGURES = {
 }
 
 
-@pytest.fixture(scope="module", params=list(TINY))
+STUDIES = [name if name == "rewiring-baselines" else pytest.param(name, marks=pytest.mark.slow) for name in TINY]
+
+
+@pytest.fixture(scope="module", params=STUDIES)
 def tiny_run(request, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / request.param
     return request.param, study(request.param).run(config=TINY[request.param], out=out)
