@@ -31,7 +31,7 @@ def test_contract_in_float64(env_id):
         assert reward.dtype == jnp.float64
 
 
-@pytest.mark.parametrize("env_id", ENVIRONMENTS)
+@pytest.mark.parametrize("env_id", QUICK)
 @pytest.mark.parametrize(
     "reward", ["engagement", "aligned", "penalised", lambda utilities, weights: utilities.society * 2]
 )

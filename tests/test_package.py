@@ -102,7 +102,13 @@ def test_readme_names_both_commands():
     assert "make test" in text
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.name)
+NOTEBOOKS = [
+    pytest.param(path, id=path.name, marks=pytest.mark.slow if path.name == "rewiring_game.ipynb" else ())
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb"))
+]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS)
 def test_notebooks_run(path, tmp_path, monkeypatch):
     monkeypatch.setenv("JAXREC_NOTEBOOK_EPISODES", "20000")
     monkeypatch.setenv("MPLBACKEND", "agg")

@@ -37,6 +37,8 @@ from jaxrec.envs.rewiring.society import Society, unstack
 simulation = importlib.import_module("jaxrec.envs.rewiring.simulate")
 
 PRESETS = sorted(rules.PRESETS)
+# Compiling a game takes longer than playing it: the other presets are played on demand.
+BY_DEFAULT = [name if name == "carvalho" else pytest.param(name, marks=pytest.mark.slow) for name in PRESETS]
 NAMES = list(HEURISTICS)
 
 
@@ -232,9 +234,7 @@ def test_equals_plain_python_given_the_same_draws(preset):
     assert changes > 100
 
 
-@pytest.mark.parametrize(
-    "preset", [pytest.param(name, marks=[] if name == "santos" else pytest.mark.slow) for name in PRESETS]
-)
+@pytest.mark.parametrize("preset", [pytest.param(name, marks=pytest.mark.slow) for name in PRESETS])
 def test_one_society_is_one_of_many(preset):
     steps = 300
     games, states, edges, words = reference_run(preset, steps, 2)
@@ -397,7 +397,7 @@ def chain_of(start, game):
     return matrix, np.array(requests), np.array([sum(state.cooperates) for state in found])
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", BY_DEFAULT)
 def test_fate_of_five_users_is_exact(preset):
     """All cooperate, all defect, and requests after 100 time-steps, by powers of the enumerated Markov chain."""
     rng, steps = np.random.default_rng(5), 100

@@ -54,7 +54,7 @@ FIGURES = {
 }
 
 
-STUDIES = [name if name == "rewiring-baselines" else pytest.param(name, marks=pytest.mark.slow) for name in TINY]
+STUDIES = [name if name == "rewiring-santos" else pytest.param(name, marks=pytest.mark.slow) for name in TINY]
 
 
 @pytest.fixture(scope="module", params=STUDIES)
