@@ -1,13 +1,16 @@
-"""Environments around environments: another calling convention, a time limit from outside."""
+"""Environments around environments: another calling convention, flat observations, a time limit from outside."""
 
 import dataclasses
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 from jax import Array
+from jax.flatten_util import ravel_pytree
 
 from jaxrec import checks
 from jaxrec.environment import Environment
-from jaxrec.spaces import Space
+from jaxrec.spaces import Box, Space
 from jaxrec.utilities import Utilities
 
 
@@ -41,6 +44,11 @@ class Wrapper(Environment):
     def fixed_horizon(self) -> int | None:
         """That of the environment inside."""
         return self.env.fixed_horizon
+
+    @property
+    def num_start_states(self) -> int | None:
+        """That of the environment inside."""
+        return self.env.num_start_states
 
     @property
     def num_observations(self) -> int | None:
@@ -82,6 +90,10 @@ class Wrapper(Environment):
     def observation_index(self, obs: Any) -> Array:
         """As the environment inside."""
         return self.env.observation_index(obs)
+
+    def info(self, state: Any, action: Any, next_state: Any, params: Any) -> dict[str, Array]:
+        """As the environment inside."""
+        return self.env.info(state, action, next_state, params)
 
     def render(self, trajectory: Any, params: Any = None) -> Any:
         """As the environment inside."""
@@ -125,3 +137,45 @@ class TimeLimit(Wrapper):
     def is_truncated(self, state: Any, params: Any) -> Array:
         """bool[]: the limit is reached."""
         return (state.time >= self.max_steps) | self.env.is_truncated(state, params)
+
+
+@dataclasses.dataclass(unsafe_hash=True)
+class FlatObservation(Wrapper):
+    """Observations as one vector float[n], for agents and wrappers that know arrays only.
+
+    The fields of a structured observation follow each other in the order in which they are declared. The policies of the
+    environment inside read its own observations, so there are none here.
+    """
+
+    @property
+    def policies(self) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """None."""
+        return {}
+
+    def reset_env(self, key: Array, params: Any) -> tuple[Array, Any]:
+        """As the environment inside, the observation flattened."""
+        obs, state = self.env.reset_env(key, params)
+        return _flat(obs), state
+
+    def observe(self, state: Any, params: Any) -> Array:
+        """float[n]: what the environment inside observes."""
+        return _flat(self.env.observe(state, params))
+
+    def observation_space(self, params: Any = None) -> Box:
+        """Vectors of the length of all fields together."""
+        params = self.default_params if params is None else params
+        obs, _ = jax.eval_shape(self.reset_env, jax.random.key(0), params)
+        return Box(-float("inf"), float("inf"), obs.shape, obs.dtype)
+
+    def observation_index(self, obs: Any) -> Array:
+        """Raises InputError: a flattened observation has no index."""
+        raise checks.InputError("FlatObservation has no observation index; index the environment inside")
+
+    @property
+    def num_observations(self) -> None:
+        """None: see `observation_index`."""
+        return None
+
+
+def _flat(obs: Any) -> Array:
+    return ravel_pytree(jax.tree.map(lambda leaf: jnp.asarray(leaf, float), obs))[0]

@@ -1,5 +1,6 @@
 """The command `jaxrec`, as a process and as a function."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import pytest
 import jaxrec
 from jaxrec.cli import main
 from jaxrec.experiments import STUDIES
+from jaxrec.experiments.report import Report
+from jaxrec.experiments.statistics import above
 
 
 def test_overview_and_help(capsys):
@@ -80,15 +83,22 @@ def test_bench_reports_compilation_apart(capsys):
     assert len(result["runs_s"]) == 5
 
 
-def test_run_writes_a_folder_with_changed_settings(capsys, tmp_path):
+def test_run_writes_a_folder_with_changed_settings(capsys, tmp_path, monkeypatch):
+    def execute(config, log, meter):
+        meter.start(f"training {config.seeds} seeds", 1)
+        meter.advance()
+        return Report("A title", "A summary", findings=[above("clicks", [config.episodes, 301.0], 1.0, "nobody")])
+
+    monkeypatch.setitem(STUDIES, "tampering", dataclasses.replace(STUDIES["tampering"], execute=execute))
     out = tmp_path / "run"
-    tiny = ["--seeds", "2", "--episodes", "300", "--num-envs", "100", "--evaluation-episodes", "50", "--chunks", "2"]
-    main(["run", "tampering", "--preset", "paper", "--out", str(out), *tiny])
+    main(["run", "tampering", "--preset", "paper", "--out", str(out), "--seeds", "2", "--episodes", "300"])
     config = json.loads((out / "manifest.json").read_text())["config"]
     assert config["episodes"] == 300
     assert config["step_size"] == "geometric", "the rest is the preset's"
     printed = capsys.readouterr()
     assert str(out) in printed.out.replace("\n", "")
+    assert "clicks" in printed.out
+    assert "300.500" in printed.out
     assert "training 2 seeds" in printed.err
 
 

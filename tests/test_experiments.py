@@ -255,7 +255,8 @@ def test_disagreement_by_hand(key):
 def test_behaviour_of_known_policies(key):
     env = PolarisingUsers()
     always_right = TabularPolicy(jnp.zeros((env.num_observations, 3)).at[:, 2].set(1.0), env)
-    shown = measures.behaviour(env, always_right, key, 400, 1.0)
+    shown = measures.behaviour(env, jaxrec.batched(always_right, 1), key[None], 400, 1.0)
+    shown = jax.tree.map(lambda leaf: leaf[0], shown)
     np.testing.assert_array_equal(shown.shown[..., 2], 1)
     opposed = np.array([shown.opposed[i].mean() for i in range(len(measures.USERS))])
     np.testing.assert_array_equal(

@@ -15,14 +15,18 @@ import jaxrec
 from jaxrec.envs.polarising import PolarisingUsers, Random
 from jaxrec.spaces import Box, Discrete, Space
 from jaxrec.testing import api_test
-from jaxrec.wrappers import FiveValues, TimeLimit
+from jaxrec.wrappers import FiveValues, FlatObservation, TimeLimit, Wrapper
 
 ENVIRONMENTS = jaxrec.registered()
+QUICK = [pytest.param(name, marks=pytest.mark.slow) if name == "RewiringGame-v0" else name for name in ENVIRONMENTS]
+SMALL = {"RewiringGame-v0": {"num_users": 6, "degree": 2}}  # episodes that end soon
 
 
-@pytest.fixture(params=ENVIRONMENTS)
+@pytest.fixture
 def env(request):
-    return jaxrec.make(request.param)[0]
+    """Each environment as gymnax's wrappers take it: they know observations that are arrays."""
+    env = jaxrec.make(request.param, **SMALL.get(request.param, {}))[0]
+    return env if hasattr(env.observation_space(), "shape") else FlatObservation(env)
 
 
 def play(env, steps):
@@ -36,16 +40,20 @@ def play(env, steps):
     return out
 
 
+@pytest.mark.parametrize("env", ENVIRONMENTS, indirect=True)
 def test_gymnax_log_wrapper_counts_episodes(env):
     wrapped = gymnax.wrappers.LogWrapper(env)
-    steps = play(wrapped, 31)[1:]
+    steps = play(wrapped, 60)[1:]
     rewards = np.array([float(step[2]) for step in steps])
-    finished = steps[29][5]
+    length = 1 + next(i for i, step in enumerate(steps) if step[3])
+    assert env.fixed_horizon in (None, length)
+    finished = steps[length - 1][5]
     assert bool(finished["returned_episode"])
-    assert finished["returned_episode_lengths"] == 30
-    assert finished["returned_episode_returns"] == pytest.approx(rewards[:30].sum(), rel=1e-5)
+    assert finished["returned_episode_lengths"] == length
+    assert finished["returned_episode_returns"] == pytest.approx(rewards[:length].sum(), rel=1e-5)
 
 
+@pytest.mark.parametrize("env", QUICK, indirect=True)
 def test_gymnax_flatten_sticky_and_legacy_wrappers(env):
     flat = gymnax.wrappers.FlattenObservationWrapper(env)
     assert play(flat, 1)[0].shape == flat.observation_space(env.default_params).shape
@@ -55,14 +63,18 @@ def test_gymnax_flatten_sticky_and_legacy_wrappers(env):
     assert len(legacy.step(jax.random.key(1), state, 0)) == 5
 
 
+@pytest.mark.parametrize("env", QUICK, indirect=True)
 def test_gymnax_dm_env_wrapper(env):
     wrapped = gymnax.wrappers.GymnaxToDmEnvWrapper(env)
     step = wrapped.reset(jax.random.key(0))
-    for key in jax.random.split(jax.random.key(1), 30):
+    discounts = []
+    for key in jax.random.split(jax.random.key(1), 60):
         step = wrapped.step(key, step, 0)
-    assert step.discount == 0
+        discounts.append(float(step.discount))
+    assert set(discounts) == {0.0, 1.0}
 
 
+@pytest.mark.parametrize("env", QUICK, indirect=True)
 def test_gymnax_gym_wrappers(env):
     single = gymnax.wrappers.GymnaxToGymWrapper(env)
     single.reset(seed=3)
@@ -101,6 +113,7 @@ def test_samples_fill_their_space(space):
     assert type(copy.deepcopy(space)) is type(space)
 
 
+@pytest.mark.parametrize("env", QUICK, indirect=True)
 def test_five_values(env):
     old = FiveValues(env)
     obs, state = old.reset(jax.random.key(0))
@@ -112,6 +125,26 @@ def test_five_values(env):
         assert reward == worth
         assert done == (terminated | truncated)
         assert info["discount"] == 1 - terminated
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS, indirect=True)
+def test_flat_observations_hold_every_field(env):
+    flat = FlatObservation(env.env if isinstance(env, FlatObservation) else env)
+    obs, state = flat.reset(jax.random.key(0))
+    space = flat.observation_space()
+    assert space.contains(obs)
+    assert obs.dtype == space.dtype
+    inside, _ = flat.env.reset(jax.random.key(0))
+    np.testing.assert_array_equal(obs, np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(inside)]))
+    np.testing.assert_array_equal(obs, flat.observe(state, flat.default_params))
+    with pytest.raises(jaxrec.InputError, match="no observation index"):
+        flat.observation_index(obs)
+
+
+def test_a_wrapper_passes_everything_on():
+    own = {"reward", "policies", "check_reward", "policy", "name", "num_actions", "step_env", "reset", "step"}
+    public = {name for name in vars(jaxrec.Environment) if not name.startswith("_")}
+    assert public - own - set(vars(Wrapper)) == set()
 
 
 def test_time_limit_truncates_and_keeps_the_final_observation():

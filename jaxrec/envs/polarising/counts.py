@@ -52,6 +52,13 @@ def layer(time: int) -> np.ndarray:
 
 
 @cache
+def successors(time: int) -> tuple[np.ndarray, np.ndarray]:
+    """The ranks of the states after a click and after a miss in each state at `time`: int32[states, sources] each."""
+    after = rank(layer(time)[:, None, :] + np.eye(NUM_COUNTS, dtype=np.int32))
+    return after[:, 0::2], after[:, 1::2]
+
+
+@cache
 def _running_sums(length: int, last: int) -> np.ndarray:
     """int32[n, length]: every non-decreasing sequence of non-negative integers that ends in `last`, in rank order."""
     if length == 1:

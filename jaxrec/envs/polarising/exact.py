@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import xlog1py, xlogy
 
 from jaxrec import checks
 from jaxrec.envs.polarising import counts
 from jaxrec.envs.polarising.dynamics import LEFT, RIGHT
 from jaxrec.envs.polarising.env import PolarisingParams, PolarisingUsers
+
+
+LOG_ZERO = -1e9  # 0 times it is 0, and its exponential is 0
 
 
 class CountPolicy(NamedTuple):
@@ -39,10 +41,9 @@ def bayes_optimal(env: PolarisingUsers, params: PolarisingParams, gamma: float =
     population = np.asarray(params.population, float)
     q = np.zeros((counts.num_states(env.horizon), 3))
     for time in reversed(range(env.horizon)):
-        layer = counts.layer(time)
-        click = _posterior(layer, population) @ population
+        click = _posterior(counts.layer(time), population) @ population
         value = q.max(axis=1)
-        hit, miss = (value[successors] for successors in _successors(layer))
+        hit, miss = (value[successors] for successors in counts.successors(time))
         q[_states(time)] = click * (1 + gamma * hit) + (1 - click) * gamma * miss
     return CountPolicy(q, float(q[0].max()))
 
@@ -57,8 +58,7 @@ def value_without_influence(
     population = np.asarray(params.population, float)
     value = np.zeros((counts.num_states(env.horizon), len(population)))
     for time in reversed(range(env.horizon)):
-        layer = counts.layer(time)
-        hit, miss = (value[successors] for successors in _successors(layer))  # [states, actions, profiles]
+        hit, miss = (value[successors] for successors in counts.successors(time))  # [states, actions, profiles]
         click = population.T
         value[_states(time)] = np.einsum("sa,sap->sp", policy[_states(time)], click * (1 + hit) + (1 - click) * miss)
     return value[0]
@@ -119,13 +119,8 @@ def _states(time: int) -> slice:
 
 def _posterior(layer: np.ndarray, population: np.ndarray) -> Float[np.ndarray, "states profiles"]:
     """P(profile | counts) under a uniform prior; uniform where no profile could have led there."""
-    clicked, missed = layer[:, None, 0::2], layer[:, None, 1::2]
-    likelihood = np.exp((xlogy(clicked, population) + xlog1py(missed, -population)).sum(axis=-1))
+    with np.errstate(divide="ignore"):
+        log_click, log_miss = (np.maximum(np.log(p), LOG_ZERO) for p in (population, 1 - population))
+    likelihood = np.exp(layer[:, 0::2] @ log_click.T + layer[:, 1::2] @ log_miss.T)
     total = likelihood.sum(axis=1, keepdims=True)
     return np.where(total > 0, likelihood / np.where(total > 0, total, 1), 1 / len(population))
-
-
-def _successors(layer: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The ranks of the states after a click and after a miss: int[states, actions] each."""
-    after = counts.rank(layer[:, None, :] + np.eye(counts.NUM_COUNTS, dtype=np.int32))
-    return after[:, 0::2], after[:, 1::2]

@@ -18,6 +18,8 @@ from jaxrec.envs.rewiring.rules import Rules
 from jaxrec.envs.rewiring.society import Society, contains, edge, flip_ties, neighbours
 
 WORDS_PER_STEP = 3
+COUNT_BITS = 14  # a degree fits: `look` adds up two of them and a flag in one int32
+MAX_USERS = 2**COUNT_BITS - 1
 
 
 class User(struct.PyTreeNode):
@@ -163,9 +165,10 @@ def look(society: Society, index: Array, params: Any) -> User:
     ties = neighbours(society.adjacency, index)
     own = (society.cooperators & bitset.single(index, ties.shape[0])) != 0
     # Three sums in one: XLA computes each reduction on its own, and there are two users to look at in each time-step.
-    packed = bitset.population(ties) + (bitset.population(ties & society.cooperators) << 14) + (own << 28)
-    packed = packed.sum(axis=0, dtype=jnp.int32)
-    degree, cooperating, cooperates = packed & 0x3FFF, (packed >> 14) & 0x3FFF, packed >> 28 == 1
+    packed = bitset.population(ties) + (bitset.population(ties & society.cooperators) << COUNT_BITS)
+    packed = (packed + (own << 2 * COUNT_BITS)).sum(axis=0, dtype=jnp.int32)
+    degree, cooperating = packed & MAX_USERS, (packed >> COUNT_BITS) & MAX_USERS
+    cooperates = packed >> 2 * COUNT_BITS == 1
     fitness = cooperating * payoff(cooperates, True, params) + (degree - cooperating) * payoff(
         cooperates, False, params
     )
@@ -182,8 +185,7 @@ def imitate(society: Society, met: Meeting) -> Society:
     mine = bitset.single(met.x.index, society.cooperators.shape[0])
     society = society.replace(cooperators=_copy_membership(society.cooperators, mine, met.y.cooperates, met.copies))
     if society.members.shape[0]:
-        theirs = bitset.single(met.y.index, society.cooperators.shape[0])
-        member = ((society.members & theirs) != 0).any(axis=1)
+        member = contains_each(society.members, met.y.index)
         members = [
             _copy_membership(society.members[kind], mine, member[kind], met.adopts) for kind in range(member.shape[0])
         ]

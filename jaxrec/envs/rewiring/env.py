@@ -18,7 +18,6 @@ from jaxrec.envs.rewiring.society import Society, contains, tie_between
 from jaxrec.spaces import Discrete, Space
 from jaxrec.utilities import RewardFunction, Utilities
 
-MAX_USERS = 2**14 - 1
 PAPER_BETA = {10: 0.1, 30: 0.05, 100: 0.005, 500: 0.005}
 PAPER_TIME_LIMIT = {10: 1_000, 30: 3_000, 100: 10_000, 500: 30_000}
 
@@ -117,8 +116,8 @@ class RewiringGame(Environment):
     def _check_graph(self) -> None:
         rules, users, degree = resolve(self.rules), self.num_users, self.degree
         checks.lookup(dict.fromkeys(("regular", "uniform")), self.graph, "graph")
-        if users > MAX_USERS:
-            raise checks.InputError(f"num_users must be at most {MAX_USERS}, got {users}")
+        if users > dynamics.MAX_USERS:
+            raise checks.InputError(f"num_users must be at most {dynamics.MAX_USERS}, got {users}")
         if degree >= users:
             raise checks.InputError(f"degree must be below num_users={users}, got {degree}")
         if users * degree % 2:

@@ -12,6 +12,7 @@ from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from jaxrec.envs.rewiring import bitset
+from jaxrec.envs.rewiring.dynamics import payoff
 from jaxrec.envs.rewiring.society import Society
 
 
@@ -51,8 +52,6 @@ def shares(society: Society) -> Float[Array, " kinds"]:
 
 def payoffs(society: Society, params: Any) -> Float[Array, " users"]:
     """Everybody's fitness: the sum of its payoffs against all neighbours."""
-    from jaxrec.envs.rewiring.dynamics import payoff
-
     strategies = bitset.unpack(society.cooperators, society.num_users)
     cooperating = bitset.count((society.adjacency & society.cooperators).T)
     defecting = degrees(society) - cooperating

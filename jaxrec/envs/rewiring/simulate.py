@@ -62,6 +62,11 @@ class Simulation:
     shares: np.ndarray
     series: dict[str, np.ndarray]
 
+    @property
+    def requests_per_opportunity(self) -> np.ndarray:
+        """float[runs]; 0 where nobody could rewire."""
+        return self.requests / np.maximum(self.opportunities, 1)
+
 
 class Competition(struct.PyTreeNode):
     """How several recommenders share the users (section 5.1 of the paper).

@@ -10,12 +10,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxrec import checks
-from jaxrec.envs.rewiring import ELEVEN, RewiringGame
+from jaxrec.envs.rewiring import ELEVEN, RewiringGame, Simulation
 from jaxrec.experiments.report import Report, Section
 from jaxrec.experiments.rewiring import reference
 from jaxrec.experiments.rewiring.figures import COLOURS, heat_map, interval_line
 from jaxrec.experiments.rewiring.reference import agreement
-from jaxrec.experiments.rewiring.sweep import Sweep, sweep
+from jaxrec.experiments.rewiring.sweep import sweep
 from jaxrec.experiments.statistics import Estimate, above, estimate, measured
 from jaxrec.experiments.study import Log, Study
 from jaxrec.progress import Meter
@@ -106,7 +106,7 @@ def execute(config: BaselinesConfig, log: Log, meter: Meter) -> Report:
     return report
 
 
-def _report_heuristics(config: BaselinesConfig, ends: Sweep, report: Report) -> None:
+def _report_heuristics(config: BaselinesConfig, ends: Simulation, report: Report) -> None:
     """Figure 6: the ordering of the heuristics, and the cells of the reference table."""
     over_w = dict(zip(FIVE, ends.cooperation.mean(axis=1), strict=True))  # [runs]
     for high, low in (("good", "random"), ("random", "fair"), ("random", "local"), ("fair", "bad"), ("local", "bad")):
@@ -173,7 +173,7 @@ def _report_heuristics(config: BaselinesConfig, ends: Sweep, report: Report) -> 
     }
 
 
-def _figure_6(config: BaselinesConfig, ends: Sweep) -> Figure:
+def _figure_6(config: BaselinesConfig, ends: Simulation) -> Figure:
     figure = Figure(figsize=(11, 7.5), layout="constrained")
     panels = {
         "cooperators at the end": ends.cooperation,
@@ -190,7 +190,7 @@ def _figure_6(config: BaselinesConfig, ends: Sweep) -> Figure:
     return figure
 
 
-def _report_plane(config: BaselinesConfig, ends: Sweep, report: Report) -> None:
+def _report_plane(config: BaselinesConfig, ends: Simulation, report: Report) -> None:
     """Figure 5: the T x S plane without rewiring."""
     cooperation, steps = ends.cooperation[0, :, :, 0], ends.steps[0, :, :, 0]
     if (config.rules, config.users, config.degree) == ("carvalho", 500, 30):
@@ -216,7 +216,7 @@ def _report_plane(config: BaselinesConfig, ends: Sweep, report: Report) -> None:
     report.data["plane"] = {"T": PAYOFFS_T, "S": PAYOFFS_S, "cooperation": cooperation, "steps": steps}
 
 
-def _report_scatter(users: int, limit: int, ends: Sweep, report: Report) -> None:
+def _report_scatter(users: int, limit: int, ends: Simulation, report: Report) -> None:
     """Figures 13 and 14: cooperation against requests for the eleven recommenders."""
     cooperators = [name for name in ELEVEN if name == "good" or name.endswith("-cooperators")]
     defectors = [name for name in ELEVEN if name == "bad" or name.endswith("-defectors")]

@@ -11,12 +11,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxrec import checks
-from jaxrec.envs.rewiring import RewiringGame
+from jaxrec.envs.rewiring import RewiringGame, Simulation
 from jaxrec.experiments.report import Report, Section
 from jaxrec.experiments.rewiring import reference
 from jaxrec.experiments.rewiring.figures import heat_map, interval_line
 from jaxrec.experiments.rewiring.reference import agreement
-from jaxrec.experiments.rewiring.sweep import Sweep, sweep
+from jaxrec.experiments.rewiring.sweep import sweep
 from jaxrec.experiments.statistics import Finding, estimate
 from jaxrec.experiments.study import Log, Study
 from jaxrec.progress import Meter
@@ -108,7 +108,7 @@ def critical_timescale(timescales: tuple[float, ...], prevails: np.ndarray) -> f
     return float(timescales[i - 1] + rise * (timescales[i] - timescales[i - 1]))
 
 
-def _report_scan(config: SantosConfig, ends: Sweep, report: Report) -> None:
+def _report_scan(config: SantosConfig, ends: Simulation, report: Report) -> None:
     prevails = ends.cooperation[0] > 0.5
     critical = critical_timescale(config.timescales, prevails)
     generator = np.random.default_rng(config.seed)
@@ -175,7 +175,7 @@ def _report_scan(config: SantosConfig, ends: Sweep, report: Report) -> None:
     }
 
 
-def _report_plane(config: SantosConfig, ends: Sweep, report: Report) -> None:
+def _report_plane(config: SantosConfig, ends: Simulation, report: Report) -> None:
     t, s = _plane_axes(config)
     cooperation = ends.cooperation[0].mean(axis=-1)
     columns = min(3, len(config.plane_timescales))

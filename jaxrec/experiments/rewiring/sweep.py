@@ -1,5 +1,6 @@
 """Sweeps over recommenders, parameters and seeds, in one call of `simulate`."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,39 +10,6 @@ from jax import Array
 from jaxrec.environment import batched
 from jaxrec.envs.rewiring import RewiringGame, Simulation, per_run, simulate
 from jaxrec.progress import Meter
-
-METRICS = (
-    "steps",
-    "fixated",
-    "cooperation",
-    "opportunities",
-    "requests",
-    "rewires",
-    "degree_variance",
-    "max_degree",
-    "assortativity",
-    "shares",
-)
-
-
-class Sweep:
-    """The end of every run of a grid: attributes of `Simulation`, as arrays [*axes, runs, ...].
-
-    The axes are the recommenders first, then each swept parameter in the order given.
-    """
-
-    def __init__(self, ends: Simulation, shape: tuple[int, ...]):
-        for name in METRICS:
-            values = getattr(ends, name)
-            setattr(self, name, values.reshape(*shape, *values.shape[1:]))
-
-    def __getattr__(self, name: str) -> np.ndarray:
-        raise AttributeError(name)
-
-    @property
-    def requests_per_opportunity(self) -> np.ndarray:
-        """0 where nobody could rewire."""
-        return self.requests / np.maximum(self.opportunities, 1)
 
 
 def sweep(
@@ -53,8 +21,8 @@ def sweep(
     num_steps: int,
     meter: Meter,
     **options: Any,
-) -> Sweep:
-    """Runs every combination `runs` times.
+) -> Simulation:
+    """The ends of `runs` runs of every combination: arrays [recommenders, *values, runs, ...].
 
     Args:
         env: the society.
@@ -74,4 +42,8 @@ def sweep(
     kinds = per_run(recommenders)
     every = type(kinds)(*(np.asarray(leaf)[place[0]] for leaf in vars(kinds).values()))
     params = batched(env.default_params, place.shape[1]).replace(**columns)
-    return Sweep(simulate(env, every, key, params, num_steps, meter=meter, **options), shape)
+    ends = simulate(env, every, key, params, num_steps, meter=meter, **options)
+    arrays = {name: values for name, values in vars(ends).items() if isinstance(values, np.ndarray)}
+    return dataclasses.replace(
+        ends, **{name: values.reshape(*shape, *values.shape[1:]) for name, values in arrays.items()}
+    )

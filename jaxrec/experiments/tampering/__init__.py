@@ -44,11 +44,8 @@ def execute(config: TamperingConfig, log: Log, meter: Meter) -> Report:
 
     def evaluate(policies: Any, influence: float) -> Behaviour:
         """Of policies stacked along an axis of seeds."""
-
-        def one(inputs: tuple[Any, Array]) -> Behaviour:
-            return behaviour(env, *inputs, config.evaluation_episodes, influence)
-
-        return jax.tree.map(np.asarray, jax.lax.map(one, (policies, keys)))
+        seen = behaviour(env, policies, keys, config.evaluation_episodes, influence)
+        return jax.tree.map(np.asarray, seen)
 
     learned = evaluate(TabularPolicy(factual, env, epsilon), 1.0)
     meter.advance()

@@ -74,8 +74,13 @@ def exact_values(env: PolarisingUsers, q: Any) -> np.ndarray:
 
 
 @partial(jax.jit, static_argnames=("env", "episodes"))
-def behaviour(env: PolarisingUsers, policy: Any, key: Array, episodes: int, influence: Any) -> Behaviour:
-    """What `policy` does to each of the users."""
+def behaviour(env: PolarisingUsers, policies: Any, keys: Array, episodes: int, influence: Any) -> Behaviour:
+    """What each of `policies` (stacked along an axis of seeds, one key each) does to each of the users."""
+    return jax.lax.map(lambda inputs: _behaviour(env, *inputs, episodes, influence), (policies, keys))
+
+
+def _behaviour(env: PolarisingUsers, policy: Any, key: Array, episodes: int, influence: Any) -> Behaviour:
+    """What one policy does to each of the users: float[users, ...]."""
     params = params_of(USERS).replace(influence=influence)
 
     def of_user(key: Array, profile: Array) -> Behaviour:
