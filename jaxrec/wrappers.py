@@ -143,8 +143,8 @@ class TimeLimit(Wrapper):
 class FlatObservation(Wrapper):
     """Observations as one vector float[n], for agents and wrappers that know arrays only.
 
-    The fields of a structured observation follow each other in the order in which they are declared. The policies of the
-    environment inside read its own observations, so there are none here.
+    The fields of a structured observation follow each other in the order in which they are declared. The policies of
+    the environment inside read its own observations, so there are none here.
     """
 
     @property

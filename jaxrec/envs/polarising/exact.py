@@ -16,7 +16,6 @@ from jaxrec.envs.polarising import counts
 from jaxrec.envs.polarising.dynamics import LEFT, RIGHT
 from jaxrec.envs.polarising.env import PolarisingParams, PolarisingUsers
 
-
 LOG_ZERO = -1e9  # 0 times it is 0, and its exponential is 0
 
 
