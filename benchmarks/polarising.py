@@ -29,12 +29,13 @@ from rich.table import Table
 
 from benchmarks import polarising_rivals as rivals
 from benchmarks.polarising_rivals import Played
+from benchmarks.timed import Timed
 from jaxrec import InputError, checks, lockstep, rollout
 from jaxrec.agents import GeometricStep, QLearning, VisitStep
 from jaxrec.envs.polarising import PolarisingParams, PolarisingUsers, Random
 from jaxrec.experiments.folder import write_atomically
 from jaxrec.experiments.manifest import describe, manifest
-from jaxrec.timing import Timing, measure
+from jaxrec.timing import measure
 
 ENV = PolarisingUsers()
 PLAY, LEARN = "random policy", "Q-learning"
@@ -74,7 +75,7 @@ def sizes(quick: bool, backend: str) -> Sizes:
 
 
 @dataclass
-class Measurement:
+class Measurement(Timed):
     """One way to play the game, timed.
 
     Attributes:
@@ -96,27 +97,6 @@ class Measurement:
     compile_s: float
     runs_s: list[float]
     best: bool = False
-
-    @property
-    def timing(self) -> Timing:
-        """The runs."""
-        return Timing(self.compile_s, self.runs_s)
-
-    @property
-    def rate(self) -> float:
-        """Steps a second at the median run."""
-        return self.timing.rate(self.steps)
-
-    @property
-    def rates(self) -> tuple[float, float]:
-        """Steps a second at the slowest and at the fastest run."""
-        return self.steps / max(self.runs_s), self.steps / min(self.runs_s)
-
-    def to_json(self) -> dict[str, Any]:
-        """What was measured and what follows from it."""
-        low, high = self.rates
-        derived = {"steps_per_s": self.rate, "steps_per_s_min": low, "steps_per_s_max": high}
-        return dataclasses.asdict(self) | derived
 
 
 # The players.

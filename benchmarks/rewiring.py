@@ -30,19 +30,19 @@ from rich.table import Table
 
 from benchmarks import rewiring_rivals as rivals
 from benchmarks.rewiring_rivals import Ends
+from benchmarks.timed import Timed
 from jaxrec import InputError, checks
-from jaxrec.envs.rewiring import CARVALHO, RewiringGame, RewiringParams, bitset
+from jaxrec.envs.rewiring import CARVALHO, RewiringGame, RewiringParams, bitset, per_run
 from jaxrec.envs.rewiring.dynamics import WORDS_PER_STEP
 from jaxrec.envs.rewiring.simulate import (
     BLOCK,
     CHECK_EVERY,
     Lanes,
-    _measure,
-    _per_run_recommenders,
-    _Queue,
-    _start,
+    Queue,
     advance,
+    measure_lanes,
     place,
+    start_lanes,
 )
 from jaxrec.envs.rewiring.society import stack, unstack
 from jaxrec.experiments.folder import write_atomically
@@ -111,7 +111,7 @@ def sizes(options: "Options", backend: str) -> Sizes:
 
 
 @dataclass
-class Measurement:
+class Measurement(Timed):
     """One way to play the game, timed.
 
     Attributes:
@@ -134,22 +134,6 @@ class Measurement:
     runs_s: list[float]
     best: bool = False
 
-    @property
-    def rate(self) -> float:
-        """Time-steps a second at the median run."""
-        return Timing(self.compile_s, self.runs_s).rate(self.steps)
-
-    @property
-    def rates(self) -> tuple[float, float]:
-        """Time-steps a second at the slowest and at the fastest run."""
-        return self.steps / max(self.runs_s), self.steps / min(self.runs_s)
-
-    def to_json(self) -> dict[str, Any]:
-        """What was measured and what follows from it."""
-        low, high = self.rates
-        derived = {"steps_per_s": self.rate, "steps_per_s_min": low, "steps_per_s_max": high}
-        return dataclasses.asdict(self) | derived
-
 
 # jaxrec.
 
@@ -168,7 +152,7 @@ def mesh_for(lanes: int, devices: int | None = None) -> Mesh:
 
 def at_start(users: int, lanes: int, distinct: int, key: Array, mesh: Mesh) -> tuple[Lanes, Any]:
     """(lanes at their start, their setting), spread over the devices; so many starts are drawn, then repeated."""
-    drawn = _start(game(users), key, jnp.ones((distinct, 1)), False)
+    drawn = start_lanes(game(users), key, jnp.ones((distinct, 1)), False)
     first = drawn.replace(society=unstack(drawn.society))
     first = jax.tree.map(lambda leaf: jnp.take(leaf, jnp.arange(lanes) % distinct, axis=0), first)
     state = first.replace(society=stack(first.society))
@@ -178,11 +162,11 @@ def at_start(users: int, lanes: int, distinct: int, key: Array, mesh: Mesh) -> t
 def _setting(lanes: int) -> Any:
     """The same parameters and the local heuristic for all lanes."""
     every = jax.tree.map(lambda leaf: jnp.full(lanes, leaf, jnp.asarray(leaf).dtype), PARAMS)
-    queue = _Queue(every, _per_run_recommenders("local", lanes), None)
+    queue = Queue(every, per_run(["local"] * lanes), None)
     return queue.lanes(np.arange(lanes))
 
 
-def measure_lanes(users: int, lanes: int, mesh: Mesh, size: Sizes, seed: int) -> tuple[Timing, int]:
+def time_lanes(users: int, lanes: int, mesh: Mesh, size: Sizes, seed: int) -> tuple[Timing, int]:
     """(timing of `simulate.advance`, time-steps of each run).
 
     Not by `jaxrec.timing.measure`: the state is given away at every call, and the next goes on from what came back.
@@ -209,7 +193,7 @@ def jaxrec_runs(users: int, lanes: int, num_steps: int, seed: int) -> Ends:
     key_start, key = jax.random.split(jax.random.key(seed))
     state, setting = at_start(users, lanes, lanes, key_start, mesh)
     state = advance(CARVALHO, state, key, setting, num_steps, mesh)
-    measured = {name: np.asarray(value, float) for name, value in _measure(state).items()}
+    measured = {name: np.asarray(value, float) for name, value in measure_lanes(state).items()}
     return Ends(
         measured["cooperation"],
         measured["requests"] / measured["opportunities"],
@@ -249,13 +233,13 @@ def measure_jaxrec(size: Sizes, users: int, seed: int) -> Iterable[Measurement]:
     found = []
     for lanes in size.lanes:
         mesh = mesh_for(lanes)
-        timing, steps = measure_lanes(users, lanes, mesh, size, seed)
+        timing, steps = time_lanes(users, lanes, mesh, size, seed)
         found.append(Measurement(users, JAXREC, lanes, mesh.size, steps, *timing))
         yield found[-1]
     best = max(found, key=lambda one: one.rate)
     best.best = True
     if best.devices > 1:
-        timing, steps = measure_lanes(users, best.lanes, mesh_for(best.lanes, 1), size, seed)
+        timing, steps = time_lanes(users, best.lanes, mesh_for(best.lanes, 1), size, seed)
         yield Measurement(users, JAXREC_ONE, best.lanes, 1, steps, *timing)
 
 

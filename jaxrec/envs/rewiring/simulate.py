@@ -145,7 +145,7 @@ def simulate(
         checks.positive("lanes", lanes)
         width = lanes
     width = -(-width // devices) * devices
-    queue = _Queue(every, chosen, rivalry)
+    queue = Queue(every, chosen, rivalry)
     course: list[dict[str, np.ndarray]] = []
     ends = _run(
         env,
@@ -193,26 +193,26 @@ def start_society(env: RewiringGame, key: Array, shares: Array, by_degree: bool)
     return society.replace(members=bitset.pack(kind[:, None] == jnp.arange(kinds)).T)
 
 
-class _Queue(struct.PyTreeNode):
+class Queue(struct.PyTreeNode):
     """What every run of one call shares; arrays have [runs] first."""
 
     params: Any
     recommenders: Heuristic
     competition: Competition | None
 
-    def lanes(self, runs: np.ndarray) -> "_Queue":
+    def lanes(self, runs: np.ndarray) -> "Queue":
         """Those runs, lanes last."""
         return jax.tree.map(lambda leaf: jnp.moveaxis(leaf[runs], 0, -1), self)
 
     def start(self, env: RewiringGame, key: Array, runs: np.ndarray) -> "Lanes":
         """Those runs at their start."""
         shares = jnp.ones((len(runs), 1)) if self.competition is None else self.competition.shares[runs]
-        return _start(env, key, shares, bool((np.asarray(self.recommenders.degree) != 0).any()))
+        return start_lanes(env, key, shares, bool((np.asarray(self.recommenders.degree) != 0).any()))
 
 
 def _run(
     env: RewiringGame,
-    queue: _Queue,
+    queue: Queue,
     key: Array,
     lanes: int,
     limit: int,
@@ -236,7 +236,7 @@ def _run(
         key, key_chunk, key_fresh = jax.random.split(key, 3)
         state = advance(resolve(env.rules), state, key_chunk, setting, chunk, mesh)
         clock += chunk
-        measured = {name: np.asarray(value) for name, value in _measure(state).items()} | {"steps": clock}
+        measured = {name: np.asarray(value) for name, value in measure_lanes(state).items()} | {"steps": clock}
         done = working & ((clock >= limit) | (stop_at_fixation & measured["fixated"]))
         for name, value in measured.items():
             ends.setdefault(name, np.zeros((runs, *value.shape[1:]), value.dtype))[lane_run[done]] = value[done]
@@ -258,7 +258,7 @@ def _run(
 
 
 @partial(jax.jit, static_argnames=("env", "by_degree"))
-def _start(env: RewiringGame, key: Array, shares: Array, by_degree: bool) -> Lanes:
+def start_lanes(env: RewiringGame, key: Array, shares: Array, by_degree: bool) -> Lanes:
     """Lanes at their start; shares is float[lanes, kinds]."""
     lanes = shares.shape[0]
     start = partial(start_society, env, by_degree=by_degree)
@@ -277,7 +277,8 @@ def _start(env: RewiringGame, key: Array, shares: Array, by_degree: bool) -> Lan
 
 
 @jax.jit
-def _measure(state: Lanes) -> dict[str, Array]:
+def measure_lanes(state: Lanes) -> dict[str, Array]:
+    """Metric -> [lanes, ...]: those of `metrics.measure`, the counts so far, and whether each has fixated."""
     society = unstack(state.society)
     counts = {name: getattr(state, name) for name in ("opportunities", "requests", "rewires")}
     return jax.vmap(metrics.measure)(society) | {"fixated": jax.vmap(metrics.is_fixated)(society)} | counts
