@@ -49,7 +49,8 @@ class Environment(ABC):
     Constructor arguments fix shapes, topology, spaces and the choice of reward; `EnvParams` holds run-time values.
     A subclass is a `dataclass(unsafe_hash=True)`: two equal environments hash equal, and the second does not recompile.
     It supplies `reset_env`, `transition`, `observe`, `utilities`, `metrics`, the spaces and `default_params`, and of
-    `check_params`, `fixed_horizon`, `num_observations` with `observation_index`, and `render` what applies to it.
+    `check_params`, `incentives`, `fixed_horizon`, `num_observations` with `observation_index`, and `render` what
+    applies to it.
 
     Attributes:
         reward: a name in `jaxrec.utilities.REWARDS`, or a function of (utilities, weights).
@@ -120,6 +121,11 @@ class Environment(ABC):
         return None
 
     @property
+    def may_truncate(self) -> bool:
+        """Whether `is_truncated` is ever true. Where it is not, agents need not value final observations."""
+        return False
+
+    @property
     def num_observations(self) -> int | None:
         """How many distinct observations there are, where they can be indexed without gaps; else None."""
         return None
@@ -127,6 +133,14 @@ class Environment(ABC):
     def observation_index(self, obs: Any) -> Array:
         """int32[]: the index of `obs` in 0 ... num_observations - 1, where observations can be indexed."""
         raise checks.InputError(f"{self.name} has no observation index: a tabular agent cannot learn in it")
+
+    def incentives(self, state: Any, action: Any, next_state: Any, params: Any) -> Utilities:
+        """The utilities as an agent is paid for them, of which `reward` chooses: those of the step.
+
+        Where a utility is a level of which only the end of an episode counts, this is what the step adds to it: the
+        same return, paid along the way (potential-based; Ng, Harada & Russell 1999).
+        """
+        return self.utilities(state, action, next_state, params)
 
     def info(self, state: Any, action: Any, next_state: Any, params: Any) -> dict[str, Array]:
         """What else `step` says about a transition."""
@@ -163,8 +177,8 @@ class Environment(ABC):
     def step_env(self, key: Array, state: Any, action: Any, params: Any) -> tuple[Any, Any, Array, Array, dict]:
         """(observation, state, reward, terminated, info), without reset at the end of an episode."""
         next_state, terminated = self.transition(key, state, action, params)
-        utilities = self.utilities(state, action, next_state, params)
-        reward = reward_function(self.reward)(utilities, params.reward_weights)
+        incentives = self.incentives(state, action, next_state, params)
+        reward = reward_function(self.reward)(incentives, params.reward_weights)
         return (
             self.observe(next_state, params),
             next_state,

@@ -57,9 +57,15 @@ def step(env: Environment, key: Array, state: Any, obs: Any, action: Any, params
     return Step(state, obs, action, reward, next_state, next_obs, terminated, truncated)
 
 
-def start_states(env: Environment, key: Array, params: Any) -> tuple[Any, Any] | None:
-    """A bank of (observations, states) to restart from where a reset is costly (`num_start_states`), else None."""
-    return None if env.num_start_states is None else reset(env, key, params, env.num_start_states)
+def reset_with_bank(env: Environment, key: Array, params: Any, num_envs: int) -> tuple[Any, Any, Any]:
+    """(observations, states, bank): as `reset`, and where a reset is costly other such pairs to restart from.
+
+    The bank holds `env.num_start_states` of them; it is None where there are none.
+    """
+    spare = env.num_start_states or 0
+    starts = reset(env, key, params, num_envs + spare)
+    obs, state = jax.tree.map(lambda leaf: leaf[:num_envs], starts)
+    return obs, state, jax.tree.map(lambda leaf: leaf[num_envs:], starts) if spare else None
 
 
 def restart(
@@ -68,7 +74,7 @@ def restart(
     """(observations, states) to go on from after `step`: fresh ones where an episode ended.
 
     `time` (int32[]) is how many steps the batch has taken since its first reset, this one included. It is not batched
-    under a `vmap` over seeds, so that the condition on it stays a branch. `bank` is what `start_states` gave: each
+    under a `vmap` over seeds, so that the condition on it stays a branch. `bank` is what `reset_with_bank` gave: each
     environment restarts from one of its states, drawn uniformly.
     """
     num_envs = step.terminated.shape[0]

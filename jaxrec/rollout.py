@@ -111,9 +111,8 @@ def _rollout(
         per_step = jax.tree.map(jnp.mean, measured)
         return (carry, sums, returns.add(step)), (per_step, kept if trajectory else None)
 
-    key_reset, key_memory, key_steps, key_bank = jax.random.split(key, 4)
-    bank = lockstep.start_states(env, key_bank, params)
-    obs, state = lockstep.reset(env, key_reset, params, num_envs)
+    key_reset, key_memory, key_steps = jax.random.split(key, 3)
+    obs, state, bank = lockstep.reset_with_bank(env, key_reset, params, num_envs)
     carry = (state, obs, jax.vmap(policy.init)(jax.random.split(key_memory, num_envs)))
     inputs = (1 + jnp.arange(num_steps), jax.random.split(key_steps, num_steps))
     measured = jax.eval_shape(advance, carry, *jax.tree.map(lambda leaf: leaf[0], inputs))[2]

@@ -66,6 +66,7 @@ def _episode(env: Environment, key: Any, params: Any, num_steps: int) -> Any:
             done[None], *(jax.tree.map(lambda x: x[None], t) for t in (fresh, (inner_obs, inner_state)))
         )
         utilities = env.utilities(state, action, inner_state, params)
+        incentives = env.incentives(state, action, inner_state, params)
         metrics = env.metrics(state, action, inner_state, params)
         weights = params.reward_weights
         checks = {
@@ -73,12 +74,13 @@ def _episode(env: Environment, key: Any, params: Any, num_steps: int) -> Any:
             "final observation outside the observation space": env.observation_space(params).contains(inner_obs),
             "action outside its space": env.action_space(params).contains(action),
             "step and step_env differ in reward": _same(reward, inner_reward),
-            "reward is not the one asked for": _same(reward, reward_function(env.reward)(utilities, weights)),
+            "reward is not the one asked for": _same(reward, reward_function(env.reward)(incentives, weights)),
             "step and step_env differ in termination": terminated == inner_terminated,
             "discount is not 0 at termination, else 1": info["discount"] == 1 - terminated,
             "final_observation is not that of step_env": _same(info["final_observation"], inner_obs),
             "automatic reset is not reset_env": _same((new_obs, new_state), jax.tree.map(lambda x: x[0], expected)),
             "not finite": jnp.all(jnp.stack([_finite(tree) for tree in (obs, inner_obs, reward, utilities, metrics)])),
+            "truncated, though may_truncate is false": env.may_truncate | ~truncated,
             "time does not count steps": inner_state.time == state.time + 1,
             "fixed_horizon is not where episodes end": env.fixed_horizon is None
             or done == (inner_state.time == env.fixed_horizon),

@@ -51,6 +51,11 @@ class Wrapper(Environment):
         return self.env.num_start_states
 
     @property
+    def may_truncate(self) -> bool:
+        """As the environment inside."""
+        return self.env.may_truncate
+
+    @property
     def num_observations(self) -> int | None:
         """That of the environment inside."""
         return self.env.num_observations
@@ -74,6 +79,10 @@ class Wrapper(Environment):
     def utilities(self, state: Any, action: Any, next_state: Any, params: Any) -> Utilities:
         """As the environment inside."""
         return self.env.utilities(state, action, next_state, params)
+
+    def incentives(self, state: Any, action: Any, next_state: Any, params: Any) -> Utilities:
+        """As the environment inside."""
+        return self.env.incentives(state, action, next_state, params)
 
     def metrics(self, state: Any, action: Any, next_state: Any, params: Any) -> dict[str, Array]:
         """As the environment inside."""
@@ -134,6 +143,11 @@ class TimeLimit(Wrapper):
         inner = self.env.fixed_horizon
         return None if inner is None else min(inner, self.max_steps)
 
+    @property
+    def may_truncate(self) -> bool:
+        """True."""
+        return True
+
     def is_truncated(self, state: Any, params: Any) -> Array:
         """bool[]: the limit is reached."""
         return (state.time >= self.max_steps) | self.env.is_truncated(state, params)
@@ -155,11 +169,11 @@ class FlatObservation(Wrapper):
     def reset_env(self, key: Array, params: Any) -> tuple[Array, Any]:
         """As the environment inside, the observation flattened."""
         obs, state = self.env.reset_env(key, params)
-        return _flat(obs), state
+        return flat(obs), state
 
     def observe(self, state: Any, params: Any) -> Array:
         """float[n]: what the environment inside observes."""
-        return _flat(self.env.observe(state, params))
+        return flat(self.env.observe(state, params))
 
     def observation_space(self, params: Any = None) -> Box:
         """Vectors of the length of all fields together."""
@@ -177,5 +191,6 @@ class FlatObservation(Wrapper):
         return None
 
 
-def _flat(obs: Any) -> Array:
+def flat(obs: Any) -> Array:
+    """float[n]: an observation of any structure as one vector."""
     return ravel_pytree(jax.tree.map(lambda leaf: jnp.asarray(leaf, float), obs))[0]

@@ -41,7 +41,7 @@ def test_every_reward_is_a_choice_over_utilities(env_id, reward, key):
     _, state = env.reset(key, params)
     action = env.action_space(params).sample(key)
     _, next_state, paid, _, _ = env.step_env(key, state, action, params)
-    worth = env.utilities(state, action, next_state, params)
+    worth = env.incentives(state, action, next_state, params)
     expected = {
         "engagement": worth.recommender,
         "aligned": worth.society,

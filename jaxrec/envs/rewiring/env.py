@@ -78,7 +78,8 @@ class RewiringGame(Environment):
     - **Action**: int32[], the user to be tied to. One that is not eligible (the user itself, a neighbour, out of range)
       leaves the tie where it is and is counted in `info["ineligible"]`, also where nobody is eligible; a partner's
       last tie stays too, uncounted.
-    - **Reward**: by `reward`, of the utilities below.
+    - **Reward**: by `reward`, of the utilities below; as an incentive, society's is 2 (c - 1/2) at the end, with c the
+      fraction of cooperators, paid as it comes about (see `incentives`).
     - **Termination**: all users have one strategy, or `params.time_limit` time-steps. Never truncated.
     - **Utilities**: recommender = rewire requests in this step, executed or not; user = each user's fitness; society =
       the fraction of cooperators.
@@ -217,6 +218,18 @@ class RewiringGame(Environment):
             user=metrics.payoffs(next_state.society, params),
             society=metrics.cooperation(next_state.society),
         )
+
+    def incentives(
+        self, state: RewiringState, action: Array | int, next_state: RewiringState, params: RewiringParams
+    ) -> Utilities:
+        """As `utilities`, but society: 2 (c - 1/2) at the end of an episode, c the fraction of cooperators.
+
+        The paper's reward of an aligned recommender (section 4.2), paid as it comes about: the first step pays that of
+        where it leads, each other step the change, so that the steps of an episode sum to that of its end.
+        """
+        worth = self.utilities(state, action, next_state, params)
+        before = jnp.where(state.time == 0, 0.5, metrics.cooperation(state.society))
+        return worth.replace(society=2 * (worth.society - before))
 
     def metrics(
         self, state: RewiringState, action: Array | int, next_state: RewiringState, params: RewiringParams

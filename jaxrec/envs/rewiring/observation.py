@@ -1,14 +1,13 @@
-"""What a recommender sees when a user asks for somebody new. The one module that knows jraph."""
+"""What a recommender sees when a user asks for somebody new."""
 
 from typing import Any, Literal
 
-import jax
 import jax.numpy as jnp
 from flax import struct
-from jax import Array
 
 from jaxrec.envs.rewiring import bitset, dynamics, metrics
 from jaxrec.envs.rewiring.society import Society
+from jaxrec.graphs import graphs_tuple
 from jaxrec.spaces import Box, Discrete, Fields, Space
 
 KINDS = ("dense", "graphs_tuple")
@@ -48,7 +47,7 @@ def observe(society: Society, met: Any, kind: Literal["dense", "graphs_tuple"]) 
         requested=met.acts,
         action_mask=~bitset.unpack(taken, size),
         nodes=nodes,
-        graph=bitset.unpack(society.adjacency.T, size).T if kind == "dense" else _graphs_tuple(society.edges, nodes),
+        graph=bitset.unpack(society.adjacency.T, size).T if kind == "dense" else graphs_tuple(society.edges, nodes),
     )
 
 
@@ -62,27 +61,6 @@ def space(users: int, ties: int, kind: str) -> Space:
         action_mask=Box(0, 1, (users,), bool),
         nodes=Box(0, float("inf"), (users, 2), jnp.float32),
         graph=dense if kind == "dense" else _graphs_tuple_space(users, ties),
-    )
-
-
-def row(graph: Any, user: Array, users: int) -> Array:
-    """bool[N]: the neighbours of `user` in an observed graph of either kind."""
-    if isinstance(graph, jax.Array):
-        return graph[user]
-    return jnp.zeros(users, bool).at[graph.receivers].max(graph.senders == user)
-
-
-def _graphs_tuple(ties: Array, nodes: Array) -> Any:
-    import jraph
-
-    return jraph.GraphsTuple(
-        nodes=nodes,
-        edges=None,
-        senders=jnp.concatenate([ties[:, 0], ties[:, 1]]),
-        receivers=jnp.concatenate([ties[:, 1], ties[:, 0]]),
-        globals=None,
-        n_node=jnp.asarray([nodes.shape[0]]),
-        n_edge=jnp.asarray([2 * ties.shape[0]]),
     )
 
 

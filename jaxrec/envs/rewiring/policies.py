@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxrec.envs.rewiring.observation import Observation, row
+from jaxrec.envs.rewiring.observation import Observation
 from jaxrec.envs.rewiring.recommenders import HEURISTICS, heuristic
+from jaxrec.graphs import neighbours_of
 from jaxrec.policy import Stateless
 
 
@@ -26,7 +27,7 @@ class HeuristicPolicy(Stateless):
         """(int32[] user, carry)."""
         cooperates, degree = obs.nodes[:, 0] > 0.5, obs.nodes[:, 1]
         accepted = jnp.asarray(self.heuristic.accepts)[cooperates[obs.focused].astype(int), cooperates.astype(int)]
-        near = row(obs.graph, obs.partner, cooperates.shape[0])
+        near = neighbours_of(obs.graph, obs.partner, cooperates.shape[0])
         pool = obs.action_mask & accepted & (near | ~jnp.asarray(self.heuristic.local))
         score = jnp.where(pool, degree * self.heuristic.degree, -jnp.inf)
         best = pool & (score == score.max())

@@ -1,0 +1,74 @@
+"""Losses and targets of policy gradients, as pure functions on one sequence or one sample; `vmap` does the rest."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Bool, Float
+
+
+def generalised_advantages(
+    rewards: Float[Array, " steps"],
+    values: Float[Array, " steps"],
+    next_values: Float[Array, " steps"],
+    terminated: Bool[Array, " steps"],
+    truncated: Bool[Array, " steps"],
+    gamma: Float[Array, ""] | float,
+    trace: Float[Array, ""] | float,
+) -> Float[Array, " steps"]:
+    """GAE(gamma, lambda) along one sequence that may hold several episodes.
+
+    Schulman et al. 2016, "High-Dimensional Continuous Control Using Generalized Advantage Estimation", Eq. 16.
+    A terminated episode is worth nothing more; a truncated one is worth what its last state is.
+
+    Args:
+        rewards: of each step.
+        values: of the state in which each step began.
+        next_values: of the state to which it led, before any reset.
+        terminated: the step ended an episode by the rules of the game.
+        truncated: it was cut off there.
+        gamma: discount.
+        trace: lambda.
+    """
+    errors = rewards + gamma * jnp.where(terminated, 0, next_values) - values
+
+    def backwards(following: Array, inputs: tuple[Array, Array]) -> tuple[Array, Array]:
+        error, done = inputs
+        advantage = error + gamma * trace * jnp.where(done, 0, following)
+        return advantage, advantage
+
+    return jax.lax.scan(backwards, jnp.zeros_like(errors[0]), (errors, terminated | truncated), reverse=True)[1]
+
+
+def clipped_policy_loss(
+    log_ratio: Float[Array, ""], advantage: Float[Array, ""], clip: Float[Array, ""] | float
+) -> Float[Array, ""]:
+    """Minus the clipped surrogate objective of one action (Schulman et al. 2017, Eq. 7).
+
+    `log_ratio` is the log-probability of the action now minus that when it was taken.
+    """
+    ratio = jnp.exp(log_ratio)
+    return -jnp.minimum(ratio * advantage, jnp.clip(ratio, 1 - clip, 1 + clip) * advantage)
+
+
+def clipped_value_loss(
+    value: Float[Array, ""], old_value: Float[Array, ""], target: Float[Array, ""], clip: Float[Array, ""] | float
+) -> Float[Array, ""]:
+    """Half the squared error, the larger of that of `value` and that of `value` held within `clip` of `old_value`.
+
+    An infinite `clip` gives the plain squared error.
+    """
+    held = old_value + jnp.clip(value - old_value, -clip, clip)
+    return 0.5 * jnp.maximum((value - target) ** 2, (held - target) ** 2)
+
+
+def weighted_mean(values: Float[Array, "..."], weights: Float[Array, "..."]) -> Float[Array, ""]:
+    """The mean over samples, each with its weight; 0 if all weights are 0."""
+    return (values * weights).sum() / jnp.maximum(weights.sum(), 1)
+
+
+def normalised(values: Float[Array, "..."], weights: Float[Array, "..."]) -> Any:
+    """`values` less their weighted mean, divided by their weighted standard deviation."""
+    centred = values - weighted_mean(values, weights)
+    return centred / (jnp.sqrt(weighted_mean(centred**2, weights)) + 1e-8)

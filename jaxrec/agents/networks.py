@@ -1,0 +1,237 @@
+"""Networks that recommend: each maps (memory, observation) to (memory, logits of the actions, value of the state).
+
+A network is a flax module for one observation, hashable by its settings; `vmap` does the rest. What PPO asks of it:
+
+    is_recurrent                            whether `memory` carries anything
+    initial_memory() -> memory              at the start of an episode; () without memory
+    init(key, memory, obs) -> weights
+    apply(weights, memory, obs) -> (memory, float[actions] logits, float[] value)
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jax import Array
+
+from jaxrec import checks, graphs
+from jaxrec.environment import Environment
+from jaxrec.wrappers import flat
+
+IMPOSSIBLE = -1e9  # a logit whose probability is 0, and whose entropy is no NaN
+
+
+class MLP(nn.Module):
+    """Two multi-layer perceptrons, of policy and value, on the flattened observation.
+
+    Attributes:
+        num_actions: of the environment.
+        hidden: widths of the hidden layers.
+        activation: between them.
+    """
+
+    num_actions: int
+    hidden: tuple[int, ...] = (64, 64)
+    activation: Callable[[Array], Array] = nn.tanh
+    is_recurrent: ClassVar[bool] = False
+
+    def initial_memory(self) -> tuple[()]:
+        """None."""
+        return ()
+
+    @nn.compact
+    def __call__(self, memory: Any, obs: Any) -> tuple[Any, Array, Array]:
+        """See the module."""
+        x = flat(obs)
+        logits = _head(self.num_actions, 0.01)(_layers(x, self.hidden, self.activation))
+        value = _head(1, 1.0)(_layers(x, self.hidden, self.activation))
+        return memory, logits, value[0]
+
+
+class LSTM(nn.Module):
+    """A long short-term memory on the flattened observation, with a head for the policy and one for the value.
+
+    Hochreiter & Schmidhuber 1997, "Long short-term memory".
+
+    Attributes:
+        num_actions: of the environment.
+        width: of the memory, and of the layer before it.
+    """
+
+    num_actions: int
+    width: int = 64
+    is_recurrent: ClassVar[bool] = True
+
+    def initial_memory(self) -> tuple[Array, Array]:
+        """(cell, output), float[width] each: zeros."""
+        return jnp.zeros(self.width), jnp.zeros(self.width)
+
+    @nn.compact
+    def __call__(self, memory: Any, obs: Any) -> tuple[Any, Array, Array]:
+        """See the module."""
+        x = _layers(flat(obs), (self.width,), nn.tanh)
+        memory, out = nn.OptimizedLSTMCell(self.width)(memory, x)
+        return memory, _head(self.num_actions, 0.01)(out), _head(1, 1.0)(out)[0]
+
+
+class NodeMLP(nn.Module):
+    """Embeds each user by its own features alone.
+
+    Attributes:
+        hidden: widths of the layers.
+    """
+
+    hidden: tuple[int, ...] = (32, 32)
+
+    @nn.compact
+    def __call__(self, nodes: Array, graph: Any) -> Array:
+        """float[users, width]."""
+        return _layers(nodes, self.hidden, nn.tanh)
+
+
+class GAT(nn.Module):
+    """Embeds each user by graph attention over its neighbours and itself (Velickovic et al. 2018).
+
+    Attributes:
+        layers: attention layers.
+        heads: of each.
+        width: of each head.
+        residual: each layer adds a linear map of the user's own embedding. The paper has none.
+    """
+
+    layers: int = 2
+    heads: int = 4
+    width: int = 8
+    residual: bool = True
+
+    @nn.compact
+    def __call__(self, nodes: Array, graph: Any) -> Array:
+        """float[users, heads * width]."""
+        for _ in range(self.layers):
+            gathered = _Attention(self.heads, self.width)(nodes, graph)
+            nodes = nn.tanh(gathered + nn.Dense(self.heads * self.width)(nodes) if self.residual else gathered)
+        return nodes
+
+
+class _Attention(nn.Module):
+    """One layer of graph attention, its heads concatenated."""
+
+    heads: int
+    width: int
+
+    @nn.compact
+    def __call__(self, nodes: Array, graph: Any) -> Array:
+        sent = nn.Dense(self.heads * self.width)(nodes).reshape(-1, self.heads, self.width)
+        initial = nn.initializers.lecun_normal()
+        a = self.param("sender", initial, (self.heads, self.width))
+        b = self.param("receiver", initial, (self.heads, self.width))
+
+        def score(sender: Array, receiver: Array) -> Array:
+            return nn.leaky_relu((sender * a).sum(axis=-1) + (receiver * b).sum(axis=-1), 0.2)
+
+        return graphs.attend(graph, sent, score).reshape(nodes.shape[0], -1)
+
+
+class Ranking(nn.Module):
+    """Scores every user as the recommendation to the focused one.
+
+    Carvalho, "Modelling the Recommender Alignment Problem", section 4.1 and Figure 8: score_i = S(h_g, h_f, h_i), with
+    h_i the embedding of user i, h_f that of the focused user, h_g of the whole graph. The observation has `nodes`,
+    `focused` and `graph`. Renaming the users renames the scores, and one set of weights serves societies of any size.
+
+    Attributes:
+        embed: `NodeMLP` or `GAT`.
+        width: of the hidden layers of score and value.
+        pooling: h_g is the "mean" of the h_i, which transfers between sizes, or their "sum", as in the paper.
+    """
+
+    embed: nn.Module
+    width: int = 32
+    pooling: Literal["mean", "sum"] = "mean"
+    is_recurrent: ClassVar[bool] = False
+
+    def initial_memory(self) -> tuple[()]:
+        """None."""
+        return ()
+
+    @nn.compact
+    def __call__(self, memory: Any, obs: Any) -> tuple[Any, Array, Array]:
+        """See the module."""
+        each = self.embed(obs.nodes, obs.graph)
+        focused = each[obs.focused]
+        whole = each.mean(axis=0) if self.pooling == "mean" else each.sum(axis=0)
+        # A layer on the three concatenated, of which two are the same for all users.
+        hidden = nn.tanh(nn.Dense(self.width)(each) + nn.Dense(self.width)(jnp.concatenate([whole, focused])))
+        score = _head(1, 0.01)(hidden)[:, 0]
+        value = _head(1, 1.0)(_layers(jnp.concatenate([whole, focused]), (self.width,), nn.tanh))
+        return memory, score, value[0]
+
+
+class NetworkPolicy(struct.PyTreeNode):
+    """A network as a policy.
+
+    Attributes:
+        weights: of the network.
+        network: see the module.
+        greedy: takes the likeliest valid action; else draws one.
+    """
+
+    weights: Any
+    network: Any = struct.field(pytree_node=False)
+    greedy: bool = struct.field(pytree_node=False, default=True)
+
+    def init(self, key: Array) -> Any:
+        """The memory at the start of an episode."""
+        return self.network.initial_memory()
+
+    def act(self, carry: Any, obs: Any, key: Array) -> tuple[Array, Any]:
+        """(int32[] action, memory)."""
+        carry, logits, _ = self.network.apply(self.weights, carry, obs)
+        chosen = distribution(logits, obs)
+        action = chosen.mode() if self.greedy else chosen.sample(seed=key)
+        return action.astype(jnp.int32), carry
+
+
+def distribution(logits: Array, obs: Any) -> Any:
+    """A `distrax.Categorical` over the valid actions; over all, where the observation has no mask or it allows none."""
+    import distrax
+
+    mask = getattr(obs, "action_mask", None)
+    if mask is None:
+        return distrax.Categorical(logits=logits)
+    mask = mask | ~mask.any(axis=-1, keepdims=True)
+    return distrax.Categorical(logits=jnp.where(mask, logits, IMPOSSIBLE))
+
+
+def check_network(network: Any, env: Environment) -> None:
+    """Raises InputError unless `network` takes the observations of `env` and has a logit for each of its actions."""
+    key, params = jax.random.key(0), env.default_params
+    obs, _ = jax.eval_shape(env.reset_env, key, params)
+    memory = network.initial_memory()
+    try:
+        weights = jax.eval_shape(network.init, key, memory, obs)
+        _, logits, value = jax.eval_shape(network.apply, weights, memory, obs)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise checks.InputError(
+            f"network {type(network).__name__} does not take what {env.name} observes: {error}"
+        ) from error
+    if (logits.shape, value.shape) != ((env.num_actions,), ()):
+        raise checks.InputError(
+            f"network must give logits of shape ({env.num_actions},) and a value of shape () in {env.name}, "
+            f"got {logits.shape} and {value.shape}"
+        )
+
+
+def _layers(x: Array, widths: tuple[int, ...], activation: Callable[[Array], Array]) -> Array:
+    """Hidden layers; called inside a compact module."""
+    for width in widths:
+        x = activation(nn.Dense(width)(x))
+    return x
+
+
+def _head(width: int, scale: float) -> nn.Dense:
+    """A last layer whose outputs are of the order of `scale` at first."""
+    return nn.Dense(width, kernel_init=nn.initializers.variance_scaling(scale**2, "fan_in", "normal"))

@@ -1,0 +1,315 @@
+"""Proximal policy optimisation, the whole training inside `jax.lax.scan`.
+
+Schulman et al. 2017, "Proximal Policy Optimization Algorithms". Feed-forward, recurrent and graph policies differ in
+their network alone; see `networks`.
+
+*Steps that ask for nothing.* Where an observation has a field `requested` (bool) and it is false, no action was read:
+the step counts for values, and has no weight in the policy loss, the entropy and the advantage statistics.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jax import Array
+from jaxtyping import Float, Int
+
+from jaxrec import checks, lockstep
+from jaxrec.agents import losses
+from jaxrec.agents.networks import NetworkPolicy, check_network, distribution
+from jaxrec.environment import Environment
+
+
+class PPOState(struct.PyTreeNode):
+    """A training run under way.
+
+    Attributes:
+        weights: of the network.
+        optimiser: optax state.
+        env_state, obs: of the `num_envs` environments.
+        memory: of the network in each of them.
+        starts: bool[num_envs], `obs` is the first of an episode.
+        running: float[num_envs], the return of the episode under way.
+        bank: start states to restart from, where a reset is costly; else None.
+        key: typed key of the draws to come.
+    """
+
+    weights: Any
+    optimiser: Any
+    env_state: Any
+    obs: Any
+    memory: Any
+    starts: Any
+    running: Any
+    bank: Any
+    key: Any
+
+
+class Samples(struct.PyTreeNode):
+    """What PPO learns from; every leaf is [steps, num_envs, ...].
+
+    Attributes:
+        obs, memory, starts: where the action was chosen.
+        action: int32.
+        log_prob, value: float, of the network that acted.
+        weight: float, 1 where an action was asked for, else 0.
+        advantage, target: float, of the action and for the value.
+    """
+
+    obs: Any
+    memory: Any
+    starts: Any
+    action: Any
+    log_prob: Any
+    value: Any
+    weight: Any
+    advantage: Any
+    target: Any
+
+
+class PPO(struct.PyTreeNode):
+    """PPO with clipped policy and value losses for any environment with discrete actions.
+
+    Bootstraps through truncation with the value of the true final observation, not through termination. Attributes
+    marked (leaf) may be swept with `vmap`; the others are static.
+
+    Attributes:
+        env: the environment.
+        network: see `networks`.
+        total_steps: environment steps of the training, over all environments; rounded up to whole batches.
+        num_envs: environments in parallel.
+        num_steps: steps of each environment in a batch.
+        num_epochs: passes over each batch.
+        num_minibatches: updates in each pass. It must divide the batch; for a recurrent network, the environments.
+        learning_rate, learning_rate_end: (leaf) of Adam, linear over the training.
+        gamma: (leaf) discount.
+        trace: (leaf) lambda of the advantage estimates.
+        clip: (leaf) how far the ratio of probabilities may leave 1.
+        value_clip: (leaf) how far values may move in one batch; infinite for no limit.
+        value_weight: (leaf) weight of the value loss.
+        entropy_weight, entropy_weight_end: (leaf) weight of the entropy bonus, linear over the training.
+        max_grad_norm: (leaf) gradients are scaled to this global norm where they exceed it.
+    """
+
+    env: Environment = struct.field(pytree_node=False)
+    network: Any = struct.field(pytree_node=False)
+    total_steps: int = struct.field(pytree_node=False)
+    num_envs: int = struct.field(pytree_node=False, default=64)
+    num_steps: int = struct.field(pytree_node=False, default=128)
+    num_epochs: int = struct.field(pytree_node=False, default=4)
+    num_minibatches: int = struct.field(pytree_node=False, default=4)
+    learning_rate: Any = 1e-3
+    learning_rate_end: Any = 0.0
+    gamma: Any = 0.99
+    trace: Any = 0.95
+    clip: Any = 0.2
+    value_clip: Any = jnp.inf
+    value_weight: Any = 0.5
+    entropy_weight: Any = 0.01
+    entropy_weight_end: Any = 0.0
+    max_grad_norm: Any = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("total_steps", "num_envs", "num_steps", "num_epochs", "num_minibatches"):
+            checks.positive(name, getattr(self, name))
+        whole = self.num_envs * (1 if self.network.is_recurrent else self.num_steps)
+        if whole % self.num_minibatches:
+            of = "num_envs" if self.network.is_recurrent else "num_envs * num_steps"
+            raise checks.InputError(f"num_minibatches must divide {of}={whole}, got {self.num_minibatches}")
+        check_network(self.network, self.env)
+
+    def check(self) -> None:
+        """Raises InputError for a concrete hyper-parameter out of range."""
+        for name in ("gamma", "trace"):
+            checks.within(name, getattr(self, name), 0.0, 1.0)
+        for name in ("learning_rate", "learning_rate_end", "clip", "value_clip", "value_weight", "max_grad_norm"):
+            checks.within(name, getattr(self, name), 0.0, jnp.inf)
+        for name in ("entropy_weight", "entropy_weight_end"):
+            checks.finite(getattr(self, name), name)
+
+    @property
+    def num_batches(self) -> int:
+        """Batches of a whole training."""
+        return -(-self.total_steps // (self.num_envs * self.num_steps))
+
+    def init(self, key: Array, params: Any, weights: Any = None) -> PPOState:
+        """The start of a training, from `weights` of the network if given.
+
+        Raises:
+            InputError: for concrete hyper-parameters out of range.
+        """
+        self.check()
+        key, key_reset, key_network = jax.random.split(key, 3)
+        obs, env_state, bank = lockstep.reset_with_bank(self.env, key_reset, params, self.num_envs)
+        memory = self.network.initial_memory()
+        if weights is None:
+            weights = self.network.init(key_network, memory, jax.tree.map(lambda leaf: leaf[0], obs))
+        return PPOState(
+            weights=weights,
+            optimiser=self._optimiser().init(weights),
+            env_state=env_state,
+            obs=obs,
+            memory=jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (self.num_envs, *leaf.shape)), memory),
+            starts=jnp.ones(self.num_envs, bool),
+            running=jnp.zeros(self.num_envs),
+            bank=bank,
+            key=key,
+        )
+
+    def train(self, key: Array, params: Any) -> tuple[PPOState, dict[str, Array]]:
+        """A whole training, jittable: the final state, and metrics of each batch (float[num_batches])."""
+
+        def body(state: PPOState, batch: Array) -> tuple[PPOState, dict[str, Array]]:
+            state, sums = self._batch(state, params, batch)
+            return state, _summary(sums, 1)
+
+        return jax.lax.scan(body, self.init(key, params), jnp.arange(self.num_batches))
+
+    def advance(
+        self, state: PPOState, params: Any, first: Int[Array, ""] | int, last: Int[Array, ""] | int
+    ) -> tuple[PPOState, dict[str, Array]]:
+        """Batches `first` ... `last` - 1 (at least one), jittable: the state, and the mean of their metrics."""
+
+        def body(batch: Array, carry: Any) -> Any:
+            state, sums = carry
+            state, more = self._batch(state, params, batch)
+            return state, jax.tree.map(jnp.add, sums, more)
+
+        state, sums = jax.lax.fori_loop(first + 1, last, body, self._batch(state, params, first))
+        return state, _summary(sums, last - first)
+
+    def policy(self, state: PPOState, greedy: bool = True) -> NetworkPolicy:
+        """What was learned so far: the likeliest action, or one drawn as in training."""
+        return NetworkPolicy(state.weights, self.network, greedy)
+
+    def _optimiser(self) -> optax.GradientTransformation:
+        return optax.chain(optax.clip_by_global_norm(self.max_grad_norm), optax.scale_by_adam(eps=1e-5))
+
+    def _batch(
+        self, state: PPOState, params: Any, batch: Int[Array, ""] | int
+    ) -> tuple[PPOState, dict[str, Float[Array, ""]]]:
+        """One batch collected and learned from, and sums of metrics."""
+        key, key_collect, key_learn = jax.random.split(state.key, 3)
+        state, samples, metrics = self._collect(state.replace(key=key), params, batch, key_collect)
+        progress = jnp.asarray(batch / self.num_batches, float)
+        state, learned = self._learn(state, samples, progress, key_learn)
+        return state, metrics | learned
+
+    def _collect(
+        self, state: PPOState, params: Any, batch: Int[Array, ""] | int, key: Array
+    ) -> tuple[PPOState, Samples, dict[str, Array]]:
+        """`num_steps` steps of every environment, with advantages."""
+        evaluate = jax.vmap(self.network.apply, in_axes=(None, 0, 0))
+
+        def body(state: PPOState, inputs: tuple[Array, Array]) -> tuple[PPOState, Any]:
+            time, key = inputs
+            key_act, key_step, key_reset = jax.random.split(key, 3)
+            memory, logits, value = evaluate(state.weights, self._fresh(state.memory, state.starts), state.obs)
+            chosen = distribution(logits, state.obs)
+            action, log_prob = chosen.sample_and_log_prob(seed=key_act)
+            step = lockstep.step(self.env, key_step, state.env_state, state.obs, action, params)
+            final = evaluate(state.weights, memory, step.next_obs)[2] if self.env.may_truncate else None
+            obs, env_state = lockstep.restart(self.env, key_reset, step, params, time, state.bank)
+            samples = Samples(
+                state.obs, state.memory, state.starts, action, log_prob, value, _weight(state.obs, value), None, None
+            )
+            running = state.running + step.reward
+            ended = {"return": jnp.where(step.done, running, 0).sum(), "episodes": step.done.sum()}
+            state = state.replace(
+                obs=obs, env_state=env_state, memory=memory, starts=step.done, running=jnp.where(step.done, 0, running)
+            )
+            return state, (samples, step.reward, final, step.terminated, step.truncated, ended)
+
+        times = batch * self.num_steps + 1 + jnp.arange(self.num_steps)
+        state, (samples, rewards, final, terminated, truncated, ended) = jax.lax.scan(
+            body, state, (times, jax.random.split(key, self.num_steps))
+        )
+        last = evaluate(state.weights, self._fresh(state.memory, state.starts), state.obs)[2]
+        following = jnp.concatenate([samples.value[1:], last[None]])
+        # Where an episode goes on, the next value is at hand; where one was cut off, that of its final observation is.
+        following = following if final is None else jnp.where(truncated, final, following)
+        advantage = jax.vmap(losses.generalised_advantages, in_axes=(1, 1, 1, 1, 1, None, None), out_axes=1)(
+            rewards, samples.value, following, terminated, truncated, self.gamma, self.trace
+        )
+        metrics = {"reward": rewards.mean(), **jax.tree.map(jnp.sum, ended)}
+        return state, samples.replace(advantage=advantage, target=advantage + samples.value), metrics
+
+    def _learn(
+        self, state: PPOState, samples: Samples, progress: Float[Array, ""], key: Array
+    ) -> tuple[PPOState, dict[str, Array]]:
+        """The network after `num_epochs` passes over the batch."""
+        if not self.network.is_recurrent:  # each step is a sequence of its own
+            samples = jax.tree.map(lambda leaf: leaf.reshape(1, -1, *leaf.shape[2:]), samples)
+        sequences = samples.starts.shape[1]
+        rate = self.learning_rate + (self.learning_rate_end - self.learning_rate) * progress
+        entropy_weight = self.entropy_weight + (self.entropy_weight_end - self.entropy_weight) * progress
+
+        def update(carry: Any, chosen: Array) -> tuple[Any, dict[str, Array]]:
+            weights, optimiser = carry
+            part = jax.tree.map(lambda leaf: leaf[:, chosen], samples)
+            gradients, metrics = jax.grad(self._loss, has_aux=True)(weights, part, entropy_weight)
+            updates, optimiser = self._optimiser().update(gradients, optimiser)
+            weights = jax.tree.map(lambda weight, change: weight - rate * change, weights, updates)
+            return (weights, optimiser), metrics | {"grad_norm": optax.tree.norm(gradients)}
+
+        def epoch(carry: Any, key: Array) -> tuple[Any, dict[str, Array]]:
+            order = jax.random.permutation(key, sequences).reshape(self.num_minibatches, -1)
+            return jax.lax.scan(update, carry, order)
+
+        carry, metrics = jax.lax.scan(epoch, (state.weights, state.optimiser), jax.random.split(key, self.num_epochs))
+        return state.replace(weights=carry[0], optimiser=carry[1]), jax.tree.map(jnp.mean, metrics)
+
+    def _loss(
+        self, weights: Any, samples: Samples, entropy_weight: Float[Array, ""]
+    ) -> tuple[Float[Array, ""], dict[str, Array]]:
+        """The loss of one minibatch, leaves [steps, sequences, ...]."""
+
+        def step(memory: Any, inputs: tuple[Any, Array]) -> tuple[Any, tuple[Array, Array]]:
+            obs, starts = inputs
+            memory, logits, value = jax.vmap(self.network.apply, in_axes=(None, 0, 0))(
+                weights, self._fresh(memory, starts), obs
+            )
+            return memory, (logits, value)
+
+        first = jax.tree.map(lambda leaf: leaf[0], samples.memory)
+        _, (logits, value) = jax.lax.scan(step, first, (samples.obs, samples.starts))
+        chosen = distribution(logits, samples.obs)
+        log_ratio = chosen.log_prob(samples.action) - samples.log_prob
+        advantage = losses.normalised(samples.advantage, samples.weight)
+        each = jax.vmap(jax.vmap(losses.clipped_policy_loss, in_axes=(0, 0, None)), in_axes=(0, 0, None))
+        policy_loss = losses.weighted_mean(each(log_ratio, advantage, self.clip), samples.weight)
+        of_value = jax.vmap(jax.vmap(losses.clipped_value_loss, in_axes=(0, 0, 0, None)), in_axes=(0, 0, 0, None))
+        value_loss = of_value(value, samples.value, samples.target, self.value_clip).mean()
+        entropy = losses.weighted_mean(chosen.entropy(), samples.weight)
+        loss = policy_loss + self.value_weight * value_loss - entropy_weight * entropy
+        metrics = {
+            "loss": loss,
+            "policy_loss": policy_loss,
+            "value_loss": value_loss,
+            "entropy": entropy,
+            "approximate_kl": losses.weighted_mean(jnp.exp(log_ratio) - 1 - log_ratio, samples.weight),
+        }
+        return loss, metrics
+
+    def _fresh(self, memory: Any, starts: Array) -> Any:
+        """`memory` of each environment, the initial one where an episode starts."""
+        initial = self.network.initial_memory()
+        shape = (*starts.shape, 1)
+        return jax.tree.map(
+            lambda old, new: jnp.where(starts.reshape(*shape, *[1] * (new.ndim - 1)), new, old), memory, initial
+        )
+
+
+def _weight(obs: Any, like: Array) -> Array:
+    """float[num_envs]: 1 where an action is asked for."""
+    requested = getattr(obs, "requested", None)
+    return jnp.ones_like(like) if requested is None else requested.astype(like.dtype)
+
+
+def _summary(sums: dict[str, Array], batches: Array | int) -> dict[str, Array]:
+    """Means over batches; `episode_return` is that over the episodes that ended, `episodes` how many did."""
+    metrics = {name: total / batches for name, total in sums.items() if name not in ("return", "episodes")}
+    episodes = sums["episodes"].astype(float)
+    return metrics | {"episode_return": sums["return"] / jnp.maximum(episodes, 1), "episodes": episodes}

@@ -1,0 +1,79 @@
+"""Graphs as policies see them: dense (bool[N, N]) or a `jraph.GraphsTuple`. The one module that knows jraph."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Bool, Float, Int
+
+Attention = Callable[[Array, Array], Array]
+
+
+def graphs_tuple(ties: Int[Array, "ties 2"], nodes: Float[Array, "users features"]) -> Any:
+    """A `jraph.GraphsTuple` with both directions of every tie."""
+    import jraph
+
+    return jraph.GraphsTuple(
+        nodes=nodes,
+        edges=None,
+        senders=jnp.concatenate([ties[:, 0], ties[:, 1]]),
+        receivers=jnp.concatenate([ties[:, 1], ties[:, 0]]),
+        globals=None,
+        n_node=jnp.asarray([nodes.shape[0]]),
+        n_edge=jnp.asarray([2 * ties.shape[0]]),
+    )
+
+
+def is_dense(graph: Any) -> bool:
+    """Whether `graph` is an adjacency matrix, not a `GraphsTuple`."""
+    return isinstance(graph, jax.Array)
+
+
+def neighbours_of(graph: Any, user: Int[Array, ""], users: int) -> Bool[Array, " users"]:
+    """The neighbours of `user`."""
+    if is_dense(graph):
+        return graph[user]
+    return jnp.zeros(users, bool).at[graph.receivers].max(graph.senders == user)
+
+
+def degrees(graph: Any, users: int) -> Int[Array, " users"]:
+    """The number of neighbours of each user."""
+    if is_dense(graph):
+        return graph.sum(axis=1, dtype=jnp.int32)
+    return jnp.zeros(users, jnp.int32).at[graph.receivers].add(1)
+
+
+def attend(graph: Any, sent: Float[Array, "users heads width"], score: Attention) -> Float[Array, "users heads width"]:
+    """What each user gathers from its neighbours and itself, weighted by attention.
+
+    Velickovic et al. 2018, "Graph Attention Networks", Eqs. 2 to 4. Dense: softmax over a masked matrix, the faster for
+    small graphs. `GraphsTuple`: `jraph.GAT`, whose memory is that of the ties. Both give the same numbers.
+
+    Args:
+        graph: dense or a `GraphsTuple`.
+        sent: what users send.
+        score: (sender, receiver) float[..., heads, width] -> float[..., heads], the unnormalised log-weight.
+    """
+    users = sent.shape[0]
+    if is_dense(graph):
+        logits = score(sent[None, :], sent[:, None])  # [receivers, senders, heads]
+        linked = graph | jnp.eye(users, dtype=bool)
+        weights = jax.nn.softmax(jnp.where(linked[..., None], logits, -jnp.inf), axis=1)
+        return jnp.einsum("rsh,shw->rhw", weights, sent)
+    import jraph
+
+    selves = jnp.arange(users, dtype=graph.senders.dtype)
+    looped = graph._replace(
+        nodes=sent,
+        senders=jnp.concatenate([graph.senders, selves]),
+        receivers=jnp.concatenate([graph.receivers, selves]),
+        n_edge=graph.n_edge + users,
+    )
+    layer = jraph.GAT(
+        attention_query_fn=lambda nodes: nodes,
+        attention_logit_fn=lambda sender, receiver, edges: score(sender, receiver)[..., None],
+        node_update_fn=lambda nodes: nodes,
+    )
+    return layer(looped).nodes

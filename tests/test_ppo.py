@@ -1,0 +1,227 @@
+"""PPO: targets and losses by hand, probe environments with known answers, and what a trainer must keep."""
+
+from functools import partial
+
+import distrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from probes import Chain, Clock, Cue, MaskedArms
+
+import jaxrec
+from jaxrec.agents import LSTM, MLP, PPO, fit, losses
+from jaxrec.agents.networks import distribution
+from jaxrec.agents.ppo import Samples
+from jaxrec.wrappers import FlatObservation, TimeLimit
+
+FAST = {"num_envs": 32, "num_steps": 8, "learning_rate": 5e-3, "entropy_weight": 0.0, "num_minibatches": 4}
+
+
+def learner(env, steps=20_000, network=None, **changes):
+    return PPO(env, network or MLP(env.num_actions, (16,)), steps, **(FAST | changes))
+
+
+def trained(agent, seed=0):
+    state, metrics = jax.jit(agent.train)(jax.random.key(seed), agent.env.default_params)
+    return state, metrics
+
+
+def value(agent, state, obs):
+    return agent.network.apply(state.weights, agent.network.initial_memory(), obs)[2]
+
+
+def test_advantages_by_hand():
+    """Three steps, gamma 0.5, lambda 0.5; errors are 1 + 0.5 V' - V."""
+    estimate = partial(losses.generalised_advantages, gamma=0.5, trace=0.5)
+    rewards, values, following = jnp.ones(3), jnp.array([1.0, 2.0, 3.0]), jnp.array([2.0, 3.0, 4.0])
+    never = jnp.zeros(3, bool)
+    errors = np.array([1.0, 0.5, 0.0])
+    plain = [errors[0] + errors[1] / 4 + errors[2] / 16, errors[1] + errors[2] / 4, errors[2]]
+    np.testing.assert_allclose(estimate(rewards, values, following, never, never), plain)
+    middle = jnp.array([False, True, False])
+    # Terminated: nothing follows, error 1 - 2. Truncated: the value of the last state does. Both cut the trace.
+    np.testing.assert_allclose(estimate(rewards, values, following, middle, never), [1 - 1 / 4, -1.0, 0.0])
+    np.testing.assert_allclose(estimate(rewards, values, following, never, middle), [1 + 0.5 / 4, 0.5, 0.0])
+
+
+def test_advantages_with_trace_1_are_returns_less_values():
+    rng = np.random.default_rng(0)
+    rewards, values = rng.normal(size=6), rng.normal(size=6)
+    following = np.append(values[1:], 7.0)
+    returns = [sum(0.9 ** (j - i) * rewards[j] for j in range(i, 6)) + 0.9 ** (6 - i) * 7 for i in range(6)]
+    advantages = losses.generalised_advantages(
+        *map(jnp.asarray, (rewards, values, following)), jnp.zeros(6, bool), jnp.zeros(6, bool), 0.9, 1.0
+    )
+    np.testing.assert_allclose(advantages, np.array(returns) - values, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "advantage", "loss", "slope"),
+    [
+        (1.0, 2.0, -2.0, -2.0),
+        (1.5, 2.0, -2.4, 0.0),  # gone far enough: no more is gained
+        (0.5, 2.0, -1.0, -1.0),
+        (1.5, -2.0, 3.0, 3.0),
+        (0.5, -2.0, 1.6, 0.0),
+    ],
+)
+def test_policy_loss_by_hand(ratio, advantage, loss, slope):
+    given, gradient = jax.value_and_grad(losses.clipped_policy_loss)(jnp.log(ratio), jnp.array(advantage), 0.2)
+    assert given == pytest.approx(loss, rel=1e-5)
+    assert gradient == pytest.approx(slope, rel=1e-5)
+
+
+def test_value_loss_by_hand():
+    loss = losses.clipped_value_loss
+    assert loss(jnp.array(3.0), jnp.array(1.0), jnp.array(5.0), jnp.inf) == 2.0
+    assert loss(jnp.array(3.0), jnp.array(1.0), jnp.array(5.0), 0.5) == 0.5 * 3.5**2
+    assert loss(jnp.array(3.0), jnp.array(1.0), jnp.array(0.0), 0.5) == 4.5, "the larger of the two"
+
+
+def test_steps_without_weight_do_not_count():
+    values, weights = jnp.array([1.0, 3.0, 100.0]), jnp.array([1.0, 1.0, 0.0])
+    assert losses.weighted_mean(values, weights) == 2
+    assert losses.weighted_mean(values, 0 * weights) == 0
+    np.testing.assert_allclose(losses.normalised(values, weights)[:2], [-1, 1], rtol=1e-6)
+
+
+def test_masked_actions_have_probability_0_and_finite_gradients():
+    obs = MaskedArms().reset(jax.random.key(1))[0]
+    for mask, probabilities in (([True, False, True], [0.5, 0.0, 0.5]), ([False] * 3, [1 / 3] * 3)):
+        masked = obs.replace(action_mask=jnp.array(mask))
+        chosen = distribution(jnp.zeros(3), masked)
+        np.testing.assert_allclose(chosen.probs, probabilities, rtol=1e-6)
+        np.testing.assert_allclose(
+            chosen.entropy(), distrax.Categorical(probs=jnp.array(probabilities)).entropy(), rtol=1e-5
+        )
+        slope = jax.grad(lambda logits, masked=masked: distribution(logits, masked).entropy())(jnp.arange(3.0))
+        assert np.isfinite(slope).all()
+
+
+def test_probe_of_discounting():
+    """The last step is also the probe of a constant reward."""
+    agent = learner(Clock(3), gamma=0.5)
+    state, _ = trained(agent)
+    for time, worth in enumerate((1.75, 1.5, 1.0)):
+        assert value(agent, state, jax.nn.one_hot(time, 3)) == pytest.approx(worth, abs=0.05)
+
+
+def test_probe_of_truncation():
+    """A clock that stands still pays 1 for ever; cut off from outside, it is worth 1 / (1 - gamma) all the same."""
+    agent = learner(TimeLimit(Clock(10**6), 4), gamma=0.75, network=MLP(2, (16,)), steps=40_000)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Clock, "observe", lambda self, state, params: jnp.ones(1))
+        patch.setattr(Clock, "observation_space", lambda self, params=None: jaxrec.spaces.Box(0, 1, (1,)))
+        state, _ = trained(agent)
+    assert value(agent, state, jnp.ones(1)) == pytest.approx(4, abs=0.15)
+
+
+def test_probe_of_actions_and_observations_and_a_sweep_by_vmap():
+    agent = learner(Cue(1))
+    params = agent.env.default_params
+
+    def train(rate):
+        return agent.replace(learning_rate=rate, learning_rate_end=rate).train(jax.random.key(0), params)
+
+    states, metrics = jax.jit(jax.vmap(train))(jnp.array([0.0, 5e-3]))
+    still, learned = metrics["episode_return"][:, -1]
+    assert still < 0.7
+    assert learned > 0.95
+    policy = agent.policy(jax.tree.map(lambda leaf: leaf[1], states))
+    for cue in (0, 1):
+        assert policy.act((), jnp.append(jax.nn.one_hot(cue, 2), 1.0), jax.random.key(0))[0] == cue
+
+
+def test_probe_of_delayed_reward_and_unequal_episodes():
+    agent = learner(Chain(), 40_000, gamma=0.9)
+    state, _ = trained(agent)
+    for place, worth in enumerate((0.9**2 - 0.1 * (1 + 0.9 + 0.9**2), 0.9 - 0.1 * 1.9, 0.9)):
+        obs = jnp.asarray(place, jnp.int32)
+        assert agent.policy(state).act((), obs, jax.random.key(0))[0] == 1
+        assert value(agent, state, obs) == pytest.approx(worth, abs=0.05)
+
+
+def test_probe_of_memory():
+    """At the end nothing tells what was shown at the start: half would be right without memory."""
+    _, metrics = trained(learner(Cue(4), 20_000, LSTM(2, 16)))
+    assert metrics["episode_return"][-5:].mean() > 0.95
+
+
+def test_probe_of_masks():
+    agent = learner(MaskedArms())
+    state, metrics = trained(agent)
+    assert metrics["reward"].min() >= 0, "an invalid arm was never pulled"
+    for cue, best in ((0, 2), (1, 1)):
+        obs = jax.tree.map(jnp.asarray, MaskedArms().observe(masked_arms(cue), None))
+        assert agent.policy(state).act((), obs, jax.random.key(0))[0] == best
+
+
+def masked_arms(cue):
+    _, state = MaskedArms().reset(jax.random.key(0))
+    return state.replace(cue=jnp.asarray(cue, jnp.int32))
+
+
+def test_where_nothing_is_asked_the_policy_does_not_move():
+    agent = learner(MaskedArms(asks=False), 2_000)
+    before = agent.init(jax.random.key(0), agent.env.default_params)
+    _, samples, _ = jax.jit(agent._collect)(before, agent.env.default_params, 0, jax.random.key(1))
+    slopes, _ = jax.jit(jax.grad(agent._loss, has_aux=True))(before.weights, samples, jnp.ones(()))
+    of_policy, of_value = (jax.tree.map(jnp.abs, slopes["params"][f"Dense_{i}"]["kernel"]).sum() for i in (1, 3))
+    assert of_policy == 0
+    assert of_value > 0, "but the value does"
+
+
+def test_recurrent_memory_is_that_of_the_rollout():
+    """What the loss computes over a sequence is what acting computed: the ratio of probabilities begins at 1."""
+    agent = learner(Cue(3), network=LSTM(2, 8))
+    params = agent.env.default_params
+    state = agent.init(jax.random.key(0), params)
+    collect, loss = jax.jit(agent._collect), jax.jit(agent._loss)
+    for batch in range(2):
+        state, samples, _ = collect(state, params, batch, jax.random.key(batch))
+        _, metrics = loss(state.weights, samples, jnp.zeros(()))
+        assert metrics["approximate_kl"] < 1e-8
+    assert isinstance(samples, Samples)
+    assert samples.starts[:, 0].tolist() == [(8 + t) % 3 == 0 for t in range(8)]
+
+
+def test_fit_equals_train_and_compiles_once():
+    agent = learner(Cue(2), 4_000)
+    keys = jax.random.split(jax.random.key(0), 2)
+    params = jaxrec.batched(agent.env.default_params, 2)
+    whole, _ = jax.jit(jax.vmap(agent.train))(keys, params)
+    rows = []
+    chunked = fit(agent, keys, params, chunks=4, on_metrics=lambda batch, metrics: rows.append(metrics))
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5), whole.weights, chunked.weights)
+    assert len(rows) == 4
+    assert all(np.isfinite(value).all() for row in rows for value in row.values())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_minibatches": 3}, "num_minibatches must divide num_envs \\* num_steps=256, got 3"),
+        ({"network": LSTM(2), "num_minibatches": 64}, "num_minibatches must divide num_envs=32"),
+        ({"network": MLP(3)}, "logits of shape \\(2,\\)"),
+        ({"num_envs": 0}, "num_envs"),
+    ],
+)
+def test_bad_settings_are_refused(changes, message):
+    with pytest.raises(jaxrec.InputError, match=message):
+        learner(Cue(1), **changes)
+
+
+def test_bad_hyper_parameters_are_refused():
+    agent = learner(Cue(1), gamma=1.5)
+    with pytest.raises(jaxrec.InputError, match="gamma"):
+        agent.init(jax.random.key(0), agent.env.default_params)
+
+
+def test_a_structured_observation_can_be_learned_from_flat():
+    env = FlatObservation(MaskedArms())
+    agent = learner(env, 2_000)
+    params = env.default_params
+    state = jax.jit(agent.init)(jax.random.key(0), params)
+    _, samples, _ = jax.jit(agent._collect)(state, params, 0, jax.random.key(0))
+    assert samples.obs.shape == (8, 32, 4)
