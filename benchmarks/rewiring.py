@@ -162,7 +162,8 @@ def at_start(users: int, lanes: int, distinct: int, key: Array, mesh: Mesh) -> t
 def _setting(lanes: int) -> Any:
     """The same parameters and the local heuristic for all lanes."""
     every = jax.tree.map(lambda leaf: jnp.full(lanes, leaf, jnp.asarray(leaf).dtype), PARAMS)
-    queue = Queue(every, per_run(["local"] * lanes), None)
+    local = jax.tree.map(lambda leaf: np.repeat(leaf, lanes, axis=0), per_run(["local"]))
+    queue = Queue(every, local, None)
     return queue.lanes(np.arange(lanes))
 
 
@@ -307,7 +308,7 @@ def memory(lanes: int, users: int) -> dict[str, int]:
     mesh = mesh_for(lanes, 1)
     key = jax.eval_shape(lambda: jax.random.key(0))
     shares = jax.ShapeDtypeStruct((lanes, 1), jnp.float32)
-    state = jax.eval_shape(partial(_start, game(users), by_degree=False), key, shares)
+    state = jax.eval_shape(partial(start_lanes, game(users), by_degree=False), key, shares)
     setting = jax.eval_shape(partial(_setting, lanes))
     found = advance.lower(CARVALHO, state, key, setting, CHECK_EVERY, mesh).compile().memory_analysis()
     parts = {name: getattr(found, f"{name}_size_in_bytes") for name in ("argument", "output", "alias", "temp")}

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
-Attention = Callable[[Array, Array], Array]
+Attention = Callable[[Any, Any], Array]
 
 
 def graphs_tuple(ties: Int[Array, "ties 2"], nodes: Float[Array, "users features"]) -> Any:

@@ -76,7 +76,12 @@ def exact_values(env: PolarisingUsers, q: Any) -> np.ndarray:
 @partial(jax.jit, static_argnames=("env", "episodes"))
 def behaviour(env: PolarisingUsers, policies: Any, keys: Array, episodes: int, influence: Any) -> Behaviour:
     """What each of `policies` (stacked along an axis of seeds, one key each) does to each of the users."""
-    return jax.lax.map(lambda inputs: _behaviour(env, *inputs, episodes, influence), (policies, keys))
+
+    def one(inputs: tuple[Any, Array]) -> Behaviour:
+        policy, key = inputs
+        return _behaviour(env, policy, key, episodes, influence)
+
+    return jax.lax.map(one, (policies, keys))
 
 
 def _behaviour(env: PolarisingUsers, policy: Any, key: Array, episodes: int, influence: Any) -> Behaviour:
