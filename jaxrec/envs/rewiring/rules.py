@@ -45,7 +45,8 @@ SANTOS = Rules("santos", "fermi", "self", "edge", "either", "half")
 """The base model: Santos, Pacheco & Lenaerts 2006, "Cooperation prevails when individuals adjust their social ties"."""
 
 PRINTED = Rules("printed", "fermi", "imitation", "neighbour", "focal", "coins")
-"""As the paper prints it: Carvalho, Eq. 1, Algorithm 1 and section 3.1. It does not give the paper's Figure 6."""
+"""As the paper prints it: Carvalho, Eq. 1, Algorithm 1 and section 3.1. Cooperation takes over at larger W than in the
+paper's Figure 6 (`jaxrec run rewiring-baselines --rules printed`)."""
 
 CARVALHO = Rules("carvalho", "clipped", "imitation", "neighbour", "focal", "coins")
 """As the paper's author programmed it, read in the published simulator. It gives the paper's Figure 6."""
