@@ -1,6 +1,5 @@
 """Graphs as policies see them: dense (bool[N, N]) or a `jraph.GraphsTuple`. The one module that knows jraph."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -8,7 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
-Attention = Callable[[Any, Any], Array]
+SLOPE = 0.2  # of the leaky rectifier, as in the paper of graph attention
 
 
 def graphs_tuple(ties: Int[Array, "ties 2"], nodes: Float[Array, "users features"]) -> Any:
@@ -45,35 +44,43 @@ def degrees(graph: Any, users: int) -> Int[Array, " users"]:
     return jnp.zeros(users, jnp.int32).at[graph.receivers].add(1)
 
 
-def attend(graph: Any, sent: Float[Array, "users heads width"], score: Attention) -> Float[Array, "users heads width"]:
+def attend(
+    graph: Any,
+    sent: Float[Array, "users heads width"],
+    sender: Float[Array, "users heads"],
+    receiver: Float[Array, "users heads"],
+) -> Float[Array, "users heads width"]:
     """What each user gathers from its neighbours and itself, weighted by attention.
 
-    Velickovic et al. 2018, "Graph Attention Networks", Eqs. 2 to 4. Dense: softmax over a masked matrix, the faster for
-    small graphs. `GraphsTuple`: `jraph.GAT`, whose memory is that of the ties. Both give the same numbers.
+    Velickovic et al. 2018, "Graph Attention Networks", Eqs. 2 to 4: the weight of j for i is the softmax over j of
+    LeakyReLU(sender_j + receiver_i). Dense: a masked matrix, the faster for small graphs. `GraphsTuple`: `jraph.GAT`,
+    whose memory is that of the ties. Both give the same numbers.
 
     Args:
         graph: dense or a `GraphsTuple`.
         sent: what users send.
-        score: (sender, receiver) float[..., heads, width] -> float[..., heads], the unnormalised log-weight.
+        sender: how much attention each asks for.
+        receiver: how much each has to give.
     """
     users = sent.shape[0]
     if is_dense(graph):
-        logits = score(sent[None, :], sent[:, None])  # [receivers, senders, heads]
+        logits = jax.nn.leaky_relu(sender.T[:, None, :] + receiver.T[:, :, None], SLOPE)  # [heads, receivers, senders]
         linked = graph | jnp.eye(users, dtype=bool)
-        weights = jax.nn.softmax(jnp.where(linked[..., None], logits, -jnp.inf), axis=1)
-        return jnp.einsum("rsh,shw->rhw", weights, sent)
+        weights = jax.nn.softmax(jnp.where(linked, logits, -jnp.inf), axis=-1)
+        return jnp.einsum("hrs,shw->rhw", weights, sent)
     import jraph
 
     selves = jnp.arange(users, dtype=graph.senders.dtype)
     looped = graph._replace(
-        nodes=sent,
+        nodes=jnp.concatenate([sent, sender[..., None], receiver[..., None]], axis=-1),
         senders=jnp.concatenate([graph.senders, selves]),
         receivers=jnp.concatenate([graph.receivers, selves]),
         n_edge=graph.n_edge + users,
     )
-    layer = jraph.GAT(
-        attention_query_fn=lambda nodes: nodes,
-        attention_logit_fn=lambda sender, receiver, edges: score(sender, receiver)[..., None],
-        node_update_fn=lambda nodes: nodes,
-    )
-    return layer(looped).nodes
+
+    def log_weight(one: Any, other: Any, edges: Any) -> Array:
+        return jax.nn.leaky_relu(one[..., -2:-1] + other[..., -1:], SLOPE)
+
+    layer = jraph.GAT(lambda nodes: nodes, log_weight, node_update_fn=lambda nodes: nodes)
+    gathered: Any = layer(looped).nodes
+    return gathered[..., :-2]

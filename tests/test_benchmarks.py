@@ -18,6 +18,7 @@ from jaxrec.agents import GeometricStep, QLearning, TabularPolicy
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.mark.slow
 def test_the_benchmark_runs_and_finds_the_same_game(tmp_path):
     out = tmp_path / "speed.json"
     command = [sys.executable, "-m", "benchmarks.polarising", "--quick", "--out", str(out)]

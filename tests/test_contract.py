@@ -22,7 +22,8 @@ def test_contract(env_id):
     api_test(env, params)
 
 
-@pytest.mark.parametrize("env_id", QUICK)
+@pytest.mark.slow
+@pytest.mark.parametrize("env_id", ENVIRONMENTS)
 def test_contract_in_float64(env_id):
     with jax.enable_x64(True):
         env, params = jaxrec.make(env_id)
@@ -62,7 +63,7 @@ def test_equal_environments_share_one_compilation(env_id, key):
     assert _rollout._cache_size() == compiled
 
 
-@pytest.mark.parametrize("env_id", ENVIRONMENTS)
+@pytest.mark.parametrize("env_id", QUICK)
 def test_a_parameter_changed_is_a_behaviour_changed(env_id, key):
     env, params = jaxrec.make(env_id, reward="penalised")
     params = params.replace(**SHORT.get(env_id, {}))

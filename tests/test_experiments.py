@@ -25,6 +25,7 @@ def tiny_run(tmp_path_factory):
     return study("tampering").run(config=TINY, out=out)
 
 
+@pytest.mark.slow
 def test_the_folder_holds_everything(tiny_run):
     files = {str(path.relative_to(tiny_run)) for path in tiny_run.rglob("*") if path.is_file()}
     figures = {f"figures/{name}.png" for name in ("figure4", "figure5", "tampering", "training")}
@@ -35,6 +36,7 @@ def test_the_folder_holds_everything(tiny_run):
     assert all(name in text for name in figures)
 
 
+@pytest.mark.slow
 def test_findings_have_the_documented_form(tiny_run):
     results = json.loads((tiny_run / "results.json").read_text())
     assert results["study"] == "tampering"
@@ -48,6 +50,7 @@ def test_findings_have_the_documented_form(tiny_run):
     assert len({finding["name"] for finding in results["findings"]}) == len(results["findings"])
 
 
+@pytest.mark.slow
 def test_metrics_are_one_line_a_chunk(tiny_run):
     lines = [json.loads(line) for line in (tiny_run / "metrics.jsonl").read_text().splitlines()]
     assert [line["episodes"] for line in lines] == [200, 400, 600]
@@ -56,6 +59,7 @@ def test_metrics_are_one_line_a_chunk(tiny_run):
         assert all(0 < clicks < 30 for clicks in line["clicks_factual"])
 
 
+@pytest.mark.slow
 def test_the_manifest_is_enough_to_run_it_again(tiny_run):
     about = json.loads((tiny_run / "manifest.json").read_text())
     assert TamperingConfig(**about["config"]) == TINY
@@ -66,6 +70,7 @@ def test_the_manifest_is_enough_to_run_it_again(tiny_run):
     assert {"study", "preset", "command", "started", "commit"} <= set(about)
 
 
+@pytest.mark.slow
 def test_the_same_configuration_gives_the_same_results(tiny_run, tmp_path):
     again = study("tampering").run(config=TINY, out=tmp_path / "again")
     assert (again / "results.json").read_text() == (tiny_run / "results.json").read_text()

@@ -102,12 +102,10 @@ def test_readme_names_both_commands():
     assert "make test" in text
 
 
-NOTEBOOKS = [
-    pytest.param(path, id=path.name, marks=pytest.mark.slow if path.name == "rewiring_game.ipynb" else ())
-    for path in sorted((ROOT / "notebooks").glob("*.ipynb"))
-]
+NOTEBOOKS = [pytest.param(path, id=path.name) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS)
 def test_notebooks_run(path, tmp_path, monkeypatch):
     monkeypatch.setenv("JAXREC_NOTEBOOK_EPISODES", "20000")

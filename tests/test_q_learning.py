@@ -106,7 +106,14 @@ def test_parallel_training_reaches_the_result_of_the_sequential_algorithm(num_en
     np.testing.assert_allclose(np.asarray(state.q)[visited], optimum.q[visited], atol=0.08)
 
 
-@pytest.mark.parametrize("settings", [{"num_steps": 1}, {"num_steps": 4}, {"num_steps": 4, "trace": 0.5}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"num_steps": 4, "trace": 0.5},
+        pytest.param({"num_steps": 1}, marks=pytest.mark.slow),
+        pytest.param({"num_steps": 4}, marks=pytest.mark.slow),
+    ],
+)
 def test_converges_to_the_bayes_optimum_without_influence(small, settings, key):
     env, params = small
     params = params.replace(influence=0.0)
@@ -193,6 +200,7 @@ def test_the_table_is_never_copied_while_learning(polarising, key, num_steps):
     assert not [line for line in program.splitlines() if " copy(" in line and table in line.split(" copy(")[0]]
 
 
+@pytest.mark.slow
 def test_vmap_over_hyper_parameters_equals_single_runs(small, key):
     env, params = small
     agent = QLearning(env, total_steps=20_000, num_envs=100)

@@ -716,7 +716,10 @@ def assert_same(one, two):
         np.testing.assert_array_equal(getattr(one, name), getattr(two, name), err_msg=name)
 
 
-@pytest.mark.parametrize("name", ["null", "local", "random", "fair", "good", "bad"])
+@pytest.mark.parametrize(
+    "name",
+    ["random", *(pytest.param(name, marks=pytest.mark.slow) for name in ("null", "local", "fair", "good", "bad"))],
+)
 def test_runs_of_a_recommender(name):
     usual = run(name, runs=40, timescale=2.0)
     assert (usual.steps % CHECK == 0).all()
@@ -938,6 +941,7 @@ def where(chosen, new, old):
     return np.where(chosen.reshape(-1, *[1] * (new.ndim - 1)), new, old)
 
 
+@pytest.mark.slow
 def test_learning_with_random_recommendations_ends_as_the_specification_says(key):
     env = RewiringGame(num_users=10, degree=4, rules="learning")
     params = env.default_params
@@ -960,7 +964,7 @@ def test_learning_with_random_recommendations_ends_as_the_specification_says(key
     assert (np.diff(info["ineligible"], axis=1, prepend=0) == full)[alive].all()
 
 
-@pytest.mark.parametrize("preset", ["santos", pytest.param("carvalho", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("preset", ["carvalho", pytest.param("santos", marks=pytest.mark.slow)])
 def test_actions_that_cannot_be(preset, key):
     """Ineligible ones leave the ties alone and are counted; where nobody asked the action is not read."""
     env = RewiringGame(num_users=12, degree=4, rules=preset, max_wait=3, observe_as="graphs_tuple")
@@ -1096,3 +1100,18 @@ def test_parameters_within_range():
 def test_simulations_that_cannot_be(options, message, untyped):
     with pytest.raises(jaxrec.InputError, match=message):
         simulate(**({"env": GAME, "recommenders": ["local", "good"], "key": jax.random.key(0)} | options))
+
+
+def test_the_aligned_reward_sums_to_that_of_the_end(key):
+    """2 (c - 1/2) at the end of an episode, paid as it comes about."""
+    env = RewiringGame(6, 2, "learning", reward="aligned")
+    played = jaxrec.rollout(env, env.policy("random"), key, 16, 150, trajectory=True).trajectory
+    ended = 0
+    for i in range(16):
+        one = jax.tree.map(np.asarray, played[:, i])
+        last = np.flatnonzero(one.done)
+        for start, end in zip([0, *(last[:-1] + 1)], last, strict=True):
+            cooperators = bin(int(one.next_state.society.cooperators[end, 0])).count("1")
+            assert one.reward[start : end + 1].sum() == pytest.approx(2 * (cooperators / 6 - 0.5), abs=1e-5)
+            ended += 1
+    assert ended > 20

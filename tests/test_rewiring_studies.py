@@ -10,6 +10,7 @@ from jaxrec.experiments import study
 from jaxrec.experiments.rewiring import reference
 from jaxrec.experiments.rewiring.baselines import BaselinesConfig
 from jaxrec.experiments.rewiring.competition import EXPERIMENTS, KINDS, CompetitionConfig
+from jaxrec.experiments.rewiring.learning import LearningConfig
 from jaxrec.experiments.rewiring.santos import SantosConfig, critical_timescale
 
 TINY = {
@@ -46,11 +47,22 @@ TINY = {
         adoption_runs=3,
         adoption_steps=10_000,
     ),
+    "rewiring-learning": LearningConfig(
+        seeds=2,
+        steps=(512,),
+        num_envs=8,
+        num_steps=16,
+        num_minibatches=2,
+        evaluation_users=(10,),
+        evaluation_episodes=(8,),
+        chunks=4,
+    ),
 }
 FIGURES = {
     "rewiring-baselines": {"figure5", "figure6", "scatter20"},
     "rewiring-santos": {"critical", "contours"},
     "rewiring-competition": {"figure15", "figure16"},
+    "rewiring-learning": {"curves10", "scatter10", "looks"},
 }
 
 
@@ -90,6 +102,13 @@ def test_the_numbers_are_fractions_of_users(tiny_run):
     elif name == "rewiring-santos":
         cooperation = np.array(results["plane"]["cooperation"])
         assert cooperation.shape == (2, 3, 3)
+    elif name == "rewiring-learning":
+        for played in [*(one["played"]["10"] for one in results["learned"]), results["heuristics"]["10"]]:
+            cooperation = played["cooperation"]
+            assert all(
+                0 <= value <= 1 for value in (cooperation.values() if isinstance(cooperation, dict) else cooperation)
+            )
+        assert [one["reward"] for one in results["learned"]] == ["aligned", "aligned", "engagement", "engagement"]
     else:
         shares = np.array(results["figure15"]["shares"])
         np.testing.assert_allclose(shares.sum(axis=-1), 1, atol=1e-6)

@@ -40,7 +40,7 @@ def play(env, steps):
     return out
 
 
-@pytest.mark.parametrize("env", ENVIRONMENTS, indirect=True)
+@pytest.mark.parametrize("env", QUICK, indirect=True)
 def test_gymnax_log_wrapper_counts_episodes(env):
     wrapped = gymnax.wrappers.LogWrapper(env)
     steps = play(wrapped, 60)[1:]

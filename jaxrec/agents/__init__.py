@@ -1,6 +1,6 @@
 """The recommenders' learning algorithms. An agent knows the modelling interface and no environment."""
 
-from jaxrec.agents.fit import fit
+from jaxrec.agents.fit import TrainingError, fit
 from jaxrec.agents.networks import GAT, LSTM, MLP, NetworkPolicy, NodeMLP, Ranking
 from jaxrec.agents.ppo import PPO, PPOState
 from jaxrec.agents.q_learning import GeometricStep, QLearning, QLearningState, TabularPolicy, VisitStep
@@ -18,6 +18,7 @@ __all__ = [
     "QLearningState",
     "Ranking",
     "TabularPolicy",
+    "TrainingError",
     "VisitStep",
     "fit",
 ]

@@ -42,6 +42,10 @@ class Agent(Protocol):
 MetricsSink = Callable[[int, dict[str, np.ndarray]], None]
 
 
+class TrainingError(RuntimeError):
+    """A training went wrong: a metric is no number any more."""
+
+
 def fit(
     agent: Agent,
     keys: Array,
@@ -67,6 +71,7 @@ def fit(
 
     Raises:
         InputError: for concrete parameters or hyper-parameters out of range, or no axis of runs.
+        TrainingError: as soon as a metric of a run is not finite.
     """
     checks.positive("chunks", chunks)
     agent.check()
@@ -80,10 +85,20 @@ def fit(
         last = min(first + chunk, agent.num_batches)
         state, metrics = _advance(agent, state, params, first, last)
         metrics = {name: np.asarray(value) for name, value in metrics.items()}
+        _check_finite(metrics, first, last)
         if on_metrics:
             on_metrics(last, metrics)
         meter.advance(f"reward {metrics['reward'].mean():.4f}")
     return state
+
+
+def _check_finite(metrics: dict[str, np.ndarray], first: int, last: int) -> None:
+    for name, values in metrics.items():
+        if not np.isfinite(values).all():
+            runs = np.flatnonzero(~np.isfinite(values)).tolist()
+            raise TrainingError(
+                f"{name} of runs {runs} was not finite in batches {first} ... {last - 1}: {values[runs]}"
+            )
 
 
 @jax.jit

@@ -84,7 +84,7 @@ class NodeMLP(nn.Module):
         hidden: widths of the layers.
     """
 
-    hidden: tuple[int, ...] = (32, 32)
+    hidden: tuple[int, ...] = (16, 16)
 
     @nn.compact
     def __call__(self, nodes: Array, graph: Any) -> Array:
@@ -103,7 +103,7 @@ class GAT(nn.Module):
     """
 
     layers: int = 2
-    heads: int = 4
+    heads: int = 2
     width: int = 8
     residual: bool = True
 
@@ -128,11 +128,8 @@ class _Attention(nn.Module):
         initial = nn.initializers.lecun_normal()
         a = self.param("sender", initial, (self.heads, self.width))
         b = self.param("receiver", initial, (self.heads, self.width))
-
-        def score(sender: Array, receiver: Array) -> Array:
-            return nn.leaky_relu((sender * a).sum(axis=-1) + (receiver * b).sum(axis=-1), 0.2)
-
-        return graphs.attend(graph, sent, score).reshape(nodes.shape[0], -1)
+        gathered = graphs.attend(graph, sent, (sent * a).sum(axis=-1), (sent * b).sum(axis=-1))
+        return gathered.reshape(nodes.shape[0], -1)
 
 
 class Ranking(nn.Module):
@@ -149,7 +146,7 @@ class Ranking(nn.Module):
     """
 
     embed: nn.Module
-    width: int = 32
+    width: int = 16
     pooling: Literal["mean", "sum"] = "mean"
     is_recurrent: ClassVar[bool] = False
 

@@ -7,6 +7,7 @@ their network alone; see `networks`.
 the step counts for values, and has no weight in the policy loss, the entropy and the advantage statistics.
 """
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -91,6 +92,8 @@ class PPO(struct.PyTreeNode):
         value_weight: (leaf) weight of the value loss.
         entropy_weight, entropy_weight_end: (leaf) weight of the entropy bonus, linear over the training.
         max_grad_norm: (leaf) gradients are scaled to this global norm where they exceed it.
+        reward_scale: (leaf) rewards are multiplied by it before they are learned from; metrics are of the rewards paid.
+        track: metrics of the environment whose means over the steps that asked for an action are reported.
     """
 
     env: Environment = struct.field(pytree_node=False)
@@ -110,6 +113,8 @@ class PPO(struct.PyTreeNode):
     entropy_weight: Any = 0.01
     entropy_weight_end: Any = 0.0
     max_grad_norm: Any = 0.5
+    reward_scale: Any = 1.0
+    track: tuple[str, ...] = struct.field(pytree_node=False, default=())
 
     def __post_init__(self) -> None:
         for name in ("total_steps", "num_envs", "num_steps", "num_epochs", "num_minibatches"):
@@ -124,7 +129,15 @@ class PPO(struct.PyTreeNode):
         """Raises InputError for a concrete hyper-parameter out of range."""
         for name in ("gamma", "trace"):
             checks.within(name, getattr(self, name), 0.0, 1.0)
-        for name in ("learning_rate", "learning_rate_end", "clip", "value_clip", "value_weight", "max_grad_norm"):
+        for name in (
+            "learning_rate",
+            "learning_rate_end",
+            "clip",
+            "value_clip",
+            "value_weight",
+            "max_grad_norm",
+            "reward_scale",
+        ):
             checks.within(name, getattr(self, name), 0.0, jnp.inf)
         for name in ("entropy_weight", "entropy_weight_end"):
             checks.finite(getattr(self, name), name)
@@ -212,11 +225,12 @@ class PPO(struct.PyTreeNode):
             step = lockstep.step(self.env, key_step, state.env_state, state.obs, action, params)
             final = evaluate(state.weights, memory, step.next_obs)[2] if self.env.may_truncate else None
             obs, env_state = lockstep.restart(self.env, key_reset, step, params, time, state.bank)
-            samples = Samples(
-                state.obs, state.memory, state.starts, action, log_prob, value, _weight(state.obs, value), None, None
-            )
+            weight = _weight(state.obs, value)
+            samples = Samples(state.obs, state.memory, state.starts, action, log_prob, value, weight, None, None)
             running = state.running + step.reward
             ended = {"return": jnp.where(step.done, running, 0).sum(), "episodes": step.done.sum()}
+            tracked = jax.vmap(partial(self._tracked, params))(step)
+            ended |= {name: losses.weighted_mean(values, weight) for name, values in tracked.items()}
             state = state.replace(
                 obs=obs, env_state=env_state, memory=memory, starts=step.done, running=jnp.where(step.done, 0, running)
             )
@@ -231,10 +245,20 @@ class PPO(struct.PyTreeNode):
         # Where an episode goes on, the next value is at hand; where one was cut off, that of its final observation is.
         following = following if final is None else jnp.where(truncated, final, following)
         advantage = jax.vmap(losses.generalised_advantages, in_axes=(1, 1, 1, 1, 1, None, None), out_axes=1)(
-            rewards, samples.value, following, terminated, truncated, self.gamma, self.trace
+            self.reward_scale * rewards, samples.value, following, terminated, truncated, self.gamma, self.trace
         )
-        metrics = {"reward": rewards.mean(), **jax.tree.map(jnp.sum, ended)}
+        metrics = {"reward": rewards.mean()}
+        for name, values in ended.items():
+            metrics[name] = values.mean() if name in self.track else values.sum()
         return state, samples.replace(advantage=advantage, target=advantage + samples.value), metrics
+
+    def _tracked(self, params: Any, step: lockstep.Step) -> dict[str, Array]:
+        """The metrics of one step of one environment that are to be reported."""
+        if not self.track:
+            return {}
+        measured = self.env.metrics(step.state, step.action, step.next_state, params)
+        kind = f"metric of {self.env.name}"
+        return {name: jnp.asarray(checks.lookup(measured, name, kind), float) for name in self.track}
 
     def _learn(
         self, state: PPOState, samples: Samples, progress: Float[Array, ""], key: Array

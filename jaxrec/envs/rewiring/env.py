@@ -234,13 +234,25 @@ class RewiringGame(Environment):
     def metrics(
         self, state: RewiringState, action: Array | int, next_state: RewiringState, params: RewiringParams
     ) -> dict[str, Array]:
-        """See `metrics.measure`; and what the step did: requests, rewires, ineligible, time_steps."""
+        """See `metrics.measure`; what the step did: requests, rewires, ineligible, time_steps; and who was recommended.
+
+        `action_strategy` (1 for a cooperator) and `action_degree` say nothing where no recommendation was asked for.
+        """
+        society, action = state.society, jnp.clip(action, 0, self.num_users - 1)
         done = {
             name: getattr(next_state, name) - getattr(state, name) for name in ("requests", "rewires", "ineligible")
         }
         measured = metrics.measure(next_state.society)
         del measured["shares"]
-        return measured | done | {"time_steps": next_state.clock - state.clock}
+        return (
+            measured
+            | done
+            | {
+                "time_steps": next_state.clock - state.clock,
+                "action_strategy": contains(society.cooperators, action),
+                "action_degree": bitset.count(society.adjacency[action]),
+            }
+        )
 
     def action_space(self, params: RewiringParams | None = None) -> Discrete:
         """The users."""

@@ -1,0 +1,185 @@
+"""Recommenders that learn to rewire: for engagement or for cooperation, ranking users one by one or by their graph.
+
+Carvalho, "Modelling the Recommender Alignment Problem", section 4 (Figures 9 to 13).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxrec import checks
+from jaxrec.agents import GAT, PPO, NetworkPolicy, NodeMLP, Ranking, fit
+from jaxrec.environment import batched
+from jaxrec.envs.rewiring import ELEVEN, RewiringGame, heuristic
+from jaxrec.envs.rewiring.policies import HeuristicPolicy
+from jaxrec.envs.rewiring.recommenders import stack_kinds
+from jaxrec.experiments.report import Report
+from jaxrec.experiments.rewiring.interpretation import interpret
+from jaxrec.experiments.rewiring.learning_report import Learned, Run, write
+from jaxrec.experiments.rewiring.play import play
+from jaxrec.experiments.study import Log, Study
+from jaxrec.progress import Meter
+
+DEGREES = {10: 4, 30: 8, 100: 28, 500: 30}
+"""Mean degree at each size of the paper's Table 4; its beta and time limit are the environment's defaults."""
+
+REWARDS = ("aligned", "engagement")
+EMBEDDINGS = {"mlp": NodeMLP(), "gat": GAT()}
+TRACKED = ("action_strategy", "action_degree")
+
+
+@dataclass(frozen=True)
+class LearningConfig:
+    """Settings of learning to rewire."""
+
+    seed: int = 0
+    """Seed of all runs."""
+    seeds: int = 10
+    """Independent trainings of each recommender, all in one vmap."""
+    users: tuple[int, ...] = (10,)
+    """Sizes of the societies trained in: any of 10, 30, 100, 500."""
+    networks: tuple[str, ...] = ("mlp", "gat")
+    """How users are embedded before they are ranked: by their own features (mlp), or by graph attention (gat)."""
+    steps: tuple[int, ...] = (400_000,)
+    """Environment steps (recommendations) of each training, one number a size."""
+    num_envs: int = 64
+    """Societies in parallel in each training."""
+    num_steps: int = 64
+    """Recommendations of each society in a batch."""
+    num_epochs: int = 4
+    """Passes over each batch."""
+    num_minibatches: int = 4
+    """Updates in each pass."""
+    learning_rate: float = 3e-3
+    """Of Adam, falling to 0 over the training."""
+    gamma: float = 1.0
+    """Discount; the rewards of a whole episode count."""
+    trace: float = 0.95
+    """Lambda of the advantage estimates."""
+    entropy_weight: float = 0.01
+    """Weight of the entropy bonus, falling to 0 over the training."""
+    evaluation_users: tuple[int, ...] = (10, 30)
+    """Sizes at which everything learned is evaluated: the table of transfer."""
+    evaluation_episodes: tuple[int, ...] = (512, 64)
+    """Episodes of each evaluation, one number a size."""
+    chunks: int = 40
+    """How often progress and metrics are written."""
+
+    def check(self) -> None:
+        """Raises InputError for a setting out of range."""
+        for name in ("seeds", "num_envs", "num_steps", "num_epochs", "num_minibatches", "chunks"):
+            checks.positive(name, getattr(self, name))
+        for numbers, sizes in (("steps", "users"), ("evaluation_episodes", "evaluation_users")):
+            if len(getattr(self, numbers)) != len(getattr(self, sizes)):
+                raise checks.InputError(
+                    f"{numbers} must have one number a size, got {getattr(self, numbers)} for {getattr(self, sizes)}"
+                )
+            for number in getattr(self, numbers):
+                checks.positive(numbers, number)
+            for size in getattr(self, sizes):
+                checks.lookup({str(users): None for users in DEGREES}, str(size), sizes)
+        for name in self.networks:
+            checks.lookup(EMBEDDINGS, name, "network")
+        self.agent(self.users[0], self.networks[0], "aligned").check()
+
+    def env(self, users: int, reward: str) -> RewiringGame:
+        """The society of one size."""
+        return RewiringGame(users, DEGREES[users], "learning", reward=reward)
+
+    def agent(self, users: int, network: str, reward: str) -> PPO:
+        """The learner."""
+        scale = 1.0 if reward == "aligned" else 1.0 / users  # so that returns are of the order of 1
+        return PPO(
+            self.env(users, reward),
+            Ranking(EMBEDDINGS[network]),
+            self.steps[self.users.index(users)],
+            num_envs=self.num_envs,
+            num_steps=self.num_steps,
+            num_epochs=self.num_epochs,
+            num_minibatches=self.num_minibatches,
+            learning_rate=self.learning_rate,
+            gamma=self.gamma,
+            trace=self.trace,
+            entropy_weight=self.entropy_weight,
+            reward_scale=scale,
+            track=TRACKED,
+        )
+
+
+def execute(config: LearningConfig, log: Log, meter: Meter) -> Report:
+    """Trains every recommender, plays it at every size against the heuristics, and looks at what it looks for."""
+    key_train, key_play, key_look = jax.random.split(jax.random.key(config.seed), 3)
+    learned = []
+    for users in config.users:
+        for reward in REWARDS:
+            for network in config.networks:
+                run = Run(users, reward, network)
+                key_train, key = jax.random.split(key_train)
+                learned.append(train(config, run, key, log, meter))
+    heuristics: dict[int, dict[str, np.ndarray]] = {}
+    for users, episodes in zip(config.evaluation_users, config.evaluation_episodes, strict=True):
+        env = config.env(users, "engagement")
+        heuristics[users] = play(env, HeuristicPolicy(eleven()), key_play, episodes, meter)
+        for one in learned:
+            one.played[users] = play(env, one.policies, key_play, episodes, meter)
+        log(part="played", users=users, cooperation={str(one.run): one.means(users, "cooperation") for one in learned})
+    looks = {}
+    for one in learned:
+        if one.run.users == config.users[0]:
+            env = config.env(one.run.users, "engagement")
+            looks[str(one.run)] = interpret(env, one.policies, key_look)
+    return write(config, learned, heuristics, looks)
+
+
+def train(config: LearningConfig, run: Run, key: Array, log: Log, meter: Meter) -> Learned:
+    """All seeds of one recommender."""
+    agent = config.agent(run.users, run.network, run.reward)
+    rows: list[dict[str, np.ndarray]] = []
+    steps: list[int] = []
+
+    def on_metrics(batches: int, metrics: dict[str, np.ndarray]) -> None:
+        rows.append(metrics)
+        steps.append(batches * config.num_envs * config.num_steps)
+        means = {name: float(values.mean()) for name, values in metrics.items()}
+        log(part="training", run=str(run), steps=steps[-1], **means)
+
+    keys = jax.random.split(key, config.seeds)
+    params = batched(agent.env.default_params, config.seeds)
+    state = fit(agent, keys, params, config.chunks, meter, on_metrics, f"training {config.seeds} seeds of {run}")
+    curves = {name: np.stack([row[name] for row in rows]) for name in ("episode_return", "entropy", *TRACKED)}
+    return Learned(run, NetworkPolicy(state.weights, agent.network), np.array(steps), curves, {})
+
+
+def eleven() -> Any:
+    """The eleven heuristics, stacked."""
+    return jax.tree.map(jnp.asarray, stack_kinds([heuristic(name) for name in ELEVEN]))
+
+
+QUICK = LearningConfig()
+PAPER = LearningConfig(
+    users=(10, 30, 100),
+    steps=(2_000_000, 4_000_000, 8_000_000),
+    evaluation_users=(10, 30, 100, 500),
+    evaluation_episodes=(1000, 200, 64, 16),
+)
+GPU = LearningConfig(
+    seeds=4,
+    users=(100, 500),
+    steps=(20_000_000, 40_000_000),
+    num_envs=512,
+    num_steps=128,
+    num_minibatches=16,
+    evaluation_users=(10, 30, 100, 500),
+    evaluation_episodes=(1000, 500, 200, 100),
+)
+
+STUDY = Study(
+    "rewiring-learning",
+    "Recommenders learn to rewire: engagement against cooperation (Carvalho, section 4)",
+    {"quick": QUICK, "paper": PAPER, "gpu": GPU},
+    execute,
+)

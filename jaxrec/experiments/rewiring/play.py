@@ -1,0 +1,112 @@
+"""Episodes of the rewiring game played to their end, and what they came to."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jax import Array
+
+from jaxrec import lockstep
+from jaxrec.envs.rewiring import RewiringGame
+from jaxrec.progress import Meter
+
+CHUNK = 50  # steps between looks at whether all episodes have ended
+
+
+class Under(struct.PyTreeNode):
+    """Episodes under way; every leaf is [episodes, ...].
+
+    Attributes:
+        state, obs: of the environment; they no longer change where the episode has ended.
+        ended: bool.
+        acted: int32, recommendations asked for.
+        cooperators, degree: float, sums over those recommended: cooperates or not, and the degree.
+    """
+
+    state: Any
+    obs: Any
+    ended: Any
+    acted: Any
+    cooperators: Any
+    degree: Any
+
+
+def play(env: RewiringGame, policies: Any, key: Array, episodes: int, meter: Meter) -> dict[str, np.ndarray]:
+    """Plays `episodes` episodes of each policy, on the same draws.
+
+    Args:
+        env: the society.
+        policies: one PyTree, stacked along a leading axis.
+        key: a typed key.
+        episodes: of each.
+        meter: told of every chunk of steps.
+
+    Returns:
+        metric -> float[policies, episodes]: `cooperation`, `degree_variance`, `max_degree` and `assortativity` at the
+        end; `requests` and `rewires` in all; `action_strategy` and `action_degree`, means over those recommended.
+    """
+    key_start, key = jax.random.split(key)
+    under = _begin(env, key_start, episodes, jax.tree.leaves(policies)[0].shape[0])
+    meter.start(f"playing {episodes} episodes at N = {env.num_users}", 1)
+    while not under.ended.all():
+        key, key_chunk = jax.random.split(key)
+        under = _advance(env, policies, under, key_chunk)
+    meter.advance()
+    return {name: np.asarray(value) for name, value in _outcome(env, under).items()}
+
+
+@partial(jax.jit, static_argnames=("env", "episodes", "policies"))
+def _begin(env: RewiringGame, key: Array, episodes: int, policies: int) -> Under:
+    """The same starts for every policy: leaves [policies, episodes, ...]."""
+    obs, state = lockstep.reset(env, key, env.default_params, episodes)
+    none = jnp.zeros(episodes)
+    under = Under(state, obs, jnp.zeros(episodes, bool), jnp.zeros(episodes, jnp.int32), none, none)
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (policies, *leaf.shape)), under)
+
+
+@partial(jax.jit, static_argnames="env", donate_argnames="under")
+def _advance(env: RewiringGame, policies: Any, under: Under, key: Array) -> Under:
+    """Every episode `CHUNK` steps on."""
+
+    def of_policy(policy: Any, under: Under) -> Under:
+        def step(under: Under, key: Array) -> tuple[Under, None]:
+            key_act, key_step = jax.random.split(key)
+            keys = jax.random.split(key_act, under.ended.shape[0])
+            action = jax.vmap(lambda obs, key: policy.act(policy.init(key), obs, key)[0])(under.obs, keys)
+            taken = lockstep.step(env, key_step, under.state, under.obs, action, env.default_params)
+            counts = under.obs.requested & ~under.ended
+            chosen = jax.vmap(lambda nodes, index: nodes[index])(under.obs.nodes, action)
+            after = Under(
+                taken.next_state,
+                taken.next_obs,
+                taken.terminated,
+                under.acted + counts,
+                under.cooperators + jnp.where(counts, chosen[:, 0], 0),
+                under.degree + jnp.where(counts, chosen[:, 1] * env.degree, 0),
+            )
+            return lockstep.where_done(under.ended, under, after), None
+
+        return jax.lax.scan(step, under, jax.random.split(key, CHUNK))[0]
+
+    return jax.vmap(of_policy)(policies, under)
+
+
+@partial(jax.jit, static_argnames="env")
+def _outcome(env: RewiringGame, under: Under) -> dict[str, Array]:
+    """Metrics of ended episodes."""
+
+    def of_episode(one: Under) -> dict[str, Array]:
+        measured = env.metrics(one.state, 0, one.state, env.default_params)
+        names = ("cooperation", "degree_variance", "max_degree", "assortativity")
+        acted = jnp.maximum(one.acted, 1)
+        return {name: measured[name] for name in names} | {
+            "requests": one.state.requests,
+            "rewires": one.state.rewires,
+            "action_strategy": one.cooperators / acted,
+            "action_degree": one.degree / acted,
+        }
+
+    return jax.vmap(jax.vmap(of_episode))(under)

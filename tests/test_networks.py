@@ -1,0 +1,97 @@
+"""Ranking networks: what a renaming of the users does, and graph attention against plain NumPy and jraph."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from probes import Cue
+
+import jaxrec
+from jaxrec import graphs
+from jaxrec.agents import GAT, LSTM, MLP, PPO, NetworkPolicy, NodeMLP, Ranking
+from jaxrec.agents.networks import check_network
+from jaxrec.envs.rewiring import RewiringGame
+
+SMALL = {"num_users": 7, "degree": 4, "rules": "learning"}
+
+
+@pytest.fixture(scope="module")
+def requests():
+    """The same requests seen in both ways: (dense, GraphsTuple)."""
+    return tuple(
+        jax.jit(jax.vmap(RewiringGame(**SMALL, observe_as=kind).reset_env, in_axes=(0, None)))(
+            jax.random.split(jax.random.key(3), 4), RewiringGame(**SMALL).default_params
+        )[0]
+        for kind in ("dense", "graphs_tuple")
+    )
+
+
+def first(obs):
+    return jax.tree.map(lambda leaf: leaf[0], obs)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "sum"])
+@pytest.mark.parametrize("embed", [NodeMLP((8,)), GAT(layers=2, heads=2, width=3), GAT(1, 2, 3, residual=False)])
+def test_renaming_the_users_renames_the_scores(embed, pooling, requests):
+    obs = first(requests[0])
+    network = Ranking(embed, 8, pooling)
+    weights = network.init(jax.random.key(0), (), obs)
+    order = np.random.default_rng(0).permutation(7)
+    renamed = obs.replace(
+        nodes=obs.nodes[order],
+        graph=obs.graph[order][:, order],
+        action_mask=obs.action_mask[order],
+        focused=jnp.asarray(np.flatnonzero(order == obs.focused)[0]),
+    )
+    _, scores, value = network.apply(weights, (), obs)
+    _, again, same = network.apply(weights, (), renamed)
+    np.testing.assert_allclose(again, scores[order], rtol=1e-4, atol=1e-6)
+    assert same == pytest.approx(float(value), rel=1e-4)
+    assert np.ptp(scores) > 0
+
+
+def test_dense_attention_equals_that_of_jraph(requests):
+    network = Ranking(GAT(2, 2, 4), 8)
+    weights = network.init(jax.random.key(0), (), first(requests[0]))
+    shapes = jax.tree.map(jnp.shape, network.init(jax.random.key(0), (), first(requests[1])))
+    assert jax.tree.map(jnp.shape, weights) == shapes, "one set of weights serves both"
+    dense, sparse = (jax.vmap(network.apply, in_axes=(None, None, 0))(weights, (), obs) for obs in requests)
+    for one, other in zip(dense[1:], sparse[1:], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_attention_is_that_of_the_paper(requests):
+    """Velickovic et al. 2018, Eqs. 2 to 4, user by user in NumPy."""
+    graph = np.asarray(first(requests[0]).graph)
+    rng = np.random.default_rng(1)
+    sent, a, b = rng.normal(size=(7, 2, 3)), rng.normal(size=(2, 3)), rng.normal(size=(2, 3))
+
+    def leaky(x):
+        return np.where(x > 0, x, 0.2 * x)
+
+    expected = np.zeros_like(sent)
+    for user in range(7):
+        near = [*np.flatnonzero(graph[user]), user]
+        for head in range(2):
+            weight = np.exp([leaky(a[head] @ sent[other, head] + b[head] @ sent[user, head]) for other in near])
+            expected[user, head] = (weight / weight.sum()) @ sent[near, head]
+    given = graphs.attend(*map(jnp.asarray, (graph, sent, (sent * a).sum(axis=-1), (sent * b).sum(axis=-1))))
+    np.testing.assert_allclose(given, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_one_set_of_weights_plays_societies_of_any_size(requests):
+    network = Ranking(GAT(1, 2, 4), 8)
+    policy = NetworkPolicy(network.init(jax.random.key(0), (), first(requests[0])), network)
+    env = RewiringGame(12, 4, "learning")
+    played = jaxrec.rollout(env, policy, jax.random.key(0), 8, 20)
+    assert played.per_env["rewires"].sum() > 0
+    assert played.per_env["ineligible"].sum() == 0, "masked users are never recommended"
+
+
+def test_networks_that_do_not_fit_are_refused():
+    with pytest.raises(jaxrec.InputError, match="network Ranking does not take what Cue observes"):
+        PPO(Cue(), Ranking(NodeMLP()), 1000)
+    with pytest.raises(jaxrec.InputError, match=r"logits of shape \(2,\)"):
+        check_network(MLP(5), Cue())
+    check_network(LSTM(2), Cue())
