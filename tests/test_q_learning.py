@@ -212,6 +212,7 @@ def test_vmap_over_hyper_parameters_equals_single_runs(small, key):
     assert not np.allclose(together.q[0], together.q[1])
 
 
+@pytest.mark.slow
 def test_training_in_float64(small, key):
     env, params = small
     agent = QLearning(env, total_steps=20_000, num_envs=100, num_steps=4, trace=0.5)
@@ -243,6 +244,7 @@ def test_fit_equals_train_in_whatever_chunks_and_compiles_once(small):
     assert seen[-1][1]["reward"].shape == (2,)
 
 
+@pytest.mark.slow
 def test_seeds_differ_and_worlds_share_their_noise(small):
     env, params = small
     agent = QLearning(env, total_steps=4_000, num_envs=100)
