@@ -257,6 +257,7 @@ def test_disagreement_by_hand(key):
     np.testing.assert_allclose(disagree.excess.mean(axis=0), 1 / 3, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_behaviour_of_known_policies(key):
     env = PolarisingUsers()
     always_right = TabularPolicy(jnp.zeros((env.num_observations, 3)).at[:, 2].set(1.0), env)

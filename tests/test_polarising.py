@@ -213,6 +213,7 @@ def test_bad_constructor_arguments(arguments, untyped):
         jaxrec.make("PolarisingUsers-v0", **arguments)
 
 
+@pytest.mark.slow
 def test_render_draws_the_first_episode(polarising, key):
     env, _ = polarising
     trajectory = jaxrec.rollout(env, Bandit(10), key, 2, 45, trajectory=True).trajectory

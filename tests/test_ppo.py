@@ -136,6 +136,7 @@ def test_probe_of_actions_and_observations_and_a_sweep_by_vmap():
         assert policy.act((), jnp.append(jax.nn.one_hot(cue, 2), 1.0), jax.random.key(0))[0] == cue
 
 
+@pytest.mark.slow
 def test_probe_of_delayed_reward_and_unequal_episodes():
     agent = learner(Chain(), 40_000, gamma=0.9)
     state, _ = trained(agent)

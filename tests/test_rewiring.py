@@ -964,7 +964,8 @@ def test_learning_with_random_recommendations_ends_as_the_specification_says(key
     assert (np.diff(info["ineligible"], axis=1, prepend=0) == full)[alive].all()
 
 
-@pytest.mark.parametrize("preset", ["carvalho", pytest.param("santos", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", ["carvalho", "santos"])
 def test_actions_that_cannot_be(preset, key):
     """Ineligible ones leave the ties alone and are counted; where nobody asked the action is not read."""
     env = RewiringGame(num_users=12, degree=4, rules=preset, max_wait=3, observe_as="graphs_tuple")

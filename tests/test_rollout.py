@@ -71,6 +71,7 @@ def test_equal_keys_are_same_noise_twins_across_influence(polarising, key):
     assert (np.asarray(twins[1].reward) > np.asarray(twins[0].reward)).any()
 
 
+@pytest.mark.slow
 def test_vmap_over_parameters_equals_single_calls(polarising, key):
     env, params = polarising
     influences = jnp.array([0.0, 0.5, 1.0])
