@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import struct
-from gymnax_adapter import Gymnax
 from probes import Chain, Clock, Cue, MaskedArms
 
 import jaxrec
+from benchmarks.gymnax_adapter import Gymnax
 from jaxrec import EnvParams
 from jaxrec.agents import LSTM, MLP, PPO, QLearning, TrainingError, VisitStep, fit, losses
 from jaxrec.agents.networks import distribution
@@ -210,6 +210,58 @@ def test_a_training_that_loses_its_numbers_stops_and_says_which():
     params = jaxrec.batched(EnvParams(), 2).replace(influence=jnp.array([1.0, 0.0]))
     with pytest.raises(TrainingError, match=r"reward of runs \[1\] was not finite in batches 2 ... 3"):
         fit(Diverges(), jax.random.split(jax.random.key(0), 2), params, chunks=3)
+
+
+def test_a_training_that_loses_its_numbers_names_its_last_good_checkpoint(tmp_path):
+    keys, params = (
+        jax.random.split(jax.random.key(0), 1),
+        jaxrec.batched(EnvParams(), 1).replace(influence=jnp.zeros(1)),
+    )
+    with pytest.raises(TrainingError, match="last good checkpoint: none was kept"):
+        fit(Diverges(), keys, params, chunks=3)
+    with pytest.raises(TrainingError, match=f"last good checkpoint: {tmp_path}/2$"):
+        fit(Diverges(), keys, params, chunks=3, checkpoints=tmp_path, checkpoint_seconds=0)
+
+
+class Walks(Diverges):
+    """An agent whose state is a key and a sum of draws."""
+
+    slope: float = 1.0
+
+    def init(self, key, params):
+        return {"key": key, "at": params.influence, "nothing": None}
+
+    def advance(self, state, params, first, last):
+        key, key_draw = jax.random.split(state["key"])
+        at = state["at"] + self.slope * jax.random.normal(key_draw)
+        return {"key": key, "at": at, "nothing": None}, {"reward": at}
+
+
+def test_a_training_goes_on_where_it_was_cut_off(tmp_path):
+    """Bit for bit, and only its own."""
+    keys, params = jax.random.split(jax.random.key(0), 2), jaxrec.batched(EnvParams(), 2)
+    whole = fit(Walks(), keys, params, chunks=6)
+    seen = []
+
+    def cut(batches, metrics):
+        seen.append(batches)
+        if batches == 4 and seen.count(4) == 1:
+            raise KeyboardInterrupt
+
+    settings = {"chunks": 6, "on_metrics": cut, "checkpoints": tmp_path / "kept", "checkpoint_seconds": 0}
+    with pytest.raises(KeyboardInterrupt):
+        fit(Walks(), keys, params, **settings)
+    resumed = fit(Walks(), keys, params, **settings)
+    assert seen == [1, 2, 3, 4, 4, 5, 6]
+    assert jnp.array_equal(whole["at"], resumed["at"])
+    assert jnp.array_equal(*(jax.random.key_data(state["key"]) for state in (whole, resumed)))
+    again = fit(Walks(), keys, params, **settings)
+    assert jnp.array_equal(whole["at"], again["at"])
+    with pytest.raises(jaxrec.InputError, match="are of another training"):
+        fit(Walks(slope=2.0), keys, params, **settings)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(jaxrec.InputError, match="cannot be a folder"):
+        fit(Walks(), keys, params, checkpoints=tmp_path / "file")
 
 
 @pytest.mark.slow

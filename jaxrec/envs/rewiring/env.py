@@ -101,7 +101,7 @@ class RewiringGame(Environment):
     rules: str | Rules = "carvalho"
     graph: Literal["regular", "uniform"] = "regular"
     observe_as: Literal["dense", "graphs_tuple"] = "dense"
-    max_wait: int = 16
+    max_wait: int = 4
     any_payoffs: bool = False
     reward: str | RewardFunction = "engagement"
 
@@ -135,8 +135,8 @@ class RewiringGame(Environment):
 
     @property
     def num_start_states(self) -> int:
-        """Random graphs are costly: batches restart from a bank of so many."""
-        return 256
+        """Random graphs are costly: batches restart from a bank of so many, fewer where societies are large."""
+        return min(1024, 2**17 // self.num_users)
 
     @property
     def default_params(self) -> RewiringParams:

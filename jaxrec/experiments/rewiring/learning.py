@@ -123,7 +123,7 @@ def execute(config: LearningConfig, log: Log, meter: Meter) -> Report:
     heuristics: dict[int, dict[str, np.ndarray]] = {}
     for users, episodes in zip(config.evaluation_users, config.evaluation_episodes, strict=True):
         env = config.env(users, "engagement")
-        heuristics[users] = play(env, HeuristicPolicy(eleven()), key_play, episodes, meter)
+        heuristics[users] = play(env, HeuristicPolicy(eleven()), key_play, config.seeds * episodes, meter)
         for one in learned:
             one.played[users] = play(env, one.policies, key_play, episodes, meter)
         log(part="played", users=users, cooperation={str(one.run): one.means(users, "cooperation") for one in learned})

@@ -35,7 +35,7 @@ class Under(struct.PyTreeNode):
 
 
 def play(env: RewiringGame, policies: Any, key: Array, episodes: int, meter: Meter) -> dict[str, np.ndarray]:
-    """Plays `episodes` episodes of each policy, on the same draws.
+    """Plays `episodes` episodes of each policy, each its own.
 
     Args:
         env: the society.
@@ -60,18 +60,18 @@ def play(env: RewiringGame, policies: Any, key: Array, episodes: int, meter: Met
 
 @partial(jax.jit, static_argnames=("env", "episodes", "policies"))
 def _begin(env: RewiringGame, key: Array, episodes: int, policies: int) -> Under:
-    """The same starts for every policy: leaves [policies, episodes, ...]."""
-    obs, state = lockstep.reset(env, key, env.default_params, episodes)
-    none = jnp.zeros(episodes)
-    under = Under(state, obs, jnp.zeros(episodes, bool), jnp.zeros(episodes, jnp.int32), none, none)
-    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (policies, *leaf.shape)), under)
+    """Starts of their own for every policy: leaves [policies, episodes, ...]."""
+    starts = lockstep.reset(env, key, env.default_params, policies * episodes)
+    obs, state = jax.tree.map(lambda leaf: leaf.reshape(policies, episodes, *leaf.shape[1:]), starts)
+    zeros = partial(jnp.zeros, (policies, episodes))
+    return Under(state, obs, zeros(bool), zeros(jnp.int32), zeros(), zeros())
 
 
 @partial(jax.jit, static_argnames="env", donate_argnames="under")
 def _advance(env: RewiringGame, policies: Any, under: Under, key: Array) -> Under:
     """Every episode `CHUNK` steps on."""
 
-    def of_policy(policy: Any, under: Under) -> Under:
+    def of_policy(policy: Any, under: Under, key: Array) -> Under:
         def step(under: Under, key: Array) -> tuple[Under, None]:
             key_act, key_step = jax.random.split(key)
             keys = jax.random.split(key_act, under.ended.shape[0])
@@ -91,7 +91,7 @@ def _advance(env: RewiringGame, policies: Any, under: Under, key: Array) -> Unde
 
         return jax.lax.scan(step, under, jax.random.split(key, CHUNK))[0]
 
-    return jax.vmap(of_policy)(policies, under)
+    return jax.vmap(of_policy)(policies, under, jax.random.split(key, under.ended.shape[0]))
 
 
 @partial(jax.jit, static_argnames="env")

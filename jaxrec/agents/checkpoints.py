@@ -1,0 +1,91 @@
+"""States of a training on disk, so that it goes on where it was cut off, bit for bit."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrec import checks
+
+KEPT = 2  # should the last be unreadable
+
+
+class Checkpoints:
+    """The checkpoints of one training in a folder; written whole or not at all, while the training goes on.
+
+    Args:
+        path: the folder; made if it does not exist.
+        about: what the training is. Checkpoints of another are refused.
+
+    Raises:
+        InputError: if `path` is no folder, or cannot be written.
+    """
+
+    def __init__(self, path: str | Path, about: str):
+        import orbax.checkpoint as ocp
+
+        self.path, self._about, self._args = Path(path).absolute(), about, ocp.args
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise checks.InputError(f"checkpoints={str(path)!r} cannot be a folder: {error}") from None
+        self._manager = ocp.CheckpointManager(self.path, options=ocp.CheckpointManagerOptions(max_to_keep=KEPT))
+
+    def save(self, batches: int, state: Any) -> None:
+        """Keeps the state after so many batches; returns before it is written."""
+        # Copies: the training gives its arrays away before they are written.
+        leaves = {str(i): np.array(leaf) for i, leaf in enumerate(jax.tree.leaves(_raw(state)))}
+        written = self._args.Composite(
+            state=self._args.StandardSave(leaves), about=self._args.JsonSave({"training": self._about})
+        )
+        self._manager.save(batches, args=written)
+
+    def latest(self) -> str | None:
+        """The path of the last checkpoint, once it is written whole."""
+        self._manager.wait_until_finished()
+        step = self._manager.latest_step()
+        return None if step is None else str(self.path / str(step))
+
+    def restore(self, template: Any) -> tuple[int, Any] | None:
+        """(batches, state) of the last checkpoint, the state shaped as `template`; None if there is none.
+
+        Raises:
+            InputError: if it is of another training.
+        """
+        step = self._manager.latest_step()
+        if step is None:
+            return None
+        about = self._read(step, "about", self._args.JsonRestore())["training"]
+        if about != self._about:
+            raise checks.InputError(
+                f"checkpoints={str(self.path)!r} are of another training; name another folder, or train what it holds: "
+                f"{about}"
+            )
+        raw = _raw(template)
+        shapes = {str(i): jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for i, leaf in enumerate(jax.tree.leaves(raw))}
+        leaves = self._read(step, "state", self._args.StandardRestore(shapes))
+        state = jax.tree.unflatten(jax.tree.structure(raw), [leaves[name] for name in shapes])
+        return step, jax.tree.map(_typed, template, state)
+
+    def _read(self, step: int, part: str, how: Any) -> Any:
+        return self._manager.restore(step, args=self._args.Composite(**{part: how}))[part]
+
+    def close(self) -> None:
+        """Waits until all is written."""
+        self._manager.wait_until_finished()
+        self._manager.close()
+
+
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _raw(state: Any) -> Any:
+    """With the words of typed keys in their place."""
+    return jax.tree.map(lambda leaf: jax.random.key_data(leaf) if _is_key(leaf) else leaf, state)
+
+
+def _typed(like: Any, leaf: Any) -> Any:
+    return jax.random.wrap_key_data(leaf, impl=jax.random.key_impl(like)) if _is_key(like) else leaf
