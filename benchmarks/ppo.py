@@ -146,7 +146,8 @@ class EndsAsOne:
 
 def ours(steps: int) -> PPO:
     """Our learner."""
-    return PPO(Gymnax("CartPole-v1"), MLP(2, (64, 64)), steps, **SETTINGS, value_clip=0.2, learning_rate_end=3e-3)
+    settings: dict[str, Any] = SETTINGS | {"value_clip": 0.2, "learning_rate_end": SETTINGS["learning_rate"]}
+    return PPO(Gymnax("CartPole-v1"), MLP(2, (64, 64)), steps, **settings)
 
 
 def theirs(steps: int) -> Any:
@@ -211,7 +212,7 @@ def society(size: Sizes, users: int, network: str, seed: int) -> Society:
     num_steps = 32 if each > 2**10 else 8
     num_envs = min(each // num_steps, 4096)
     steps = num_envs * num_steps
-    settings = SETTINGS | {"num_steps": num_steps, "num_envs": num_envs, "num_minibatches": 4}
+    settings: dict[str, Any] = SETTINGS | {"num_steps": num_steps, "num_envs": num_envs, "num_minibatches": 4}
     agent = PPO(env, Ranking(EMBEDDINGS[network]), steps, **settings)
     params, key = env.default_params, jax.random.key(seed)
     state = jax.jit(agent.init)(key, params)
