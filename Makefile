@@ -9,7 +9,7 @@ help:
 	@echo "make demo       set everything up and train a recommender that polarises its users (3 minutes)"
 	@echo "make test       set everything up, check style and types, run the tests"
 	@echo "make slow       the scientific checks that take longer"
-	@echo "make benchmark  speed against NumPy and numba on this machine"
+	@echo "make benchmark  speed against NumPy, numba, NetworkX and rejax on this machine"
 
 demo: $(VENV)/installed
 	$(BIN)/jaxrec run tampering --preset quick
@@ -28,6 +28,7 @@ lint: $(VENV)/installed
 benchmark: $(VENV)/installed
 	$(BIN)/python -m benchmarks.polarising
 	$(BIN)/python -m benchmarks.rewiring
+	$(BIN)/python -m benchmarks.ppo
 
 $(VENV)/installed: pyproject.toml
 	@if command -v uv >/dev/null; then \

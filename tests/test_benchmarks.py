@@ -46,6 +46,18 @@ def test_the_rewiring_benchmark_runs_and_finds_the_same_game(tmp_path):
     assert memory["alias"] == memory["state"], "the carried state is updated in place"
 
 
+@pytest.mark.slow
+def test_the_benchmark_of_ppo_runs(tmp_path):
+    out = tmp_path / "speed.json"
+    command = [sys.executable, "-m", "benchmarks.ppo", "--quick", "--out", str(out)]
+    subprocess.run(command, check=True, cwd=ROOT, capture_output=True, timeout=600)
+    result = json.loads(out.read_text())
+    assert [row["by"] for row in result["cartpole"]] == ["jaxrec", "rejax"]
+    assert all(row["steps_per_s"] > 0 and min(row["returns"]) > 8 for row in result["cartpole"])
+    assert [row["network"] for row in result["societies"]] == ["mlp", "gat"]
+    assert all(row["steps_per_s"] > 0 for row in result["societies"])
+
+
 def test_the_rewiring_benchmark_finds_out_who_plays_another_game(monkeypatch):
     size = rewiring.sizes(rewiring.Options(quick=True), "cpu")
     runs = rewiring_rivals.Ends(*np.random.default_rng(0).normal(size=(5, 50)))

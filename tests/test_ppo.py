@@ -14,6 +14,7 @@ import jaxrec
 from benchmarks.gymnax_adapter import Gymnax
 from jaxrec import EnvParams
 from jaxrec.agents import LSTM, MLP, PPO, QLearning, TrainingError, VisitStep, fit, losses
+from jaxrec.agents.fit import _advance
 from jaxrec.agents.networks import distribution
 from jaxrec.agents.ppo import Samples
 from jaxrec.wrappers import FlatObservation, TimeLimit
@@ -251,7 +252,9 @@ def test_a_training_goes_on_where_it_was_cut_off(tmp_path):
     settings = {"chunks": 6, "on_metrics": cut, "checkpoints": tmp_path / "kept", "checkpoint_seconds": 0}
     with pytest.raises(KeyboardInterrupt):
         fit(Walks(), keys, params, **settings)
+    compiled = _advance._cache_size()
     resumed = fit(Walks(), keys, params, **settings)
+    assert _advance._cache_size() == compiled, "a chunk compiled again"
     assert seen == [1, 2, 3, 4, 4, 5, 6]
     assert jnp.array_equal(whole["at"], resumed["at"])
     assert jnp.array_equal(*(jax.random.key_data(state["key"]) for state in (whole, resumed)))

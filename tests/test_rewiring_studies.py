@@ -1,5 +1,6 @@
 """The studies of the rewiring game: what they write, how they judge, what they refuse."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -10,7 +11,7 @@ from jaxrec.experiments import study
 from jaxrec.experiments.rewiring import reference
 from jaxrec.experiments.rewiring.baselines import BaselinesConfig
 from jaxrec.experiments.rewiring.competition import EXPERIMENTS, KINDS, CompetitionConfig
-from jaxrec.experiments.rewiring.learning import LearningConfig
+from jaxrec.experiments.rewiring.learning import GPU, LearningConfig
 from jaxrec.experiments.rewiring.santos import SantosConfig, critical_timescale
 
 TINY = {
@@ -87,6 +88,27 @@ def test_the_folder_holds_report_results_and_pictures(tiny_run):
     assert names
     assert len(set(names)) == len(names)
     assert all(name in text for name in names)
+
+
+@pytest.mark.slow
+def test_the_gpu_preset_runs_scaled_down(tmp_path):
+    """Its sizes and lengths are smaller here; larger societies start from the weights of smaller ones, as in it."""
+    config = dataclasses.replace(
+        GPU,
+        seeds=2,
+        users=(10, 30),
+        steps=(256, 256),
+        num_envs=8,
+        num_steps=4,
+        num_minibatches=2,
+        evaluation_users=(10, 30),
+        evaluation_episodes=(4, 2),
+        chunks=2,
+    )
+    folder = study("rewiring-learning").run(config=config, out=tmp_path / "gpu")
+    learned = json.loads((folder / "results.json").read_text())["learned"]
+    assert [one["users"] for one in learned] == [10] * 4 + [30] * 4
+    assert all(np.isfinite(one["curves"]["entropy"]).all() for one in learned)
 
 
 def test_the_numbers_are_fractions_of_users(tiny_run):

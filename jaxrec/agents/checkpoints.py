@@ -66,7 +66,9 @@ class Checkpoints:
         raw = _raw(template)
         shapes = {str(i): jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for i, leaf in enumerate(jax.tree.leaves(raw))}
         leaves = self._read(step, "state", self._args.StandardRestore(shapes))
-        state = jax.tree.unflatten(jax.tree.structure(raw), [leaves[name] for name in shapes])
+        # As new arrays, which no device is bound to: a training that goes on compiles what it would have compiled.
+        fresh = [jnp.array(np.asarray(leaves[name])) for name in shapes]
+        state = jax.tree.unflatten(jax.tree.structure(raw), fresh)
         return step, jax.tree.map(_typed, template, state)
 
     def _read(self, step: int, part: str, how: Any) -> Any:

@@ -64,6 +64,8 @@ class LearningConfig:
     """Lambda of the advantage estimates."""
     entropy_weights: tuple[float, float] = (0.003, 0.01)
     """Weight of the entropy bonus, falling to 0 over the training: learning for cooperation, for engagement."""
+    warm_start: bool = False
+    """Each size starts from the weights learned at the size before it."""
     evaluation_users: tuple[int, ...] = (10, 30)
     """Sizes at which everything learned is evaluated: the table of transfer."""
     evaluation_episodes: tuple[int, ...] = (1024, 64)
@@ -117,19 +119,21 @@ class LearningConfig:
 def execute(config: LearningConfig, log: Log, meter: Meter) -> Report:
     """Trains every recommender, plays it at every size against the heuristics, and looks at what it looks for."""
     key_train, key_play, key_look = jax.random.split(jax.random.key(config.seed), 3)
-    learned = []
+    learned: list[Learned] = []
     for users in config.users:
+        before = {(one.run.reward, one.run.network): one for one in learned} if config.warm_start else {}
         for reward in REWARDS:
             for network in config.networks:
-                run = Run(users, reward, network)
                 key_train, key = jax.random.split(key_train)
-                learned.append(train(config, run, key, log, meter))
+                smaller = before.get((reward, network))
+                learned.append(train(config, Run(users, reward, network), key, log, meter, smaller))
     heuristics: dict[int, dict[str, np.ndarray]] = {}
     for users, episodes in zip(config.evaluation_users, config.evaluation_episodes, strict=True):
         env = config.env(users, "engagement")
-        heuristics[users] = play(env, HeuristicPolicy(eleven()), key_play, config.seeds * episodes, meter)
-        for one in learned:
-            one.played[users] = play(env, one.policies, key_play, episodes, meter)
+        key_play, *keys = jax.random.split(key_play, 2 + len(learned))
+        heuristics[users] = play(env, HeuristicPolicy(eleven()), keys[0], config.seeds * episodes, meter)
+        for one, key in zip(learned, keys[1:], strict=True):
+            one.played[users] = play(env, one.policies, key, episodes, meter)
         log(part="played", users=users, cooperation={str(one.run): one.means(users, "cooperation") for one in learned})
     looks = {}
     for one in learned:
@@ -139,8 +143,10 @@ def execute(config: LearningConfig, log: Log, meter: Meter) -> Report:
     return write(config, learned, heuristics, looks)
 
 
-def train(config: LearningConfig, run: Run, key: Array, log: Log, meter: Meter) -> Learned:
-    """All seeds of one recommender."""
+def train(
+    config: LearningConfig, run: Run, key: Array, log: Log, meter: Meter, smaller: Learned | None = None
+) -> Learned:
+    """All seeds of one recommender, from the weights of one learned in a smaller society if given."""
     agent = config.agent(run.users, run.network, run.reward)
     rows: list[dict[str, np.ndarray]] = []
     steps: list[int] = []
@@ -153,7 +159,9 @@ def train(config: LearningConfig, run: Run, key: Array, log: Log, meter: Meter) 
 
     keys = jax.random.split(key, config.seeds)
     params = batched(agent.env.default_params, config.seeds)
-    state = fit(agent, keys, params, config.chunks, meter, on_metrics, f"training {config.seeds} seeds of {run}")
+    start = None if smaller is None else jax.jit(jax.vmap(agent.init))(keys, params, smaller.policies.weights)
+    task = f"training {config.seeds} seeds of {run}"
+    state = fit(agent, keys, params, config.chunks, meter, on_metrics, task, state=start)
     curves = {name: np.stack([row[name] for row in rows]) for name in ("episode_return", "entropy", *TRACKED)}
     return Learned(run, NetworkPolicy(state.weights, agent.network), np.array(steps), curves, {})
 
@@ -164,7 +172,7 @@ def eleven() -> Any:
 
 
 QUICK = LearningConfig(seeds=4)
-TEN = LearningConfig(steps=(4_000_000,), evaluation_episodes=(2048, 128))
+TEN = LearningConfig(steps=(3_000_000,), evaluation_episodes=(2048, 128))
 THIRTY = LearningConfig(seeds=5, users=(30,), networks=("mlp",), steps=(1_500_000,), evaluation_episodes=(1024, 256))
 PAPER = LearningConfig(
     users=(10, 30, 100),
@@ -175,14 +183,17 @@ PAPER = LearningConfig(
 GPU = LearningConfig(
     seeds=4,
     users=(100, 500),
-    steps=(20_000_000, 40_000_000),
-    num_envs=512,
-    num_steps=128,
-    num_minibatches=16,
+    steps=(20_000_000, 10_000_000),
     gat_share=1.0,
+    num_envs=256,
+    num_steps=32,
+    num_minibatches=16,
+    warm_start=True,
     evaluation_users=(10, 30, 100, 500),
     evaluation_episodes=(1000, 500, 200, 100),
 )
+"""For a GPU of 80 GB: a batch of all seeds at N = 500 holds 256 x 32 x 4 graphs of 250 kB, 8 GB, and the attention in
+one minibatch takes 4 GB for each layer and each array that its gradient keeps."""
 
 STUDY = Study(
     "rewiring-learning",
