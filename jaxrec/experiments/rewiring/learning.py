@@ -172,7 +172,7 @@ def eleven() -> Any:
 
 
 QUICK = LearningConfig(seeds=4)
-TEN = LearningConfig(steps=(3_000_000,), evaluation_episodes=(2048, 128))
+TEN = LearningConfig(steps=(3_000_000,), evaluation_users=(10, 30, 100), evaluation_episodes=(2048, 128, 4))
 THIRTY = LearningConfig(seeds=5, users=(30,), networks=("mlp",), steps=(1_500_000,), evaluation_episodes=(1024, 256))
 PAPER = LearningConfig(
     users=(10, 30, 100),
