@@ -1,0 +1,10 @@
+"""Users whose preferences shift with the slates they see.
+
+Carroll, Dragan, Russell & Hadfield-Menell 2022, "Estimating and Penalizing Induced Preference Shifts in Recommender
+Systems".
+"""
+
+from jaxrec.envs.preference.env import PreferenceParams, PreferenceShift, PreferenceState
+from jaxrec.envs.preference.policies import RandomSlate, Table
+
+__all__ = ["PreferenceParams", "PreferenceShift", "PreferenceState", "RandomSlate", "Table"]

@@ -1,0 +1,347 @@
+"""PreferenceShift-v0: a user on a circle whose preferences shift with the slates shown."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jax import Array
+
+from jaxrec import checks
+from jaxrec.environment import Environment, EnvParams, EnvState
+from jaxrec.envs.preference import dynamics, inference, policies
+from jaxrec.envs.preference.dynamics import BINS, DIRECTIONS, Tables
+from jaxrec.spaces import Box, Discrete, Fields, Space
+from jaxrec.utilities import RewardFunction, Utilities
+
+MEANS = (20.0, 80.0, 140.0, 200.0, 260.0, 320.0)
+OBSERVED = ("choices", "beliefs", "state")
+
+
+class PreferenceState(EnvState):
+    """One user in the course of an episode.
+
+    Attributes:
+        time: int32[], slates shown.
+        initial, preference: int32[], the bins of u_0 and u_t. Hidden from the recommender.
+        natural: int32[], the bin of u_t^rnd, which the same user would have under uniform slates, on the same draws.
+        slate: int32[], the last one shown; -1 at first.
+        choice: int32[], the last item chosen; -1 at first.
+        steered: float[36], P(u_t | u_0, slates shown).
+        unsteered: float[36], P(u_t^rnd | u_0).
+        joint: float[36, 36], P(u_0, u_t | slates and choices so far); [0, 0] where nothing reads it.
+        naturally: float[36, 36], P(u_t^rnd | u_0) for all u_0; [0, 0] likewise.
+    """
+
+    initial: Any
+    preference: Any
+    natural: Any
+    slate: Any
+    choice: Any
+    steered: Any
+    unsteered: Any
+    joint: Any
+    naturally: Any
+
+
+class PreferenceParams(EnvParams):
+    """Run-time values; angles in degrees.
+
+    Attributes:
+        initial_mean, initial_deviation: float[], of the clipped normal that u_0 is drawn from. 130, 20.
+        choice_base: float[], beta_c(u) away from the peaks. 0.1.
+        choice_centres, choice_heights, choice_widths: float[peaks], of the peaks of beta_c(u). (80, 270), (1, 4),
+            (22, 15).
+        rationality: float[], beta_d, how strictly users take over convenient preferences. 31.
+        inertia: float[] in [0, 1], lambda, how much of V the old preference judges. 0.9.
+        safe_weights: float[2], nu_1 and nu_2: what engagement under initial and under natural preferences counts in
+            the user's utility. (1, 1).
+        reward_weights: as in `EnvParams`; `reward="penalised"` is the paper's objective by default: the recommender's
+            utility and the user's, not society's.
+    """
+
+    reward_weights: Utilities = Utilities(recommender=1.0, user=1.0, society=0.0)
+    initial_mean: Any = 130.0
+    initial_deviation: Any = 20.0
+    choice_base: Any = 0.1
+    choice_centres: Any = struct.field(default_factory=lambda: np.array([80.0, 270.0], np.float32))
+    choice_heights: Any = struct.field(default_factory=lambda: np.array([1.0, 4.0], np.float32))
+    choice_widths: Any = struct.field(default_factory=lambda: np.array([22.0, 15.0], np.float32))
+    rationality: Any = 31.0
+    inertia: Any = 0.9
+    safe_weights: Any = struct.field(default_factory=lambda: np.ones(2, np.float32))
+
+
+class Choices(struct.PyTreeNode):
+    """What a recommender sees.
+
+    Attributes:
+        slate: float[36], the last one shown; uniform at first.
+        choice: float[36], 1 at the last item chosen; zeros at first.
+    """
+
+    slate: Any
+    choice: Any
+
+
+class Beliefs(Choices):
+    """And what can be known from all that it saw (Appendix G): see `inference`.
+
+    Attributes:
+        initial: float[36], P(u_0), smoothed.
+        current: float[36], P(u_t), filtered.
+        natural: float[36], P(u_t^rnd), the counterfactual.
+    """
+
+    initial: Any
+    current: Any
+    natural: Any
+
+
+@dataclasses.dataclass(unsafe_hash=True)
+class PreferenceShift(Environment):
+    """Show slates to a user who comes to prefer what is convenient to prefer.
+
+    Source: Carroll, Dragan, Russell & Hadfield-Menell 2022, "Estimating and Penalizing Induced Preference Shifts in
+    Recommender Systems", section 6 and Appendix H; the constants that the paper shows in pictures only are those at
+    which exact dynamic programming reproduces its Table 1 best.
+
+    - **User**: one of 36 bins of a circle, hidden. It chooses an item from the slate, in proportion to
+      s(x) exp(beta_c(u) cos(x - u)); expects later feeds like the slate; and takes over a preference under which they
+      are worth more to it. See `dynamics`.
+    - **Step**: one slate, one choice, then one shift of preferences.
+    - **Observation**: by `observe_as`: "choices", `Choices`; "beliefs", `Beliefs`; "state", int32[3]: time, u_0, u_t,
+      which can be indexed without gaps.
+    - **Action**: which slate: a clipped normal around one of `slate_means`.
+    - **Reward**: of the utilities below, by `reward`; by `paid_for` in expectation over the belief, or as sampled.
+    - **Termination**: after `horizon` slates. Never truncated.
+    - **Utilities**: recommender = engagement under current preferences, cos(x_t - u_t); user = engagement under safe
+      ones, nu_1 cos(x_t - u_0) + nu_2 cos(x_t - u_t^rnd); society = minus the total variation between P(u_t+1) given
+      u_0 and the slates shown, and given u_0 and uniform slates.
+    - **influence**: the belief of users sees the slate mixed with the uniform one; at 0 they shift as under uniform
+      slates, whatever is shown.
+
+    Attributes:
+        horizon: slates in an episode (10 in the paper).
+        slate_means: degrees. The paper prints an inconsistent list; these fit its results best.
+        slate_deviations: degrees, one for all or one each; infinite for the uniform slate. 60.
+        observe_as: see Observation.
+        paid_for: "belief", the reward is expected over what can be known of the user and its choice (the paper's; where
+            the state is seen, over the choice alone); or "sampled".
+        reward: see `jaxrec.utilities`.
+    """
+
+    horizon: int = 10
+    slate_means: tuple[float, ...] = MEANS
+    slate_deviations: float | tuple[float, ...] = 60.0
+    observe_as: Literal["choices", "beliefs", "state"] = "beliefs"
+    paid_for: Literal["belief", "sampled"] = "belief"
+    reward: str | RewardFunction = "engagement"
+
+    policies: ClassVar[dict[str, Callable[[Any], Any]]] = policies.POLICIES
+
+    def __post_init__(self) -> None:
+        checks.positive("horizon", self.horizon)
+        checks.lookup(dict.fromkeys(OBSERVED), self.observe_as, "observe_as")
+        checks.lookup(dict.fromkeys(("belief", "sampled")), self.paid_for, "paid_for")
+        if not self.slate_means:
+            raise checks.InputError("slate_means must name at least one slate, got ()")
+        if len(self.deviations) != len(self.slate_means):
+            raise checks.InputError(
+                f"slate_deviations must be one number or one a slate, got {self.slate_deviations} for "
+                f"{len(self.slate_means)} slates"
+            )
+        checks.within("slate_means", np.asarray(self.slate_means), 0.0, 360.0)
+        for deviation in self.deviations:
+            if not deviation > 0:
+                raise checks.InputError(f"slate_deviations must be positive, got {self.slate_deviations}")
+        self.check_reward()
+
+    @property
+    def deviations(self) -> tuple[float, ...]:
+        """Degrees, one for each slate."""
+        given = self.slate_deviations
+        return given if isinstance(given, tuple) else (given,) * len(self.slate_means)
+
+    @property
+    def slates(self) -> Array:
+        """float[slates, 36]: what can be shown."""
+        means, deviations = jnp.asarray(self.slate_means), jnp.asarray(self.deviations)
+        return jax.vmap(dynamics.clipped_normal)(means, deviations)
+
+    def tables(self, params: PreferenceParams) -> Tables:
+        """What each slate does; the same for all users with the same parameters."""
+        return dynamics.tables(self.slates, params)
+
+    @property
+    def fixed_horizon(self) -> int:
+        """Every episode is `horizon` steps long."""
+        return self.horizon
+
+    @property
+    def default_params(self) -> PreferenceParams:
+        """See `PreferenceParams`."""
+        return PreferenceParams()
+
+    def check_params(self, params: PreferenceParams, batch: tuple[int, ...] = ()) -> None:
+        """Raises InputError for a parameter out of range."""
+        super().check_params(params, batch)
+        for name in ("initial_mean", "initial_deviation", "choice_base", "rationality", "inertia"):
+            checks.shaped(name, getattr(params, name), batch)
+        for name in ("choice_centres", "choice_heights", "choice_widths"):
+            checks.shaped(name, getattr(params, name), (*batch, None))
+        checks.shaped("safe_weights", params.safe_weights, (*batch, 2))
+        infinity, least = float("inf"), 1e-3
+        for name in ("initial_mean", "choice_centres"):
+            checks.within(name, getattr(params, name), 0.0, 360.0)
+        for name in ("initial_deviation", "choice_widths"):
+            checks.within(name, getattr(params, name), least, infinity)
+        for name in ("choice_base", "choice_heights", "rationality"):
+            checks.within(name, getattr(params, name), 0.0, infinity)
+        checks.within("inertia", params.inertia, 0.0, 1.0)
+
+    @property
+    def infers(self) -> bool:
+        """Whether the state carries what can be known of the user."""
+        return self.observe_as == "beliefs" or (self.observe_as == "choices" and self.paid_for == "belief")
+
+    def reset_env(self, key: Array, params: PreferenceParams) -> tuple[Any, PreferenceState]:
+        """A user drawn from the initial preferences."""
+        start = dynamics.clipped_normal(params.initial_mean, params.initial_deviation)
+        user = dynamics.draw(jax.random.uniform(key), start)
+        none, certain = jnp.full((), -1, jnp.int32), jax.nn.one_hot(user, BINS)
+        state = PreferenceState(
+            time=jnp.zeros((), jnp.int32),
+            initial=user,
+            preference=user,
+            natural=user,
+            slate=none,
+            choice=none,
+            steered=certain,
+            unsteered=certain,
+            joint=inference.prior(params) if self.infers else jnp.zeros((0, 0)),
+            naturally=jnp.eye(BINS) if self.infers else jnp.zeros((0, 0)),
+        )
+        return self.observe(state, params), state
+
+    def transition(
+        self, key: Array, state: PreferenceState, action: Array | int, params: PreferenceParams
+    ) -> tuple[PreferenceState, Array]:
+        """The user chooses from the slate, then its preferences shift."""
+        tables, uniform = self.tables(params), jax.random.uniform(key, (2,))
+        action = jnp.asarray(action, jnp.int32)
+        choice = dynamics.draw(uniform[0], tables.choice[action, state.preference])
+        joint, naturally = state.joint, state.naturally
+        if self.infers:
+            joint = inference.shifted(inference.seen(joint, tables, action, choice), tables, action)
+            naturally = naturally @ tables.natural
+        next_state = state.replace(
+            time=state.time + 1,
+            preference=dynamics.draw(uniform[1], tables.shift[action, state.preference]),
+            natural=dynamics.draw(uniform[1], tables.natural[state.natural]),
+            slate=action,
+            choice=choice,
+            steered=state.steered @ tables.shift[action],
+            unsteered=state.unsteered @ tables.natural,
+            joint=joint,
+            naturally=naturally,
+        )
+        return next_state, next_state.time >= self.horizon
+
+    def observe(self, state: PreferenceState, params: PreferenceParams) -> Any:
+        """See Observation."""
+        if self.observe_as == "state":
+            return jnp.stack([state.time, state.initial, state.preference])
+        slate = jnp.where(state.slate >= 0, self.slates[state.slate], 1 / BINS)
+        seen = {"slate": slate, "choice": jax.nn.one_hot(state.choice, BINS)}
+        if self.observe_as == "choices":
+            return Choices(**seen)
+        known = inference.smoothed(state.joint), inference.filtered(state.joint)
+        return Beliefs(**seen, initial=known[0], current=known[1], natural=known[0] @ state.naturally)
+
+    def utilities(
+        self, state: PreferenceState, action: Array | int, next_state: PreferenceState, params: PreferenceParams
+    ) -> Utilities:
+        """As sampled: the engagement of the item chosen, under current and under safe preferences."""
+        engagement, initial, natural = self.engagement(state, next_state)
+        weights = jnp.asarray(params.safe_weights)
+        return Utilities(
+            recommender=engagement,
+            user=weights[0] * initial + weights[1] * natural,
+            society=-inference.total_variation(next_state.steered, next_state.unsteered),
+        )
+
+    def incentives(
+        self, state: PreferenceState, action: Array | int, next_state: PreferenceState, params: PreferenceParams
+    ) -> Utilities:
+        """Where it is paid for beliefs: engagement in expectation over the user and its choice, before it chose."""
+        worth = self.utilities(state, action, next_state, params)
+        if self.paid_for == "sampled":
+            return worth
+        liked = self.tables(params).liked[action]  # [u_t, 2]
+        if self.infers:
+            engagement = (inference.filtered(state.joint)[:, None] * liked * DIRECTIONS).sum()
+            by_first = state.joint @ liked  # [u_0, 2]
+            initial = (by_first * DIRECTIONS).sum()
+            natural = (by_first * (state.naturally @ DIRECTIONS)).sum()
+        else:
+            item = liked[state.preference]
+            engagement, initial = (
+                (item * jnp.asarray(DIRECTIONS)[user]).sum() for user in (state.preference, state.initial)
+            )
+            natural = (item * (state.unsteered @ DIRECTIONS)).sum()
+        weights = jnp.asarray(params.safe_weights)
+        return worth.replace(recommender=engagement, user=weights[0] * initial + weights[1] * natural)
+
+    def metrics(
+        self, state: PreferenceState, action: Array | int, next_state: PreferenceState, params: PreferenceParams
+    ) -> dict[str, Array]:
+        """Engagement of the item chosen under current, initial and natural preferences; how far users were moved.
+
+        `steered` is the total variation of `utilities`; `shift` the degrees between u_0 and u_t+1.
+        """
+        engagement, initial, natural = self.engagement(state, next_state)
+        moved = jnp.asarray(next_state.preference - next_state.initial, float) * (360 / BINS)
+        return {
+            "engagement": engagement,
+            "engagement_initial": initial,
+            "engagement_natural": natural,
+            "steered": inference.total_variation(next_state.steered, next_state.unsteered),
+            "shift": jnp.abs(dynamics.circular_distance(moved, 0.0)),
+        }
+
+    def engagement(self, state: PreferenceState, next_state: PreferenceState) -> tuple[Array, Array, Array]:
+        """Of the item chosen from this state: under current, initial and natural preferences."""
+        directions = jnp.asarray(DIRECTIONS)
+        item = directions[next_state.choice]
+        return tuple((item * directions[user]).sum() for user in (state.preference, state.initial, state.natural))  # type: ignore[return-value]
+
+    def action_space(self, params: PreferenceParams | None = None) -> Discrete:
+        """Which slate."""
+        return Discrete(len(self.slate_means))
+
+    def observation_space(self, params: PreferenceParams | None = None) -> Space:
+        """See Observation."""
+        if self.observe_as == "state":
+            return Box(0, max(self.horizon, BINS - 1), (3,), jnp.int32)
+        each = Box(0, 1, (BINS,))
+        names = (
+            ("slate", "choice")
+            if self.observe_as == "choices"
+            else ("slate", "choice", "initial", "current", "natural")
+        )
+        return Fields(**dict.fromkeys(names, each))
+
+    @property
+    def num_observations(self) -> int | None:
+        """(horizon + 1) * 36 * 36 where the state is seen, else None."""
+        return (self.horizon + 1) * BINS**2 if self.observe_as == "state" else None
+
+    def observation_index(self, obs: Array) -> Array:
+        """int32[]: by time, u_0 and u_t."""
+        if self.observe_as != "state":
+            return super().observation_index(obs)
+        return (obs[..., 0] * BINS + obs[..., 1]) * BINS + obs[..., 2]

@@ -1,0 +1,90 @@
+"""Exact optima and exact worth of policies that see the user's whole state, by dynamic programming.
+
+Given what a user preferred at first, u_0, and prefers now, u_t, everything to come depends on the slates alone: the
+physical limit that recommenders with less information are held against.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float
+
+from jaxrec.envs.preference.dynamics import BINS, DIRECTIONS, Tables, clipped_normal
+
+TIE = 1e-5
+"""Slates this close are equally good and equally often shown: rounding must not decide where users midway go."""
+
+
+class Worth(NamedTuple):
+    """Sums over an episode, expected over users: float[] each.
+
+    Attributes:
+        engagement: r(u_t), under current preferences.
+        initial: r(u_0), under those at the start.
+        natural: r(u_t^rnd), under those that the user would have had by itself.
+    """
+
+    engagement: Any
+    initial: Any
+    natural: Any
+
+
+def natural_preferences(tables: Tables, horizon: int) -> Float[Array, "horizon 36 36"]:
+    """P(u_t^rnd | u_0) for t = 0 ... horizon - 1."""
+
+    def step(now: Array, _: None) -> tuple[Array, Array]:
+        return now @ tables.natural, now
+
+    return jax.lax.scan(step, jnp.eye(BINS), None, horizon)[1]
+
+
+def rewards(tables: Tables, horizon: int) -> Worth:
+    """What a slate is worth at each time, expected over the choice: float[horizon, slates, u_0, u_t] each."""
+    shape = (horizon, tables.liked.shape[0], BINS, BINS)
+    engagement = (tables.liked * DIRECTIONS).sum(axis=-1)  # [slates, u_t]
+    initial = jnp.einsum("auk,ik->aiu", tables.liked, DIRECTIONS)
+    later = natural_preferences(tables, horizon) @ DIRECTIONS  # [t, u_0, 2]
+    return Worth(
+        jnp.broadcast_to(engagement[None, :, None, :], shape),
+        jnp.broadcast_to(initial[None], shape),
+        jnp.einsum("auk,tik->taiu", tables.liked, later),
+    )
+
+
+def optimal(
+    tables: Tables, horizon: int, safe: Float[Array, "2"] | tuple[float, float] = (0.0, 0.0), gamma: Any = 1.0
+) -> Float[Array, "horizon slates 36 36"]:
+    """The best policy: the probability of each slate at each time, u_0 and u_t.
+
+    Args:
+        tables: of the slates.
+        horizon: steps of an episode.
+        safe: the weights nu_1, nu_2 of engagement under initial and under natural preferences; section 5.
+        gamma: the discount; 0 is myopic.
+    """
+    each = rewards(tables, horizon)
+    paid = each.engagement + safe[0] * each.initial + safe[1] * each.natural
+
+    def step(later: Array, now: Array) -> tuple[Array, Array]:
+        worth = now + gamma * jnp.einsum("auv,iv->aiu", tables.shift, later)
+        best = worth.max(axis=0)
+        equal = (worth >= best - TIE).astype(worth.dtype)
+        return best, equal / equal.sum(axis=0)
+
+    return jax.lax.scan(step, jnp.zeros((BINS, BINS)), paid, reverse=True)[1]
+
+
+def worth(tables: Tables, policy: Float[Array, "horizon slates 36 36"], params: Any) -> Worth:
+    """The exact worth of a policy: the probability of each slate at each time, u_0 and u_t."""
+    each = rewards(tables, policy.shape[0])
+    start = jnp.diag(clipped_normal(params.initial_mean, params.initial_deviation))
+
+    def step(users: Array, inputs: tuple[Array, Worth]) -> tuple[Array, Worth]:
+        chosen, now = inputs
+        served = users * chosen  # [slates, u_0, u_t]
+        paid = Worth(*((served * reward).sum() for reward in now))
+        return jnp.einsum("aiu,auv->iv", served, tables.shift), paid
+
+    return Worth(*(paid.sum() for paid in jax.lax.scan(step, start, (policy, each))[1]))
