@@ -60,8 +60,8 @@ class LearningConfig:
     """Of Adam, falling to 0 over the training."""
     gamma: float = 1.0
     """Discount; the rewards of a whole episode count."""
-    trace: float = 0.8
-    """Lambda of the advantage estimates."""
+    traces: tuple[float, float] = (0.8, 0.8)
+    """Lambda of the advantage estimates: learning for cooperation, for engagement."""
     entropy_weights: tuple[float, float] = (0.003, 0.01)
     """Weight of the entropy bonus, falling to 0 over the training: learning for cooperation, for engagement."""
     warm_start: bool = False
@@ -109,7 +109,7 @@ class LearningConfig:
             num_minibatches=self.num_minibatches,
             learning_rate=self.learning_rate,
             gamma=self.gamma,
-            trace=self.trace,
+            trace=self.traces[REWARDS.index(reward)],
             entropy_weight=self.entropy_weights[REWARDS.index(reward)],
             reward_scale=scale,
             track=TRACKED,
@@ -173,7 +173,15 @@ def eleven() -> Any:
 
 QUICK = LearningConfig(seeds=4)
 TEN = LearningConfig(steps=(3_000_000,), evaluation_users=(10, 30, 100), evaluation_episodes=(2048, 128, 4))
-THIRTY = LearningConfig(seeds=5, users=(30,), networks=("mlp",), steps=(1_500_000,), evaluation_episodes=(1024, 256))
+THIRTY = LearningConfig(
+    seeds=5,
+    users=(30,),
+    networks=("mlp",),
+    steps=(3_000_000,),
+    traces=(0.98, 0.8),
+    entropy_weights=(0.01, 0.01),
+    evaluation_episodes=(1024, 256),
+)
 PAPER = LearningConfig(
     users=(10, 30, 100),
     steps=(4_000_000, 4_000_000, 8_000_000),
