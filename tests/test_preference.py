@@ -118,6 +118,7 @@ def test_uniform_slates_are_worth_what_an_independent_program_says():
     np.testing.assert_allclose(worth, (4.09, 2.48, 3.78), atol=0.01)
 
 
+@pytest.mark.slow
 def test_episodes_are_worth_what_is_computed(tables, key):
     """Sampled by the environment against the exact sums; and paid in expectation, against sampled."""
     policy = exact.optimal(tables, 10, (1.0, 1.0), 0.99)
@@ -161,6 +162,7 @@ def test_inference_equals_enumeration_of_every_history(tables):
         later = later @ mixed
 
 
+@pytest.mark.slow
 def test_beliefs_in_the_observation_are_those_of_inference(tables, key):
     env = PreferenceShift(horizon=4)
     played = jaxrec.rollout(env, env.policy("random"), key, 3, 4, trajectory=True).trajectory
@@ -175,6 +177,7 @@ def test_beliefs_in_the_observation_are_those_of_inference(tables, key):
             np.testing.assert_allclose(obs.slate, env.slates[played.action[time - 1, user]], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_without_influence_users_go_the_way_they_would_go_by_themselves(key):
     params = PARAMS.replace(influence=0.0)
     played = jaxrec.rollout(ENV, ENV.policy("random"), key, 64, 10, params, trajectory=True)

@@ -345,3 +345,9 @@ class PreferenceShift(Environment):
         if self.observe_as != "state":
             return super().observation_index(obs)
         return (obs[..., 0] * BINS + obs[..., 1]) * BINS + obs[..., 2]
+
+    def render(self, trajectory: Any, params: Any = None) -> Any:
+        """A matplotlib figure of one episode: see `render.render_episode`."""
+        from jaxrec.envs.preference.render import render_episode
+
+        return render_episode(self, trajectory)

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from jaxrec import checks
+from jaxrec.envs.preference.dynamics import DIRECTIONS
 from jaxrec.policy import Stateless
 
 
@@ -22,6 +24,20 @@ class RandomSlate(Stateless):
     def act(self, carry: Any, obs: Any, key: Array) -> tuple[Array, Any]:
         """(int32[] slate, carry)."""
         return jax.random.randint(key, (), 0, self.slates.shape[0]), carry
+
+
+class Myopic(Stateless):
+    """The slate with the highest engagement to be expected now, given what can be known of the user.
+
+    Attributes:
+        engagement: float[slates, 36], expected of each slate under each preference.
+    """
+
+    engagement: Any
+
+    def act(self, carry: Any, obs: Any, key: Array) -> tuple[Array, Any]:
+        """(int32[] slate, carry)."""
+        return jnp.argmax(self.engagement @ obs.current).astype(jnp.int32), carry
 
 
 class Table(Stateless):
@@ -40,4 +56,15 @@ class Table(Stateless):
         return jax.random.categorical(key, jnp.log(chosen)).astype(jnp.int32), carry
 
 
-POLICIES: dict[str, Callable[[Any], Any]] = {"random": lambda env: RandomSlate(env.slates)}
+def myopic(env: Any) -> Myopic:
+    """For the environment's default parameters.
+
+    Raises:
+        InputError: if the observation holds no beliefs.
+    """
+    if env.observe_as != "beliefs":
+        raise checks.InputError(f'policy "myopic" needs observe_as="beliefs", got {env.observe_as!r}')
+    return Myopic((env.tables(env.default_params).liked * DIRECTIONS).sum(axis=-1))
+
+
+POLICIES: dict[str, Callable[[Any], Any]] = {"random": lambda env: RandomSlate(env.slates), "myopic": myopic}

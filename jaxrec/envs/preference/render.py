@@ -1,0 +1,107 @@
+"""One user of PreferenceShift-v0 on the circle: preference, belief, slates and choices."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.animation import FuncAnimation
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from jaxrec import checks
+from jaxrec.envs.preference.dynamics import BINS, DEGREES
+
+USER, NATURAL, SLATE, CHOICE = "#7b2d8b", "#2e933c", "#2f6db3", "#e07a1f"
+
+
+def render_episode(env: Any, trajectory: Any) -> Figure:
+    """The first episode of a `Trajectory` of one environment, angle over time; below, engagement.
+
+    Shaded: what can be known of the preference (the filtered belief), where the state carries it.
+
+    Raises:
+        InputError: if the trajectory still has an axis of environments.
+    """
+    length = _length(trajectory)
+    time = np.arange(length)
+    figure = Figure(figsize=(9, 5.4), layout="constrained")
+    circle, course = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    beliefs = _beliefs(trajectory, length)
+    if beliefs is not None:
+        circle.pcolormesh(time, DEGREES, beliefs.T, cmap="Greys", vmin=0, vmax=max(0.4, beliefs.max()))
+    means, state, choice = np.asarray(env.slate_means), trajectory.state, trajectory.next_state.choice
+    circle.plot(time, means[np.asarray(trajectory.action)[:length]], "_", color=SLATE, ms=22, mew=3, label="slate")
+    for name, colour in (("natural", NATURAL), ("preference", USER)):
+        circle.plot(time, DEGREES[np.asarray(getattr(state, name))[:length]], "o-", color=colour, ms=5, label=name)
+    circle.plot(time, DEGREES[np.asarray(choice)[:length]], "x", color=CHOICE, ms=8, mew=2, label="choice")
+    circle.set(
+        ylabel="degrees", ylim=(-5, 360), yticks=range(0, 361, 60), title="preference, and preference left alone"
+    )
+    circle.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    course.plot(time, _engagement(trajectory, "preference", length), "o-", color=USER, ms=4, label="now")
+    course.plot(time, _engagement(trajectory, "initial", length), "o-", color="#8a8a8a", ms=4, label="at first")
+    course.plot(time, _engagement(trajectory, "natural", length), "o-", color=NATURAL, ms=4, label="left alone")
+    course.set(xlabel="time-step", ylabel="engagement", ylim=(-1.1, 1.1))
+    course.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    for axes in (circle, course):
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def animate_episode(env: Any, trajectory: Any, interval: int = 700) -> FuncAnimation:
+    """An animation of an episode, one frame a step; save it by `.save("episode.gif", writer="pillow")`."""
+    length = _length(trajectory)
+    figure = Figure(figsize=(4.8, 5.0), layout="constrained")
+    axes = figure.add_subplot(projection="polar")
+
+    def frame(step: int) -> list:
+        axes.clear()
+        _draw_circle(env, trajectory, step, axes)
+        return []
+
+    return FuncAnimation(figure, frame, frames=length, interval=interval)
+
+
+def _draw_circle(env: Any, trajectory: Any, step: int, axes: Axes) -> None:
+    """One step: the slate and the belief as bars round the circle, the user and its choice as points on it."""
+    angles, width = np.radians(DEGREES), 2 * np.pi / BINS
+    slate = np.asarray(env.slates)[int(np.asarray(trajectory.action)[step])]
+    axes.bar(angles, slate / slate.max(), width, bottom=1.0, color=SLATE, alpha=0.35, label="slate")
+    beliefs = _beliefs(trajectory, step + 1)
+    if beliefs is not None:
+        axes.bar(angles, -beliefs[step] / beliefs[step].max() * 0.5, width, bottom=1.0, color="#8a8a8a", label="belief")
+    for name, colour in (("natural", NATURAL), ("preference", USER)):
+        axes.plot(angles[int(np.asarray(getattr(trajectory.state, name))[step])], 1.0, "o", color=colour, label=name)
+    axes.plot(
+        angles[int(np.asarray(trajectory.next_state.choice)[step])], 1.5, "x", color=CHOICE, mew=2, label="choice"
+    )
+    axes.set(ylim=(0, 2.1), yticks=[], title=f"time-step {step}")
+    axes.legend(loc="center", frameon=False, fontsize=8)
+
+
+def _length(trajectory: Any) -> int:
+    """Steps of the first episode."""
+    if not hasattr(trajectory, "action"):
+        raise checks.InputError(
+            f"render draws an episode: a Trajectory of one environment, got {type(trajectory).__name__}"
+        )
+    if np.asarray(trajectory.action).ndim != 1:
+        shape = np.asarray(trajectory.action).shape
+        raise checks.InputError(
+            f"render draws one environment: index the trajectory, e.g. trajectory[:, 0]; got {shape}"
+        )
+    done = np.asarray(trajectory.done)
+    return int(done.argmax()) + 1 if done.any() else len(done)
+
+
+def _beliefs(trajectory: Any, length: int) -> np.ndarray | None:
+    """float[length, 36]: P(u_t | all that was seen), where it is carried."""
+    joint = np.asarray(trajectory.state.joint)[:length]
+    return joint.sum(axis=1) if joint.size else None
+
+
+def _engagement(trajectory: Any, name: str, length: int) -> np.ndarray:
+    """Of each choice, under one of the user's preferences."""
+    user, choice = (
+        np.asarray(each)[:length] for each in (getattr(trajectory.state, name), trajectory.next_state.choice)
+    )
+    return np.cos(np.radians(DEGREES[choice] - DEGREES[user]))
