@@ -93,7 +93,9 @@ def test_readme_code_runs_as_printed(tmp_path):
     blocks = readme_blocks()
     assert blocks
     script = "\n".join(blocks)
-    subprocess.run([sys.executable, "-W", "error", "-c", script], check=True, cwd=tmp_path, timeout=300)
+    of_distrax = "ignore:jax.core.pytype_aval_mappings is deprecated:DeprecationWarning"  # as in pyproject
+    command = [sys.executable, "-W", "error", "-W", of_distrax, "-c", script]
+    subprocess.run(command, check=True, cwd=tmp_path, timeout=600)
 
 
 def test_readme_names_both_commands():
