@@ -256,8 +256,9 @@ def _curves(users: int, learned: list[Learned]) -> Figure:
                     interval_line(axes, list(one.steps), one.curves[name], one.run.network, colour)
                     best = np.argsort(one.curves["episode_return"][-1])[-3:]
                     axes.plot(one.steps, one.curves[name][:, best].mean(axis=1), ":", color=colour, lw=1.2)
-            axes.set(title=f"{reward}: {title}", xlabel="environment steps")
+            axes.set(title=title, xlabel="environment steps")
             axes.spines[["top", "right"]].set_visible(False)
+        row[0].set_ylabel(f"trained for {reward}", fontsize="large")
         row[0].legend(frameon=False)
     return figure
 
