@@ -66,7 +66,8 @@ def test_equal_environments_share_one_compilation(env_id, key):
 @pytest.mark.parametrize("env_id", QUICK)
 def test_a_parameter_changed_is_a_behaviour_changed(env_id, key):
     env, params = jaxrec.make(env_id, reward="penalised")
-    params = params.replace(**SHORT.get(env_id, {}))
+    weights = jaxrec.Utilities(recommender=1.0, user=2.0, society=3.0)  # none is 0, where a share changes nothing
+    params = params.replace(reward_weights=weights, **SHORT.get(env_id, {}))
     policy = env.policy(list(env.policies)[1])
 
     def behaviour(params):

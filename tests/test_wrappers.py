@@ -18,7 +18,7 @@ from jaxrec.testing import api_test
 from jaxrec.wrappers import FiveValues, FlatObservation, TimeLimit, Wrapper
 
 ENVIRONMENTS = jaxrec.registered()
-QUICK = [pytest.param(name, marks=pytest.mark.slow) if name == "RewiringGame-v0" else name for name in ENVIRONMENTS]
+QUICK = [name if name == "PolarisingUsers-v0" else pytest.param(name, marks=pytest.mark.slow) for name in ENVIRONMENTS]
 SMALL = {"RewiringGame-v0": {"num_users": 6, "degree": 2}}  # episodes that end soon
 
 

@@ -1,10 +1,12 @@
 """The societies. Importing this package registers them."""
 
 from jaxrec.envs.polarising import PolarisingUsers
+from jaxrec.envs.preference import PreferenceShift
 from jaxrec.envs.rewiring import RewiringGame
 from jaxrec.registry import register
 
 register("PolarisingUsers-v0", PolarisingUsers)
+register("PreferenceShift-v0", PreferenceShift)
 register("RewiringGame-v0", RewiringGame)
 
-__all__ = ["PolarisingUsers", "RewiringGame"]
+__all__ = ["PolarisingUsers", "PreferenceShift", "RewiringGame"]

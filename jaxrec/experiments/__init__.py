@@ -1,10 +1,10 @@
 """The studies of the papers: what `jaxrec run` calls."""
 
 from jaxrec.checks import lookup
-from jaxrec.experiments import rewiring, tampering
+from jaxrec.experiments import preference, rewiring, tampering
 from jaxrec.experiments.study import Study
 
-STUDIES: dict[str, Study] = {study.name: study for study in (tampering.STUDY, *rewiring.STUDIES)}
+STUDIES: dict[str, Study] = {study.name: study for study in (tampering.STUDY, *rewiring.STUDIES, *preference.STUDIES)}
 
 
 def study(name: str) -> Study:

@@ -53,9 +53,14 @@ def circular_distance(degrees: Any, centre: Any) -> Array:
     return (jnp.asarray(degrees) - centre + 180.0) % 360.0 - 180.0
 
 
+def _degrees() -> Float[Array, "36"]:
+    """`DEGREES` in the precision in force: jax 0.10 keeps a NumPy constant's first conversion, also under x64."""
+    return jnp.arange(BINS) * (360.0 / BINS)
+
+
 def clipped_normal(mean: Any, deviation: Any) -> Float[Array, "36"]:
     """A normal density on the circular distance from `mean`, normalised over the bins; uniform if it is infinite."""
-    return jax.nn.softmax(-0.5 * jnp.square(circular_distance(DEGREES, mean) / deviation))
+    return jax.nn.softmax(-0.5 * jnp.square(circular_distance(_degrees(), mean) / deviation))
 
 
 def choice_sharpness(params: Any) -> Float[Array, "36"]:
@@ -67,7 +72,7 @@ def choice_sharpness(params: Any) -> Float[Array, "36"]:
     centres, heights, widths = (
         jnp.asarray(value)[:, None] for value in (params.choice_centres, params.choice_heights, params.choice_widths)
     )
-    bumps = jnp.exp(-0.5 * jnp.square(circular_distance(DEGREES, centres) / widths))
+    bumps = jnp.exp(-0.5 * jnp.square(circular_distance(_degrees(), centres) / widths))
     return params.choice_base + ((heights - params.choice_base) * bumps).sum(axis=0)
 
 

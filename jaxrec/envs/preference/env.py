@@ -296,6 +296,13 @@ class PreferenceShift(Environment):
         weights = jnp.asarray(params.safe_weights)
         return worth.replace(recommender=engagement, user=weights[0] * initial + weights[1] * natural)
 
+    def engagement_under(
+        self, state: Any, action: Any, next_state: Any, safe: Any, served: Any, params: PreferenceParams
+    ) -> Array:
+        """Of the item that the user chose, as it is: only the preferences that judge it differ (section 5)."""
+        directions = jnp.asarray(DIRECTIONS)
+        return (directions[next_state.choice] * directions[safe.preference]).sum()
+
     def metrics(
         self, state: PreferenceState, action: Array | int, next_state: PreferenceState, params: PreferenceParams
     ) -> dict[str, Array]:

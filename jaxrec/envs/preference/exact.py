@@ -76,6 +76,17 @@ def optimal(
     return jax.lax.scan(step, jnp.zeros((BINS, BINS)), paid, reverse=True)[1]
 
 
+def preferences(tables: Tables, policy: Float[Array, "horizon slates 36 36"], params: Any) -> Float[Array, "times 36"]:
+    """P(u_t) over all users for t = 0 ... horizon under a policy: the probability of each slate as above."""
+    start = jnp.diag(clipped_normal(params.initial_mean, params.initial_deviation))
+
+    def step(users: Array, chosen: Array) -> tuple[Array, Array]:
+        return jnp.einsum("aiu,auv->iv", users * chosen, tables.shift), users.sum(axis=0)
+
+    last, before = jax.lax.scan(step, start, policy)
+    return jnp.concatenate([before, last.sum(axis=0)[None]])
+
+
 def worth(tables: Tables, policy: Float[Array, "horizon slates 36 36"], params: Any) -> Worth:
     """The exact worth of a policy: the probability of each slate at each time, u_0 and u_t."""
     each = rewards(tables, policy.shape[0])

@@ -1,0 +1,194 @@
+"""How fast PreferenceShift-v0 is, with and without inference, beside plain Python with NumPy; and one row of Table 1.
+
+    python -m benchmarks.preference --help
+
+One run on one machine plays the same game both ways, after it has checked that it is the same game: the mean engagement
+under random slates has to agree. Compilation is timed apart.
+"""
+
+import dataclasses
+import json
+import math
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import preference_rival as rival
+from benchmarks.timed import Timed
+from jaxrec import InputError, checks, lockstep, rollout
+from jaxrec.envs.preference import PreferenceShift
+from jaxrec.experiments.folder import write_atomically
+from jaxrec.experiments.manifest import describe, manifest
+from jaxrec.experiments.preference.shift import QUICK
+from jaxrec.timing import measure
+
+NUMPY, JAXREC = "Python + NumPy", "jaxrec"
+VARIANTS = {"without inference": "state", "with inference": "beliefs"}
+TOLERANCE = 4.0
+LIMITS = (
+    "What to expect: each figure is the median of repeats on a machine that may serve others too; min - max shows how "
+    "quiet it was. The rival plays one user at a time on one core; NumPy over many users at once was not measured."
+)
+
+
+@dataclass
+class Measurement(Timed):
+    """One way to play the game, timed.
+
+    Attributes:
+        by: who plays: `NUMPY` or `JAXREC`.
+        what: one of `VARIANTS`.
+        batch: users in parallel.
+        steps: environment steps in each run.
+        compile_s: seconds of compilation, apart.
+        runs_s: seconds of each run.
+    """
+
+    by: str
+    what: str
+    batch: int
+    steps: int
+    compile_s: float
+    runs_s: list[float]
+
+
+def measure_numpy(episodes: int, what: str, repeats: int, seed: int) -> Measurement:
+    """The rival."""
+    seconds = []
+    for run in range(repeats):
+        rng = np.random.default_rng((seed, run))
+        started = time.perf_counter()
+        rival.play(episodes, what == "with inference", rng)
+        seconds.append(time.perf_counter() - started)
+    return Measurement(NUMPY, what, 1, 10 * episodes, 0.0, seconds)
+
+
+def measure_jaxrec(steps: int, batch: int, what: str, repeats: int, seed: int) -> Measurement:
+    """The environment alone, under random slates."""
+    env = PreferenceShift(observe_as=VARIANTS[what], paid_for="sampled" if what == "without inference" else "belief")  # type: ignore[arg-type]
+    params, num_steps = env.default_params, max(1, steps // batch // env.horizon) * env.horizon
+
+    def play(key: Any, params: Any) -> Any:
+        def body(carry: Any, inputs: Any) -> Any:
+            (obs, state), total = carry
+            number, key = inputs
+            key_act, key_step, key_reset = jax.random.split(key, 3)
+            action = jax.random.randint(key_act, (batch,), 0, env.num_actions)
+            step = lockstep.step(env, key_step, state, obs, action, params)
+            seen = sum(leaf.sum() for leaf in jax.tree.leaves(step.next_obs))  # or it would not be computed
+            return (lockstep.restart(env, key_reset, step, params, number), total + step.reward.sum()), seen
+
+        key_reset, key_steps = jax.random.split(key)
+        start = (lockstep.reset(env, key_reset, params, batch), jnp.zeros(()))
+        return jax.lax.scan(body, start, (1 + jnp.arange(num_steps), jax.random.split(key_steps, num_steps)))
+
+    timing = measure(play, jax.random.key(seed), params, repeats=repeats)
+    return Measurement(JAXREC, what, batch, num_steps * batch, *timing)
+
+
+def measure_condition(quick: bool, seed: int) -> dict[str, float]:
+    """Seconds of training one recommender of Table 1, penalised and looking ahead, one seed, compilation apart."""
+    config = dataclasses.replace(QUICK, steps=5_120) if quick else QUICK
+    agent = config.agent(config.gamma)
+    timing = measure(lambda key, params: agent.train(key, params)[1], jax.random.key(seed), agent.env.default_params, repeats=2)
+    steps = agent.num_batches * agent.num_envs * agent.num_steps
+    return {"steps": steps, "compile_s": timing.compile, "seconds": timing.median}
+
+
+def agree(episodes: int, seed: int) -> dict[str, float]:
+    """Mean engagement of an episode, both; how many standard errors they differ.
+
+    Raises:
+        SystemExit: if it is not the same game.
+    """
+    env = PreferenceShift(observe_as="state", paid_for="sampled")
+    ours = np.asarray(rollout(env, env.policy("random"), jax.random.key(seed), 20 * episodes, env.horizon).episode_return)
+    theirs = rival.play(episodes, False, np.random.default_rng(seed))
+    apart = (ours.mean() - theirs.mean()) / math.hypot(*(each.std() / math.sqrt(len(each)) for each in (ours, theirs)))
+    if abs(apart) > TOLERANCE:
+        sys.exit(f"benchmarks.preference: not the same game: {ours.mean():.3f} and {theirs.mean():.3f} engagement")
+    return {"jaxrec": float(ours.mean()), "numpy": float(theirs.mean()), "standard_errors": float(apart)}
+
+
+def table(found: list[Measurement], hardware: str) -> Table:
+    """Steps a second."""
+    heads = ("library", "what", "users", "steps/s", "min - max", "/ NumPy", "compile s")
+    table = Table(*heads, title=f"PreferenceShift-v0, random slates, on {hardware}")
+    for one in found:
+        low, high = one.rates
+        speeds = (f"{one.rate:,.0f}", f"{low:,.0f} - {high:,.0f}", f"{ratio(one, found):.1f}", f"{one.compile_s:.1f}")
+        table.add_row(one.by, one.what, f"{one.batch:,}", *speeds)
+    return table
+
+
+def ratio(one: Measurement, found: list[Measurement]) -> float:
+    """How many times as fast as NumPy."""
+    return one.rate / next(other.rate for other in found if (other.by, other.what) == (NUMPY, one.what))
+
+
+@dataclass
+class Options:
+    """Times PreferenceShift-v0 with and without inference, and one training of Table 1; about two minutes."""
+
+    quick: bool = False
+    """Few steps: shows that it runs; its speeds mean nothing."""
+    seed: int = 0
+    """Seed of all random draws."""
+    out: Path | None = None
+    """Also write all numbers, with hardware, versions and commit, to this JSON file, which must not exist."""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs the benchmark."""
+    options = tyro.cli(Options, args=argv, prog="python -m benchmarks.preference")
+    try:
+        run(options)
+    except InputError as error:
+        sys.exit(f"benchmarks.preference: {error}")
+
+
+def run(options: Options) -> dict[str, Any]:
+    """Measures, prints and writes; returns what `--out` writes."""
+    checks.new_file("out", options.out)
+    on_gpu = jax.default_backend() == "gpu"
+    steps, episodes, repeats = (20_480, 50, 2) if options.quick else (2**26 if on_gpu else 2**21, 2000, 5)
+    batches = (256,) if options.quick else (256, 2048, 16384, *((65536,) if on_gpu else ()))
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    agreed = agree(episodes, options.seed)
+    found: list[Measurement] = []
+    with console.status("playing") as status:
+        for what in VARIANTS:
+            found.append(measure_numpy(episodes, what, repeats, options.seed))
+            found += [measure_jaxrec(steps, batch, what, repeats, options.seed) for batch in batches]
+        status.update("training")
+        condition = measure_condition(options.quick, options.seed)
+    about = manifest("benchmark", None, {"quick": options.quick, "seed": options.seed})
+    result = {
+        "manifest": about,
+        "agreement": agreed,
+        "environment": [one.to_json() | {"vs_numpy": ratio(one, found)} for one in found],
+        "condition": condition,
+        "limits": LIMITS,
+    }
+    console.print(table(found, describe(about["hardware"])))
+    console.print(
+        f"One recommender of Table 1, one seed: {condition['steps']:,} steps in {condition['seconds']:.1f} s, after "
+        f"{condition['compile_s']:.1f} s of compilation"
+    )
+    console.print(LIMITS, highlight=False)
+    if options.out is not None:
+        write_atomically(options.out, f"{json.dumps(result, indent=1)}\n".encode())
+    return result
+
+
+if __name__ == "__main__":
+    main()

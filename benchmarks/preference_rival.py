@@ -1,0 +1,65 @@
+"""PreferenceShift-v0 in plain Python with NumPy, one user at a time: what the benchmark compares with.
+
+Carroll et al. 2022, "Estimating and Penalizing Induced Preference Shifts in Recommender Systems", section 6 and
+Appendix H. Shares no code with jaxrec.
+"""
+
+from typing import Any
+
+import numpy as np
+
+BINS, MEANS = 36, (20, 80, 140, 200, 260, 320)
+COS = np.cos(2 * np.pi * (np.arange(BINS)[:, None] - np.arange(BINS)) / BINS)
+
+
+def around(mean: float, deviation: float) -> np.ndarray:
+    """A clipped normal."""
+    away = (10.0 * np.arange(BINS) - mean + 180) % 360 - 180
+    weights = np.exp(-((away / deviation) ** 2) / 2)
+    return weights / weights.sum()
+
+
+def rows(weights: np.ndarray) -> np.ndarray:
+    """Each row a distribution."""
+    return weights / weights.sum(axis=-1, keepdims=True)
+
+
+def sharpness() -> np.ndarray:
+    """beta_c."""
+    away = [(10.0 * np.arange(BINS) - centre + 180) % 360 - 180 for centre in (80, 270)]
+    return 0.1 + 0.9 * np.exp(-((away[0] / 22) ** 2) / 2) + 3.9 * np.exp(-((away[1] / 15) ** 2) / 2)
+
+
+def choices(slate: np.ndarray) -> np.ndarray:
+    """P(x | s, u), [u, x]."""
+    return rows(slate * np.exp(sharpness()[:, None] * COS))
+
+
+def shifts(slate: np.ndarray) -> np.ndarray:
+    """P(u' | s, u), [u, u']."""
+    chosen = choices(slate**3)
+    worth = 0.9 * COS @ chosen.T + 0.1 * (chosen * COS).sum(axis=1)
+    return rows(np.exp(31 * (worth - worth.max(axis=1, keepdims=True))))
+
+
+SLATES = [around(mean, 60) for mean in MEANS]
+CHOICE, SHIFT, NATURAL = [choices(s) for s in SLATES], [shifts(s) for s in SLATES], shifts(np.ones(BINS))
+
+
+def play(episodes: int, infer: bool, rng: Any, horizon: int = 10) -> np.ndarray:
+    """Engagement of each episode under slates drawn at random; with beliefs updated at every step if `infer`."""
+    returns = np.zeros(episodes)
+    first = around(130, 20)
+    for episode in range(episodes):
+        user = rng.choice(BINS, p=first)
+        joint, natural = np.diag(first), np.eye(BINS)
+        for _ in range(horizon):
+            slate = rng.integers(len(SLATES))
+            item = rng.choice(BINS, p=CHOICE[slate][user])
+            returns[episode] += COS[item, user]
+            user = rng.choice(BINS, p=SHIFT[slate][user])
+            if infer:
+                joint = joint * CHOICE[slate][:, item]
+                joint = (joint / joint.sum()) @ SHIFT[slate]
+                natural = natural @ NATURAL
+    return returns
