@@ -99,7 +99,9 @@ def measure_condition(quick: bool, seed: int) -> dict[str, float]:
     """Seconds of training one recommender of Table 1, penalised and looking ahead, one seed, compilation apart."""
     config = dataclasses.replace(QUICK, steps=5_120) if quick else QUICK
     agent = config.agent(config.gamma)
-    timing = measure(lambda key, params: agent.train(key, params)[1], jax.random.key(seed), agent.env.default_params, repeats=2)
+    timing = measure(
+        lambda key, params: agent.train(key, params)[1], jax.random.key(seed), agent.env.default_params, repeats=2
+    )
     steps = agent.num_batches * agent.num_envs * agent.num_steps
     return {"steps": steps, "compile_s": timing.compile, "seconds": timing.median}
 
@@ -111,7 +113,9 @@ def agree(episodes: int, seed: int) -> dict[str, float]:
         SystemExit: if it is not the same game.
     """
     env = PreferenceShift(observe_as="state", paid_for="sampled")
-    ours = np.asarray(rollout(env, env.policy("random"), jax.random.key(seed), 20 * episodes, env.horizon).episode_return)
+    ours = np.asarray(
+        rollout(env, env.policy("random"), jax.random.key(seed), 20 * episodes, env.horizon).episode_return
+    )
     theirs = rival.play(episodes, False, np.random.default_rng(seed))
     apart = (ours.mean() - theirs.mean()) / math.hypot(*(each.std() / math.sqrt(len(each)) for each in (ours, theirs)))
     if abs(apart) > TOLERANCE:

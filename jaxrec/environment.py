@@ -142,9 +142,7 @@ class Environment(ABC):
         """
         return self.utilities(state, action, next_state, params)
 
-    def engagement_under(
-        self, state: Any, action: Any, next_state: Any, safe: Any, served: Any, params: Any
-    ) -> Array:
+    def engagement_under(self, state: Any, action: Any, next_state: Any, safe: Any, served: Any, params: Any) -> Array:
         """float[]: what the transition is worth under the preferences in `safe`, the state of the same user elsewhere.
 
         By default what the same recommendation was worth there: it led from `safe` to `served` on the same draws.

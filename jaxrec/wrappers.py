@@ -88,9 +88,7 @@ class Wrapper(Environment):
         """As the environment inside."""
         return self.env.incentives(state, action, next_state, params)
 
-    def engagement_under(
-        self, state: Any, action: Any, next_state: Any, safe: Any, served: Any, params: Any
-    ) -> Array:
+    def engagement_under(self, state: Any, action: Any, next_state: Any, safe: Any, served: Any, params: Any) -> Array:
         """As the environment inside."""
         return self.env.engagement_under(state, action, next_state, safe, served, params)
 
@@ -273,9 +271,7 @@ class SafeShifts(Wrapper):
         """As the environment inside."""
         key_env, *keys = jax.random.split(key, 1 + len(self.safe))
         obs, state = self.env.reset_env(key_env, params)
-        carries = tuple(
-            policy.init(key) if policy else () for policy, key in zip(self._policies(), keys, strict=True)
-        )
+        carries = tuple(policy.init(key) if policy else () for policy, key in zip(self._policies(), keys, strict=True))
         return obs, SafeState(state, (state,) * len(self.safe), carries, jnp.zeros(len(self.safe)))
 
     def transition(self, key: Array, state: SafeState, action: Any, params: Any) -> tuple[SafeState, Array]:

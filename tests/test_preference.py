@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import jaxrec
+from jaxrec.agents import QLearning, VisitStep
 from jaxrec.envs.preference import PreferenceShift, Table, dynamics, exact, inference
 
 ENV = PreferenceShift(observe_as="state")
@@ -209,3 +210,65 @@ def test_bad_settings_are_refused(changes, message, untyped):
 def test_bad_parameters_are_refused(name, value):
     with pytest.raises(jaxrec.InputError, match=name):
         ENV.reset(jax.random.key(0), PARAMS.replace(**{name: np.asarray(value)}))
+
+
+def test_long_histories_are_inferred_as_by_messages_forward_and_backward(tables):
+    """Filtering by forward messages, smoothing of u_0 by backward ones, in plain loops and logarithms."""
+    rng = np.random.default_rng(0)
+    slates, choices = rng.integers(6, size=80), rng.integers(36, size=80)
+    joints, likelihood = inference.infer(tables, jnp.asarray(slates), jnp.asarray(choices), PARAMS)
+    chosen, shift = np.log(np.asarray(tables.choice, float)), np.log(np.asarray(tables.shift, float) + 1e-300)
+    forward = np.log(plain_slate(130, 20))
+    for slate, item in zip(slates, choices, strict=True):
+        seen = forward + chosen[slate, :, item]
+        forward = np.logaddexp.reduce(seen[:, None] + shift[slate], axis=0)
+    backward = np.zeros(36)
+    for slate, item in zip(slates[::-1], choices[::-1], strict=True):
+        backward = chosen[slate, :, item] + np.logaddexp.reduce(shift[slate] + backward, axis=1)
+    first = np.log(plain_slate(130, 20)) + backward
+    assert likelihood == pytest.approx(np.logaddexp.reduce(forward), rel=1e-4)
+    np.testing.assert_allclose(joints[-1].sum(axis=0), np.exp(forward - np.logaddexp.reduce(forward)), atol=1e-5)
+    np.testing.assert_allclose(joints[-1].sum(axis=1), np.exp(first - np.logaddexp.reduce(first)), atol=1e-4)
+
+
+@pytest.mark.slow
+def test_long_histories_are_inferred_as_by_dynamax(tables):
+    hmm = pytest.importorskip("dynamax.hidden_markov_model", reason="pip install dynamax, in an environment of its own")
+    rng = np.random.default_rng(1)
+    slates, choices = rng.integers(6, size=80), rng.integers(36, size=80)
+    joints, likelihood = inference.infer(tables, jnp.asarray(slates), jnp.asarray(choices), PARAMS)
+    seen = jnp.log(tables.choice[slates, :, choices])
+    theirs = hmm.hmm_smoother(jnp.asarray(plain_slate(130, 20), jnp.float32), tables.shift[slates[:-1]], seen)
+    assert likelihood == pytest.approx(float(theirs.marginal_loglik), rel=1e-4)
+    np.testing.assert_allclose(joints[-1].sum(axis=1), theirs.smoothed_probs[0], atol=1e-4)
+    following = theirs.filtered_probs[-1] @ tables.shift[slates[-1]]
+    np.testing.assert_allclose(joints[-1].sum(axis=0), following, atol=1e-5)
+
+
+def test_where_users_end_up_is_what_the_paper_draws(tables):
+    """Figure 1: by themselves nearly all users come to prefer 80 degrees; a recommender that looks ahead takes most
+    to 270."""
+    uniform = PreferenceShift(slate_means=(0.0,), slate_deviations=float("inf"), observe_as="state")
+    alone = exact.preferences(jax.jit(uniform.tables)(PARAMS), jnp.ones((10, 1, 36, 36)), PARAMS)
+    led = exact.preferences(tables, exact.optimal(tables, 10, (0.0, 0.0), 0.99), PARAMS)
+    for users in (alone, led):
+        np.testing.assert_allclose(users.sum(axis=1), 1, rtol=1e-4)
+        np.testing.assert_allclose(users[0], plain_slate(130, 20), atol=1e-6)
+    near = {centre: [plain_distance(10 * u, centre) <= 40 for u in range(36)] for centre in (80, 270)}
+    assert alone[-1, np.flatnonzero(near[80])].sum() == pytest.approx(0.95, abs=0.02)
+    assert led[-1, np.flatnonzero(near[270])].sum() == pytest.approx(0.70, abs=0.05)
+
+
+@pytest.mark.slow
+def test_q_learning_finds_the_optimum_of_the_full_state(tables):
+    """Within 1 % of dynamic programming; what it learned is valued exactly, not sampled."""
+    learner = QLearning(
+        ENV, 12_000_000, num_envs=4096, num_steps=10, step_size=VisitStep(4.0), trace=0.0, gamma=1.0, epsilon_end=0.0
+    )
+    state, _ = jax.jit(learner.train)(jax.random.key(0), PARAMS)
+    q = np.asarray(state.q).reshape(11, 36, 36, 6)[:10]
+    best = (q == q.max(axis=-1, keepdims=True)).astype(np.float32)
+    policy = jnp.asarray(np.moveaxis(best / best.sum(axis=-1, keepdims=True), -1, 1))
+    optimum = exact.worth(tables, exact.optimal(tables, 10, (0.0, 0.0), 1.0), PARAMS).engagement
+    assert optimum == pytest.approx(7.12, abs=0.01)
+    assert exact.worth(tables, policy, PARAMS).engagement > 0.99 * optimum

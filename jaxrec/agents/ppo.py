@@ -223,7 +223,7 @@ class PPO(struct.PyTreeNode):
             chosen = distribution(logits, state.obs)
             action, log_prob = chosen.sample_and_log_prob(seed=key_act)
             step = lockstep.step(self.env, key_step, state.env_state, state.obs, action, params)
-            final = evaluate(state.weights, memory, step.next_obs)[2] if self.env.may_truncate else None
+            final = (memory, step.next_obs) if self.env.may_truncate else None
             obs, env_state = lockstep.restart(self.env, key_reset, step, params, time, state.bank)
             weight = _weight(state.obs, value)
             samples = Samples(state.obs, state.memory, state.starts, action, log_prob, value, weight, None, None)
@@ -242,8 +242,9 @@ class PPO(struct.PyTreeNode):
         )
         last = evaluate(state.weights, self._fresh(state.memory, state.starts), state.obs)[2]
         following = jnp.concatenate([samples.value[1:], last[None]])
-        # Where an episode goes on, the next value is at hand; where one was cut off, that of its final observation is.
-        following = following if final is None else jnp.where(truncated, final, following)
+        if final is not None:  # where an episode was cut off, not the value of the next start follows, but of its end
+            ends = jax.vmap(evaluate, in_axes=(None, 0, 0))(state.weights, *final)[2]
+            following = jnp.where(truncated, ends, following)
         advantage = jax.vmap(losses.generalised_advantages, in_axes=(1, 1, 1, 1, 1, None, None), out_axes=1)(
             self.reward_scale * rewards, samples.value, following, terminated, truncated, self.gamma, self.trace
         )

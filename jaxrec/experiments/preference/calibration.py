@@ -235,7 +235,13 @@ def write(fits: list[Fit]) -> Report:
         )
     )
     constants = [
-        (name, f"{DEFAULTS[i]:g}", f"{best.best[i]:.3g}", "{:.3g} to {:.3g}".format(*best.interval(i)), "{:g} to {:g}".format(*bounds))
+        (
+            name,
+            f"{DEFAULTS[i]:g}",
+            f"{best.best[i]:.3g}",
+            "{:.3g} to {:.3g}".format(*best.interval(i)),
+            "{:g} to {:g}".format(*bounds),
+        )
         for i, (name, bounds) in enumerate(CONSTANTS.items())
     ]
     report.sections.append(
@@ -288,7 +294,13 @@ def _side_by_side(best: Fit) -> Section:
         for constants in (best.best, DEFAULTS)
     ]
     rows = [
-        (name, *(f"{published:.2f} / {both[0][i, j]:.2f} / {both[1][i, j]:.2f}" for j, published in enumerate(TABLE_1[name])))
+        (
+            name,
+            *(
+                f"{published:.2f} / {both[0][i, j]:.2f} / {both[1][i, j]:.2f}"
+                for j, published in enumerate(TABLE_1[name])
+            ),
+        )
         for i, name in enumerate(CONDITIONS)
     ]
     return Section(

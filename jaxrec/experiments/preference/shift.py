@@ -38,7 +38,7 @@ class ShiftConfig:
     """Weights nu_1 = nu_2 of engagement under initial and under natural preferences; 0 and 1 are the paper's Table 1."""
     gamma: float = 0.99
     """Discount of the recommenders that look ahead; myopic ones have 0."""
-    steps: int = 200_000
+    steps: int = 128_000
     """Environment steps (slates) of each training."""
     num_envs: int = 64
     """Users in parallel in each training."""
@@ -48,7 +48,7 @@ class ShiftConfig:
     """Passes over each batch."""
     num_minibatches: int = 4
     """Updates in each pass."""
-    learning_rate: float = 3e-3
+    learning_rate: float = 1e-2
     """Of Adam, falling to 0 over the training."""
     clip: float = 0.2
     """How far the ratio of probabilities may leave 1."""
@@ -119,7 +119,9 @@ def train(
 
     def on_metrics(batches: int, metrics: dict[str, np.ndarray]) -> None:
         curves.append(metrics["episode_return"])
-        returns = {str(nu): float(metrics["episode_return"][penalties == np.float32(nu)].mean()) for nu in config.penalties}
+        returns = {
+            str(nu): float(metrics["episode_return"][penalties == np.float32(nu)].mean()) for nu in config.penalties
+        }
         steps = batches * config.num_envs * config.num_steps
         log(part="training", recommender=name, steps=steps, episode_return=returns)
 

@@ -110,7 +110,9 @@ def write(config: object, learned: list[Learned], optima: list[Exact], natural: 
         )
     )
     report.figures["curves"] = figures.curves(learned)
-    report.sections.append(Section("Learning curves", "What each is paid for, slates drawn from the policy.", figures=["curves"]))
+    report.sections.append(
+        Section("Learning curves", "What each is paid for, slates drawn from the policy.", figures=["curves"])
+    )
     report.data = {
         "learned": [
             {
@@ -174,7 +176,9 @@ def _orderings(named: dict[str, Learned]) -> list[Finding]:
         ("penalised myopic", "myopic", "sum"),
     ]
     return [
-        above(f"{LABELS[metric]}: {more} beyond {less}", named[more].means(metric) - named[less].means(metric), 0.0, PAPER)
+        above(
+            f"{LABELS[metric]}: {more} beyond {less}", named[more].means(metric) - named[less].means(metric), 0.0, PAPER
+        )
         for more, less, metric in claims
         if more in named and less in named
     ]
@@ -196,14 +200,10 @@ def _against_optimum(named: dict[str, Learned]) -> list[Finding]:
 
 def _pictures(named: dict[str, Learned], natural: np.ndarray) -> list[Finding]:
     """Where users end up, as the paper's heat maps show."""
-    around = {
-        centre: np.abs((DEGREES - centre + 180) % 360 - 180) <= 40 + 1e-6 for centre in (80, 270)
-    }
+    around = {centre: np.abs((DEGREES - centre + 180) % 360 - 180) <= 40 + 1e-6 for centre in (80, 270)}
     found = [measured("natural: users within 40 degrees of 80 at the end", [natural[-1, around[80]].sum()], "Figure 1")]
     for name, one in named.items():
         for centre, near in around.items():
             share = one.users[:, -1, near].sum(axis=-1)
             found.append(measured(f"{name}: users within 40 degrees of {centre} at the end", share, "Figures 1 and 7"))
     return found
-
-
