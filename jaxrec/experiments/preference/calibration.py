@@ -1,9 +1,9 @@
 """The constants that Carroll et al. do not publish, fitted to their Table 1 by exact dynamic programming.
 
-The paper prints the choice model's sharpness beta_c(u) as a picture (Figure 9), the rationality of shifts beta_d not at
-all, and its formula for the worth V of a new preference and its list of slates leave more than one reading. Each reading
-is fitted to the twelve numbers of Table 1, taken for optima under full observation; how far a constant can move before
-the fit is significantly worse says how well it is pinned down.
+The paper prints the choice model's sharpness beta_c(u) as a picture (Figure 9), the rationality of shifts beta_d not
+at all, and its formula for the worth V of a new preference and its list of slates leave more than one reading. Each
+reading is fitted to the twelve numbers of Table 1, taken for optima under full observation; how far a constant can move
+before the fit is significantly worse says how well it is pinned down.
 """
 
 import dataclasses
@@ -60,8 +60,8 @@ READINGS: dict[str, Worth] = {
         belief, sharp, 1 - inertia
     ),
 }
-"""V(u, u') as float[u, u'], by how the item x in E[lambda x u + (1 - lambda) x u'] comes about; without what is the same
-for every u'."""
+"""V(u, u') as float[u, u'], by how the item x in E[lambda x u + (1 - lambda) x u'] comes about; terms that are the same
+for every u' are left out."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def fit(config: CalibrationConfig, reading: str, slates: str, meter: Meter) -> F
     optimize.differential_evolution(
         of_population,
         list(CONSTANTS.values()),
-        init=_spread(config),
+        init=_spread(config),  # pyright: ignore[reportArgumentType]  # an array too, says its manual
         maxiter=config.generations,
         vectorized=True,
         updating="deferred",
@@ -247,8 +247,8 @@ def write(fits: list[Fit]) -> Report:
     report.sections.append(
         Section(
             "How well the constants are pinned down",
-            f"Of {best.reading}, {best.slates}: the best value, and how far it can move (the others following) before the "
-            f"error exceeds {best.allowed:.2f}, where an F test at 95 % calls the fit worse. Twelve numbers, four "
+            f"Of {best.reading}, {best.slates}: the best value, and how far it can move (the others following) before "
+            f"the error exceeds {best.allowed:.2f}, where an F test at 95 % calls the fit worse. Twelve numbers, four "
             "constants: the test takes the misfits for independent, so that the ranges are a guide.",
             ("constant", "default", "best", "not significantly worse", "searched"),
             constants,

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxrec.envs.preference.dynamics import DEGREES
+from jaxrec.experiments.figures import interval_line
 from jaxrec.experiments.statistics import estimate
 
 COLOURS = {"myopic": "#e07a1f", "rl": "#7b2d8b"}
@@ -43,11 +44,10 @@ def pareto(learned: Sequence[Any], optima: Sequence[Any]) -> Figure:
         ours = [one for one in learned if one.name == name]
         both = [estimate(one.means("engagement_initial") + one.means("engagement_natural")) for one in ours]
         now = [estimate(one.means("engagement")) for one in ours]
-        points: Any = axes.errorbar(
+        axes.errorbar(
             [each.value for each in both], [each.value for each in now], _half(now), _half(both), "o-", color=colour,
             ms=6, capsize=2, label=f"{name}, learned",
         )  # fmt: skip
-        del points
     axes.set(xlabel="safe: r(u_0) + r(u_t^rnd)", ylabel="engagement: r(u_t)")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
@@ -59,15 +59,8 @@ def curves(learned: Sequence[Any]) -> Figure:
     figure = Figure(figsize=(7.2, 3.8), layout="constrained")
     axes = figure.subplots()
     for one in learned:
-        points = [estimate(values) for values in one.curve]
-        parts = (np.arange(len(points)) + 1) / len(points)
-        style = "-" if one.penalty == 0 else "--"
-        axes.plot(parts, [point.value for point in points], style, color=COLOURS[one.name], label=one.title)
-        if points[0].low is not None:
-            axes.fill_between(
-                parts, *(np.asarray([getattr(point, end) for point in points], float) for end in ("low", "high")),
-                color=COLOURS[one.name], alpha=0.15, lw=0,
-            )  # fmt: skip
+        parts = (np.arange(len(one.curve)) + 1) / len(one.curve)
+        interval_line(axes, parts, one.curve, one.title, COLOURS[one.name], "-" if one.penalty == 0 else "--")
     axes.set(xlabel="part of the training", ylabel="paid in an episode")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))

@@ -15,7 +15,7 @@ from jax import Array
 import jaxrec
 from jaxrec import checks
 from jaxrec.agents import LSTM, PPO, NetworkPolicy, fit
-from jaxrec.environment import batched
+from jaxrec.environment import Environment, batched
 from jaxrec.envs.preference import PreferenceShift, exact
 from jaxrec.envs.preference.dynamics import BINS
 from jaxrec.experiments.preference.shift_report import Exact, Learned, write
@@ -35,7 +35,7 @@ class ShiftConfig:
     seeds: int = 5
     """Independent trainings of each recommender, all in one vmap."""
     penalties: tuple[float, ...] = (0.0, 1.0)
-    """Weights nu_1 = nu_2 of engagement under initial and under natural preferences; 0 and 1 are the paper's Table 1."""
+    """Weights nu_1 = nu_2 of engagement under initial and under natural preferences; the paper's are 0 and 1."""
     gamma: float = 0.99
     """Discount of the recommenders that look ahead; myopic ones have 0."""
     steps: int = 128_000
@@ -136,15 +136,17 @@ def train(
 
 
 def play(
-    env: PreferenceShift, policies: Any, keys: Array, params: Any, trajectories: int
+    env: Environment, policies: Any, keys: Array, params: Any, trajectories: int
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """(metric -> float[runs, trajectories], its sum over an episode; float[runs, horizon + 1, 36], P(u_t))."""
 
+    horizon = env.fixed_horizon or 1
+
     def of_run(policy: Any, key: Array, params: Any) -> tuple[dict[str, Array], Array]:
-        result = jaxrec.rollout(env, policy, key, trajectories, env.horizon, params, trajectory=True)
+        result = jaxrec.rollout(env, policy, key, trajectories, horizon, params, trajectory=True)
         passed = result.trajectory
         users = jnp.concatenate([passed.state.preference, passed.next_state.preference[-1:]])
-        sums = {name: values * env.horizon for name, values in result.per_env.items() if name.startswith("engagement")}
+        sums = {name: values * horizon for name, values in result.per_env.items() if name.startswith("engagement")}
         return sums, jax.nn.one_hot(users, BINS).mean(axis=1)
 
     sums, users = jax.jit(lambda *each: jax.lax.map(lambda one: of_run(*one), each))(policies, keys, params)

@@ -78,8 +78,8 @@ def write(config: object, learned: list[Learned], optima: list[Exact], natural: 
         "Recommenders that shift preferences",
         f"PPO with an LSTM on slates, choices and beliefs, {seeds} seeds of each recommender, each played greedily for "
         f"{trajectories} trajectories. r(u_t): engagement of the items chosen, under the preferences that users have; "
-        "r(u_0): of the same items under those that they had at first; r(u_t^rnd): under those that they would have had "
-        "by themselves. All are sums over an episode, expected 10 at most.",
+        "r(u_0): of the same items under those that they had at first; r(u_t^rnd): under those that they would have "
+        "had by themselves. All are sums over an episode, expected 10 at most.",
     )
     named = {one.title: one for one in learned}
     best = {one.title: one for one in optima}

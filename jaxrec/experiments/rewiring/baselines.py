@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 
 from jaxrec import checks
 from jaxrec.envs.rewiring import ELEVEN, RewiringGame, Simulation
+from jaxrec.experiments.figures import interval_line
 from jaxrec.experiments.report import Report, Section
 from jaxrec.experiments.rewiring import reference
-from jaxrec.experiments.rewiring.figures import COLOURS, heat_map, interval_line
+from jaxrec.experiments.rewiring.figures import COLOURS, heat_map
 from jaxrec.experiments.rewiring.reference import agreement
 from jaxrec.experiments.rewiring.sweep import sweep
 from jaxrec.experiments.statistics import Estimate, above, estimate, measured

@@ -16,9 +16,10 @@ from jaxrec import checks
 from jaxrec.environment import batched
 from jaxrec.envs.rewiring import Competition, RewiringGame, Simulation, heuristic, simulate
 from jaxrec.envs.rewiring.rules import resolve
+from jaxrec.experiments.figures import interval_line
 from jaxrec.experiments.report import Report, Section
 from jaxrec.experiments.rewiring import reference
-from jaxrec.experiments.rewiring.figures import COLOURS, interval_line
+from jaxrec.experiments.rewiring.figures import COLOURS
 from jaxrec.experiments.rewiring.reference import agreement
 from jaxrec.experiments.statistics import above, estimate, measured
 from jaxrec.experiments.study import Log, Study

@@ -7,8 +7,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxrec.experiments.statistics import estimate
-
 COLOURS = {
     "null": "#444444",
     "local": "#8a8d93",
@@ -23,15 +21,6 @@ COLOURS = {
     "low-defectors": "#f2a3ad",
     "high-defectors": "#7a1626",
 }
-
-
-def interval_line(axes: Axes, x: Sequence[float], samples: np.ndarray, label: str, colour: str) -> None:
-    """Means over the last axis of `samples` ([points, runs]), with their 95 % intervals as a band."""
-    points = [estimate(values) for values in samples]
-    axes.plot(x, [point.value for point in points], "o-", color=colour, label=label, ms=3.5, lw=1.6)
-    if all(point.low is not None for point in points):
-        low, high = [point.low for point in points], [point.high for point in points]
-        axes.fill_between(x, np.asarray(low, float), np.asarray(high, float), color=colour, alpha=0.18, lw=0)
 
 
 def heat_map(

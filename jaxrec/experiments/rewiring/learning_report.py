@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 
 from jaxrec.agents import NetworkPolicy
 from jaxrec.envs.rewiring import ELEVEN
+from jaxrec.experiments.figures import interval_line
 from jaxrec.experiments.report import Report, Section
-from jaxrec.experiments.rewiring.figures import COLOURS, interval_line
+from jaxrec.experiments.rewiring.figures import COLOURS
 from jaxrec.experiments.statistics import Estimate, Finding, above, below, estimate, measured
 
 PAPER = "Carvalho, section 4.2"

@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 
 from jaxrec import checks
 from jaxrec.envs.rewiring import RewiringGame, Simulation
+from jaxrec.experiments.figures import interval_line
 from jaxrec.experiments.report import Report, Section
 from jaxrec.experiments.rewiring import reference
-from jaxrec.experiments.rewiring.figures import heat_map, interval_line
+from jaxrec.experiments.rewiring.figures import heat_map
 from jaxrec.experiments.rewiring.reference import agreement
 from jaxrec.experiments.rewiring.sweep import sweep
 from jaxrec.experiments.statistics import Finding, estimate
