@@ -119,6 +119,14 @@ def test_uniform_slates_are_worth_what_an_independent_program_says():
     np.testing.assert_allclose(worth, (4.09, 2.48, 3.78), atol=0.01)
 
 
+def test_slates_of_ones_own_are_shown_as_they_are(tables):
+    """The default slates, given item by item, in another order."""
+    given = np.asarray(ENV.slates, float)[::-1]
+    own = PreferenceShift(slate_items=tuple(map(tuple, (given / given.sum(axis=1, keepdims=True)).tolist())))
+    assert own.num_actions == 6
+    np.testing.assert_allclose(own.tables(PARAMS).shift, tables.shift[::-1], rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.slow
 def test_episodes_are_worth_what_is_computed(tables, key):
     """Sampled by the environment against the exact sums; and paid in expectation, against sampled."""
@@ -194,6 +202,9 @@ def test_without_influence_users_go_the_way_they_would_go_by_themselves(key):
         ({"slate_means": (400.0,)}, "slate_means"),
         ({"slate_deviations": -1.0}, "slate_deviations must be positive"),
         ({"slate_deviations": (60.0, 30.0)}, "one a slate"),
+        ({"slate_items": ((1.0, 0.0),)}, "slate_items must have 36"),
+        ({"slate_items": ((-0.5, 1.5) + (0.0,) * 34,)}, "slate_items"),
+        ({"slate_items": ((0.5,) + (0.0,) * 35,)}, "slate_items must sum to 1"),
         ({"observe_as": "all"}, "observe_as"),
         ({"paid_for": "love"}, "paid_for"),
     ],

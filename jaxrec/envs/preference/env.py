@@ -128,6 +128,7 @@ class PreferenceShift(Environment):
         horizon: slates in an episode (10 in the paper).
         slate_means: degrees. The paper prints an inconsistent list; these fit its results best.
         slate_deviations: degrees, one for all or one each; infinite for the uniform slate. 60.
+        slate_items: slates of your own instead, each the probabilities of its 36 items.
         observe_as: see Observation.
         paid_for: "belief", the reward is expected over what can be known of the user and its choice (the paper's; where
             the state is seen, over the choice alone); or "sampled".
@@ -137,6 +138,7 @@ class PreferenceShift(Environment):
     horizon: int = 10
     slate_means: tuple[float, ...] = MEANS
     slate_deviations: float | tuple[float, ...] = 60.0
+    slate_items: tuple[tuple[float, ...], ...] = ()
     observe_as: Literal["choices", "beliefs", "state"] = "beliefs"
     paid_for: Literal["belief", "sampled"] = "belief"
     reward: str | RewardFunction = "engagement"
@@ -147,6 +149,18 @@ class PreferenceShift(Environment):
         checks.positive("horizon", self.horizon)
         checks.lookup(dict.fromkeys(OBSERVED), self.observe_as, "observe_as")
         checks.lookup(dict.fromkeys(("belief", "sampled")), self.paid_for, "paid_for")
+        self._check_slates()
+        self.check_reward()
+
+    def _check_slates(self) -> None:
+        if self.slate_items:
+            for slate in self.slate_items:
+                if len(slate) != BINS:
+                    raise checks.InputError(f"slate_items must have {BINS} probabilities a slate, got {len(slate)}")
+                checks.within("slate_items", np.asarray(slate), 0.0, 1.0)
+                if abs(sum(slate) - 1) > 1e-5:
+                    raise checks.InputError(f"slate_items must sum to 1 in each slate, got {sum(slate)}")
+            return
         if not self.slate_means:
             raise checks.InputError("slate_means must name at least one slate, got ()")
         if len(self.deviations) != len(self.slate_means):
@@ -158,7 +172,6 @@ class PreferenceShift(Environment):
         for deviation in self.deviations:
             if not deviation > 0:
                 raise checks.InputError(f"slate_deviations must be positive, got {self.slate_deviations}")
-        self.check_reward()
 
     @property
     def deviations(self) -> tuple[float, ...]:
@@ -169,6 +182,8 @@ class PreferenceShift(Environment):
     @property
     def slates(self) -> Array:
         """float[slates, 36]: what can be shown."""
+        if self.slate_items:
+            return jnp.asarray(self.slate_items)
         means, deviations = jnp.asarray(self.slate_means), jnp.asarray(self.deviations)
         return jax.vmap(dynamics.clipped_normal)(means, deviations)
 
@@ -328,7 +343,7 @@ class PreferenceShift(Environment):
 
     def action_space(self, params: PreferenceParams | None = None) -> Discrete:
         """Which slate."""
-        return Discrete(len(self.slate_means))
+        return Discrete(len(self.slate_items or self.slate_means))
 
     def observation_space(self, params: PreferenceParams | None = None) -> Space:
         """See Observation."""

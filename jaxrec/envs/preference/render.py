@@ -28,8 +28,9 @@ def render_episode(env: Any, trajectory: Any) -> Figure:
     beliefs = _beliefs(trajectory, length)
     if beliefs is not None:
         circle.pcolormesh(time, DEGREES, beliefs.T, cmap="Greys", vmin=0, vmax=max(0.4, beliefs.max()))
-    means, state, choice = np.asarray(env.slate_means), trajectory.state, trajectory.next_state.choice
-    circle.plot(time, means[np.asarray(trajectory.action)[:length]], "_", color=SLATE, ms=22, mew=3, label="slate")
+    state, choice = trajectory.state, trajectory.next_state.choice
+    likeliest = DEGREES[np.asarray(env.slates).argmax(axis=1)]
+    circle.plot(time, likeliest[np.asarray(trajectory.action)[:length]], "_", color=SLATE, ms=22, mew=3, label="slate")
     for name, colour in (("natural", NATURAL), ("preference", USER)):
         circle.plot(time, DEGREES[np.asarray(getattr(state, name))[:length]], "o-", color=colour, ms=5, label=name)
     circle.plot(time, DEGREES[np.asarray(choice)[:length]], "x", color=CHOICE, ms=8, mew=2, label="choice")

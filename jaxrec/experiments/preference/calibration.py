@@ -70,9 +70,9 @@ class CalibrationConfig:
 
     seed: int = 0
     """Seed of the search."""
-    population: int = 48
+    population: int = 64
     """Candidates in each generation of the search (differential evolution)."""
-    generations: int = 40
+    generations: int = 60
     """Generations."""
 
     def check(self) -> None:
@@ -248,8 +248,9 @@ def write(fits: list[Fit]) -> Report:
         Section(
             "How well the constants are pinned down",
             f"Of {best.reading}, {best.slates}: the best value, and how far it can move (the others following) before "
-            f"the error exceeds {best.allowed:.2f}, where an F test at 95 % calls the fit worse. Twelve numbers, four "
-            "constants: the test takes the misfits for independent, so that the ranges are a guide.",
+            f"the error exceeds {best.allowed:.2f}, where an F test at 95 % calls the fit worse. The ranges are of what the search "
+            "tried, so at least as wide; and with twelve numbers for four constants, whose misfits the test takes for "
+            "independent, they are a guide.",
             ("constant", "default", "best", "not significantly worse", "searched"),
             constants,
             ["profiles"],
@@ -278,10 +279,10 @@ def _findings(fits: list[Fit]) -> list[Finding]:
     best, *others = fits
     default = float(error(jnp.asarray([DEFAULTS]), best.reading, best.slates)[0])
     found = [measured(f"error: {best.reading}, slates {best.slates}", [best.error], SOURCE)]
-    name = "error: the same at our default constants, not significantly worse (reference: the bound)"
+    name = "error: the same at our default constants, no worse than the best beyond chance (reference: the bound)"
     found.append(Finding(name, default, None, None, best.allowed, SOURCE, default <= best.allowed))
     for each in others:
-        name = f"error: {each.reading}, slates {each.slates}, worse than the bound of the best (reference)"
+        name = f"error: {each.reading}, slates {each.slates}, worse than the best beyond chance (reference: the bound)"
         found.append(Finding(name, each.error, None, None, best.allowed, SOURCE, each.error > best.allowed))
     return found
 

@@ -4,6 +4,7 @@ Carroll, Dragan, Russell & Hadfield-Menell 2022, "Estimating and Penalizing Indu
 Systems", section 7 and Appendix G: Table 1, Figures 1 and 7.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -153,7 +154,9 @@ def play(
     return {name: np.asarray(values) for name, values in sums.items()}, np.asarray(users)
 
 
-def optima(config: ShiftConfig, penalties: tuple[float, ...] = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)) -> list[Exact]:
+def optima(
+    config: ShiftConfig, penalties: tuple[float, ...] = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
+) -> list[Exact]:
     """The optimum under full observation at every penalty, by dynamic programming."""
     env = PreferenceShift(observe_as="state")
     params = env.default_params
@@ -186,6 +189,7 @@ def natural() -> np.ndarray:
 
 
 QUICK = ShiftConfig()
+PARETO = dataclasses.replace(QUICK, penalties=(0.0, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0))
 PAPER = ShiftConfig(
     seeds=5, steps=60_000, num_envs=120, num_steps=10, num_epochs=50, num_minibatches=2, learning_rate=5e-3,
     clip=0.5, value_clip=50.0, value_weight=8.0,
@@ -194,6 +198,6 @@ PAPER = ShiftConfig(
 STUDY = Study(
     "preference-shift",
     "Recommenders that shift preferences, and penalised for it (Carroll et al., Table 1, Figures 1 and 7)",
-    {"quick": QUICK, "paper": PAPER},
+    {"quick": QUICK, "pareto": PARETO, "paper": PAPER},
     execute,
 )
