@@ -25,6 +25,7 @@ from jaxrec.experiments.study import Log, Study
 from jaxrec.progress import Meter
 
 MYOPIC, RL = "myopic", "rl"
+CURVE = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)  # penalties at which the exact optimum is drawn
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ def optima(
     """The optimum under full observation at every penalty, by dynamic programming."""
     env = PreferenceShift(observe_as="state")
     params = env.default_params
-    weights = jnp.asarray(sorted({*penalties, *config.penalties}))
+    weights = jnp.asarray(sorted({*CURVE, *config.penalties}))
 
     @jax.jit
     def at(gamma: Array) -> Any:
