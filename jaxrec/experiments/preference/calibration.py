@@ -249,8 +249,8 @@ def write(fits: list[Fit]) -> Report:
             "How well the constants are pinned down",
             f"Of {best.reading}, {best.slates}: the best value, and how far it can move (the others following) before "
             f"the error exceeds {best.allowed:.2f}, where an F test at 95 % calls the fit worse. The ranges are of "
-            "what the search tried, so at least as wide; and the test takes the misfits of twelve numbers for independent, "
-            "so that they are a guide.",
+            "what the search tried, so at least as wide; and the test takes the misfits of twelve numbers for "
+            "independent, so that they are a guide.",
             ("constant", "default", "best", "not significantly worse", "searched"),
             constants,
             ["profiles"],
