@@ -73,7 +73,10 @@ class LSTM(nn.Module):
     def __call__(self, memory: Any, obs: Any) -> tuple[Any, Array, Array]:
         """See the module."""
         x = _layers(flat(obs), (self.width,), nn.tanh)
-        memory, out = nn.OptimizedLSTMCell(self.width)(memory, x)
+        # flax's default is orthogonal: a QR decomposition, which in jaxlib 0.10 waits for ever for the threads that it
+        # runs on itself, where several are batched by `vmap` on as many cores.
+        recurrent = nn.initializers.lecun_normal()
+        memory, out = nn.OptimizedLSTMCell(self.width, recurrent_kernel_init=recurrent)(memory, x)
         return memory, _head(self.num_actions, 0.01)(out), _head(1, 1.0)(out)[0]
 
 
