@@ -95,3 +95,12 @@ def test_networks_that_do_not_fit_are_refused():
     with pytest.raises(jaxrec.InputError, match=r"logits of shape \(2,\)"):
         check_network(MLP(5), Cue())
     check_network(LSTM(2), Cue())
+
+
+@pytest.mark.parametrize("network", [MLP(2), LSTM(2)])
+def test_initialising_a_network_needs_no_lapack(network):
+    """A QR batched by `vmap` deadlocks on two cores (jaxlib 0.10)."""
+    made = jax.make_jaxpr(jax.vmap(lambda key: network.init(key, network.initial_memory(), jnp.zeros(3))))(
+        jax.random.split(jax.random.key(0), 4)
+    )
+    assert "qr" not in str(made)
