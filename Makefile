@@ -28,6 +28,7 @@ lint: $(VENV)/installed
 benchmark: $(VENV)/installed
 	$(BIN)/python -m benchmarks.polarising
 	$(BIN)/python -m benchmarks.rewiring
+	$(BIN)/python -m benchmarks.preference
 	$(BIN)/python -m benchmarks.ppo
 
 $(VENV)/installed: pyproject.toml

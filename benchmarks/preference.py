@@ -164,7 +164,7 @@ def run(options: Options) -> dict[str, Any]:
     """Measures, prints and writes; returns what `--out` writes."""
     checks.new_file("out", options.out)
     on_gpu = jax.default_backend() == "gpu"
-    steps, episodes, repeats = (20_480, 50, 2) if options.quick else (2**26 if on_gpu else 2**21, 2000, 5)
+    steps, episodes, repeats = (20_480, 50, 2) if options.quick else (2**24 if on_gpu else 2**18, 2000, 5)
     batches = (256,) if options.quick else (256, 2048, 16384, *((65536,) if on_gpu else ()))
     console = Console(width=None if sys.stdout.isatty() else 120)
     agreed = agree(episodes, options.seed)

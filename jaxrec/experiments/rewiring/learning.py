@@ -44,6 +44,8 @@ class LearningConfig:
     """Sizes of the societies trained in: any of 10, 30, 100, 500."""
     networks: tuple[str, ...] = ("mlp", "gat")
     """How users are embedded before they are ranked: by their own features (mlp), or by graph attention (gat)."""
+    rewards: tuple[str, ...] = REWARDS
+    """What recommenders are paid for, each its own training: for cooperation (aligned), for requests (engagement)."""
     steps: tuple[int, ...] = (500_000,)
     """Environment steps (recommendations) of each training, one number a size."""
     gat_share: float = 0.5
@@ -89,7 +91,9 @@ class LearningConfig:
         checks.within("gat_share", self.gat_share, 0.0, float("inf"))
         for name in self.networks:
             checks.lookup(EMBEDDINGS, name, "network")
-        self.agent(self.users[0], self.networks[0], "aligned").check()
+        for name in self.rewards:
+            checks.lookup(dict.fromkeys(REWARDS), name, "reward")
+        self.agent(self.users[0], self.networks[0], self.rewards[0]).check()
 
     def env(self, users: int, reward: str) -> RewiringGame:
         """The society of one size."""
@@ -122,7 +126,7 @@ def execute(config: LearningConfig, log: Log, meter: Meter) -> Report:
     learned: list[Learned] = []
     for users in config.users:
         before = {(one.run.reward, one.run.network): one for one in learned} if config.warm_start else {}
-        for reward in REWARDS:
+        for reward in config.rewards:
             for network in config.networks:
                 key_train, key = jax.random.split(key_train)
                 smaller = before.get((reward, network))
