@@ -183,8 +183,10 @@ def cartpole(size: Sizes, seeds: int, seed: int) -> list[CartPole]:
         return lambda obs, key: policy.act((), obs, key)[0]
 
     def act_other(state: Any) -> Any:
-        logits = lambda obs: other.actor.apply(state.actor_ts.params, obs[None], method="_action_dist").logits  # noqa: E731
-        return lambda obs, key: jnp.argmax(logits(obs)[0])
+        def greedy(obs: Any, key: Any) -> Any:
+            return other.actor.apply(state.actor_ts.params, obs[None], method="_action_dist").logits[0].argmax()
+
+        return greedy
 
     found = []
     for by, train, act in ((JAXREC, train_one, act_one), (REJAX, train_other, act_other)):
