@@ -90,6 +90,7 @@ def test_the_defaults_are_those_of_the_environment():
         ("preference-shift", {"seeds": 0}, "seeds"),
         ("preference-shift", {"penalties": ()}, "penalties"),
         ("preference-shift", {"penalties": (-1.0,)}, "penalties"),
+        ("preference-shift", {"penalties": (1.0, 1.0)}, "each once"),
         ("preference-shift", {"gamma": 1.5}, "gamma"),
         ("preference-calibration", {"population": 2}, "population"),
         ("preference-calibration", {"generations": 0}, "generations"),

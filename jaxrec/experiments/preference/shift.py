@@ -73,8 +73,8 @@ class ShiftConfig:
         """Raises InputError for a setting out of range."""
         for name in ("seeds", "cells", "trajectories", "chunks"):
             checks.positive(name, getattr(self, name))
-        if not self.penalties:
-            raise checks.InputError("penalties must have at least one number, got ()")
+        if not self.penalties or len(set(self.penalties)) < len(self.penalties):
+            raise checks.InputError(f"penalties must be one number or more, each once, got {self.penalties}")
         checks.within("penalties", np.asarray(self.penalties), 0.0, float("inf"))
         self.agent(self.gamma).check()
 
@@ -101,7 +101,10 @@ class ShiftConfig:
 
 
 def execute(config: ShiftConfig, log: Log, meter: Meter) -> Report:
-    """Trains every recommender, plays it, and computes what would have been possible."""
+    """Trains every recommender, plays it, and computes what would have been possible.
+
+    Recommenders with and without foresight are trained and played on the same draws: the pairs that are compared.
+    """
     key_train, key_play = jax.random.split(jax.random.key(config.seed))
     learned: list[Learned] = []
     for name, gamma in ((MYOPIC, 0.0), (RL, config.gamma)):
@@ -141,7 +144,6 @@ def play(
     env: Environment, policies: Any, keys: Array, params: Any, trajectories: int
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """(metric -> float[runs, trajectories], its sum over an episode; float[runs, horizon + 1, 36], P(u_t))."""
-
     horizon = env.fixed_horizon or 1
 
     def of_run(policy: Any, key: Array, params: Any) -> tuple[dict[str, Array], Array]:
@@ -155,10 +157,8 @@ def play(
     return {name: np.asarray(values) for name, values in sums.items()}, np.asarray(users)
 
 
-def optima(
-    config: ShiftConfig, penalties: tuple[float, ...] = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
-) -> list[Exact]:
-    """The optimum under full observation at every penalty, by dynamic programming."""
+def optima(config: ShiftConfig) -> list[Exact]:
+    """The optimum under full observation at every penalty, and at those of a curve, by dynamic programming."""
     env = PreferenceShift(observe_as="state")
     params = env.default_params
     weights = jnp.asarray(sorted({*CURVE, *config.penalties}))

@@ -164,7 +164,7 @@ LABELS = {"engagement": "r(u_t)", "engagement_initial": "r(u_0)", "engagement_na
 
 
 def _orderings(named: dict[str, Learned]) -> list[Finding]:
-    """The orderings of Table 1; both recommenders of a pair are trained from the same keys."""
+    """The orderings of Table 1, seed by seed."""
     claims = [
         ("rl", "myopic", "engagement"),
         ("rl", "penalised rl", "engagement"),
