@@ -12,7 +12,7 @@ from jaxrec.rollout import _rollout
 from jaxrec.testing import api_test
 
 ENVIRONMENTS = jaxrec.registered()
-QUICK = [pytest.param(env, marks=pytest.mark.slow) if env == "RewiringGame-v0" else env for env in ENVIRONMENTS]
+QUICK = [env if env == "PolarisingUsers-v0" else pytest.param(env, marks=pytest.mark.slow) for env in ENVIRONMENTS]
 SHORT = {"RewiringGame-v0": {"time_limit": 60}}  # so that every parameter matters within a short rollout
 
 
