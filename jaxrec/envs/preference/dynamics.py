@@ -5,6 +5,7 @@ Systems", section 6, Figure 4 and Appendix H. Preferences u, items x and slates 
 degrees; bin 0 is at 0 degrees. A slate is a distribution over items; engagement is cos(x - u).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -19,6 +20,7 @@ DEGREES = np.arange(BINS) * (360.0 / BINS)
 DIRECTIONS = np.stack([np.cos(np.radians(DEGREES)), np.sin(np.radians(DEGREES))], axis=1).astype(np.float32)
 """float32[36, 2]: the unit vector of each bin; engagement of x under u is their inner product."""
 
+Worth = Callable[[Array, Array, Any], Array]  # (belief, sharpness, inertia) -> float[36, 36]
 BELIEF_SHARPNESS = 3  # a user expects the next feed in proportion to the slate's cube (Appendix H)
 
 
@@ -81,17 +83,25 @@ def choices(slate: Float[Array, "36"], sharpness: Float[Array, "36"]) -> Float[A
     return jax.nn.softmax(jnp.log(slate) + sharpness[:, None] * (DIRECTIONS @ DIRECTIONS.T), axis=1)
 
 
-def shifts(slate: Float[Array, "36"], sharpness: Float[Array, "36"], params: Any) -> Float[Array, "36 36"]:
+def convenience(belief: Float[Array, "36"], sharpness: Float[Array, "36"], inertia: Any) -> Float[Array, "36 36"]:
+    """V(u, u') for all u (rows) and u': the engagement that a user expects of the next feed; Appendix H.
+
+    It chooses under the new preference u'; a share `inertia` is judged by the old preference u, the rest by the new.
+    """
+    liked = choices(belief, sharpness) @ DIRECTIONS  # [u', 2]
+    by_new = (liked * DIRECTIONS).sum(axis=1)
+    return inertia * DIRECTIONS @ liked.T + (1 - inertia) * by_new
+
+
+def shifts(
+    slate: Float[Array, "36"], sharpness: Float[Array, "36"], params: Any, worth: Worth = convenience
+) -> Float[Array, "36 36"]:
     """P(u' | s, u) for all u (rows) and u': in proportion to exp(beta_d V(u, u')); section 6 and Appendix H.
 
-    V is the engagement that a user expects of the next feed, which it expects to be like the slate's cube, if it chose
-    under the new preference u': a share `inertia` of it judged by the old preference u, the rest by the new.
+    The next feed is expected to be like the slate's cube. `worth` is V.
     """
     belief = jnp.power(slate, BELIEF_SHARPNESS)
-    liked = choices(belief / belief.sum(), sharpness) @ DIRECTIONS  # [u', 2]
-    by_new = (liked * DIRECTIONS).sum(axis=1)
-    worth = params.inertia * DIRECTIONS @ liked.T + (1 - params.inertia) * by_new
-    return jax.nn.softmax(params.rationality * worth, axis=1)
+    return jax.nn.softmax(params.rationality * worth(belief / belief.sum(), sharpness, params.inertia), axis=1)
 
 
 def draw(uniform: Float[Array, ""], probabilities: Float[Array, "36"]) -> Int[Array, ""]:

@@ -76,26 +76,23 @@ def optimal(
     return jax.lax.scan(step, jnp.zeros((BINS, BINS)), paid, reverse=True)[1]
 
 
-def preferences(tables: Tables, policy: Float[Array, "horizon slates 36 36"], params: Any) -> Float[Array, "times 36"]:
-    """P(u_t) over all users for t = 0 ... horizon under a policy: the probability of each slate as above."""
+def visited(tables: Tables, policy: Float[Array, "horizon slates 36 36"], params: Any) -> Float[Array, "times 36 36"]:
+    """P(u_0, u_t) over all users for t = 0 ... horizon under a policy: the probability of each slate as above."""
     start = jnp.diag(clipped_normal(params.initial_mean, params.initial_deviation))
 
     def step(users: Array, chosen: Array) -> tuple[Array, Array]:
-        return jnp.einsum("aiu,auv->iv", users * chosen, tables.shift), users.sum(axis=0)
+        return jnp.einsum("aiu,auv->iv", users * chosen, tables.shift), users
 
     last, before = jax.lax.scan(step, start, policy)
-    return jnp.concatenate([before, last.sum(axis=0)[None]])
+    return jnp.concatenate([before, last[None]])
+
+
+def preferences(tables: Tables, policy: Float[Array, "horizon slates 36 36"], params: Any) -> Float[Array, "times 36"]:
+    """P(u_t) over all users for t = 0 ... horizon."""
+    return visited(tables, policy, params).sum(axis=1)
 
 
 def worth(tables: Tables, policy: Float[Array, "horizon slates 36 36"], params: Any) -> Worth:
     """The exact worth of a policy: the probability of each slate at each time, u_0 and u_t."""
-    each = rewards(tables, policy.shape[0])
-    start = jnp.diag(clipped_normal(params.initial_mean, params.initial_deviation))
-
-    def step(users: Array, inputs: tuple[Array, Worth]) -> tuple[Array, Worth]:
-        chosen, now = inputs
-        served = users * chosen  # [slates, u_0, u_t]
-        paid = Worth(*((served * reward).sum() for reward in now))
-        return jnp.einsum("aiu,auv->iv", served, tables.shift), paid
-
-    return Worth(*(paid.sum() for paid in jax.lax.scan(step, start, (policy, each))[1]))
+    served = visited(tables, policy, params)[:-1, None] * policy
+    return Worth(*((served * reward).sum() for reward in rewards(tables, policy.shape[0])))

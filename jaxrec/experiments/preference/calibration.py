@@ -7,7 +7,6 @@ before the fit is significantly worse says how well it is pinned down.
 """
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,7 +20,7 @@ from scipy import optimize, stats
 
 from jaxrec import checks
 from jaxrec.envs.preference import PreferenceParams, PreferenceShift, dynamics, exact
-from jaxrec.envs.preference.dynamics import BINS, DIRECTIONS, Tables
+from jaxrec.envs.preference.dynamics import BINS, DIRECTIONS, Tables, Worth
 from jaxrec.experiments.preference.reference import METRICS, TABLE_1
 from jaxrec.experiments.report import Report, Section
 from jaxrec.experiments.statistics import Finding, measured
@@ -36,13 +35,6 @@ CONSTANTS = {"choice_base": (0.0, 1.0), "width_80": (5.0, 60.0), "width_270": (5
 SLATES = {"20 to 320": (20.0, 80.0, 140.0, 200.0, 260.0, 320.0), "0 to 300": (0.0, 60.0, 120.0, 180.0, 240.0, 300.0)}
 """The paper prints 0, 60, ..., 260, 320 degrees: one or the other."""
 
-Worth = Callable[[Array, Array, Any], Array]
-
-
-def _chosen_under_new(belief: Array, sharpness: Array, inertia: Any) -> Array:
-    liked = dynamics.choices(belief, sharpness) @ DIRECTIONS
-    return inertia * DIRECTIONS @ liked.T + (1 - inertia) * (liked * DIRECTIONS).sum(axis=1)
-
 
 def _chosen_under_old(belief: Array, sharpness: Array, inertia: Any) -> Array:
     return (1 - inertia) * dynamics.choices(belief, sharpness) @ DIRECTIONS @ DIRECTIONS.T
@@ -53,10 +45,10 @@ def _as_expected(belief: Array, sharpness: Array, inertia: Any) -> Array:
 
 
 READINGS: dict[str, Worth] = {
-    "chosen under the new preference": _chosen_under_new,
+    "chosen under the new preference": dynamics.convenience,
     "chosen under the old preference": _chosen_under_old,
     "drawn from the belief, not chosen": _as_expected,
-    "chosen under the new, lambda for the new": lambda belief, sharp, inertia: _chosen_under_new(
+    "chosen under the new, lambda for the new": lambda belief, sharp, inertia: dynamics.convenience(
         belief, sharp, 1 - inertia
     ),
 }
@@ -184,8 +176,7 @@ def tables_of(reading: Worth, env: PreferenceShift, params: PreferenceParams) ->
     sharpness = dynamics.choice_sharpness(params)
 
     def shift(slate: Array) -> Array:
-        belief = slate**dynamics.BELIEF_SHARPNESS
-        return jax.nn.softmax(params.rationality * reading(belief / belief.sum(), sharpness, params.inertia), axis=1)
+        return dynamics.shifts(slate, sharpness, params, reading)
 
     choice = jax.vmap(dynamics.choices, in_axes=(0, None))(env.slates, sharpness)
     return Tables(choice, choice @ DIRECTIONS, jax.vmap(shift)(env.slates), shift(jnp.full(BINS, 1 / BINS)))

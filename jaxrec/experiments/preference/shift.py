@@ -16,7 +16,7 @@ from jax import Array
 import jaxrec
 from jaxrec import checks
 from jaxrec.agents import LSTM, PPO, NetworkPolicy, fit
-from jaxrec.environment import Environment, batched
+from jaxrec.environment import batched
 from jaxrec.envs.preference import PreferenceShift, exact
 from jaxrec.envs.preference.dynamics import BINS
 from jaxrec.experiments.preference.shift_report import Exact, Learned, write
@@ -25,6 +25,7 @@ from jaxrec.experiments.study import Log, Study
 from jaxrec.progress import Meter
 
 MYOPIC, RL = "myopic", "rl"
+ENV = PreferenceShift(reward="penalised")
 CURVE = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)  # penalties at which the exact optimum is drawn
 
 
@@ -80,10 +81,9 @@ class ShiftConfig:
 
     def agent(self, gamma: float) -> PPO:
         """The learner."""
-        env = PreferenceShift(reward="penalised")
         return PPO(
-            env,
-            LSTM(env.num_actions, self.cells),
+            ENV,
+            LSTM(ENV.num_actions, self.cells),
             self.steps,
             num_envs=self.num_envs,
             num_steps=self.num_steps,
@@ -119,7 +119,7 @@ def train(
     agent = config.agent(gamma)
     runs = config.seeds * len(config.penalties)
     penalties = np.repeat(np.asarray(config.penalties, np.float32), config.seeds)
-    params = batched(agent.env.default_params, runs).replace(safe_weights=np.stack([penalties, penalties], axis=1))
+    params = batched(ENV.default_params, runs).replace(safe_weights=np.stack([penalties, penalties], axis=1))
     curves: list[np.ndarray] = []
 
     def on_metrics(batches: int, metrics: dict[str, np.ndarray]) -> None:
@@ -133,7 +133,7 @@ def train(
     task = f"training {runs} {name} recommenders"
     state = fit(agent, jax.random.split(key_train, runs), params, config.chunks, meter, on_metrics, task)
     policies = NetworkPolicy(state.weights, agent.network)
-    sums, users = play(agent.env, policies, jax.random.split(key_play, runs), params, config.trajectories)
+    sums, users = play(ENV, policies, jax.random.split(key_play, runs), params, config.trajectories)
     return [
         Learned(name, nu, np.stack(curves)[:, mine], {metric: sums[metric][mine] for metric in sums}, users[mine])
         for nu, mine in ((nu, penalties == np.float32(nu)) for nu in config.penalties)
@@ -141,16 +141,15 @@ def train(
 
 
 def play(
-    env: Environment, policies: Any, keys: Array, params: Any, trajectories: int
+    env: PreferenceShift, policies: Any, keys: Array, params: Any, trajectories: int
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """(metric -> float[runs, trajectories], its sum over an episode; float[runs, horizon + 1, 36], P(u_t))."""
-    horizon = env.fixed_horizon or 1
 
     def of_run(policy: Any, key: Array, params: Any) -> tuple[dict[str, Array], Array]:
-        result = jaxrec.rollout(env, policy, key, trajectories, horizon, params, trajectory=True)
+        result = jaxrec.rollout(env, policy, key, trajectories, env.horizon, params, trajectory=True)
         passed = result.trajectory
         users = jnp.concatenate([passed.state.preference, passed.next_state.preference[-1:]])
-        sums = {name: values * horizon for name, values in result.per_env.items() if name.startswith("engagement")}
+        sums = {name: values * env.horizon for name, values in result.per_env.items() if name.startswith("engagement")}
         return sums, jax.nn.one_hot(users, BINS).mean(axis=1)
 
     sums, users = jax.jit(lambda *each: jax.lax.map(lambda one: of_run(*one), each))(policies, keys, params)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jaxrec.envs.preference.dynamics import DEGREES
+from jaxrec.envs.preference.dynamics import DEGREES, circular_distance
 from jaxrec.experiments.preference import figures
 from jaxrec.experiments.preference.reference import BELIEF_OPTIMUM, METRICS, TABLE_1
 from jaxrec.experiments.report import Report, Section
@@ -200,7 +200,7 @@ def _against_optimum(named: dict[str, Learned]) -> list[Finding]:
 
 def _pictures(named: dict[str, Learned], natural: np.ndarray) -> list[Finding]:
     """Where users end up, as the paper's heat maps show."""
-    around = {centre: np.abs((DEGREES - centre + 180) % 360 - 180) <= 40 + 1e-6 for centre in (80, 270)}
+    around = {centre: np.abs(np.asarray(circular_distance(DEGREES, centre))) <= 40 + 1e-3 for centre in (80, 270)}
     found = [measured("natural: users within 40 degrees of 80 at the end", [natural[-1, around[80]].sum()], "Figure 1")]
     for name, one in named.items():
         for centre, near in around.items():
