@@ -18,7 +18,7 @@ test: lint
 	$(BIN)/pytest -n 2
 
 slow: $(VENV)/installed
-	$(BIN)/pytest -m slow
+	JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(BIN)/pytest -m slow
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check

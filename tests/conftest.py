@@ -1,7 +1,12 @@
 """Shapes and dtypes in signatures are enforced while the tests run."""
 
-import jaxtyping
-from jaxtyping import install_import_hook
+import os
+
+# Nearly all of the time of the default suite is XLA compiling programs that run once; `make slow` optimises them.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+
+import jaxtyping  # noqa: E402
+from jaxtyping import install_import_hook  # noqa: E402
 
 install_import_hook("jaxrec", "typechecking.checked")
 
