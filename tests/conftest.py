@@ -5,8 +5,8 @@ import os
 # Nearly all of the time of the default suite is XLA compiling programs that run once; `make slow` optimises them.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
-import jaxtyping  # noqa: E402
-from jaxtyping import install_import_hook  # noqa: E402
+import jaxtyping
+from jaxtyping import install_import_hook
 
 install_import_hook("jaxrec", "typechecking.checked")
 
