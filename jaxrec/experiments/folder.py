@@ -2,8 +2,6 @@
 
 import contextlib
 import json
-import os
-import tempfile
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxrec import checks
+from jaxrec.files import replacing, write_atomically
 
 
 class RunFolder:
@@ -65,33 +64,13 @@ class RunFolder:
         """Writes `figures/NAME.png`, atomically."""
         path = self.path / "figures" / f"{name}.png"
         path.parent.mkdir(exist_ok=True)
-        with _replacing(path) as temporary:
+        with replacing(path) as temporary:
             figure.savefig(temporary, dpi=110, format="png")
 
     def log(self, **values: Any) -> None:
         """Appends one line to `metrics.jsonl`."""
         with self._metrics.open("a") as file:
             file.write(json.dumps(_plain(values)) + "\n")
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file that is never seen half-written."""
-    with _replacing(path) as temporary:
-        temporary.write_bytes(content)
-
-
-@contextlib.contextmanager
-def _replacing(path: Path):
-    """A temporary path beside `path` that takes its place at the end, or goes if something failed."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,1 @@
+"""Users as they are estimated from logs of what they were shown and chose."""
