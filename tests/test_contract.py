@@ -13,7 +13,10 @@ from jaxrec.testing import api_test
 
 ENVIRONMENTS = jaxrec.registered()
 QUICK = [env if env == "PolarisingUsers-v0" else pytest.param(env, marks=pytest.mark.slow) for env in ENVIRONMENTS]
-SHORT = {"RewiringGame-v0": {"time_limit": 60}}  # so that every parameter matters within a short rollout
+TELLING = {  # where every parameter matters, and within a short rollout
+    "RewiringGame-v0": {"time_limit": 60},
+    "PreferenceShift-v0": {"bait_height": 1.0},  # 0 by default: no bait, and its place, width and cost say nothing
+}
 
 
 @pytest.mark.parametrize("env_id", ENVIRONMENTS)
@@ -67,7 +70,7 @@ def test_equal_environments_share_one_compilation(env_id, key):
 def test_a_parameter_changed_is_a_behaviour_changed(env_id, key):
     env, params = jaxrec.make(env_id, reward="penalised")
     weights = jaxrec.Utilities(recommender=1.0, user=2.0, society=3.0)  # none is 0, where a share changes nothing
-    params = params.replace(reward_weights=weights, **SHORT.get(env_id, {}))
+    params = params.replace(reward_weights=weights, **TELLING.get(env_id, {}))
     policy = env.policy(list(env.policies)[1])
 
     def behaviour(params):

@@ -2,10 +2,12 @@
 
 Carroll, Dragan, Russell & Hadfield-Menell 2022, "Estimating and Penalizing Induced Preference Shifts in Recommender
 Systems", section 6, Figure 4 and Appendix H. Preferences u, items x and slates live on a circle of 36 bins of 10
-degrees; bin 0 is at 0 degrees. A slate is a distribution over items; engagement is cos(x - u).
+degrees; bin 0 is at 0 degrees. A slate is a distribution over items; engagement is cos(x - u), less what the item's
+bait promised: r(x, u) = cos(x - u) - bait_cost b(x).
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -20,8 +22,25 @@ DEGREES = np.arange(BINS) * (360.0 / BINS)
 DIRECTIONS = np.stack([np.cos(np.radians(DEGREES)), np.sin(np.radians(DEGREES))], axis=1).astype(np.float32)
 """float32[36, 2]: the unit vector of each bin; engagement of x under u is their inner product."""
 
-Worth = Callable[[Array, Array, Any], Array]  # (belief, sharpness, inertia) -> float[36, 36]
+JUDGES = np.concatenate([DIRECTIONS, np.full((BINS, 1), -1, np.float32)], axis=1)
+"""float32[36, 3]: how each preference judges; engagement r(x, u) is the inner product with `Users.items`."""
+
 BELIEF_SHARPNESS = 3  # a user expects the next feed in proportion to the slate's cube (Appendix H)
+
+
+class Users(struct.PyTreeNode):
+    """What users choose by, and what items turn out to be.
+
+    Attributes:
+        pull: float[36, 36], how strongly each preference (rows) is drawn to each item: beta_c(u) cos(x - u) + b(x).
+        items: float[36, 3], the direction of each item, and how far it disappoints: bait_cost b(x).
+    """
+
+    pull: Any
+    items: Any
+
+
+Worth = Callable[[Array, Users, Any], Array]  # (belief, users, inertia) -> float[36, 36]
 
 
 class Tables(struct.PyTreeNode):
@@ -29,25 +48,18 @@ class Tables(struct.PyTreeNode):
 
     Attributes:
         choice: float[slates, 36, 36], P(x | s, u).
-        liked: float[slates, 36, 2], the mean direction of the item chosen, given u.
+        liked: float[slates, 36, 3], the mean of `Users.items` over the item chosen, given u: its inner product with one
+            of `JUDGES` is the engagement expected under that preference.
+        click: float[slates, 36], P(any item is clicked | s, u), were there also the choice not to.
         shift: float[slates, 36, 36], P(u' | s, u), under the influence in force.
         natural: float[36, 36], P(u' | u) under the uniform slate.
     """
 
     choice: Any
     liked: Any
+    click: Any
     shift: Any
     natural: Any
-
-
-def tables(slates: Float[Array, "slates 36"], params: Any) -> Tables:
-    """The tables of these slates; `params` are `PreferenceParams`."""
-    sharpness = choice_sharpness(params)
-    choice = jax.vmap(choices, in_axes=(0, None))(slates, sharpness)
-    uniform = jnp.full(BINS, 1 / BINS)
-    seen = params.influence * slates + (1 - params.influence) * uniform
-    shift = jax.vmap(shifts, in_axes=(0, None, None))(seen, sharpness, params)
-    return Tables(choice, choice @ DIRECTIONS, shift, shifts(uniform, sharpness, params))
 
 
 def circular_distance(degrees: Any, centre: Any) -> Array:
@@ -78,30 +90,59 @@ def choice_sharpness(params: Any) -> Float[Array, "36"]:
     return params.choice_base + ((heights - params.choice_base) * bumps).sum(axis=0)
 
 
-def choices(slate: Float[Array, "36"], sharpness: Float[Array, "36"]) -> Float[Array, "36 36"]:
-    """P(x | s, u) for all u (rows) and x: in proportion to s(x) exp(beta_c(u) cos(x - u)); Appendix H.1."""
-    return jax.nn.softmax(jnp.log(slate) + sharpness[:, None] * (DIRECTIONS @ DIRECTIONS.T), axis=1)
+def bait(params: Any) -> Float[Array, "36"]:
+    """b(x): how much more each item attracts choice than it deserves, whatever the user prefers."""
+    away = circular_distance(_degrees(), params.bait_centre) / params.bait_width
+    return params.bait_height * jnp.exp(-0.5 * jnp.square(away))
 
 
-def convenience(belief: Float[Array, "36"], sharpness: Float[Array, "36"], inertia: Any) -> Float[Array, "36 36"]:
+def users_of(params: Any) -> Users:
+    """The users of these `PreferenceParams`."""
+    lure = bait(params)
+    pull = choice_sharpness(params)[:, None] * (DIRECTIONS @ DIRECTIONS.T) + lure
+    return Users(pull, jnp.concatenate([DIRECTIONS, params.bait_cost * lure[:, None]], axis=1))
+
+
+def choices(slate: Float[Array, "36"], users: Users) -> Float[Array, "36 36"]:
+    """P(x | s, u) for all u (rows) and x: in proportion to s(x) exp(beta_c(u) cos(x - u) + b(x)); Appendix H.1."""
+    return jax.nn.softmax(jnp.log(slate) + users.pull, axis=1)
+
+
+def clicks(slate: Float[Array, "36"], users: Users) -> Float[Array, "36"]:
+    """P(any item is clicked | s, u) for all u: Z / (1 + Z), Z the sum of the weights of `choices`.
+
+    Not to click is a further choice, of worth 0 in the conditional logit (Appendix H.1: "an extra no-op choice").
+    """
+    return jax.nn.sigmoid(jax.nn.logsumexp(jnp.log(slate) + users.pull, axis=1))
+
+
+def convenience(belief: Float[Array, "36"], users: Users, inertia: Any) -> Float[Array, "36 36"]:
     """V(u, u') for all u (rows) and u': the engagement that a user expects of the next feed; Appendix H.
 
     It chooses under the new preference u'; a share `inertia` is judged by the old preference u, the rest by the new.
     """
-    liked = choices(belief, sharpness) @ DIRECTIONS  # [u', 2]
-    by_new = (liked * DIRECTIONS).sum(axis=1)
-    return inertia * DIRECTIONS @ liked.T + (1 - inertia) * by_new
+    liked = choices(belief, users) @ users.items  # [u', 3]
+    by_new = (liked * JUDGES).sum(axis=1)
+    return inertia * JUDGES @ liked.T + (1 - inertia) * by_new
 
 
-def shifts(
-    slate: Float[Array, "36"], sharpness: Float[Array, "36"], params: Any, worth: Worth = convenience
-) -> Float[Array, "36 36"]:
+def shifts(slate: Float[Array, "36"], users: Users, params: Any, worth: Worth = convenience) -> Float[Array, "36 36"]:
     """P(u' | s, u) for all u (rows) and u': in proportion to exp(beta_d V(u, u')); section 6 and Appendix H.
 
     The next feed is expected to be like the slate's cube. `worth` is V.
     """
     belief = jnp.power(slate, BELIEF_SHARPNESS)
-    return jax.nn.softmax(params.rationality * worth(belief / belief.sum(), sharpness, params.inertia), axis=1)
+    return jax.nn.softmax(params.rationality * worth(belief / belief.sum(), users, params.inertia), axis=1)
+
+
+def tables(slates: Float[Array, "slates 36"], params: Any, worth: Worth = convenience) -> Tables:
+    """The tables of these slates; `params` are `PreferenceParams`, `worth` is V."""
+    users, uniform = users_of(params), jnp.full(BINS, 1 / BINS)
+    choice = jax.vmap(choices, in_axes=(0, None))(slates, users)
+    click = jax.vmap(clicks, in_axes=(0, None))(slates, users)
+    seen = params.influence * slates + (1 - params.influence) * uniform
+    shift = partial(shifts, users=users, params=params, worth=worth)
+    return Tables(choice, choice @ users.items, click, jax.vmap(shift)(seen), shift(uniform))
 
 
 def draw(uniform: Float[Array, ""], probabilities: Float[Array, "36"]) -> Int[Array, ""]:

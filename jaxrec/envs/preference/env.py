@@ -13,12 +13,13 @@ from jax import Array
 from jaxrec import checks
 from jaxrec.environment import Environment, EnvParams, EnvState
 from jaxrec.envs.preference import dynamics, inference, policies
-from jaxrec.envs.preference.dynamics import BINS, DIRECTIONS, Tables
+from jaxrec.envs.preference.dynamics import BINS, JUDGES, Tables
 from jaxrec.spaces import Box, Discrete, Fields, Space
 from jaxrec.utilities import RewardFunction, Utilities
 
 MEANS = (20.0, 80.0, 140.0, 200.0, 260.0, 320.0)
 OBSERVED = ("choices", "beliefs", "state")
+COUNTED = ("dwell", "click")
 
 
 class PreferenceState(EnvState):
@@ -57,6 +58,12 @@ class PreferenceParams(EnvParams):
             (22, 15).
         rationality: float[], beta_d, how strictly users take over convenient preferences. 31.
         inertia: float[] in [0, 1], lambda, how much of V the old preference judges. 0.9.
+        bait_height: float[] from 0, b(x) of the worst bait, which weighs exp(b(x)) times as much in the choice.
+            0: no bait, and the other three change nothing.
+        bait_centre: float[], that item. 200.
+        bait_width: float[], of the bell of b(x). 30.
+        bait_cost: float[] from 0, how far an item disappoints for each unit of b(x): what it takes from engagement,
+            which is in cosines. 1.
         safe_weights: float[2], nu_1 and nu_2: what engagement under initial and under natural preferences counts in
             the user's utility. (1, 1).
         reward_weights: as in `EnvParams`; `reward="penalised"` is the paper's objective by default: the recommender's
@@ -72,6 +79,10 @@ class PreferenceParams(EnvParams):
     choice_widths: Any = struct.field(default_factory=lambda: np.array([22.0, 15.0], np.float32))
     rationality: Any = 31.0
     inertia: Any = 0.9
+    bait_height: Any = 0.0
+    bait_centre: Any = 200.0
+    bait_width: Any = 30.0
+    bait_cost: Any = 1.0
     safe_weights: Any = struct.field(default_factory=lambda: np.ones(2, np.float32))
 
 
@@ -110,17 +121,26 @@ class PreferenceShift(Environment):
     which exact dynamic programming reproduces its Table 1 best.
 
     - **User**: one of 36 bins of a circle, hidden. It chooses an item from the slate, in proportion to
-      s(x) exp(beta_c(u) cos(x - u)); expects later feeds like the slate; and takes over a preference under which they
-      are worth more to it. See `dynamics`.
+      s(x) exp(beta_c(u) cos(x - u) + b(x)); expects later feeds like the slate; and takes over a preference under which
+      they are worth more to it. See `dynamics`.
+    - **Engagement**: of item x under preference u, r(x, u) = cos(x - u) - bait_cost b(x).
+    - **Bait**: b(x) = bait_height exp(-(d(x, bait_centre) / bait_width)^2 / 2), d the distance round the circle: it
+      attracts choice whatever the user prefers, and gives little: "open link, close it immediately" (Lambert 2020,
+      "Recommendations are a game - a dangerous game (for us)", on how clicks led to clickbait, and that to dwell time;
+      after Stray et al. 2020, "What are you optimizing for?"). None by default, as in the paper.
     - **Step**: one slate, one choice, then one shift of preferences.
     - **Observation**: by `observe_as`: "choices", `Choices`; "beliefs", `Beliefs`; "state", int32[3]: time, u_0, u_t,
       which can be indexed without gaps.
     - **Action**: which slate: a clipped normal around one of `slate_means`.
     - **Reward**: of the utilities below, by `reward`; by `paid_for` in expectation over the belief, or as sampled.
     - **Termination**: after `horizon` slates. Never truncated.
-    - **Utilities**: recommender = engagement under current preferences, cos(x_t - u_t); user = engagement under safe
-      ones, nu_1 cos(x_t - u_0) + nu_2 cos(x_t - u_t^rnd); society = minus the total variation between P(u_t+1) given
-      u_0 and the slates shown, and given u_0 and uniform slates.
+    - **Utilities**: recommender = by `counts`, engagement under current preferences, r(x_t, u_t), or clicks; user =
+      engagement under safe ones, nu_1 r(x_t, u_0) + nu_2 r(x_t, u_t^rnd), whatever is counted; society = minus the
+      total variation between P(u_t+1) given u_0 and the slates shown, and given u_0 and uniform slates.
+    - **Clicks**: the probability that the user would click on anything in the slate, were not to click one more choice,
+      worth 0 in the conditional logit (Appendix H.1: "an extra no-op choice"): Z / (1 + Z), Z the sum over x of
+      s(x) exp(beta_c(u_t) cos(x - u_t) + b(x)). It is counted as such, not as a draw; and the user still takes one item
+      a step, which is what inference sees.
     - **influence**: the belief of users sees the slate mixed with the uniform one; at 0 they shift as under uniform
       slates, whatever is shown.
 
@@ -132,6 +152,7 @@ class PreferenceShift(Environment):
         observe_as: see Observation.
         paid_for: "belief", the reward is expected over what can be known of the user and its choice (the paper's; where
             the state is seen, over the choice alone); or "sampled".
+        counts: what the recommender counts: "dwell", engagement; or "click". See Utilities.
         reward: see `jaxrec.utilities`.
     """
 
@@ -141,6 +162,7 @@ class PreferenceShift(Environment):
     slate_items: tuple[tuple[float, ...], ...] = ()
     observe_as: Literal["choices", "beliefs", "state"] = "beliefs"
     paid_for: Literal["belief", "sampled"] = "belief"
+    counts: Literal["dwell", "click"] = "dwell"
     reward: str | RewardFunction = "engagement"
 
     policies: ClassVar[dict[str, Callable[[Any], Any]]] = policies.POLICIES
@@ -149,6 +171,7 @@ class PreferenceShift(Environment):
         checks.positive("horizon", self.horizon)
         checks.lookup(dict.fromkeys(OBSERVED), self.observe_as, "observe_as")
         checks.lookup(dict.fromkeys(("belief", "sampled")), self.paid_for, "paid_for")
+        checks.lookup(dict.fromkeys(COUNTED), self.counts, "counts")
         self._check_slates()
         self.check_reward()
 
@@ -204,17 +227,18 @@ class PreferenceShift(Environment):
     def check_params(self, params: PreferenceParams, batch: tuple[int, ...] = ()) -> None:
         """Raises InputError for a parameter out of range."""
         super().check_params(params, batch)
-        for name in ("initial_mean", "initial_deviation", "choice_base", "rationality", "inertia"):
+        baits = ("bait_height", "bait_centre", "bait_width", "bait_cost")
+        for name in ("initial_mean", "initial_deviation", "choice_base", "rationality", "inertia", *baits):
             checks.shaped(name, getattr(params, name), batch)
         for name in ("choice_centres", "choice_heights", "choice_widths"):
             checks.shaped(name, getattr(params, name), (*batch, None))
         checks.shaped("safe_weights", params.safe_weights, (*batch, 2))
         infinity, least = float("inf"), 1e-3
-        for name in ("initial_mean", "choice_centres"):
+        for name in ("initial_mean", "choice_centres", "bait_centre"):
             checks.within(name, getattr(params, name), 0.0, 360.0)
-        for name in ("initial_deviation", "choice_widths"):
+        for name in ("initial_deviation", "choice_widths", "bait_width"):
             checks.within(name, getattr(params, name), least, infinity)
-        for name in ("choice_base", "choice_heights", "rationality"):
+        for name in ("choice_base", "choice_heights", "rationality", "bait_height", "bait_cost"):
             checks.within(name, getattr(params, name), 0.0, infinity)
         checks.within("inertia", params.inertia, 0.0, 1.0)
 
@@ -280,11 +304,11 @@ class PreferenceShift(Environment):
     def utilities(
         self, state: PreferenceState, action: Array | int, next_state: PreferenceState, params: PreferenceParams
     ) -> Utilities:
-        """As sampled: the engagement of the item chosen, under current and under safe preferences."""
-        engagement, initial, natural = self.engagement(state, next_state)
+        """As sampled: the engagement of the item chosen, under current and safe preferences; clicks, given u_t."""
+        engagement, initial, natural = self.engagement(state, next_state, params)
         weights = jnp.asarray(params.safe_weights)
         return Utilities(
-            recommender=engagement,
+            recommender=engagement if self.counts == "dwell" else self.tables(params).click[action, state.preference],
             user=weights[0] * initial + weights[1] * natural,
             society=-inference.total_variation(next_state.steered, next_state.unsteered),
         )
@@ -292,40 +316,47 @@ class PreferenceShift(Environment):
     def incentives(
         self, state: PreferenceState, action: Array | int, next_state: PreferenceState, params: PreferenceParams
     ) -> Utilities:
-        """Where it is paid for beliefs: engagement in expectation over the user and its choice, before it chose."""
+        """Where it is paid for beliefs: what counts, in expectation over the user and its choice, before it chose."""
         worth = self.utilities(state, action, next_state, params)
         if self.paid_for == "sampled":
             return worth
-        liked = self.tables(params).liked[action]  # [u_t, 2]
+        tables, judges = self.tables(params), jnp.asarray(JUDGES)
+        liked, click = tables.liked[action], tables.click[action]  # [u_t, 3], [u_t]
         if self.infers:
-            engagement = (inference.filtered(state.joint)[:, None] * liked * DIRECTIONS).sum()
-            by_first = state.joint @ liked  # [u_0, 2]
-            initial = (by_first * DIRECTIONS).sum()
-            natural = (by_first * (state.naturally @ DIRECTIONS)).sum()
+            current, by_first = inference.filtered(state.joint), state.joint @ liked  # [u_t], [u_0, 3]
+            engagement, clicked = (current[:, None] * liked * judges).sum(), current @ click
+            initial = (by_first * judges).sum()
+            natural = (by_first * (state.naturally @ judges)).sum()
         else:
-            item = liked[state.preference]
-            engagement, initial = (
-                (item * jnp.asarray(DIRECTIONS)[user]).sum() for user in (state.preference, state.initial)
-            )
-            natural = (item * (state.unsteered @ DIRECTIONS)).sum()
+            item, clicked = liked[state.preference], click[state.preference]
+            engagement, initial = ((item * judges[user]).sum() for user in (state.preference, state.initial))
+            natural = (item * (state.unsteered @ judges)).sum()
         weights = jnp.asarray(params.safe_weights)
-        return worth.replace(recommender=engagement, user=weights[0] * initial + weights[1] * natural)
+        counted = engagement if self.counts == "dwell" else clicked
+        return worth.replace(recommender=counted, user=weights[0] * initial + weights[1] * natural)
 
     def engagement_under(
         self, state: Any, action: Any, next_state: Any, safe: Any, served: Any, params: PreferenceParams
     ) -> Array:
-        """Of the item that the user chose, as it is: only the preferences that judge it differ (section 5)."""
-        directions = jnp.asarray(DIRECTIONS)
-        return (directions[next_state.choice] * directions[safe.preference]).sum()
+        """Of the item that the user chose, as it is: only the preferences that judge it differ (section 5).
+
+        Engagement, also where the recommender counts clicks.
+        """
+        return self._judged(next_state.choice, safe.preference, params)
+
+    def _judged(self, item: Array, preference: Array, params: PreferenceParams) -> Array:
+        """float[]: r(x, u)."""
+        return (dynamics.users_of(params).items[item] * jnp.asarray(JUDGES)[preference]).sum()
 
     def metrics(
         self, state: PreferenceState, action: Array | int, next_state: PreferenceState, params: PreferenceParams
     ) -> dict[str, Array]:
         """Engagement of the item chosen under current, initial and natural preferences; how far users were moved.
 
-        `steered` is the total variation of `utilities`; `shift` the degrees between u_0 and u_t+1.
+        `steered` is the total variation of `utilities`; `shift` the degrees between u_0 and u_t+1; `click` the
+        probability of a click on the slate, given u_t; `bait` the b(x) of the item chosen.
         """
-        engagement, initial, natural = self.engagement(state, next_state)
+        engagement, initial, natural = self.engagement(state, next_state, params)
         moved = jnp.asarray(next_state.preference - next_state.initial, float) * (360 / BINS)
         return {
             "engagement": engagement,
@@ -333,13 +364,16 @@ class PreferenceShift(Environment):
             "engagement_natural": natural,
             "steered": inference.total_variation(next_state.steered, next_state.unsteered),
             "shift": jnp.abs(dynamics.circular_distance(moved, 0.0)),
+            "click": self.tables(params).click[action, state.preference],
+            "bait": dynamics.bait(params)[next_state.choice],
         }
 
-    def engagement(self, state: PreferenceState, next_state: PreferenceState) -> tuple[Array, Array, Array]:
+    def engagement(
+        self, state: PreferenceState, next_state: PreferenceState, params: PreferenceParams
+    ) -> tuple[Array, Array, Array]:
         """Of the item chosen from this state: under current, initial and natural preferences."""
-        directions = jnp.asarray(DIRECTIONS)
-        item = directions[next_state.choice]
-        return tuple((item * directions[user]).sum() for user in (state.preference, state.initial, state.natural))  # type: ignore[return-value]
+        users = state.preference, state.initial, state.natural
+        return tuple(self._judged(next_state.choice, user, params) for user in users)  # type: ignore[return-value]
 
     def action_space(self, params: PreferenceParams | None = None) -> Discrete:
         """Which slate."""
@@ -372,4 +406,4 @@ class PreferenceShift(Environment):
         """A matplotlib figure of one episode: see `render.render_episode`."""
         from jaxrec.envs.preference.render import render_episode
 
-        return render_episode(self, trajectory)
+        return render_episode(self, trajectory, params)

@@ -4,14 +4,15 @@ Given what a user preferred at first, u_0, and prefers now, u_t, everything to c
 physical limit that recommenders with less information are held against.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from jaxrec.envs.preference.dynamics import BINS, DIRECTIONS, Tables, clipped_normal
+from jaxrec import checks
+from jaxrec.envs.preference.dynamics import BINS, JUDGES, Tables, clipped_normal
 
 TIE = 1e-5
 """Slates this close are equally good and equally often shown: rounding must not decide where users midway go."""
@@ -43,9 +44,9 @@ def natural_preferences(tables: Tables, horizon: int) -> Float[Array, "horizon 3
 def rewards(tables: Tables, horizon: int) -> Worth:
     """What a slate is worth at each time, expected over the choice: float[horizon, slates, u_0, u_t] each."""
     shape = (horizon, tables.liked.shape[0], BINS, BINS)
-    engagement = (tables.liked * DIRECTIONS).sum(axis=-1)  # [slates, u_t]
-    initial = jnp.einsum("auk,ik->aiu", tables.liked, DIRECTIONS)
-    later = natural_preferences(tables, horizon) @ DIRECTIONS  # [t, u_0, 2]
+    engagement = (tables.liked * JUDGES).sum(axis=-1)  # [slates, u_t]
+    initial = jnp.einsum("auk,ik->aiu", tables.liked, JUDGES)
+    later = natural_preferences(tables, horizon) @ JUDGES  # [t, u_0, 3]
     return Worth(
         jnp.broadcast_to(engagement[None, :, None, :], shape),
         jnp.broadcast_to(initial[None], shape),
@@ -54,7 +55,11 @@ def rewards(tables: Tables, horizon: int) -> Worth:
 
 
 def optimal(
-    tables: Tables, horizon: int, safe: Float[Array, "2"] | tuple[float, float] = (0.0, 0.0), gamma: Any = 1.0
+    tables: Tables,
+    horizon: int,
+    safe: Float[Array, "2"] | tuple[float, float] = (0.0, 0.0),
+    gamma: Any = 1.0,
+    counts: Literal["dwell", "click"] = "dwell",
 ) -> Float[Array, "horizon slates 36 36"]:
     """The best policy: the probability of each slate at each time, u_0 and u_t.
 
@@ -63,9 +68,11 @@ def optimal(
         horizon: steps of an episode.
         safe: the weights nu_1, nu_2 of engagement under initial and under natural preferences; section 5.
         gamma: the discount; 0 is myopic.
+        counts: what is optimised beside safe engagement: engagement under current preferences, or clicks.
     """
     each = rewards(tables, horizon)
-    paid = each.engagement + safe[0] * each.initial + safe[1] * each.natural
+    counted = checks.lookup({"dwell": each.engagement, "click": tables.click[:, None, :]}, counts, "counts")
+    paid = counted + safe[0] * each.initial + safe[1] * each.natural
 
     def step(later: Array, now: Array) -> tuple[Array, Array]:
         worth = now + gamma * jnp.einsum("auv,iv->aiu", tables.shift, later)
@@ -96,3 +103,8 @@ def worth(tables: Tables, policy: Float[Array, "horizon slates 36 36"], params: 
     """The exact worth of a policy: the probability of each slate at each time, u_0 and u_t."""
     served = visited(tables, policy, params)[:-1, None] * policy
     return Worth(*((served * reward).sum() for reward in rewards(tables, policy.shape[0])))
+
+
+def clicks(tables: Tables, policy: Float[Array, "horizon slates 36 36"], params: Any) -> Float[Array, ""]:
+    """The exact sum of clicks over an episode of a policy as above, expected over users."""
+    return (visited(tables, policy, params)[:-1, None] * policy * tables.click[:, None, :]).sum()

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxrec import checks
-from jaxrec.envs.preference.dynamics import DIRECTIONS
+from jaxrec.envs.preference.dynamics import JUDGES
 from jaxrec.policy import Stateless
 
 
@@ -27,17 +27,17 @@ class RandomSlate(Stateless):
 
 
 class Myopic(Stateless):
-    """The slate with the highest engagement to be expected now, given what can be known of the user.
+    """The slate of which most is to be expected now, given what can be known of the user.
 
     Attributes:
-        engagement: float[slates, 36], expected of each slate under each preference.
+        worth: float[slates, 36], what is expected of each slate under each preference: engagement or clicks.
     """
 
-    engagement: Any
+    worth: Any
 
     def act(self, carry: Any, obs: Any, key: Array) -> tuple[Array, Any]:
         """(int32[] slate, carry)."""
-        return jnp.argmax(self.engagement @ obs.current).astype(jnp.int32), carry
+        return jnp.argmax(self.worth @ obs.current).astype(jnp.int32), carry
 
 
 class Table(Stateless):
@@ -56,15 +56,16 @@ class Table(Stateless):
         return jax.random.categorical(key, jnp.log(chosen)).astype(jnp.int32), carry
 
 
-def myopic(env: Any) -> Myopic:
-    """For the environment's default parameters.
+def myopic(env: Any, params: Any = None) -> Myopic:
+    """For what the environment counts; by default at its default parameters.
 
     Raises:
         InputError: if the observation holds no beliefs.
     """
     if env.observe_as != "beliefs":
         raise checks.InputError(f'policy "myopic" needs observe_as="beliefs", got {env.observe_as!r}')
-    return Myopic((env.tables(env.default_params).liked * DIRECTIONS).sum(axis=-1))
+    tables = env.tables(env.default_params if params is None else params)
+    return Myopic((tables.liked * JUDGES).sum(axis=-1) if env.counts == "dwell" else tables.click)
 
 
 POLICIES: dict[str, Callable[[Any], Any]] = {"random": lambda env: RandomSlate(env.slates), "myopic": myopic}

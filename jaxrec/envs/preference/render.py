@@ -8,15 +8,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jaxrec import checks
-from jaxrec.envs.preference.dynamics import BINS, DEGREES
+from jaxrec.envs.preference.dynamics import BINS, DEGREES, JUDGES, users_of
 
 USER, NATURAL, SLATE, CHOICE = "#7b2d8b", "#2e933c", "#2f6db3", "#e07a1f"
 
 
-def render_episode(env: Any, trajectory: Any) -> Figure:
+def render_episode(env: Any, trajectory: Any, params: Any = None) -> Figure:
     """The first episode of a `Trajectory` of one environment, angle over time; below, engagement.
 
-    Shaded: what can be known of the preference (the filtered belief), where the state carries it.
+    Shaded: what can be known of the preference (the filtered belief), where the state carries it. `params` are those of
+    the trajectory, by default the environment's.
 
     Raises:
         InputError: if the trajectory still has an axis of environments.
@@ -38,10 +39,15 @@ def render_episode(env: Any, trajectory: Any) -> Figure:
         ylabel="degrees", ylim=(-5, 360), yticks=range(0, 361, 60), title="preference, and preference left alone"
     )
     circle.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
-    course.plot(time, _engagement(trajectory, "preference", length), "o-", color=USER, ms=4, label="now")
-    course.plot(time, _engagement(trajectory, "initial", length), "o-", color="#8a8a8a", ms=4, label="at first")
-    course.plot(time, _engagement(trajectory, "natural", length), "o-", color=NATURAL, ms=4, label="left alone")
-    course.set(xlabel="time-step", ylabel="engagement", ylim=(-1.1, 1.1))
+    items = np.asarray(users_of(env.default_params if params is None else params).items)[np.asarray(choice)[:length]]
+    for name, colour, label in (
+        ("preference", USER, "now"),
+        ("initial", "#8a8a8a", "at first"),
+        ("natural", NATURAL, "left alone"),
+    ):
+        engagement = (items * JUDGES[np.asarray(getattr(state, name))[:length]]).sum(axis=1)
+        course.plot(time, engagement, "o-", color=colour, ms=4, label=label)
+    course.set(xlabel="time-step", ylabel="engagement", ylim=(-1.1 - items[:, 2].max(), 1.1))
     course.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     for axes in (circle, course):
         axes.spines[["top", "right"]].set_visible(False)
@@ -98,11 +104,3 @@ def _beliefs(trajectory: Any, length: int) -> np.ndarray | None:
     """float[length, 36]: P(u_t | all that was seen), where it is carried."""
     joint = np.asarray(trajectory.state.joint)[:length]
     return joint.sum(axis=1) if joint.size else None
-
-
-def _engagement(trajectory: Any, name: str, length: int) -> np.ndarray:
-    """Of each choice, under one of the user's preferences."""
-    user, choice = (
-        np.asarray(each)[:length] for each in (getattr(trajectory.state, name), trajectory.next_state.choice)
-    )
-    return np.cos(np.radians(DEGREES[choice] - DEGREES[user]))

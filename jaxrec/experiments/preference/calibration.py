@@ -20,7 +20,7 @@ from scipy import optimize, stats
 
 from jaxrec import checks
 from jaxrec.envs.preference import PreferenceParams, PreferenceShift, dynamics, exact
-from jaxrec.envs.preference.dynamics import BINS, DIRECTIONS, Tables, Worth
+from jaxrec.envs.preference.dynamics import BINS, DIRECTIONS, Users, Worth
 from jaxrec.experiments.preference.reference import METRICS, TABLE_1
 from jaxrec.experiments.report import Report, Section
 from jaxrec.experiments.statistics import Finding, measured
@@ -36,11 +36,11 @@ SLATES = {"20 to 320": (20.0, 80.0, 140.0, 200.0, 260.0, 320.0), "0 to 300": (0.
 """The paper prints 0, 60, ..., 260, 320 degrees: one or the other."""
 
 
-def _chosen_under_old(belief: Array, sharpness: Array, inertia: Any) -> Array:
-    return (1 - inertia) * dynamics.choices(belief, sharpness) @ DIRECTIONS @ DIRECTIONS.T
+def _chosen_under_old(belief: Array, users: Users, inertia: Any) -> Array:
+    return (1 - inertia) * dynamics.choices(belief, users) @ DIRECTIONS @ DIRECTIONS.T
 
 
-def _as_expected(belief: Array, sharpness: Array, inertia: Any) -> Array:
+def _as_expected(belief: Array, users: Users, inertia: Any) -> Array:
     return jnp.broadcast_to((1 - inertia) * (belief @ DIRECTIONS) @ DIRECTIONS.T, (BINS, BINS))
 
 
@@ -48,8 +48,8 @@ READINGS: dict[str, Worth] = {
     "chosen under the new preference": dynamics.convenience,
     "chosen under the old preference": _chosen_under_old,
     "drawn from the belief, not chosen": _as_expected,
-    "chosen under the new, lambda for the new": lambda belief, sharp, inertia: dynamics.convenience(
-        belief, sharp, 1 - inertia
+    "chosen under the new, lambda for the new": lambda belief, users, inertia: dynamics.convenience(
+        belief, users, 1 - inertia
     ),
 }
 """V(u, u') as float[u, u'], by how the item x in E[lambda x u + (1 - lambda) x u'] comes about; terms that are the same
@@ -171,21 +171,10 @@ def params_of(constants: Any) -> PreferenceParams:
     )
 
 
-def tables_of(reading: Worth, env: PreferenceShift, params: PreferenceParams) -> Tables:
-    """The tables of the environment, with preferences that shift as the reading says."""
-    sharpness = dynamics.choice_sharpness(params)
-
-    def shift(slate: Array) -> Array:
-        return dynamics.shifts(slate, sharpness, params, reading)
-
-    choice = jax.vmap(dynamics.choices, in_axes=(0, None))(env.slates, sharpness)
-    return Tables(choice, choice @ DIRECTIONS, jax.vmap(shift)(env.slates), shift(jnp.full(BINS, 1 / BINS)))
-
-
 def optima(constants: Any, reading: Worth, env: PreferenceShift) -> Array:
     """float[conditions, 3]: what the exact optimum of each condition is worth."""
     params = params_of(constants)
-    tables = tables_of(reading, env, params)
+    tables = dynamics.tables(env.slates, params, reading)
 
     def at(condition: Array) -> Array:
         policy = exact.optimal(tables, env.horizon, jnp.stack([condition[1]] * 2), condition[0])
