@@ -1,9 +1,10 @@
-"""The recommenders' learning algorithms. An agent knows the modelling interface and no environment."""
+"""What learns. Recommenders know the modelling interface and no environment; `user_model` learns users from logs."""
 
 from jaxrec.agents.fit import TrainingError, fit
 from jaxrec.agents.networks import GAT, LSTM, MLP, NetworkPolicy, NodeMLP, Ranking
 from jaxrec.agents.ppo import PPO, PPOState
 from jaxrec.agents.q_learning import GeometricStep, QLearning, QLearningState, TabularPolicy, VisitStep
+from jaxrec.agents.user_model import LearnUsers, learn_users
 
 __all__ = [
     "GAT",
@@ -11,6 +12,7 @@ __all__ = [
     "MLP",
     "PPO",
     "GeometricStep",
+    "LearnUsers",
     "NetworkPolicy",
     "NodeMLP",
     "PPOState",
@@ -21,4 +23,5 @@ __all__ = [
     "TrainingError",
     "VisitStep",
     "fit",
+    "learn_users",
 ]

@@ -109,7 +109,8 @@ def fit(
             if kept and (done == agent.num_batches or time.monotonic() - saved >= checkpoint_seconds):
                 kept.save(done, state)
                 saved = time.monotonic()
-            meter.advance(f"reward {metrics['reward'].mean():.4f}")
+            shown = "reward" if "reward" in metrics else "loss"
+            meter.advance(f"{shown} {metrics[shown].mean():.4f}")
     finally:
         if kept:
             kept.close()

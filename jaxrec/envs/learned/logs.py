@@ -76,6 +76,33 @@ class Logs(struct.PyTreeNode):
         checks.within("first", first, 1, self.num_users - 1)
         return self.select(slice(first)), self.select(slice(first, None))
 
+    def padded(self, steps: int) -> "Logs":
+        """The same with `steps` steps for everybody.
+
+        Raises:
+            InputError: if a trajectory is longer than that.
+        """
+        missing = steps - self.num_steps
+        if missing < 0:
+            raise checks.InputError(f"logs have {self.num_steps} steps, the model a horizon of {steps}")
+        each = ((0, 0), (0, missing))
+        return self.replace(
+            slates=jnp.pad(self.slates, (*each, (0, 0)), constant_values=1 / BINS),
+            choices=jnp.pad(self.choices, each),
+            valid=jnp.pad(self.valid, each),
+        )
+
+
+def nobody(steps: int) -> Logs:
+    """The logs of one user of whom nothing is known: no step is valid."""
+    return Logs(
+        slates=jnp.full((1, steps, BINS), 1 / BINS),
+        choices=jnp.zeros((1, steps), jnp.int32),
+        valid=jnp.zeros((1, steps), bool),
+        policy=jnp.zeros(1, jnp.int32),
+        policies=(),
+    )
+
 
 def write_logs(path: str | Path, logs: Logs) -> None:
     """Writes a new file, atomically; users are numbered as they stand, steps that are not valid left out.

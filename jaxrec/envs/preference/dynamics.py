@@ -43,21 +43,29 @@ class Users(struct.PyTreeNode):
 Worth = Callable[[Array, Users, Any], Array]  # (belief, users, inertia) -> float[36, 36]
 
 
-class Tables(struct.PyTreeNode):
-    """What each slate does to a user, whatever the state: everything else is looking up.
+class Offers(struct.PyTreeNode):
+    """What users make of each slate, by the choice model alone.
 
     Attributes:
         choice: float[slates, 36, 36], P(x | s, u).
         liked: float[slates, 36, 3], the mean of `Users.items` over the item chosen, given u: its inner product with one
             of `JUDGES` is the engagement expected under that preference.
         click: float[slates, 36], P(any item is clicked | s, u), were there also the choice not to.
-        shift: float[slates, 36, 36], P(u' | s, u), under the influence in force.
-        natural: float[36, 36], P(u' | u) under the uniform slate.
     """
 
     choice: Any
     liked: Any
     click: Any
+
+
+class Tables(Offers):
+    """What each slate does to a user, whatever the state: everything else is looking up.
+
+    Attributes:
+        shift: float[slates, 36, 36], P(u' | s, u), under the influence in force.
+        natural: float[36, 36], P(u' | u) under the uniform slate.
+    """
+
     shift: Any
     natural: Any
 
@@ -97,7 +105,7 @@ def bait(params: Any) -> Float[Array, "36"]:
 
 
 def users_of(params: Any) -> Users:
-    """The users of these `PreferenceParams`."""
+    """Those of these `ChoiceParams`."""
     lure = bait(params)
     pull = choice_sharpness(params)[:, None] * (DIRECTIONS @ DIRECTIONS.T) + lure
     return Users(pull, jnp.concatenate([DIRECTIONS, params.bait_cost * lure[:, None]], axis=1))
@@ -135,14 +143,19 @@ def shifts(slate: Float[Array, "36"], users: Users, params: Any, worth: Worth = 
     return jax.nn.softmax(params.rationality * worth(belief / belief.sum(), users, params.inertia), axis=1)
 
 
+def offers(slates: Float[Array, "slates 36"], users: Users) -> Offers:
+    """What these users make of these slates."""
+    choice = jax.vmap(choices, in_axes=(0, None))(slates, users)
+    return Offers(choice, choice @ users.items, jax.vmap(clicks, in_axes=(0, None))(slates, users))
+
+
 def tables(slates: Float[Array, "slates 36"], params: Any, worth: Worth = convenience) -> Tables:
     """The tables of these slates; `params` are `PreferenceParams`, `worth` is V."""
     users, uniform = users_of(params), jnp.full(BINS, 1 / BINS)
-    choice = jax.vmap(choices, in_axes=(0, None))(slates, users)
-    click = jax.vmap(clicks, in_axes=(0, None))(slates, users)
+    offered = offers(slates, users)
     seen = params.influence * slates + (1 - params.influence) * uniform
     shift = partial(shifts, users=users, params=params, worth=worth)
-    return Tables(choice, choice @ users.items, click, jax.vmap(shift)(seen), shift(uniform))
+    return Tables(offered.choice, offered.liked, offered.click, jax.vmap(shift)(seen), shift(uniform))
 
 
 def draw(uniform: Float[Array, ""], probabilities: Float[Array, "36"]) -> Int[Array, ""]:

@@ -6,20 +6,17 @@ from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from flax import struct
 from jax import Array
 
 from jaxrec import checks
-from jaxrec.environment import Environment, EnvParams, EnvState
+from jaxrec.environment import EnvState
 from jaxrec.envs.preference import dynamics, inference, policies
 from jaxrec.envs.preference.dynamics import BINS, JUDGES, Tables
-from jaxrec.spaces import Box, Discrete, Fields, Space
+from jaxrec.envs.preference.slates import Beliefs, ChoiceParams, Choices, SlateEnvironment
+from jaxrec.spaces import Box, Space
 from jaxrec.utilities import RewardFunction, Utilities
 
-MEANS = (20.0, 80.0, 140.0, 200.0, 260.0, 320.0)
 OBSERVED = ("choices", "beliefs", "state")
-COUNTED = ("dwell", "click")
 
 
 class PreferenceState(EnvState):
@@ -48,72 +45,24 @@ class PreferenceState(EnvState):
     naturally: Any
 
 
-class PreferenceParams(EnvParams):
+class PreferenceParams(ChoiceParams):
     """Run-time values; angles in degrees.
 
     Attributes:
+        choice_..., bait_..., safe_weights, reward_weights: see `ChoiceParams`.
         initial_mean, initial_deviation: float[], of the clipped normal that u_0 is drawn from. 130, 20.
-        choice_base: float[], beta_c(u) away from the peaks. 0.1.
-        choice_centres, choice_heights, choice_widths: float[peaks], of the peaks of beta_c(u). (80, 270), (1, 4),
-            (22, 15).
         rationality: float[], beta_d, how strictly users take over convenient preferences. 31.
         inertia: float[] in [0, 1], lambda, how much of V the old preference judges. 0.9.
-        bait_height: float[] from 0, b(x) of the worst bait, which weighs exp(b(x)) times as much in the choice.
-            0: no bait, and the other three change nothing.
-        bait_centre: float[], that item. 200.
-        bait_width: float[], of the bell of b(x). 30.
-        bait_cost: float[] from 0, how far an item disappoints for each unit of b(x): what it takes from engagement,
-            which is in cosines. 1.
-        safe_weights: float[2], nu_1 and nu_2: what engagement under initial and under natural preferences counts in
-            the user's utility. (1, 1).
-        reward_weights: as in `EnvParams`; `reward="penalised"` is the paper's objective by default: the recommender's
-            utility and the user's, not society's.
     """
 
-    reward_weights: Utilities = Utilities(recommender=1.0, user=1.0, society=0.0)
     initial_mean: Any = 130.0
     initial_deviation: Any = 20.0
-    choice_base: Any = 0.1
-    choice_centres: Any = struct.field(default_factory=lambda: np.array([80.0, 270.0], np.float32))
-    choice_heights: Any = struct.field(default_factory=lambda: np.array([1.0, 4.0], np.float32))
-    choice_widths: Any = struct.field(default_factory=lambda: np.array([22.0, 15.0], np.float32))
     rationality: Any = 31.0
     inertia: Any = 0.9
-    bait_height: Any = 0.0
-    bait_centre: Any = 200.0
-    bait_width: Any = 30.0
-    bait_cost: Any = 1.0
-    safe_weights: Any = struct.field(default_factory=lambda: np.ones(2, np.float32))
-
-
-class Choices(struct.PyTreeNode):
-    """What a recommender sees.
-
-    Attributes:
-        slate: float[36], the last one shown; uniform at first.
-        choice: float[36], 1 at the last item chosen; zeros at first.
-    """
-
-    slate: Any
-    choice: Any
-
-
-class Beliefs(Choices):
-    """And what can be known from all that it saw (Appendix G): see `inference`.
-
-    Attributes:
-        initial: float[36], P(u_0), smoothed.
-        current: float[36], P(u_t), filtered.
-        natural: float[36], P(u_t^rnd), the counterfactual.
-    """
-
-    initial: Any
-    current: Any
-    natural: Any
 
 
 @dataclasses.dataclass(unsafe_hash=True)
-class PreferenceShift(Environment):
+class PreferenceShift(SlateEnvironment):
     """Show slates to a user who comes to prefer what is convenient to prefer.
 
     Source: Carroll, Dragan, Russell & Hadfield-Menell 2022, "Estimating and Penalizing Induced Preference Shifts in
@@ -145,79 +94,27 @@ class PreferenceShift(Environment):
       slates, whatever is shown.
 
     Attributes:
-        horizon: slates in an episode (10 in the paper).
-        slate_means: degrees. The paper prints an inconsistent list; these fit its results best.
-        slate_deviations: degrees, one for all or one each; infinite for the uniform slate. 60.
-        slate_items: slates of your own instead, each the probabilities of its 36 items.
+        horizon, slate_means, slate_deviations, slate_items, counts: see `SlateEnvironment`.
         observe_as: see Observation.
         paid_for: "belief", the reward is expected over what can be known of the user and its choice (the paper's; where
             the state is seen, over the choice alone); or "sampled".
-        counts: what the recommender counts: "dwell", engagement; or "click". See Utilities.
         reward: see `jaxrec.utilities`.
     """
 
-    horizon: int = 10
-    slate_means: tuple[float, ...] = MEANS
-    slate_deviations: float | tuple[float, ...] = 60.0
-    slate_items: tuple[tuple[float, ...], ...] = ()
     observe_as: Literal["choices", "beliefs", "state"] = "beliefs"
     paid_for: Literal["belief", "sampled"] = "belief"
-    counts: Literal["dwell", "click"] = "dwell"
     reward: str | RewardFunction = "engagement"
 
     policies: ClassVar[dict[str, Callable[[Any], Any]]] = policies.POLICIES
 
     def __post_init__(self) -> None:
-        checks.positive("horizon", self.horizon)
+        super().__post_init__()
         checks.lookup(dict.fromkeys(OBSERVED), self.observe_as, "observe_as")
         checks.lookup(dict.fromkeys(("belief", "sampled")), self.paid_for, "paid_for")
-        checks.lookup(dict.fromkeys(COUNTED), self.counts, "counts")
-        self._check_slates()
-        self.check_reward()
-
-    def _check_slates(self) -> None:
-        if self.slate_items:
-            for slate in self.slate_items:
-                if len(slate) != BINS:
-                    raise checks.InputError(f"slate_items must have {BINS} probabilities a slate, got {len(slate)}")
-                checks.within("slate_items", np.asarray(slate), 0.0, 1.0)
-                if abs(sum(slate) - 1) > 1e-5:
-                    raise checks.InputError(f"slate_items must sum to 1 in each slate, got {sum(slate)}")
-            return
-        if not self.slate_means:
-            raise checks.InputError("slate_means must name at least one slate, got ()")
-        if len(self.deviations) != len(self.slate_means):
-            raise checks.InputError(
-                f"slate_deviations must be one number or one a slate, got {self.slate_deviations} for "
-                f"{len(self.slate_means)} slates"
-            )
-        checks.within("slate_means", np.asarray(self.slate_means), 0.0, 360.0)
-        for deviation in self.deviations:
-            if not deviation > 0:
-                raise checks.InputError(f"slate_deviations must be positive, got {self.slate_deviations}")
-
-    @property
-    def deviations(self) -> tuple[float, ...]:
-        """Degrees, one for each slate."""
-        given = self.slate_deviations
-        return given if isinstance(given, tuple) else (given,) * len(self.slate_means)
-
-    @property
-    def slates(self) -> Array:
-        """float[slates, 36]: what can be shown."""
-        if self.slate_items:
-            return jnp.asarray(self.slate_items)
-        means, deviations = jnp.asarray(self.slate_means), jnp.asarray(self.deviations)
-        return jax.vmap(dynamics.clipped_normal)(means, deviations)
 
     def tables(self, params: PreferenceParams) -> Tables:
         """What each slate does; the same for all users with the same parameters."""
         return dynamics.tables(self.slates, params)
-
-    @property
-    def fixed_horizon(self) -> int:
-        """Every episode is `horizon` steps long."""
-        return self.horizon
 
     @property
     def default_params(self) -> PreferenceParams:
@@ -227,19 +124,11 @@ class PreferenceShift(Environment):
     def check_params(self, params: PreferenceParams, batch: tuple[int, ...] = ()) -> None:
         """Raises InputError for a parameter out of range."""
         super().check_params(params, batch)
-        baits = ("bait_height", "bait_centre", "bait_width", "bait_cost")
-        for name in ("initial_mean", "initial_deviation", "choice_base", "rationality", "inertia", *baits):
+        for name in ("initial_mean", "initial_deviation", "rationality", "inertia"):
             checks.shaped(name, getattr(params, name), batch)
-        for name in ("choice_centres", "choice_heights", "choice_widths"):
-            checks.shaped(name, getattr(params, name), (*batch, None))
-        checks.shaped("safe_weights", params.safe_weights, (*batch, 2))
-        infinity, least = float("inf"), 1e-3
-        for name in ("initial_mean", "choice_centres", "bait_centre"):
-            checks.within(name, getattr(params, name), 0.0, 360.0)
-        for name in ("initial_deviation", "choice_widths", "bait_width"):
-            checks.within(name, getattr(params, name), least, infinity)
-        for name in ("choice_base", "choice_heights", "rationality", "bait_height", "bait_cost"):
-            checks.within(name, getattr(params, name), 0.0, infinity)
+        checks.within("initial_mean", params.initial_mean, 0.0, 360.0)
+        checks.within("initial_deviation", params.initial_deviation, 1e-3, float("inf"))
+        checks.within("rationality", params.rationality, 0.0, float("inf"))
         checks.within("inertia", params.inertia, 0.0, 1.0)
 
     @property
@@ -375,21 +264,11 @@ class PreferenceShift(Environment):
         users = state.preference, state.initial, state.natural
         return tuple(self._judged(next_state.choice, user, params) for user in users)  # type: ignore[return-value]
 
-    def action_space(self, params: PreferenceParams | None = None) -> Discrete:
-        """Which slate."""
-        return Discrete(len(self.slate_items or self.slate_means))
-
     def observation_space(self, params: PreferenceParams | None = None) -> Space:
         """See Observation."""
         if self.observe_as == "state":
             return Box(0, max(self.horizon, BINS - 1), (3,), jnp.int32)
-        each = Box(0, 1, (BINS,))
-        names = (
-            ("slate", "choice")
-            if self.observe_as == "choices"
-            else ("slate", "choice", "initial", "current", "natural")
-        )
-        return Fields(**dict.fromkeys(names, each))
+        return self.beliefs_space(self.observe_as == "beliefs")
 
     @property
     def num_observations(self) -> int | None:

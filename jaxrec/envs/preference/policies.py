@@ -64,8 +64,8 @@ def myopic(env: Any, params: Any = None) -> Myopic:
     """
     if env.observe_as != "beliefs":
         raise checks.InputError(f'policy "myopic" needs observe_as="beliefs", got {env.observe_as!r}')
-    tables = env.tables(env.default_params if params is None else params)
-    return Myopic((tables.liked * JUDGES).sum(axis=-1) if env.counts == "dwell" else tables.click)
+    offers = env.offers(env.default_params if params is None else params)
+    return Myopic((offers.liked * JUDGES).sum(axis=-1) if env.counts == "dwell" else offers.click)
 
 
 POLICIES: dict[str, Callable[[Any], Any]] = {"random": lambda env: RandomSlate(env.slates), "myopic": myopic}

@@ -1,0 +1,179 @@
+"""Slates on a circle and the users who choose from them: what every society of shifting preferences shares."""
+
+import dataclasses
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jax import Array
+
+from jaxrec import checks
+from jaxrec.environment import Environment, EnvParams
+from jaxrec.envs.preference import dynamics
+from jaxrec.envs.preference.dynamics import BINS
+from jaxrec.spaces import Box, Discrete, Fields
+from jaxrec.utilities import Utilities
+
+MEANS = (20.0, 80.0, 140.0, 200.0, 260.0, 320.0)
+COUNTED = ("dwell", "click")
+
+
+class ChoiceParams(EnvParams):
+    """How users choose, and what is in it for them; run-time values, angles in degrees.
+
+    Attributes:
+        choice_base: float[], beta_c(u) away from the peaks. 0.1.
+        choice_centres, choice_heights, choice_widths: float[peaks], of the peaks of beta_c(u). (80, 270), (1, 4),
+            (22, 15).
+        bait_height: float[] from 0, b(x) of the worst bait, which weighs exp(b(x)) times as much in the choice.
+            0: no bait, and the other three change nothing.
+        bait_centre: float[], that item. 200.
+        bait_width: float[], of the bell of b(x). 30.
+        bait_cost: float[] from 0, how far an item disappoints for each unit of b(x): what it takes from engagement,
+            which is in cosines. 1.
+        safe_weights: float[2], nu_1 and nu_2: what engagement under initial and under natural preferences counts in
+            the user's utility. (1, 1).
+        reward_weights: as in `EnvParams`; `reward="penalised"` is the paper's objective by default: the recommender's
+            utility and the user's, not society's.
+    """
+
+    reward_weights: Utilities = Utilities(recommender=1.0, user=1.0, society=0.0)
+    choice_base: Any = 0.1
+    choice_centres: Any = struct.field(default_factory=lambda: np.array([80.0, 270.0], np.float32))
+    choice_heights: Any = struct.field(default_factory=lambda: np.array([1.0, 4.0], np.float32))
+    choice_widths: Any = struct.field(default_factory=lambda: np.array([22.0, 15.0], np.float32))
+    bait_height: Any = 0.0
+    bait_centre: Any = 200.0
+    bait_width: Any = 30.0
+    bait_cost: Any = 1.0
+    safe_weights: Any = struct.field(default_factory=lambda: np.ones(2, np.float32))
+
+    def mis_specified(self) -> Any:
+        """The same with a choice model that is wrong: both peaks lowered and widened.
+
+        1 -> 0.7, 4 -> 2.5, widths 1.5 times as large; the paper's own (Figure 10) is published as a picture only.
+        """
+        heights = np.asarray(self.choice_heights) * np.array([0.7, 0.625], np.float32)
+        return self.replace(choice_heights=heights, choice_widths=np.asarray(self.choice_widths) * np.float32(1.5))
+
+
+class Choices(struct.PyTreeNode):
+    """What a recommender sees.
+
+    Attributes:
+        slate: float[36], the last one shown; uniform at first.
+        choice: float[36], 1 at the last item chosen; zeros at first.
+    """
+
+    slate: Any
+    choice: Any
+
+
+class Beliefs(Choices):
+    """And what can be known from all that it saw (Appendix G): see `inference`.
+
+    Attributes:
+        initial: float[36], P(u_0), smoothed.
+        current: float[36], P(u_t), filtered.
+        natural: float[36], P(u_t^rnd), the counterfactual.
+    """
+
+    initial: Any
+    current: Any
+    natural: Any
+
+
+@dataclasses.dataclass(unsafe_hash=True)
+class SlateEnvironment(Environment):
+    """Users to whom slates are shown, each a distribution over items: what can be shown, and for how long.
+
+    Attributes:
+        horizon: slates in an episode (10 in the paper).
+        slate_means: degrees. The paper prints an inconsistent list; these fit its results best.
+        slate_deviations: degrees, one for all or one each; infinite for the uniform slate. 60.
+        slate_items: slates of your own instead, each the probabilities of its 36 items.
+        counts: what the recommender counts: "dwell", engagement; or "click".
+    """
+
+    horizon: int = 10
+    slate_means: tuple[float, ...] = MEANS
+    slate_deviations: float | tuple[float, ...] = 60.0
+    slate_items: tuple[tuple[float, ...], ...] = ()
+    counts: Literal["dwell", "click"] = "dwell"
+
+    def __post_init__(self) -> None:
+        checks.positive("horizon", self.horizon)
+        checks.lookup(dict.fromkeys(COUNTED), self.counts, "counts")
+        self._check_slates()
+        self.check_reward()
+
+    def _check_slates(self) -> None:
+        if self.slate_items:
+            for slate in self.slate_items:
+                if len(slate) != BINS:
+                    raise checks.InputError(f"slate_items must have {BINS} probabilities a slate, got {len(slate)}")
+                checks.within("slate_items", np.asarray(slate), 0.0, 1.0)
+                if abs(sum(slate) - 1) > 1e-5:
+                    raise checks.InputError(f"slate_items must sum to 1 in each slate, got {sum(slate)}")
+            return
+        if not self.slate_means:
+            raise checks.InputError("slate_means must name at least one slate, got ()")
+        if len(self.deviations) != len(self.slate_means):
+            raise checks.InputError(
+                f"slate_deviations must be one number or one a slate, got {self.slate_deviations} for "
+                f"{len(self.slate_means)} slates"
+            )
+        checks.within("slate_means", np.asarray(self.slate_means), 0.0, 360.0)
+        for deviation in self.deviations:
+            if not deviation > 0:
+                raise checks.InputError(f"slate_deviations must be positive, got {self.slate_deviations}")
+
+    @property
+    def deviations(self) -> tuple[float, ...]:
+        """Degrees, one for each slate."""
+        given = self.slate_deviations
+        return given if isinstance(given, tuple) else (given,) * len(self.slate_means)
+
+    @property
+    def slates(self) -> Array:
+        """float[slates, 36]: what can be shown."""
+        if self.slate_items:
+            return jnp.asarray(self.slate_items)
+        means, deviations = jnp.asarray(self.slate_means), jnp.asarray(self.deviations)
+        return jax.vmap(dynamics.clipped_normal)(means, deviations)
+
+    def offers(self, params: Any) -> dynamics.Offers:
+        """What users make of each slate, by the choice model."""
+        return dynamics.offers(self.slates, dynamics.users_of(params))
+
+    @property
+    def fixed_horizon(self) -> int:
+        """Every episode is `horizon` steps long."""
+        return self.horizon
+
+    def action_space(self, params: ChoiceParams | None = None) -> Discrete:
+        """Which slate."""
+        return Discrete(len(self.slate_items or self.slate_means))
+
+    def beliefs_space(self, with_beliefs: bool) -> Fields:
+        """The space of `Beliefs`, or of `Choices`."""
+        names = ("slate", "choice", "initial", "current", "natural") if with_beliefs else ("slate", "choice")
+        return Fields(**dict.fromkeys(names, Box(0, 1, (BINS,))))
+
+    def check_params(self, params: Any, batch: tuple[int, ...] = ()) -> None:
+        """Raises InputError for a parameter out of range."""
+        super().check_params(params, batch)
+        for name in ("choice_base", "bait_height", "bait_centre", "bait_width", "bait_cost"):
+            checks.shaped(name, getattr(params, name), batch)
+        for name in ("choice_centres", "choice_heights", "choice_widths"):
+            checks.shaped(name, getattr(params, name), (*batch, None))
+        checks.shaped("safe_weights", params.safe_weights, (*batch, 2))
+        infinity, least = float("inf"), 1e-3
+        for name in ("choice_centres", "bait_centre"):
+            checks.within(name, getattr(params, name), 0.0, 360.0)
+        for name in ("choice_widths", "bait_width"):
+            checks.within(name, getattr(params, name), least, infinity)
+        for name in ("choice_base", "choice_heights", "bait_height", "bait_cost"):
+            checks.within(name, getattr(params, name), 0.0, infinity)
