@@ -64,7 +64,8 @@ class LearnUsers(struct.PyTreeNode):
         weight_decay: (leaf) of AdamW.
         max_grad_norm: (leaf) gradients are scaled to this global norm where they exceed it.
         entropy_weight: (leaf) in training, of the entropy of beliefs: of all that explain choices about equally well,
-            the one that claims least. Many do, where choices hardly depend on preferences.
+            the one that claims least. Many do, where choices hardly depend on preferences. Not of initial preferences,
+            which are learned from one choice a user: it would drown that.
     """
 
     env: LearnedUsers = struct.field(pytree_node=False)
@@ -182,7 +183,7 @@ class LearnUsers(struct.PyTreeNode):
             beliefs = inference.counterfactual(network, weights, memory, belief, known, drop)[:-1]
             valid = valid & after
         losses = -jax.nn.logsumexp(beliefs + jnp.log(choice), axis=-1)
-        if training:
+        if training and self.kind != "initial":
             losses -= self.entropy_weight * -(jnp.exp(beliefs) * beliefs).sum(axis=-1)
         return jnp.where(valid, losses, 0), valid
 

@@ -1,0 +1,103 @@
+"""User models of the preference studies: the logs they are learned from, and the training."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxrec import checks
+from jaxrec.agents import learn_users
+from jaxrec.environment import batched
+from jaxrec.envs.learned import LearnedParams, LearnedUsers, Logs, Trajectories, generate
+from jaxrec.experiments.study import Log
+from jaxrec.progress import Meter
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Settings of user models; the base of each study's own."""
+
+    seed: int = 0
+    """Seed of all runs."""
+    seeds: int = 3
+    """Independent trainings of each model, all in one vmap."""
+    users: int = 10_000
+    """Users in the logs, of ten steps each."""
+    training_users: int = 7_500
+    """So many of them to learn from; the others to validate."""
+    epochs: int = 12
+    """Passes over the users."""
+    batch_size: int = 125
+    """Users in an update."""
+    model_learning_rate: float = 2e-3
+    """Of the models' Adam, falling to 0 over the training."""
+    entropy_weight: float = 0.003
+    """Of the entropy of beliefs while they are learned."""
+
+    def check(self) -> None:
+        """Raises InputError for a setting out of range."""
+        for name in ("seeds", "users", "training_users", "epochs", "batch_size"):
+            checks.positive(name, getattr(self, name))
+        if self.training_users >= self.users:
+            raise checks.InputError(
+                f"training_users must be below users={self.users}, some validate; got {self.training_users}"
+            )
+        if self.batch_size > self.training_users:
+            raise checks.InputError(
+                f"batch_size must be at most training_users={self.training_users}, got {self.batch_size}"
+            )
+        for name in ("model_learning_rate", "entropy_weight"):
+            checks.within(name, getattr(self, name), 0.0, float("inf"))
+
+
+@dataclass
+class Data:
+    """Logs, and what their users preferred, which no model sees.
+
+    Attributes:
+        training, validation: what the models see.
+        truth: of the validation users.
+    """
+
+    training: Logs
+    validation: Logs
+    truth: Trajectories
+
+
+def log_users(config: ModelConfig, key: Array, params: Any = None) -> Data:
+    """The paper's dataset; `params` are of `PreferenceShift`, its defaults if None."""
+    logs, truth = generate(key, params, config.users)
+    training, validation = logs.split(config.training_users)
+    return Data(training, validation, jax.tree.map(lambda leaf: leaf[config.training_users :], truth))
+
+
+def choice_models(names: tuple[str, ...], seeds: int, params: LearnedParams) -> LearnedParams:
+    """The "correct" choice model or the "mis-specified" one, each for all seeds: leaves [names * seeds, ...]."""
+    each = {"correct": params, "mis-specified": params.mis_specified()}
+    parts = [batched(each[name], seeds) for name in names]
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
+
+
+def learn(
+    config: ModelConfig, env: LearnedUsers, params: LearnedParams, key: Array, training: Logs, validation: Logs,
+    log: Log, meter: Meter,
+) -> LearnedParams:  # fmt: skip
+    """One model for each row of `params`."""
+
+    def on_metrics(kind: str, updates: int, metrics: dict[str, np.ndarray]) -> None:
+        log(part="model", kind=kind, updates=updates, **metrics)
+
+    runs = len(params.influence)
+    return learn_users(
+        env, jax.random.split(key, runs), params, training, validation, min(10, config.epochs), meter, on_metrics,
+        num_epochs=config.epochs, batch_size=config.batch_size, learning_rate=config.model_learning_rate,
+        entropy_weight=config.entropy_weight,
+    )  # fmt: skip
+
+
+def run(params: Any, number: int) -> Any:
+    """One row of `params`."""
+    return jax.tree.map(lambda leaf: leaf[number], params)
