@@ -76,7 +76,9 @@ class BeliefTransformer(nn.Module):
         """Of von Mises distributions: each a weight, a mean direction and a concentration; called inside `__call__`."""
         small = nn.initializers.normal(0.02)
         out = nn.Dense(4 * self.mixtures, kernel_init=small)(x).reshape(-1, self.mixtures, 4)
-        directions = out[..., :2] + self.param("directions", nn.initializers.normal(1.0), (self.mixtures, 2))
+        directions = out[..., :2] + self.param(
+            "directions", nn.initializers.normal(1.0), (self.mixtures, 2), jnp.float32
+        )
         means = jnp.arctan2(directions[..., 1], directions[..., 0])
         concentrations = self.concentration * jnp.exp(out[..., 2])
         each = concentrations[..., None] * jnp.cos(ANGLES - means[..., None])

@@ -1,7 +1,7 @@
 """The studies of shifting preferences."""
 
-from jaxrec.experiments.preference import calibration, estimation, shift
+from jaxrec.experiments.preference import calibration, estimation, shift, simulation
 
-STUDIES = (shift.STUDY, calibration.STUDY, estimation.STUDY)
+STUDIES = (shift.STUDY, calibration.STUDY, estimation.STUDY, simulation.STUDY)
 
 __all__ = ["STUDIES"]

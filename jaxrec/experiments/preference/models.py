@@ -28,28 +28,28 @@ class ModelConfig:
     """Users in the logs, of ten steps each."""
     training_users: int = 7_500
     """So many of them to learn from; the others to validate."""
-    epochs: int = 12
+    model_epochs: int = 12
     """Passes over the users."""
-    batch_size: int = 125
+    model_batch_size: int = 125
     """Users in an update."""
     model_learning_rate: float = 2e-3
     """Of the models' Adam, falling to 0 over the training."""
-    entropy_weight: float = 0.003
+    model_entropy_weight: float = 0.003
     """Of the entropy of beliefs while they are learned."""
 
     def check(self) -> None:
         """Raises InputError for a setting out of range."""
-        for name in ("seeds", "users", "training_users", "epochs", "batch_size"):
+        for name in ("seeds", "users", "training_users", "model_epochs", "model_batch_size"):
             checks.positive(name, getattr(self, name))
         if self.training_users >= self.users:
             raise checks.InputError(
                 f"training_users must be below users={self.users}, some validate; got {self.training_users}"
             )
-        if self.batch_size > self.training_users:
+        if self.model_batch_size > self.training_users:
             raise checks.InputError(
-                f"batch_size must be at most training_users={self.training_users}, got {self.batch_size}"
+                f"model_batch_size must be at most training_users={self.training_users}, got {self.model_batch_size}"
             )
-        for name in ("model_learning_rate", "entropy_weight"):
+        for name in ("model_learning_rate", "model_entropy_weight"):
             checks.within(name, getattr(self, name), 0.0, float("inf"))
 
 
@@ -92,9 +92,9 @@ def learn(
 
     runs = len(params.influence)
     return learn_users(
-        env, jax.random.split(key, runs), params, training, validation, min(10, config.epochs), meter, on_metrics,
-        num_epochs=config.epochs, batch_size=config.batch_size, learning_rate=config.model_learning_rate,
-        entropy_weight=config.entropy_weight,
+        env, jax.random.split(key, runs), params, training, validation, min(10, config.model_epochs), meter, on_metrics,
+        num_epochs=config.model_epochs, batch_size=config.model_batch_size, learning_rate=config.model_learning_rate,
+        entropy_weight=config.model_entropy_weight,
     )  # fmt: skip
 
 

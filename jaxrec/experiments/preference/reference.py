@@ -1,4 +1,4 @@
-"""Published numbers: Carroll et al. 2022, Table 1, oracle training and evaluation."""
+"""Published numbers: Carroll et al. 2022, Tables 1 and 2."""
 
 METRICS = ("engagement", "engagement_initial", "engagement_natural")
 """r(u_t), r(u_0), r(u_t^rnd): metrics of PreferenceShift-v0, summed over an episode."""
@@ -13,3 +13,11 @@ TABLE_1 = {
 BELIEF_OPTIMUM = {"rl": ("engagement", 6.885), "penalised rl": ("sum", 15.47)}
 """The best that can be had from slates and choices, without seeing preferences: point-based value iteration (Pineau,
 Gordon & Thrun 2003) on these users with the default constants, undiscounted."""
+
+TABLE_2 = {
+    ("oracle", "oracle"): ((7.49, -0.08, -1.09), (5.28, 6.21, 4.57)),
+    ("simulation", "oracle"): ((6.40, -1.24, -1.83), (5.48, 5.61, 4.43)),
+    ("oracle", "estimated"): ((5.58, 1.28, 2.05), (5.42, 5.57, 3.88)),
+    ("simulation", "estimated"): ((6.49, -0.80, 1.48), (5.78, 4.94, 4.41)),
+}
+"""By (training, evaluation): unpenalised and penalised RL, in the order of `METRICS`."""

@@ -13,12 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-import jaxrec
 from jaxrec import checks
-from jaxrec.agents import LSTM, PPO, NetworkPolicy, fit
 from jaxrec.environment import batched
 from jaxrec.envs.preference import PreferenceShift, exact
 from jaxrec.envs.preference.dynamics import BINS
+from jaxrec.experiments.preference.recommenders import RecommenderConfig, as_lived, play, train_recommenders
+from jaxrec.experiments.preference.reference import METRICS
 from jaxrec.experiments.preference.shift_report import Exact, Learned, write
 from jaxrec.experiments.report import Report
 from jaxrec.experiments.study import Log, Study
@@ -30,7 +30,7 @@ CURVE = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)  # penalties at which the exa
 
 
 @dataclass(frozen=True)
-class ShiftConfig:
+class ShiftConfig(RecommenderConfig):
     """Settings of shifting preferences."""
 
     seed: int = 0
@@ -39,65 +39,15 @@ class ShiftConfig:
     """Independent trainings of each recommender, all in one vmap."""
     penalties: tuple[float, ...] = (0.0, 1.0)
     """Weights nu_1 = nu_2 of engagement under initial and under natural preferences; the paper's are 0 and 1."""
-    gamma: float = 0.99
-    """Discount of the recommenders that look ahead; myopic ones have 0."""
-    steps: int = 128_000
-    """Environment steps (slates) of each training."""
-    num_envs: int = 64
-    """Users in parallel in each training."""
-    num_steps: int = 40
-    """Slates of each user in a batch."""
-    num_epochs: int = 4
-    """Passes over each batch."""
-    num_minibatches: int = 4
-    """Updates in each pass."""
-    learning_rate: float = 1e-2
-    """Of Adam, falling to 0 over the training."""
-    clip: float = 0.2
-    """How far the ratio of probabilities may leave 1."""
-    value_clip: float = float("inf")
-    """How far values may move in one batch."""
-    value_weight: float = 0.5
-    """Weight of the value loss."""
-    trace: float = 0.95
-    """Lambda of the advantage estimates."""
-    entropy_weight: float = 0.01
-    """Weight of the entropy bonus, falling to 0 over the training."""
-    cells: int = 64
-    """Of the LSTM."""
-    trajectories: int = 1000
-    """Episodes that each seed is evaluated on."""
-    chunks: int = 20
-    """How often progress and metrics are written."""
 
     def check(self) -> None:
         """Raises InputError for a setting out of range."""
-        for name in ("seeds", "cells", "trajectories", "chunks"):
-            checks.positive(name, getattr(self, name))
+        checks.positive("seeds", self.seeds)
         if not self.penalties or len(set(self.penalties)) < len(self.penalties):
             raise checks.InputError(f"penalties must be one number or more, each once, got {self.penalties}")
         checks.within("penalties", np.asarray(self.penalties), 0.0, float("inf"))
-        self.agent(self.gamma).check()
-
-    def agent(self, gamma: float) -> PPO:
-        """The learner."""
-        return PPO(
-            ENV,
-            LSTM(ENV.num_actions, self.cells),
-            self.steps,
-            num_envs=self.num_envs,
-            num_steps=self.num_steps,
-            num_epochs=self.num_epochs,
-            num_minibatches=self.num_minibatches,
-            learning_rate=self.learning_rate,
-            clip=self.clip,
-            value_clip=self.value_clip,
-            value_weight=self.value_weight,
-            gamma=gamma,
-            trace=self.trace,
-            entropy_weight=self.entropy_weight,
-            reward_scale=0.1,
-        )
+        self.check_recommenders()
+        self.agent(ENV, self.gamma).check()
 
 
 def execute(config: ShiftConfig, log: Log, meter: Meter) -> Report:
@@ -116,44 +66,18 @@ def train(
     config: ShiftConfig, name: str, gamma: float, key_train: Array, key_play: Array, log: Log, meter: Meter
 ) -> list[Learned]:
     """All seeds at every penalty, in one vmap, and what they do to their users."""
-    agent = config.agent(gamma)
     runs = config.seeds * len(config.penalties)
     penalties = np.repeat(np.asarray(config.penalties, np.float32), config.seeds)
     params = batched(ENV.default_params, runs).replace(safe_weights=np.stack([penalties, penalties], axis=1))
-    curves: list[np.ndarray] = []
-
-    def on_metrics(batches: int, metrics: dict[str, np.ndarray]) -> None:
-        curves.append(metrics["episode_return"])
-        returns = {
-            str(nu): float(metrics["episode_return"][penalties == np.float32(nu)].mean()) for nu in config.penalties
-        }
-        steps = batches * config.num_envs * config.num_steps
-        log(part="training", recommender=name, steps=steps, episode_return=returns)
-
-    task = f"training {runs} {name} recommenders"
-    state = fit(agent, jax.random.split(key_train, runs), params, config.chunks, meter, on_metrics, task)
-    policies = NetworkPolicy(state.weights, agent.network)
-    sums, users = play(ENV, policies, jax.random.split(key_play, runs), params, config.trajectories)
+    policies, curves = train_recommenders(config, ENV, gamma, key_train, params, log, meter, name)
+    keys = jax.random.split(key_play, runs)
+    sums, users = play(
+        ENV, policies, keys, params, config.trajectories, lambda passed: as_lived(passed.state, passed.next_state)
+    )
     return [
-        Learned(name, nu, np.stack(curves)[:, mine], {metric: sums[metric][mine] for metric in sums}, users[mine])
+        Learned(name, nu, curves[:, mine], {metric: sums[metric][mine] for metric in METRICS}, users[mine])
         for nu, mine in ((nu, penalties == np.float32(nu)) for nu in config.penalties)
     ]
-
-
-def play(
-    env: PreferenceShift, policies: Any, keys: Array, params: Any, trajectories: int
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """(metric -> float[runs, trajectories], its sum over an episode; float[runs, horizon + 1, 36], P(u_t))."""
-
-    def of_run(policy: Any, key: Array, params: Any) -> tuple[dict[str, Array], Array]:
-        result = jaxrec.rollout(env, policy, key, trajectories, env.horizon, params, trajectory=True)
-        passed = result.trajectory
-        users = jnp.concatenate([passed.state.preference, passed.next_state.preference[-1:]])
-        sums = {name: values * env.horizon for name, values in result.per_env.items() if name.startswith("engagement")}
-        return sums, jax.nn.one_hot(users, BINS).mean(axis=1)
-
-    sums, users = jax.jit(lambda *each: jax.lax.map(lambda one: of_run(*one), each))(policies, keys, params)
-    return {name: np.asarray(values) for name, values in sums.items()}, np.asarray(users)
 
 
 def optima(config: ShiftConfig) -> list[Exact]:

@@ -1,0 +1,133 @@
+"""Recommenders of the preference studies: their settings, their training, and what they do to users."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+import jaxrec
+from jaxrec import checks
+from jaxrec.agents import LSTM, PPO, NetworkPolicy, fit
+from jaxrec.envs.preference.dynamics import BINS
+from jaxrec.experiments.study import Log
+from jaxrec.progress import Meter
+
+
+@dataclass(frozen=True)
+class RecommenderConfig:
+    """Settings of recommenders; a base of each study's own."""
+
+    gamma: float = 0.99
+    """Discount of the recommenders that look ahead; myopic ones have 0."""
+    steps: int = 128_000
+    """Environment steps (slates) of each training."""
+    num_envs: int = 64
+    """Users in parallel in each training."""
+    num_steps: int = 40
+    """Slates of each user in a batch."""
+    num_epochs: int = 4
+    """Passes over each batch."""
+    num_minibatches: int = 4
+    """Updates in each pass."""
+    learning_rate: float = 1e-2
+    """Of Adam, falling to 0 over the training."""
+    clip: float = 0.2
+    """How far the ratio of probabilities may leave 1."""
+    value_clip: float = float("inf")
+    """How far values may move in one batch."""
+    value_weight: float = 0.5
+    """Weight of the value loss."""
+    trace: float = 0.95
+    """Lambda of the advantage estimates."""
+    entropy_weight: float = 0.01
+    """Weight of the entropy bonus, falling to 0 over the training."""
+    cells: int = 64
+    """Of the LSTM."""
+    trajectories: int = 1000
+    """Episodes that each seed is evaluated on."""
+    chunks: int = 20
+    """How often progress and metrics are written."""
+
+    def check_recommenders(self) -> None:
+        """Raises InputError for a setting out of range."""
+        for name in ("cells", "trajectories", "chunks"):
+            checks.positive(name, getattr(self, name))
+
+    def agent(self, env: Any, gamma: float) -> PPO:
+        """The learner."""
+        return PPO(
+            env,
+            LSTM(env.num_actions, self.cells),
+            self.steps,
+            num_envs=self.num_envs,
+            num_steps=self.num_steps,
+            num_epochs=self.num_epochs,
+            num_minibatches=self.num_minibatches,
+            learning_rate=self.learning_rate,
+            clip=self.clip,
+            value_clip=self.value_clip,
+            value_weight=self.value_weight,
+            gamma=gamma,
+            trace=self.trace,
+            entropy_weight=self.entropy_weight,
+            reward_scale=0.1,
+        )
+
+
+def train_recommenders(
+    config: RecommenderConfig, env: Any, gamma: float, key: Array, params: Any, log: Log, meter: Meter, task: str
+) -> tuple[NetworkPolicy, np.ndarray]:
+    """One recommender for each row of `params`, all in one vmap: (policies, float[chunks, runs] returns)."""
+    agent, curves = config.agent(env, gamma), []
+    runs = len(params.influence)
+
+    def on_metrics(batches: int, metrics: dict[str, np.ndarray]) -> None:
+        curves.append(metrics["episode_return"])
+        steps = batches * config.num_envs * config.num_steps
+        log(part="training", task=task, steps=steps, episode_return=metrics["episode_return"])
+
+    title = f"training {runs} recommenders: {task}"
+    state = fit(agent, jax.random.split(key, runs), params, config.chunks, meter, on_metrics, title)
+    return NetworkPolicy(state.weights, agent.network), np.stack(curves)
+
+
+def play(
+    env: Any,
+    policies: Any,
+    keys: Array,
+    params: Any,
+    trajectories: int,
+    preferences: Callable[[Any], Array],
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """What each policy does to its users.
+
+    Args:
+        env: where they are.
+        policies: with a leading axis of runs, as `keys` and `params`.
+        keys: typed keys [runs].
+        params: of the environment.
+        trajectories: users of each run.
+        preferences: of a trajectory, who prefers what: float[times, users, 36].
+
+    Returns:
+        (metric -> float[runs, trajectories], its sum over an episode; float[runs, times, 36], P(u_t)).
+    """
+
+    def of_run(each: tuple[Any, Array, Any]) -> tuple[dict[str, Array], Array]:
+        policy, key, params = each
+        result = jaxrec.rollout(env, policy, key, trajectories, env.horizon, params, trajectory=True)
+        return {name: value * env.horizon for name, value in result.per_env.items()}, preferences(
+            result.trajectory
+        ).mean(axis=1)
+
+    sums, users = jax.jit(lambda *each: jax.lax.map(of_run, each))(policies, keys, params)
+    return {name: np.asarray(values) for name, values in sums.items()}, np.asarray(users)
+
+
+def as_lived(states: Any, next_states: Any) -> Array:
+    """float[steps + 1, users, 36]: 1 at what each user preferred, of trajectories of `PreferenceState`."""
+    return jax.nn.one_hot(jnp.concatenate([states.preference, next_states.preference[-1:]]), BINS)
