@@ -70,8 +70,8 @@ def write(config: Any, found: Simulated) -> Report:
     report.sections.append(
         Section(
             "What was anticipated, and what came",
-            "Recommenders trained in the model: the preferences that the model expects before anything is deployed, and "
-            "those of the users after.",
+            "Recommenders trained in the model: the preferences that the model expects before anything is deployed, "
+            "and those of the users after.",
             figures=["anticipated"],
         )
     )
@@ -109,9 +109,8 @@ def _anticipated(found: Simulated) -> list[Finding]:
             near = np.abs(np.asarray(circular_distance(DEGREES, centre))) <= 40 + 1e-3
             for users, what in ((model, "anticipated"), (real, "lived")):
                 share = users[:, model.shape[1] - 1, near].sum(axis=1)
-                results.append(
-                    measured(f"{name}: users within 40 degrees of {centre} at the last slate, {what}", share, OURS)
-                )
+                title = f"{name}: users within 40 degrees of {centre} at the last slate, {what}"
+                results.append(measured(title, share, OURS))
     return results
 
 
@@ -135,12 +134,7 @@ def _judged(found: Simulated) -> Section:
     """After deployment: the same interactions, judged by what users prefer and by what the model believes they do."""
     cell = found.cells["simulation", "oracle"]
     rows = [
-        (
-            name,
-            label,
-            str(estimate(cell.means(penalty, metric))),
-            str(estimate(cell.means(penalty, metric, "estimated_"))),
-        )
+        (name, label, *(str(estimate(cell.means(penalty, metric, by))) for by in ("", "estimated_")))
         for penalty, name in enumerate(("unpenalised", "penalised"))
         for metric, label in LABELS.items()
     ]
