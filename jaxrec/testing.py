@@ -20,7 +20,8 @@ def api_test(env: Environment, params: Any = None, num_envs: int = 8, num_steps:
     Checks that observations, actions and rewards are of the stated space, shape and dtype, and finite; that the
     automatic reset keeps the final observation and gives what `reset_env` gives; that the utilities and metrics are
     finite; that the reward is the one asked for; that `fixed_horizon` is where episodes end and the observation index
-    in range; that equal keys give equal episodes; that a second call does not retrace; and that every policy of its own
+    in range; that equal keys give equal episodes; that a second call does not retrace, and that a step gives
+    the types that a reset gives; and that every policy of its own
     rolls out, with influence and without.
 
     Raises:
@@ -42,6 +43,14 @@ def api_test(env: Environment, params: Any = None, num_envs: int = 8, num_steps:
     for checks in (first, other):
         for name, held in checks["checks"].items():
             assert np.all(held), f"{env.name}: {name}"
+    started = jax.eval_shape(env.reset_env, jax.random.key(0), params)
+    stepped = jax.eval_shape(env.step_env, jax.random.key(0), started[1], 0, params)[:2]
+    for (path, before), after in zip(
+        jax.tree_util.tree_leaves_with_path(started), jax.tree.leaves(stepped), strict=True
+    ):
+        of = f"{jax.tree_util.keystr(path)} of (observation, state)"
+        assert before == after, f"{of} is {before} after a reset, {after} after a step"
+        assert before.weak_type == after.weak_type, f"{of} changes its weak type in a step: a scan over it retraces"
     for name in env.policies:
         for influence in (0.0, 1.0):
             rollout(env, env.policy(name), jax.random.key(0), num_envs, 2, params.replace(influence=influence))

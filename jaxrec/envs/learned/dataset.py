@@ -16,6 +16,7 @@ from jax import Array
 
 from jaxrec import checks
 from jaxrec.environment import canonical
+from jaxrec.envs.learned.deployed import Deployed
 from jaxrec.envs.learned.logs import Logs
 from jaxrec.envs.preference.env import PreferenceShift
 from jaxrec.policy import Policy, Stateless, check_policy
@@ -25,6 +26,7 @@ NUM_USERS, NUM_TRAINING = 10_000, 7_500
 LOGGING_MEANS = tuple(float(mean) for mean in range(0, 360, 10))
 LOGGING_DEVIATIONS = (30.0, 60.0)
 LOGGING_POLICIES = ("varied", "mostly-uniform")
+World = PreferenceShift | Deployed
 _VARIED = len(LOGGING_MEANS) * len(LOGGING_DEVIATIONS)
 
 
@@ -100,7 +102,12 @@ def generate(
 
 
 def record(
-    env: PreferenceShift, policy: Policy, key: Array, num_users: int, params: Any = None, name: str = "policy"
+    env: PreferenceShift | Deployed,
+    policy: Policy,
+    key: Array,
+    num_users: int,
+    params: Any = None,
+    name: str = "policy",
 ) -> tuple[Logs, Trajectories]:
     """Logs one episode of each user under any recommender.
 
@@ -127,7 +134,9 @@ def record(
 
 
 @partial(jax.jit, static_argnames=("env", "num_users"))
-def _record(env: PreferenceShift, policy: Any, key: Array, num_users: int, params: Any) -> tuple[Logs, Trajectories]:
+def _record(
+    env: PreferenceShift | Deployed, policy: Any, key: Array, num_users: int, params: Any
+) -> tuple[Logs, Trajectories]:
     played: Any = rollout(env, policy, key, num_users, env.horizon, params, trajectory=True).trajectory
 
     def throughout(name: str) -> Array:

@@ -26,6 +26,21 @@ class DeployedState(EnvState):
     user: PreferenceState
     model: LearnedState
 
+    @property
+    def preference(self) -> Any:
+        """int32[], the bin of u_t."""
+        return self.user.preference
+
+    @property
+    def natural(self) -> Any:
+        """int32[], the bin of u_t^rnd."""
+        return self.user.natural
+
+    @property
+    def choice(self) -> Any:
+        """int32[], the last item chosen; -1 at first."""
+        return self.user.choice
+
 
 class DeployedParams(EnvParams):
     """Run-time values.
@@ -70,6 +85,16 @@ class Deployed(Environment):
     def default_params(self) -> DeployedParams:
         """Those of both."""
         return DeployedParams(users=self.users.default_params, model=self.model.default_params)
+
+    @property
+    def horizon(self) -> int:
+        """Slates in an episode."""
+        return self.users.horizon
+
+    @property
+    def slates(self) -> Array:
+        """float[slates, 36]: what can be shown."""
+        return self.users.slates
 
     @property
     def fixed_horizon(self) -> int:

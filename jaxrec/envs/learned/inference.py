@@ -58,7 +58,7 @@ def remembered(slates: Float[Array, "steps 36"], chosen: Int[Array, " steps"], u
 
 def nothing(steps: int) -> Memory:
     """The memory of somebody new; also of uniform slates whose choices nobody saw, but for `known`."""
-    return Memory(jnp.full((steps, BINS), 1 / BINS), jnp.full((steps, BINS), 1 / BINS))
+    return Memory(jnp.full((steps, BINS), 1 / BINS, float), jnp.full((steps, BINS), 1 / BINS, float))
 
 
 def future(

@@ -128,6 +128,12 @@ def play(
     return {name: np.asarray(values) for name, values in sums.items()}, np.asarray(users)
 
 
-def as_lived(states: Any, next_states: Any) -> Array:
-    """float[steps + 1, users, 36]: 1 at what each user preferred, of trajectories of `PreferenceState`."""
-    return jax.nn.one_hot(jnp.concatenate([states.preference, next_states.preference[-1:]]), BINS)
+def as_lived(trajectory: Any) -> Array:
+    """float[steps + 1, users, 36]: 1 at what each user preferred, in `PreferenceShift` or `Deployed`."""
+    every = jnp.concatenate([trajectory.state.preference, trajectory.next_state.preference[-1:]])
+    return jax.nn.one_hot(every, BINS)
+
+
+def as_believed(trajectory: Any) -> Array:
+    """float[steps, users, 36]: what the model believed of each user, in `LearnedUsers`."""
+    return trajectory.state.current

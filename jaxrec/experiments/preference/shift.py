@@ -71,9 +71,7 @@ def train(
     params = batched(ENV.default_params, runs).replace(safe_weights=np.stack([penalties, penalties], axis=1))
     policies, curves = train_recommenders(config, ENV, gamma, key_train, params, log, meter, name)
     keys = jax.random.split(key_play, runs)
-    sums, users = play(
-        ENV, policies, keys, params, config.trajectories, lambda passed: as_lived(passed.state, passed.next_state)
-    )
+    sums, users = play(ENV, policies, keys, params, config.trajectories, as_lived)
     return [
         Learned(name, nu, curves[:, mine], {metric: sums[metric][mine] for metric in METRICS}, users[mine])
         for nu, mine in ((nu, penalties == np.float32(nu)) for nu in config.penalties)

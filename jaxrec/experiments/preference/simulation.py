@@ -16,7 +16,13 @@ from jaxrec.environment import batched
 from jaxrec.envs.learned import Deployed, DeployedParams, LearnedParams, LearnedUsers
 from jaxrec.envs.preference import PreferenceShift
 from jaxrec.experiments.preference.models import ModelConfig, choice_models, learn, log_users
-from jaxrec.experiments.preference.recommenders import RecommenderConfig, as_lived, play, train_recommenders
+from jaxrec.experiments.preference.recommenders import (
+    RecommenderConfig,
+    as_believed,
+    as_lived,
+    play,
+    train_recommenders,
+)
 from jaxrec.experiments.preference.simulation_report import PENALTIES, Cell, Simulated, write
 from jaxrec.experiments.report import Report
 from jaxrec.experiments.study import Log, Study
@@ -75,20 +81,15 @@ def play_real(
     """Among the users as they are: what was trained among them sees exact beliefs, the other those of the model."""
     keys = jax.random.split(key, len(worlds.influence))
     if trained == "oracle":
-        return Cell(*play(
-            WORLD, policies, keys, worlds, config.trajectories, lambda passed: as_lived(passed.state, passed.next_state)
-        ))  # fmt: skip
+        return Cell(*play(WORLD, policies, keys, worlds, config.trajectories, as_lived))
     params = DeployedParams(worlds.influence, worlds.reward_weights, worlds, models)
-    return Cell(*play(
-        DEPLOYED, policies, keys, params, config.trajectories,
-        lambda passed: as_lived(passed.state.user, passed.next_state.user),
-    ))  # fmt: skip
+    return Cell(*play(DEPLOYED, policies, keys, params, config.trajectories, as_lived))
 
 
 def play_model(config: SimulationConfig, policies: Any, key: Array, models: LearnedParams) -> Cell:
     """Among users simulated by the model: before anything is deployed."""
     keys = jax.random.split(key, len(models.influence))
-    return Cell(*play(MODEL, policies, keys, models, config.trajectories, lambda passed: passed.state.current))
+    return Cell(*play(MODEL, policies, keys, models, config.trajectories, as_believed))
 
 
 QUICK = SimulationConfig(seeds=3, steps=77_000, model_epochs=8, trajectories=500)
