@@ -29,6 +29,7 @@ benchmark: $(VENV)/installed
 	$(BIN)/python -m benchmarks.polarising
 	$(BIN)/python -m benchmarks.rewiring
 	$(BIN)/python -m benchmarks.preference
+	$(BIN)/python -m benchmarks.estimation
 	$(BIN)/python -m benchmarks.ppo
 
 $(VENV)/installed: pyproject.toml

@@ -28,7 +28,7 @@ from jaxrec import InputError, checks, lockstep, rollout
 from jaxrec.envs.preference import PreferenceShift
 from jaxrec.experiments.folder import write_atomically
 from jaxrec.experiments.manifest import describe, manifest
-from jaxrec.experiments.preference.shift import QUICK
+from jaxrec.experiments.preference.shift import ENV, QUICK
 from jaxrec.timing import measure
 
 NUMPY, JAXREC = "Python + NumPy", "jaxrec"
@@ -98,7 +98,7 @@ def measure_jaxrec(steps: int, batch: int, what: str, repeats: int, seed: int) -
 def measure_condition(quick: bool, seed: int) -> dict[str, float]:
     """Seconds of training one recommender of Table 1, penalised and looking ahead, one seed, compilation apart."""
     config = dataclasses.replace(QUICK, steps=5_120) if quick else QUICK
-    agent = config.agent(config.gamma)
+    agent = config.agent(ENV, config.gamma)
     timing = measure(
         lambda key, params: agent.train(key, params)[1], jax.random.key(seed), agent.env.default_params, repeats=2
     )

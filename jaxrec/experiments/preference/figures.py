@@ -13,8 +13,8 @@ from jaxrec.experiments.statistics import estimate
 COLOURS = {"myopic": "#e07a1f", "rl": "#7b2d8b"}
 
 
-def heat_maps(panels: Sequence[tuple[str, np.ndarray]]) -> Figure:
-    """One panel each: the share of users (float[times, 36]) by angle over time."""
+def heat_maps(panels: Sequence[tuple[str, np.ndarray]], over: str = "time-step") -> Figure:
+    """One panel each: the share of users (float[times, 36]) by angle over time, or over something else."""
     figure = Figure(figsize=(2.7 * len(panels) + 0.6, 3.6), layout="constrained")
     every = np.atleast_1d(figure.subplots(1, len(panels), sharey=True))
     most = max(users.max() for _, users in panels)
@@ -23,7 +23,7 @@ def heat_maps(panels: Sequence[tuple[str, np.ndarray]]) -> Figure:
         image = axes.pcolormesh(
             np.arange(len(users)), DEGREES, users.T, cmap="magma", vmin=0, vmax=most, shading="nearest"
         )
-        axes.set(title=name, xlabel="time-step", yticks=range(0, 360, 90))
+        axes.set(title=name, xlabel=over, yticks=range(0, 360, 90))
         for centre in (80, 270):
             axes.axhline(centre, color="white", lw=0.5, ls=":")
     every[0].set_ylabel("preference, degrees")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -117,15 +118,21 @@ def play(
         (metric -> float[runs, trajectories], its sum over an episode; float[runs, times, 36], P(u_t)).
     """
 
+    sums, users = _play(env, trajectories, preferences, policies, keys, params)
+    return {name: np.asarray(values) for name, values in sums.items()}, np.asarray(users)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _play(
+    env: Any, trajectories: int, preferences: Callable[[Any], Array], policies: Any, keys: Array, params: Any
+) -> tuple[dict[str, Array], Array]:
     def of_run(each: tuple[Any, Array, Any]) -> tuple[dict[str, Array], Array]:
         policy, key, params = each
         result = jaxrec.rollout(env, policy, key, trajectories, env.horizon, params, trajectory=True)
-        return {name: value * env.horizon for name, value in result.per_env.items()}, preferences(
-            result.trajectory
-        ).mean(axis=1)
+        sums = {name: value * env.horizon for name, value in result.per_env.items()}
+        return sums, preferences(result.trajectory).mean(axis=1)
 
-    sums, users = jax.jit(lambda *each: jax.lax.map(of_run, each))(policies, keys, params)
-    return {name: np.asarray(values) for name, values in sums.items()}, np.asarray(users)
+    return jax.lax.map(of_run, (policies, keys, params))
 
 
 def as_lived(trajectory: Any) -> Array:

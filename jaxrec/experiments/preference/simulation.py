@@ -92,7 +92,7 @@ def play_model(config: SimulationConfig, policies: Any, key: Array, models: Lear
     return Cell(*play(MODEL, policies, keys, models, config.trajectories, as_believed))
 
 
-QUICK = SimulationConfig(seeds=3, steps=77_000, model_epochs=8, trajectories=500)
+QUICK = SimulationConfig(seeds=3, steps=64_000, trajectories=500)
 PAPER = SimulationConfig(seeds=5)
 
 STUDY = Study(

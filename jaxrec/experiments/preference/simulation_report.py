@@ -65,7 +65,7 @@ def write(config: Any, found: Simulated) -> Report:
     for penalty, name in enumerate(("unpenalised", "penalised")):
         for evaluated, what in (("estimated", "anticipated"), ("oracle", "lived")):
             users = found.cells["simulation", evaluated].shares(penalty).mean(axis=0)
-            panels.append((f"{name}, {what}", users))
+            panels.append((f"{name}, {what}", users[:10]))  # no model says what users prefer after their last choice
     report.figures["anticipated"] = figures.heat_maps(panels)
     report.sections.append(
         Section(

@@ -1,0 +1,131 @@
+"""The studies of learned users: what they write, how they judge, what they refuse."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxrec
+from jaxrec.envs.learned import LearnedUsers, generate
+from jaxrec.envs.preference import PreferenceParams, PreferenceShift
+from jaxrec.envs.preference import inference as exact
+from jaxrec.experiments import study
+from jaxrec.experiments.preference import estimation
+from jaxrec.experiments.preference.estimation_report import METRICS, TASKS
+from jaxrec.experiments.preference.models import choice_models
+
+MODEL = {"users": 60, "training_users": 40, "model_epochs": 1, "model_batch_size": 20, "seeds": 2}
+RECOMMENDER = {"steps": 160, "num_envs": 4, "num_steps": 10, "num_minibatches": 2, "cells": 8, "trajectories": 6,
+               "chunks": 2}  # fmt: skip
+
+
+def run(name, folder, **changes):
+    chosen = study(name)
+    written = chosen.run(config=chosen.config("quick", **changes), out=folder)
+    return json.loads((written / "results.json").read_text()), written
+
+
+def test_estimation_holds_predictors_against_each_other(tmp_path):
+    result, folder = run("preference-estimation", tmp_path / "out", **MODEL, simulated_users=5)
+    assert set(result["scores"]) == {"random", "oracle", "correct", "mis-specified"}
+    for name, tasks in result["scores"].items():
+        seeds = 2 if "c" in name and name != "oracle" else 1
+        for task in TASKS:
+            assert all(np.isfinite(tasks[task][metric]).all() for metric in METRICS)
+            assert len(tasks[task]["choice_loss"]) == seeds
+    for task in TASKS:
+        assert result["scores"]["random"][task]["preference_loss"] == pytest.approx([np.log(36)], rel=1e-5)
+        assert result["scores"]["oracle"][task]["preference_loss"][0] < 2.6  # of 3.58
+    np.testing.assert_allclose(np.sum(result["simulated"], axis=2), 1, rtol=1e-4)
+    for figure in (*TASKS, "natural", "apart"):
+        assert (folder / "figures" / f"{figure}.png").stat().st_size > 5_000
+
+
+@pytest.mark.slow
+def test_simulation_writes_table_2(tmp_path):
+    result, folder = run("preference-simulation", tmp_path / "out", **MODEL, **RECOMMENDER)
+    cells = [name for name in result if "training" in name]
+    assert len(cells) == 4
+    for cell in cells:
+        for penalty in ("penalty 0", "penalty 1"):
+            sums = result[cell][penalty]
+            together = np.sum([sums[name] for name in ("engagement", "engagement_initial", "engagement_natural")], 0)
+            np.testing.assert_allclose(sums["sum"], together, rtol=1e-4, atol=1e-4)
+            assert np.abs(sums["engagement"]).max() <= 10
+    assert "6.40 / " in (folder / "report.md").read_text()
+    assert (folder / "figures" / "anticipated.png").stat().st_size > 5_000
+
+
+@pytest.mark.slow
+def test_rounds_follow_each_other(tmp_path):
+    result, folder = run("retraining-rounds", tmp_path / "out", **MODEL, **RECOMMENDER, rounds=2)
+    platforms = [name for name in result if name.startswith("paid for")]
+    assert len(platforms) == 4
+    for name in platforms:
+        for metric, course in result[name].items():
+            assert np.shape(course) == (2, 2), metric
+            assert np.isfinite(course).all()
+        assert (np.array(result[name]["click"]) <= 10).all()
+        assert (np.array(result[name]["apart"]) <= 1).all()
+    for figure in ("rounds", "preferences"):
+        assert (folder / "figures" / f"{figure}.png").stat().st_size > 5_000
+
+
+def test_the_oracle_is_exact_inference():
+    """Against the environment's own, which the enumeration of histories has confirmed."""
+    world = PreferenceShift(observe_as="state")
+    params = world.default_params
+    logs, truth = generate(jax.random.key(1), params, 4)
+    twins = estimation.natural_twins(jax.random.key(2), truth, params)
+    beliefs = estimation.oracle(logs, twins, params)
+    items = tuple(tuple(float(p) for p in np.asarray(slate, np.float64) / np.sum(slate, dtype=np.float64))
+                  for slate in logs.slates[0])  # fmt: skip
+    env = PreferenceShift(slate_items=items, observe_as="state")
+    joints, _ = exact.infer(env.tables(params), jnp.arange(10), logs.choices[0], params)
+    np.testing.assert_allclose(beliefs.future[0, 1:], joints[:-1].sum(axis=1), atol=1e-4)
+    np.testing.assert_allclose(beliefs.initial[0], joints.sum(axis=2), atol=1e-4)
+    start = exact.filtered(exact.prior(params))
+    np.testing.assert_allclose(beliefs.future[0, 0], start, atol=1e-6)
+    np.testing.assert_allclose(beliefs.later[0, 0], start, atol=1e-6)
+    np.testing.assert_allclose(beliefs.counterfactual[0, 0], beliefs.initial[0, -1], atol=1e-6)
+
+
+def test_a_guess_is_worth_what_a_guess_is():
+    logs, truth = generate(jax.random.key(0), None, 6)
+    twins = estimation.natural_twins(jax.random.key(1), truth, PreferenceParams())
+    scores = estimation.score(estimation.everywhere(logs), logs, truth, twins, None)
+    for task in scores.values():
+        assert task.preference_loss == pytest.approx(np.log(36), rel=1e-5)
+        assert task.choice_loss == pytest.approx(np.log(36), rel=1e-5)
+
+
+def test_the_mis_specified_choice_model_is_lower_and_wider():
+    params = choice_models(("correct", "mis-specified"), 2, LearnedUsers().default_params)
+    assert params.influence.shape == (4,)
+    np.testing.assert_allclose(params.choice_heights[0], [1, 4])
+    np.testing.assert_allclose(params.choice_heights[2], [0.7, 2.5])
+    np.testing.assert_allclose(params.choice_widths[3], [33, 22.5])
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("preference-estimation", {"training_users": 10_000}, "training_users"),
+        ("preference-estimation", {"model_batch_size": 8_000}, "model_batch_size"),
+        ("preference-estimation", {"model_epochs": 0}, "model_epochs"),
+        ("preference-estimation", {"simulated_users": 0}, "simulated_users"),
+        ("preference-estimation", {"model_entropy_weight": -1.0}, "model_entropy_weight"),
+        ("preference-simulation", {"gamma": 2.0}, "gamma"),
+        ("preference-simulation", {"trajectories": 0}, "trajectories"),
+        ("preference-simulation", {"seeds": 0}, "seeds"),
+        ("retraining-rounds", {"rounds": 0}, "rounds"),
+        ("retraining-rounds", {"bait_height": -1.0}, "bait_height"),
+        ("retraining-rounds", {"bait_centre": 400.0}, "bait_centre"),
+    ],
+)
+def test_bad_settings_are_refused(name, changes, message):
+    chosen = study(name)
+    with pytest.raises(jaxrec.InputError, match=message):
+        chosen.config("quick", **changes).check()
