@@ -27,6 +27,7 @@ def run(name, folder, **changes):
     return json.loads((written / "results.json").read_text()), written
 
 
+@pytest.mark.slow
 def test_estimation_holds_predictors_against_each_other(tmp_path):
     result, folder = run("preference-estimation", tmp_path / "out", **MODEL, simulated_users=5)
     assert set(result["scores"]) == {"random", "oracle", "correct", "mis-specified"}
@@ -80,7 +81,7 @@ def test_the_oracle_is_exact_inference():
     logs, truth = generate(jax.random.key(1), params, 4)
     twins = estimation.natural_twins(jax.random.key(2), truth, params)
     beliefs = estimation.oracle(logs, twins, params)
-    items = tuple(tuple(float(p) for p in np.asarray(slate, np.float64) / np.sum(slate, dtype=np.float64))
+    items = tuple(tuple(float(p) for p in np.asarray(slate, np.float64) / np.asarray(slate, np.float64).sum())
                   for slate in logs.slates[0])  # fmt: skip
     env = PreferenceShift(slate_items=items, observe_as="state")
     joints, _ = exact.infer(env.tables(params), jnp.arange(10), logs.choices[0], params)

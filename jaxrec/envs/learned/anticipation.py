@@ -66,12 +66,13 @@ def counterfactual_preferences(
 
 
 def initial_beliefs(env: LearnedUsers, params: LearnedParams, past: Logs) -> Array:
-    """float[users, 36]: P(u_0 | everything in their past), of logs with `env.horizon` steps."""
+    """float[users, 36]: P(u_0 | everything in their past)."""
 
     def of_user(slates: Array, choices: Array, valid: Array) -> Array:
         memory = inference.remembered(slates, choices, dynamics.users_of(params))
         return jnp.exp(inference.initial(env.network, params.weights.initial, memory)[valid.sum()])
 
+    past = past.padded(env.horizon)
     return jax.vmap(of_user)(past.slates, past.choices, past.valid)
 
 

@@ -47,10 +47,11 @@ class DeployedParams(EnvParams):
 
     Attributes:
         influence: that on the user; the model always remembers what was shown.
-        users: of `PreferenceShift`; its own `influence` is not read.
+        users: of `PreferenceShift`; its own `influence` and `reward_weights` are not read.
         model: of `LearnedUsers`; likewise.
     """
 
+    reward_weights: Utilities = Utilities(recommender=1.0, user=1.0, society=0.0)
     users: PreferenceParams = struct.field(default_factory=PreferenceParams)
     model: LearnedParams = struct.field(default_factory=LearnedParams)
 
@@ -75,7 +76,7 @@ class Deployed(Environment):
     reward: str | RewardFunction = "engagement"
 
     def __post_init__(self) -> None:
-        for name in ("horizon", "slate_means", "slate_deviations", "slate_items"):
+        for name in ("horizon", "slate_means", "slate_deviations", "slate_items", "counts"):
             ours, theirs = getattr(self.users, name), getattr(self.model, name)
             if ours != theirs:
                 raise checks.InputError(f"{name} of users and model must be the same, got {ours} and {theirs}")

@@ -245,7 +245,7 @@ def _parse(table: Any, where: str) -> Logs:
             rows.check(name, "have no nulls", column.is_null().to_numpy(zero_copy_only=False), lambda _: "null")
     slate, choice = _slates(columns["slate"], rows), columns["choice"].to_numpy()
     rows.check("choice", f"be within [0, {BINS - 1}]", (choice < 0) | (choice >= BINS), lambda row: choice[row])
-    unseen = slate[np.arange(len(choice)), choice.astype(int)] == 0
+    unseen = slate[np.arange(len(choice)), choice.astype(int)] < np.finfo(np.float32).tiny
     rows.check("choice", "have a probability above 0 in its slate", unseen, lambda row: f"choice {choice[row]} with 0")
     ids, user = np.unique(columns["user"].to_numpy(), return_inverse=True)
     step = columns["step"].to_numpy()

@@ -14,6 +14,7 @@ from jaxrec.experiments.statistics import Finding, above, estimate, measured
 
 SOURCE = 'Lambert, "Recommendations are a game"'
 OURS = "beyond the papers"
+PAID = {"click": "clicks", "dwell": "dwelling"}
 COLOURS = {"click": "#d1495b", "dwell": "#3066be"}
 
 
@@ -78,7 +79,7 @@ class Condition:
     @property
     def title(self) -> str:
         """How the report calls it."""
-        return f"paid for {self.counts}s{', penalised' if self.penalty else ''}"
+        return f"paid for {PAID[self.counts]}{', penalised' if self.penalty else ''}"
 
     def course(self, metric: str) -> np.ndarray:
         """float[rounds, seeds]."""
@@ -133,10 +134,10 @@ def _findings(named: dict[tuple[str, float], Condition]) -> list[Finding]:
             ("bait", clicks, dwells),
             ("engagement", dwells, clicks),
         ):
-            name = f"{kind}: {METRICS[metric]}, paid for {more[0]}s beyond paid for {fewer[0]}s"
+            name = f"{kind}: {METRICS[metric]}, paid for {PAID[more[0]]} beyond paid for {PAID[fewer[0]]}"
             results.append(above(name, less(metric, more, fewer), 0.0, SOURCE))
     for counts in COLOURS:
-        name = f"paid for {counts}s: {METRICS['safe']}, penalised beyond unpenalised"
+        name = f"paid for {PAID[counts]}: {METRICS['safe']}, penalised beyond unpenalised"
         results.append(above(name, less("safe", (counts, 1.0), (counts, 0.0)), 0.0, OURS))
     for one in named.values():
         for metric in ("error", "apart"):
