@@ -124,7 +124,7 @@ def _bars(found: Estimated, task: str) -> Figure:
             value = estimate(found.values(name, task, metric))
             half = 0.0 if value.low is None else value.value - value.low
             axes.bar(place, value.value, yerr=half, color=COLOURS[name], capsize=3, width=0.7)
-            axes.annotate(f"{value.value:.2f}", (place, value.value), ha="center", va="bottom", fontsize=7)
+            axes.annotate(f"{value.value:.2f}", (place, value.value + half), ha="center", va="bottom", fontsize=7)
         axes.set_xticks(range(len(found.scored)), _short(list(found.scored)), fontsize=8)
         axes.set(title=label)
         axes.spines[["top", "right"]].set_visible(False)
