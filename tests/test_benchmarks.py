@@ -118,3 +118,16 @@ def test_parallel_learning_is_no_worse_than_a_sequential_program(polarising):
 
     (ours, error), (theirs, other_error) = clicks(state.q), clicks(jnp.asarray(table))
     assert ours > theirs - 4 * np.hypot(error, other_error), (ours, theirs)
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_user_models_runs_and_does_the_same_both_ways(tmp_path):
+    out = tmp_path / "speed.json"
+    command = [sys.executable, "-m", "benchmarks.estimation", "--quick", "--out", str(out)]
+    subprocess.run(command, check=True, cwd=ROOT, capture_output=True, timeout=900)
+    rows = json.loads(out.read_text())["measurements"]
+    assert {row["what"] for row in rows} == {
+        "learning future preferences", "learning initial preferences", "learning counterfactual preferences",
+        "simulating",
+    }  # fmt: skip
+    assert all(row["steps_per_s"] > 0 for row in rows)
