@@ -13,15 +13,15 @@ from jaxrec.experiments.statistics import estimate
 COLOURS = {"myopic": "#e07a1f", "rl": "#7b2d8b"}
 
 
-def heat_maps(panels: Sequence[tuple[str, np.ndarray]], over: str = "time-step") -> Figure:
-    """One panel each: the share of users (float[times, 36]) by angle over time, or over something else."""
+def heat_maps(panels: Sequence[tuple[str, np.ndarray]], over: str = "time-step", first: int = 0) -> Figure:
+    """One panel each: the share of users (float[times, 36]) by angle over time, or what counts from `first`."""
     figure = Figure(figsize=(2.7 * len(panels) + 0.6, 3.6), layout="constrained")
     every = np.atleast_1d(figure.subplots(1, len(panels), sharey=True))
     most = max(users.max() for _, users in panels)
     image: Any = None
     for axes, (name, users) in zip(every, panels, strict=True):
         image = axes.pcolormesh(
-            np.arange(len(users)), DEGREES, users.T, cmap="magma", vmin=0, vmax=most, shading="nearest"
+            first + np.arange(len(users)), DEGREES, users.T, cmap="magma", vmin=0, vmax=most, shading="nearest"
         )
         axes.set(title=name, xlabel=over, yticks=range(0, 360, 90))
         for centre in (80, 270):

@@ -106,7 +106,7 @@ def write(config: Any, found: Sequence[Condition]) -> Report:
     report.figures["rounds"] = _courses(found)
     report.figures["preferences"] = figures.heat_maps(
         [(one.title.replace(", ", ",\n"), np.stack([each.lived[:, -1].mean(axis=0) for each in one.rounds]))
-         for one in found], "round",
+         for one in found], "round", first=1,
     )  # fmt: skip
     report.sections.append(
         Section(
