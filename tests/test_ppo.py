@@ -242,10 +242,11 @@ def test_a_training_goes_on_where_it_was_cut_off(tmp_path):
     """Bit for bit, and only its own."""
     keys, params = jax.random.split(jax.random.key(0), 2), jaxrec.batched(EnvParams(), 2)
     whole = fit(Walks(), keys, params, chunks=6)
-    seen = []
+    seen, told = [], []
 
     def cut(batches, metrics):
         seen.append(batches)
+        told.append(metrics)
         if batches == 4 and seen.count(4) == 1:
             raise KeyboardInterrupt
 
@@ -255,7 +256,10 @@ def test_a_training_goes_on_where_it_was_cut_off(tmp_path):
     compiled = _advance._cache_size()
     resumed = fit(Walks(), keys, params, **settings)
     assert _advance._cache_size() == compiled, "a chunk compiled again"
-    assert seen == [1, 2, 3, 4, 4, 5, 6]
+    assert seen == [1, 2, 3, 4, 1, 2, 3, 4, 5, 6], "what was told before is told again"
+    for before, after in zip(told[:3], told[4:7], strict=True):
+        assert before["reward"].dtype == after["reward"].dtype
+        np.testing.assert_array_equal(before["reward"], after["reward"])
     assert jnp.array_equal(whole["at"], resumed["at"])
     assert jnp.array_equal(*(jax.random.key_data(state["key"]) for state in (whole, resumed)))
     again = fit(Walks(), keys, params, **settings)
