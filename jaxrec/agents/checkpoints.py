@@ -39,7 +39,7 @@ class Checkpoints:
     def save(self, batches: int, state: Any, history: History) -> None:
         """Keeps the state after so many batches, and how it came there; returns before it is written."""
         # Copies: the training gives its arrays away before they are written.
-        leaves = {str(i): np.array(leaf) for i, leaf in enumerate(jax.tree.leaves(_raw(state)))}
+        leaves = {name: np.array(leaf) for name, leaf in _named(_raw(state)).items()}
         written = self._args.Composite(
             state=self._args.StandardSave(leaves),
             about=self._args.JsonSave({"training": self._about}),
@@ -69,11 +69,12 @@ class Checkpoints:
                 f"{about}"
             )
         raw = _raw(template)
-        shapes = {str(i): jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for i, leaf in enumerate(jax.tree.leaves(raw))}
+        shapes = {name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for name, leaf in _named(raw).items()}
         leaves = self._read(step, "state", self._args.StandardRestore(shapes))
         # As new arrays, which no device is bound to: a training that goes on compiles what it would have compiled.
-        fresh = [jnp.array(np.asarray(leaves[name])) for name in shapes]
-        state = jax.tree.unflatten(jax.tree.structure(raw), fresh)
+        fresh = {name: jnp.array(np.asarray(leaf)) for name, leaf in leaves.items()}
+        state = [fresh.get(str(i), leaf) for i, leaf in enumerate(jax.tree.leaves(raw))]
+        state = jax.tree.unflatten(jax.tree.structure(raw), state)
         history = [_heard(chunk) for chunk in self._read(step, "history", self._args.JsonRestore())["chunks"]]
         return step, jax.tree.map(_typed, template, state), history
 
@@ -97,6 +98,11 @@ def _told(batches: int, metrics: dict[str, np.ndarray]) -> dict[str, Any]:
 def _heard(chunk: dict[str, Any]) -> tuple[int, dict[str, np.ndarray]]:
     metrics = {name: np.array(each["values"], each["type"]) for name, each in chunk["metrics"].items()}
     return chunk["batches"], metrics
+
+
+def _named(raw: Any) -> dict[str, Any]:
+    """The leaves by their number; without empty ones, which orbax refuses to write."""
+    return {str(i): leaf for i, leaf in enumerate(jax.tree.leaves(raw)) if leaf.size}
 
 
 def _is_key(leaf: Any) -> bool:
