@@ -20,11 +20,12 @@ from jaxrec import interruption
 from jaxrec.cli import main
 from jaxrec.experiments import STUDIES, configuration, study
 from jaxrec.experiments.folder import RunFolder
-from jaxrec.experiments.log import FolderLog
+from jaxrec.experiments.log import FolderLog, NoLog
 from jaxrec.experiments.preference.shift import ShiftConfig
 from jaxrec.experiments.preference.simulation import SimulationConfig
 from jaxrec.experiments.rewiring.learning import LearningConfig
 from jaxrec.experiments.tampering import TamperingConfig
+from jaxrec.progress import NoMeter
 
 LINES = 13  # of metrics: two trainings of six chunks, and one at the end
 
@@ -298,6 +299,14 @@ def test_another_machine_is_pointed_out(tmp_path, whole):
         survivor.STUDY.resume(run)
 
 
+def test_without_a_folder_nothing_is_kept(tmp_path, monkeypatch, whole):
+    monkeypatch.chdir(tmp_path)
+    report = survivor.execute(survivor.Config(), NoLog(), NoMeter())
+    results = json.loads((whole / "results.json").read_text())
+    assert report.data["1"]["curve"].tolist() == results["1"]["curve"]
+    assert not list(tmp_path.iterdir())
+
+
 def test_every_preset_comes_back_from_its_manifest():
     presets = [config for each in STUDIES.values() for config in each.presets.values()]
     changed = dataclasses.replace(survivor.Config(), seeds=np.int64(3), slopes=[np.float32(0.5), -np.inf])
@@ -345,8 +354,8 @@ REAL = {
         num_steps=10, num_minibatches=2, cells=8, trajectories=8, chunks=4,
     ),
     "rewiring-learning": LearningConfig(
-        seeds=2, users=(10, 30), steps=(512, 512), num_envs=8, num_steps=16, num_minibatches=2, warm_start=True,
-        evaluation_users=(10,), evaluation_episodes=(8,), chunks=4,
+        seeds=2, users=(10, 30), networks=("mlp",), steps=(512, 512), num_envs=8, num_steps=16, num_minibatches=2,
+        warm_start=True, evaluation_users=(10,), evaluation_episodes=(8,), chunks=4,
     ),
     "tampering": TamperingConfig(seeds=2, episodes=1000, num_envs=200, evaluation_episodes=60, chunks=5),
 }  # fmt: skip
@@ -376,4 +385,41 @@ def test_real_studies_go_on_bit_for_bit(name, tmp_path, monkeypatch):
             except interruption.Interrupted:
                 stops += 1
     assert stops >= lines // 3
+    assert_same(run, whole)
+
+
+def arguments(config):
+    """The configuration as settings of the command line."""
+    for name, value in dataclasses.asdict(config).items():
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            yield f"--{option}" if value else f"--no-{option}"
+        else:
+            yield from (f"--{option}", *map(str, value if isinstance(value, tuple) else (value,)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["preference-shift", "preference-simulation"])
+def test_real_studies_go_on_in_other_processes(name, tmp_path):
+    """Killed in a later training, then asked to stop, then left alone; what each training is, is told the same way."""
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    settings = [*arguments(REAL[name])]
+    process = child("run", name, "--out", whole, *settings)
+    said = process.communicate()[1]
+    assert process.returncode == 0, said
+    lines = (whole / "metrics.jsonl").read_text().count("\n")
+    process = child("run", name, "--out", run, *settings)
+    wait_for_lines(process, run, lines // 2)
+    process.kill()
+    process.communicate()
+    assert {path.name for path in run.glob("checkpoints/*")}
+    (run / "metrics.jsonl").unlink()  # so that its lines are those of the next process
+    process = child("run", name, "--resume", run)
+    wait_for_lines(process, run, lines // 2 + 1)
+    process.terminate()
+    process.communicate()
+    assert process.returncode == 143
+    process = child("run", name, "--resume", run)
+    said = process.communicate()[1]
+    assert process.returncode == 0, said
     assert_same(run, whole)
