@@ -18,8 +18,8 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from jaxrec import checks, make, registered, rollout
-from jaxrec.experiments import STUDIES, study
+from jaxrec import checks, interruption, make, registered, rollout
+from jaxrec.experiments import STUDIES, Study, study
 from jaxrec.experiments.folder import write_atomically
 from jaxrec.experiments.manifest import cores, describe, hardware
 from jaxrec.experiments.statistics import estimate
@@ -33,6 +33,7 @@ What does a recommender do to the people it serves?
 commands:
   list      the environments, their policies, and the studies with their presets
   run       run a study and write its report:  jaxrec run tampering --preset quick
+            go on with one that was cut off:   jaxrec run tampering --resume runs/DIR
   rollout   run a policy in many environments: jaxrec rollout PolarisingUsers-v0 --policy bandit
   bench     time that rollout on this machine: jaxrec bench PolarisingUsers-v0
 
@@ -41,7 +42,10 @@ jaxrec COMMAND --help explains each. What the command does, a notebook can do in
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command line `argv` (that of the process if None). Exits with 2, and one line, on bad input."""
+    """Runs the command line `argv` (that of the process if None).
+
+    Exits with 2, and one line, on bad input; after a signal with 128 and its number, and one line on how to go on.
+    """
     argv = list(sys.argv[1:] if argv is None else argv)
     if not argv or argv[0] in ("-h", "--help"):
         sys.stdout.write(OVERVIEW)
@@ -49,12 +53,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         checks.lookup(COMMANDS, argv[0], "command")(argv[1:])
     except checks.InputError as error:
-        sys.exit(_fail(error))
+        _say(str(error), "red")
+        sys.exit(2)
+    except interruption.Interrupted as stop:
+        _say("; ".join(["interrupted", *getattr(stop, "__notes__", [])]), "yellow")
+        sys.exit(stop.exit_code)
 
 
-def _fail(error: Exception) -> int:
-    Console(stderr=True).print(f"jaxrec: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
-    return 2
+def _say(line: str, style: str) -> None:
+    Console(stderr=True).print(f"jaxrec: {line}", style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 def _use_every_core() -> None:
@@ -87,27 +94,39 @@ def run_command(argv: Sequence[str]) -> None:
         names = "\n".join(
             f"  {one.name:12} {one.summary} (presets: {', '.join(one.presets)})" for one in STUDIES.values()
         )
-        usage = "usage: jaxrec run STUDY [--preset PRESET] [--out DIR] [SETTINGS]"
+        usage = "usage: jaxrec run STUDY [--preset PRESET] [--out DIR] [SETTINGS]\n       jaxrec run STUDY --resume DIR"
         sys.stdout.write(f"{usage}\n\nstudies:\n{names}\n\njaxrec run STUDY --help lists its settings.\n")
         sys.exit(0 if argv else 2)
     chosen = study(argv[0])
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--preset", default=next(iter(chosen.presets)))
-    preset, rest = parser.parse_known_args(argv[1:])
-    config = chosen.config(preset.preset)
+    parser.add_argument("--preset")
+    parser.add_argument("--resume")
+    given, rest = parser.parse_known_args(argv[1:])
+    with interruption.watched():
+        if given.resume is None:
+            folder = _run(chosen, next(iter(chosen.presets)) if given.preset is None else given.preset, rest)
+        elif given.preset is None and not rest:
+            folder = chosen.resume(given.resume, meter_for_terminal())
+        else:
+            raise checks.InputError(f"--resume goes on with what {given.resume!r} was begun with: give nothing else")
+    _print_findings(folder)
+
+
+def _run(chosen: Study, preset: str, settings: Sequence[str]) -> Path:
+    config = chosen.config(preset)
     options = dataclasses.make_dataclass(
         "Options",
         [("out", Annotated[Path | None, OUT], None), ("config", tyro.conf.OmitArgPrefixes[type(config)], config)],
     )
     given = tyro.cli(
         options,
-        args=rest,
+        args=settings,
         prog=f"jaxrec run {chosen.name} [--preset {{{','.join(chosen.presets)}}}]",
-        description=f"{chosen.summary}. Defaults are those of the preset {preset.preset!r}; any may be changed.",
+        description=f"{chosen.summary}. Defaults are those of the preset {preset!r}; any may be changed. "
+        f"`jaxrec run {chosen.name} --resume DIR` goes on with a run that was interrupted, killed or failed.",
         config=(tyro.conf.OmitArgPrefixes,),
     )
-    folder = chosen.run(preset.preset, given.config, given.out, meter_for_terminal())
-    _print_findings(folder)
+    return chosen.run(preset, given.config, given.out, meter_for_terminal())
 
 
 OUT = tyro.conf.arg(help="Folder to write; must not exist. Default: runs/, with study, preset, date and time.")

@@ -6,6 +6,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+PARTIAL = ".partial"  # how temporary names end: a process that is killed leaves them
+
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Writes a file that is never seen half-written."""
@@ -16,7 +18,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place at the end, or goes if something failed."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
     os.close(descriptor)
     temporary = Path(name)
     try:

@@ -225,27 +225,28 @@ def test_a_training_that_loses_its_numbers_names_its_last_good_checkpoint(tmp_pa
 
 
 class Walks(Diverges):
-    """An agent whose state is a key and a sum of draws."""
+    """An agent whose state is a key and a sum of draws; and what orbax does not write, nothing and an empty array."""
 
     slope: float = 1.0
 
     def init(self, key, params):
-        return {"key": key, "at": params.influence, "nothing": None}
+        return {"key": key, "at": params.influence, "nothing": None, "empty": jnp.zeros((0, 3))}
 
     def advance(self, state, params, first, last):
         key, key_draw = jax.random.split(state["key"])
         at = state["at"] + self.slope * jax.random.normal(key_draw)
-        return {"key": key, "at": at, "nothing": None}, {"reward": at}
+        return {**state, "key": key, "at": at}, {"reward": at}
 
 
 def test_a_training_goes_on_where_it_was_cut_off(tmp_path):
     """Bit for bit, and only its own."""
     keys, params = jax.random.split(jax.random.key(0), 2), jaxrec.batched(EnvParams(), 2)
     whole = fit(Walks(), keys, params, chunks=6)
-    seen = []
+    seen, told = [], []
 
     def cut(batches, metrics):
         seen.append(batches)
+        told.append(metrics)
         if batches == 4 and seen.count(4) == 1:
             raise KeyboardInterrupt
 
@@ -255,9 +256,13 @@ def test_a_training_goes_on_where_it_was_cut_off(tmp_path):
     compiled = _advance._cache_size()
     resumed = fit(Walks(), keys, params, **settings)
     assert _advance._cache_size() == compiled, "a chunk compiled again"
-    assert seen == [1, 2, 3, 4, 4, 5, 6]
+    assert seen == [1, 2, 3, 4, 1, 2, 3, 4, 5, 6], "what was told before is told again"
+    for before, after in zip(told[:3], told[4:7], strict=True):
+        assert before["reward"].dtype == after["reward"].dtype
+        np.testing.assert_array_equal(before["reward"], after["reward"])
     assert jnp.array_equal(whole["at"], resumed["at"])
     assert jnp.array_equal(*(jax.random.key_data(state["key"]) for state in (whole, resumed)))
+    assert resumed["empty"].shape == whole["empty"].shape
     again = fit(Walks(), keys, params, **settings)
     assert jnp.array_equal(whole["at"], again["at"])
     with pytest.raises(jaxrec.InputError, match="are of another training"):

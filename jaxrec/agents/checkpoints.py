@@ -11,6 +11,9 @@ from jaxrec import checks
 
 KEPT = 2  # should the last be unreadable
 
+History = list[tuple[int, dict[str, np.ndarray]]]
+"""Batches done, and the metrics of the chunk that they end: what a training told on its way."""
+
 
 class Checkpoints:
     """The checkpoints of one training in a folder; written whole or not at all, while the training goes on.
@@ -33,12 +36,14 @@ class Checkpoints:
             raise checks.InputError(f"checkpoints={str(path)!r} cannot be a folder: {error}") from None
         self._manager = ocp.CheckpointManager(self.path, options=ocp.CheckpointManagerOptions(max_to_keep=KEPT))
 
-    def save(self, batches: int, state: Any) -> None:
-        """Keeps the state after so many batches; returns before it is written."""
+    def save(self, batches: int, state: Any, history: History) -> None:
+        """Keeps the state after so many batches, and how it came there; returns before it is written."""
         # Copies: the training gives its arrays away before they are written.
-        leaves = {str(i): np.array(leaf) for i, leaf in enumerate(jax.tree.leaves(_raw(state)))}
+        leaves = {name: np.array(leaf) for name, leaf in _named(_raw(state)).items()}
         written = self._args.Composite(
-            state=self._args.StandardSave(leaves), about=self._args.JsonSave({"training": self._about})
+            state=self._args.StandardSave(leaves),
+            about=self._args.JsonSave({"training": self._about}),
+            history=self._args.JsonSave({"chunks": [_told(*chunk) for chunk in history]}),
         )
         self._manager.save(batches, args=written)
 
@@ -48,8 +53,8 @@ class Checkpoints:
         step = self._manager.latest_step()
         return None if step is None else str(self.path / str(step))
 
-    def restore(self, template: Any) -> tuple[int, Any] | None:
-        """(batches, state) of the last checkpoint, the state shaped as `template`; None if there is none.
+    def restore(self, template: Any) -> tuple[int, Any, History] | None:
+        """(batches, state, history) of the last checkpoint, the state shaped as `template`; None if there is none.
 
         Raises:
             InputError: if it is of another training.
@@ -64,12 +69,14 @@ class Checkpoints:
                 f"{about}"
             )
         raw = _raw(template)
-        shapes = {str(i): jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for i, leaf in enumerate(jax.tree.leaves(raw))}
+        shapes = {name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for name, leaf in _named(raw).items()}
         leaves = self._read(step, "state", self._args.StandardRestore(shapes))
         # As new arrays, which no device is bound to: a training that goes on compiles what it would have compiled.
-        fresh = [jnp.array(np.asarray(leaves[name])) for name in shapes]
-        state = jax.tree.unflatten(jax.tree.structure(raw), fresh)
-        return step, jax.tree.map(_typed, template, state)
+        fresh = {name: jnp.array(np.asarray(leaf)) for name, leaf in leaves.items()}
+        state = [fresh.get(str(i), leaf) for i, leaf in enumerate(jax.tree.leaves(raw))]
+        state = jax.tree.unflatten(jax.tree.structure(raw), state)
+        history = [_heard(chunk) for chunk in self._read(step, "history", self._args.JsonRestore())["chunks"]]
+        return step, jax.tree.map(_typed, template, state), history
 
     def _read(self, step: int, part: str, how: Any) -> Any:
         return self._manager.restore(step, args=self._args.Composite(**{part: how}))[part]
@@ -78,6 +85,24 @@ class Checkpoints:
         """Waits until all is written."""
         self._manager.wait_until_finished()
         self._manager.close()
+
+
+def _told(batches: int, metrics: dict[str, np.ndarray]) -> dict[str, Any]:
+    """A chunk as JSON, which gives every bit back: floats are written with as many digits as they need."""
+    return {
+        "batches": batches,
+        "metrics": {name: {"type": str(value.dtype), "values": value.tolist()} for name, value in metrics.items()},
+    }
+
+
+def _heard(chunk: dict[str, Any]) -> tuple[int, dict[str, np.ndarray]]:
+    metrics = {name: np.array(each["values"], each["type"]) for name, each in chunk["metrics"].items()}
+    return chunk["batches"], metrics
+
+
+def _named(raw: Any) -> dict[str, Any]:
+    """The leaves by their number; without empty ones, which orbax refuses to write."""
+    return {str(i): leaf for i, leaf in enumerate(jax.tree.leaves(raw)) if leaf.size}
 
 
 def _is_key(leaf: Any) -> bool:

@@ -1,5 +1,6 @@
 """The host loop around a jitted agent: chunks, progress, metrics. The jitted inside never prints or writes."""
 
+import contextlib
 import re
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ import jax
 import numpy as np
 from jax import Array
 
-from jaxrec import checks
+from jaxrec import checks, interruption
 from jaxrec.agents.checkpoints import Checkpoints
 from jaxrec.environment import canonical
 from jaxrec.progress import Meter, NoMeter
@@ -70,11 +71,13 @@ def fit(
         params: run-time values with a leading axis of runs on every leaf; see `jaxrec.batched`.
         chunks: how often the host looks in.
         meter: told of every chunk.
-        on_metrics: called with the batches done and each metric of the chunk, float[runs].
+        on_metrics: called with the batches done and each metric of the chunk, float[runs]; where checkpoints are gone
+            on from, first with those of the chunks before.
         task: what the meter calls it.
         checkpoints: a folder that keeps the state, for a training to go on from: the same call after an interruption
             gives what it would have given. None keeps nothing.
-        checkpoint_seconds: the state is kept at the end of a chunk so long after the last time, and at the end.
+        checkpoint_seconds: the state is kept at the end of a chunk so long after the last time, and at the end; also
+            where a signal ends the training, which it does at the end of a chunk: see `jaxrec.interruption`.
         state: where to start from, instead of `agent.init` (for instance with other weights); it is given away.
 
     Returns:
@@ -83,6 +86,7 @@ def fit(
     Raises:
         InputError: for concrete parameters or hyper-parameters out of range, no axis of runs, or checkpoints of another
             training.
+        Interrupted: if a signal asked to stop.
         TrainingError: as soon as a metric of a run is not finite; it names the last checkpoint.
     """
     checks.positive("chunks", chunks)
@@ -92,28 +96,29 @@ def fit(
     params = canonical(params)
     meter = meter or NoMeter()
     chunk = -(-agent.num_batches // chunks)
-    state, done = _init(agent, keys, params) if state is None else state, 0
+    on_metrics = on_metrics or (lambda *_: None)
+    state = _init(agent, keys, params) if state is None else state
     kept = None if checkpoints is None else Checkpoints(checkpoints, _about(agent, keys, params))
-    try:
-        done, state = (kept and kept.restore(state)) or (done, state)
+    with interruption.postponed(), contextlib.closing(kept) if kept else contextlib.nullcontext():
+        done, state, history = (kept and kept.restore(state)) or (0, state, [])
+        for before, metrics in history:
+            on_metrics(before, metrics)
         meter.start(task, -(-(agent.num_batches - done) // chunk))
-        saved = time.monotonic()
-        while done < agent.num_batches:
+        saved, stops = time.monotonic(), False
+        while done < agent.num_batches and not stops:
             last = min(done + chunk, agent.num_batches)
             state, metrics = _advance(agent, state, params, done, last)
             metrics = {name: np.asarray(value) for name, value in metrics.items()}
             _check_finite(metrics, done, last, kept)
             done = last
-            if on_metrics:
-                on_metrics(done, metrics)
-            if kept and (done == agent.num_batches or time.monotonic() - saved >= checkpoint_seconds):
-                kept.save(done, state)
+            history.append((done, metrics))
+            on_metrics(done, metrics)
+            stops = interruption.requested()
+            if kept and (stops or done == agent.num_batches or time.monotonic() - saved >= checkpoint_seconds):
+                kept.save(done, state, history)
                 saved = time.monotonic()
             shown = "reward" if "reward" in metrics else "loss"
             meter.advance(f"{shown} {metrics[shown].mean():.4f}")
-    finally:
-        if kept:
-            kept.close()
     return state
 
 

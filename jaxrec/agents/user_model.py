@@ -8,6 +8,7 @@ bidirectional masks for one number of steps at a time) are slower: see `LearnUse
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import jax
@@ -213,6 +214,7 @@ def learn_users(
     chunks: int = 10,
     meter: Meter | None = None,
     on_metrics: Callable[[str, int, dict[str, np.ndarray]], None] | None = None,
+    checkpoints: str | Path | None = None,
     **settings: Any,
 ) -> LearnedParams:
     """Trains all three networks, one run for each key in one `vmap`: future, initial, then counterfactual.
@@ -226,6 +228,7 @@ def learn_users(
         chunks: how often the host looks in, for each network.
         meter: told of every chunk.
         on_metrics: called with kind, updates done and each metric of the chunk, float[runs].
+        checkpoints: a folder that keeps the states, one within it for each network, as in `fit`.
         **settings: of `LearnUsers`.
 
     Returns:
@@ -239,6 +242,7 @@ def learn_users(
         tell = None if on_metrics is None else partial(on_metrics, kind)
         each = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
         task = f"learning {kind} preferences, {len(keys)} models"
-        state = fit(learner, each, params, chunks, meter, tell, task)
+        folder = None if checkpoints is None else Path(checkpoints) / kind
+        state = fit(learner, each, params, chunks, meter, tell, task, folder)
         params = params.replace(weights=params.weights.replace(**{kind: state.best}))
     return params

@@ -2,26 +2,34 @@
 
 import contextlib
 import json
+import os
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from jaxrec import checks
-from jaxrec.files import replacing, write_atomically
+from jaxrec.experiments.plain import plain
+from jaxrec.files import PARTIAL, replacing, write_atomically
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+REQUIRED = {"study", "preset", "config", "commit", "versions", "hardware", "status"}  # of a manifest to go on from
 
 
 class RunFolder:
     """Where one run of a study writes.
 
-    Holds `manifest.json`, `metrics.jsonl`, `results.json`, `report.md` and `figures/*.png`.
+    Holds `manifest.json`, `metrics.jsonl`, `checkpoints/`, `results.json`, `report.md` and `figures/*.png`.
     """
 
     def __init__(self, path: Path):
         self.path = path
-        self._metrics = path / "metrics.jsonl"
 
     @classmethod
     def create(cls, out: str | Path | None, name: str) -> "RunFolder":
@@ -52,13 +60,67 @@ class RunFolder:
                 return cls(path)
         raise checks.InputError(f"no free folder beside {base}")
 
+    @classmethod
+    def open(cls, path: str | Path) -> "RunFolder":
+        """The folder of a run that was begun.
+
+        Raises:
+            InputError: if there is no such folder, or no `manifest.json` in it.
+        """
+        folder = cls(Path(path))
+        if not folder.path.is_dir():
+            raise checks.InputError(f"there is no folder {str(path)!r}")
+        folder.manifest()
+        return folder
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps the folder to this process; the lock goes with it, however it ends.
+
+        Raises:
+            InputError: if another run is writing there.
+        """
+        if fcntl is None:
+            yield
+            return
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise checks.InputError(f"{str(self.path)!r} is being written by a run that has not ended") from None
+            except OSError:  # a file system without locks
+                pass
+            yield
+        finally:
+            os.close(descriptor)
+
+    def manifest(self) -> dict[str, Any]:
+        """What `manifest.json` says.
+
+        Raises:
+            InputError: if it cannot be read.
+        """
+        try:
+            about = json.loads((self.path / "manifest.json").read_text())
+        except (OSError, ValueError) as error:
+            raise checks.InputError(f"{str(self.path)!r} is not the folder of a run: {error}") from None
+        if not isinstance(about, dict) or not set(about) >= REQUIRED:
+            raise checks.InputError(f"{str(self.path / 'manifest.json')!r} must have {', '.join(sorted(REQUIRED))}")
+        return about
+
+    def remove_partial(self) -> None:
+        """Removes what a process left that was killed while it wrote a file."""
+        for path in (*self.path.glob(f".*{PARTIAL}"), *self.path.glob(f"figures/.*{PARTIAL}")):
+            path.unlink()
+
     def write_text(self, name: str, text: str) -> None:
         """Writes one file, atomically."""
         write_atomically(self.path / name, text.encode())
 
     def write_json(self, name: str, value: Any) -> None:
         """Writes one JSON file, atomically; arrays become lists, what is not finite becomes null."""
-        self.write_text(name, json.dumps(_plain(value), indent=1) + "\n")
+        self.write_text(name, json.dumps(plain(value), indent=1) + "\n")
 
     def write_figure(self, name: str, figure: Figure) -> None:
         """Writes `figures/NAME.png`, atomically."""
@@ -66,21 +128,3 @@ class RunFolder:
         path.parent.mkdir(exist_ok=True)
         with replacing(path) as temporary:
             figure.savefig(temporary, dpi=110, format="png")
-
-    def log(self, **values: Any) -> None:
-        """Appends one line to `metrics.jsonl`."""
-        with self._metrics.open("a") as file:
-            file.write(json.dumps(_plain(values)) + "\n")
-
-
-def _plain(value: Any) -> Any:
-    """`value` as what JSON knows."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value

@@ -28,6 +28,21 @@ def manifest(study: str, preset: str | None, config: dict[str, Any]) -> dict[str
     }
 
 
+def programs(about: dict[str, Any]) -> dict[str, Any]:
+    """Of a manifest: what a run must go on with."""
+    return {"commit": about["commit"], **about["versions"]}
+
+
+def machine(about: dict[str, Any]) -> dict[str, Any]:
+    """Of a manifest: what rounds the numbers."""
+    return {name: about["hardware"].get(name) for name in ("device", "platform", "devices", "cpu")}
+
+
+def differences(begun: dict[str, Any], now: dict[str, Any]) -> str:
+    """Such as "jax 0.10.2, now 0.10.3; ...", or nothing."""
+    return "; ".join(f"{name} {begun.get(name)}, now {now[name]}" for name in now if begun.get(name) != now[name])
+
+
 def hardware() -> dict[str, Any]:
     """What the run ran on."""
     devices = jax.devices()

@@ -1,19 +1,22 @@
 """A study: a configuration with presets, and a function from it to a report. All write the same folder through here."""
 
 import dataclasses
+import shlex
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jaxrec import checks
 from jaxrec.checks import lookup
+from jaxrec.experiments import configuration
 from jaxrec.experiments.folder import RunFolder
-from jaxrec.experiments.manifest import describe, manifest
+from jaxrec.experiments.log import FolderLog, Log
+from jaxrec.experiments.manifest import describe, differences, machine, manifest, programs
 from jaxrec.experiments.report import Report, Section
 from jaxrec.progress import Meter, NoMeter
-
-Log = Callable[..., None]
 
 
 @dataclass(frozen=True)
@@ -23,9 +26,10 @@ class Study:
     Attributes:
         name: what `jaxrec run` calls it.
         summary: one line.
-        presets: configurations by name; the first is the default. Dataclasses whose `check()` raises InputError for
-            what is out of range, before anything is written.
-        execute: (config, log, meter) -> report. `log(**values)` appends a line to `metrics.jsonl`.
+        presets: configurations by name; the first is the default. Dataclasses of numbers, strings and tuples of them,
+            whose `check()` raises InputError for what is out of range, before anything is written.
+        execute: (config, log, meter) -> report. `log(**values)` appends a line to `metrics.jsonl`;
+            `log.checkpoints(task)` is where the next training keeps its states. All that it does follows from `config`.
     """
 
     name: str
@@ -58,7 +62,8 @@ class Study:
             meter: told of the progress.
 
         Returns:
-            The folder: `report.md`, `figures/`, `results.json`, `metrics.jsonl`, `manifest.json`.
+            The folder: `report.md`, `figures/`, `results.json`, `metrics.jsonl`, `manifest.json`, and `checkpoints/`
+            with the states of trainings, from which `resume` goes on.
 
         Raises:
             InputError: if the preset is unknown, the configuration wrong or the folder exists.
@@ -67,32 +72,87 @@ class Study:
             preset = next(iter(self.presets)) if preset is None else preset
             config = self.config(preset)
         config.check()
+        about = manifest(self.name, preset, configuration.to_json(config))
+        config = configuration.from_json(type(config), about["config"])  # what a run that goes on will read
         folder = RunFolder.create(out, f"{self.name}-{preset or 'custom'}")
-        about = manifest(self.name, preset, dataclasses.asdict(config))
-        folder.write_json("manifest.json", about | {"status": "running"})
-        started = time.perf_counter()
+        with folder.locked():
+            return self._execute(folder, about, config, meter)
+
+    def resume(self, folder: str | Path, meter: Meter | None = None) -> Path:
+        """Goes on with a run that was interrupted, killed or failed, as if it had never stopped.
+
+        Args:
+            folder: of the run; its manifest has the configuration.
+            meter: told of the progress.
+
+        Returns:
+            The folder, as `run`.
+
+        Raises:
+            InputError: if that is no folder of a run, if the run is complete, still running, of another study, or was
+                begun by another version of jaxrec or of what it stands on.
+
+        Warns:
+            UserWarning: if it was begun on another kind of machine, which rounds otherwise.
+        """
+        there = RunFolder.open(folder)
+        with there.locked():
+            about, now = there.manifest(), manifest(self.name, None, {})
+            self._check_resumable(there.path, about, now)
+            config = configuration.from_json(type(next(iter(self.presets.values()))), about["config"])
+            config.check()
+            about["resumed"] = [*about.get("resumed", []), {name: now[name] for name in ("started", "command")}]
+            there.remove_partial()
+            return self._execute(there, about, config, meter)
+
+    def _check_resumable(self, path: Path, begun: dict[str, Any], now: dict[str, Any]) -> None:
+        if begun["study"] != self.name:
+            raise checks.InputError(f"{str(path)!r} is a run of the study {begun['study']!r}, not of {self.name!r}")
+        if begun["status"] == "complete":
+            raise checks.InputError(f"{str(path)!r} is complete: see {path / 'report.md'}")
+        if changed := differences(programs(begun), programs(now)):
+            raise checks.InputError(f"{str(path)!r} can only go on with the programs that began it: {changed}")
+        if moved := differences(machine(begun), machine(now)):
+            warnings.warn(f"{path} goes on where numbers may round otherwise: {moved}", stacklevel=3)
+
+    def _execute(self, folder: RunFolder, about: dict[str, Any], config: Any, meter: Meter | None) -> Path:
+        """Runs or goes on; the manifest says what came of it."""
+        before, started = about.get("seconds", 0.0), time.perf_counter()
+
+        def note(status: str) -> None:
+            about.update(status=status, seconds=round(before + time.perf_counter() - started, 1))
+            folder.write_json("manifest.json", about)
+
         try:
+            note("running")
             with meter or NoMeter() as running:
-                report = self.execute(config, folder.log, running)
+                report = self.execute(config, FolderLog(folder.path), running)
+            _write(folder, report, about, config, before + time.perf_counter() - started)
+            note("complete")
         except BaseException as error:
-            folder.write_json("manifest.json", about | {"status": f"failed: {type(error).__name__}: {error}"})
+            interrupted = isinstance(error, KeyboardInterrupt)
+            note("interrupted" if interrupted else f"failed: {type(error).__name__}: {error}")
+            error.add_note(f"to go on: jaxrec run {self.name} --resume {shlex.quote(str(folder.path))}")
             raise
-        seconds = time.perf_counter() - started
-        for name, figure in report.figures.items():
-            folder.write_figure(name, figure)
-        findings = [dataclasses.asdict(finding) for finding in report.findings]
-        folder.write_json("results.json", {"study": self.name, "preset": preset, "findings": findings} | report.data)
-        report.sections.append(_how(self.name, preset, about, seconds))
-        folder.write_text("report.md", report.markdown())
-        folder.write_json("manifest.json", about | {"status": "complete", "seconds": round(seconds, 1)})
         return folder.path
 
 
-def _how(name: str, preset: str | None, about: dict[str, Any], seconds: float) -> Section:
+def _write(folder: RunFolder, report: Report, about: dict[str, Any], config: Any, seconds: float) -> None:
+    for name, figure in report.figures.items():
+        folder.write_figure(name, figure)
+    findings = [dataclasses.asdict(finding) for finding in report.findings]
+    results = {"study": about["study"], "preset": about["preset"], "findings": findings}
+    folder.write_json("results.json", results | report.data)
+    report.sections.append(_how(about, config, seconds))
+    folder.write_text("report.md", report.markdown())
+
+
+def _how(about: dict[str, Any], config: Any, seconds: float) -> Section:
+    preset = f" --preset {about['preset']}" if about["preset"] else ""
     return Section(
         "How this was made",
-        f"`jaxrec run {name}{f' --preset {preset}' if preset else ''}` with the values below, in {seconds:.0f} s on "
+        f"`jaxrec run {about['study']}{preset}` with the values below, in {seconds:.0f} s on "
         f"{describe(about['hardware'])}; commit {about['commit']}, jax {about['versions']['jax']}.",
         ("setting", "value"),
-        [(f"`{key}`", f"`{value}`") for key, value in about["config"].items()],
+        [(f"`{key}`", f"`{value}`") for key, value in dataclasses.asdict(config).items()],
     )

@@ -93,8 +93,8 @@ def learn(
     runs = len(params.influence)
     return learn_users(
         env, jax.random.split(key, runs), params, training, validation, min(10, config.model_epochs), meter, on_metrics,
-        num_epochs=config.model_epochs, batch_size=config.model_batch_size, learning_rate=config.model_learning_rate,
-        entropy_weight=config.model_entropy_weight,
+        log.checkpoints("user model"), num_epochs=config.model_epochs, batch_size=config.model_batch_size,
+        learning_rate=config.model_learning_rate, entropy_weight=config.model_entropy_weight,
     )  # fmt: skip
 
 

@@ -92,7 +92,8 @@ def train_recommenders(
         log(part="training", task=task, steps=steps, episode_return=metrics["episode_return"])
 
     title = f"training {runs} recommenders: {task}"
-    state = fit(agent, jax.random.split(key, runs), params, config.chunks, meter, on_metrics, title)
+    keys, kept = jax.random.split(key, runs), log.checkpoints(title)
+    state = fit(agent, keys, params, config.chunks, meter, on_metrics, title, kept)
     return NetworkPolicy(state.weights, agent.network), np.stack(curves)
 
 

@@ -165,7 +165,7 @@ def train(
     params = batched(agent.env.default_params, config.seeds)
     start = None if smaller is None else jax.jit(jax.vmap(agent.init))(keys, params, smaller.policies.weights)
     task = f"training {config.seeds} seeds of {run}"
-    state = fit(agent, keys, params, config.chunks, meter, on_metrics, task, state=start)
+    state = fit(agent, keys, params, config.chunks, meter, on_metrics, task, log.checkpoints(task), state=start)
     curves = {name: np.stack([row[name] for row in rows]) for name in ("episode_return", "entropy", *TRACKED)}
     return Learned(run, NetworkPolicy(state.weights, agent.network), np.array(steps), curves, {})
 

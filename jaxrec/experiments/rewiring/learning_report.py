@@ -254,7 +254,7 @@ def _curves(users: int, learned: list[Learned]) -> Figure:
             for one in learned:
                 if one.run.reward == reward:
                     colour = NETWORK_COLOURS[one.run.network]
-                    interval_line(axes, list(one.steps), one.curves[name], one.run.network, colour)
+                    interval_line(axes, one.steps, one.curves[name], one.run.network, colour)
                     best = np.argsort(one.curves["episode_return"][-1])[-3:]
                     axes.plot(one.steps, one.curves[name][:, best].mean(axis=1), ":", color=colour, lw=1.2)
             axes.set(title=title, xlabel="environment steps")

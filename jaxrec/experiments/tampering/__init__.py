@@ -83,7 +83,7 @@ def train(env: PolarisingUsers, config: TamperingConfig, log: Log, meter: Meter)
         )
 
     task = f"training {config.seeds} seeds in 2 worlds"
-    state = fit(agent, keys, params, config.chunks, meter, on_metrics, task)
+    state = fit(agent, keys, params, config.chunks, meter, on_metrics, task, log.checkpoints(task))
     return state.q[: config.seeds], state.q[config.seeds :], Curves(np.array(episodes), np.array(clicks))
 
 

@@ -1,0 +1,114 @@
+"""A study of small trainings, to be cut off; as a program, the command `jaxrec` with this study among the others.
+
+Environment variables, which leave no trace in what a run writes: SURVIVOR_PAUSE, seconds after each chunk;
+SURVIVOR_STUCK, a chunk of the second training after which the main thread computes and computes.
+"""
+
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from matplotlib.figure import Figure
+
+import jaxrec
+from jaxrec import cli
+from jaxrec.agents import fit
+from jaxrec.environment import EnvParams
+from jaxrec.experiments import STUDIES, Study
+from jaxrec.experiments.report import Report, Section
+from jaxrec.experiments.statistics import measured
+
+
+class Nowhere:
+    """As much of an environment as `fit` asks for."""
+
+    def check_params(self, params, shape=()):
+        pass
+
+
+class Walk(struct.PyTreeNode):
+    """An agent whose state is a key and a sum of draws."""
+
+    slope: float = 1.0
+    env: object = struct.field(pytree_node=False, default=Nowhere())
+    num_batches: int = struct.field(pytree_node=False, default=12)
+
+    def __repr__(self):
+        return f"Walk({self.slope}, {self.num_batches})"
+
+    def check(self):
+        pass
+
+    def init(self, key, params):
+        return {"key": key, "at": params.influence, "nothing": None}
+
+    def advance(self, state, params, first, last):
+        def one(_, carry):
+            key, at = carry
+            key, key_draw = jax.random.split(key)
+            return key, at + self.slope * jax.random.normal(key_draw)
+
+        key, at = jax.lax.fori_loop(first, last, one, (state["key"], state["at"]))
+        return {"key": key, "at": at, "nothing": None}, {"reward": at, "rounds": last}
+
+
+@dataclass(frozen=True)
+class Config:
+    seed: int = 0
+    """Of all."""
+    seeds: int = 3
+    """Runs of each training."""
+    slopes: tuple[float, ...] = (1.0, 0.1)
+    """One training each."""
+    chunks: int = 6
+    """Of each training."""
+    ceiling: float = float("inf")
+    """Which JSON has not."""
+
+    def check(self):
+        jaxrec.checks.positive("seeds", self.seeds)
+
+
+def after(training, batches):
+    """Called after each chunk, also where it is told again; tests put something else here."""
+    time.sleep(float(os.environ.get("SURVIVOR_PAUSE", "0")))
+    if training == 1 and str(batches) == os.environ.get("SURVIVOR_STUCK"):
+        jax.jit(lambda x: jax.lax.fori_loop(0, 2**31 - 1, lambda _, x: jnp.sin(x), x))(1.0).block_until_ready()
+
+
+def execute(config, log, meter):
+    report = Report("Walks", "Sums of draws.")
+    for training, slope in enumerate(config.slopes):
+        curve = []
+
+        def on_metrics(batches, metrics, training=training, curve=curve):
+            curve.append(metrics["reward"])
+            log(training=training, batches=batches, **metrics)
+            after(training, batches)
+
+        keys = jax.random.split(jax.random.key(config.seed + training), config.seeds)
+        params, kept = jaxrec.batched(EnvParams(), config.seeds), log.checkpoints(f"Walk: slope {slope}")
+        state = fit(Walk(slope), keys, params, config.chunks, meter, on_metrics, "walking", kept, checkpoint_seconds=0)
+        figure = Figure()
+        figure.subplots().plot(np.stack(curve))
+        report.figures[f"walk{training}"] = figure
+        report.findings.append(measured(f"slope {slope}", np.asarray(state["at"]), "nobody"))
+        report.data[str(training)] = {"curve": np.stack(curve), "key": jax.random.key_data(state["key"])}
+    log(part="ends", below=config.ceiling)
+    after(len(config.slopes), 0)
+    report.sections.append(Section("Walks", figures=list(report.figures)))
+    return report
+
+
+STUDY = Study("survivor", "Small trainings", {"quick": Config(), "long": Config(chunks=12)}, execute)
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which the background of a script ignores
+    STUDIES[STUDY.name] = STUDY
+    cli.main(sys.argv[1:])
