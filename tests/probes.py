@@ -45,7 +45,7 @@ class Chain(Environment):
     def transition(self, key: Array, state: Any, action: Any, params: Any):
         place = jnp.clip(state.place + 2 * action - 1, 0, self.length - 1)
         arrived = place == self.length - 1
-        return state.replace(time=state.time + 1, place=place, earned=arrived - self.cost), arrived
+        return state.replace(time=state.time + 1, place=place, earned=jnp.asarray(arrived - self.cost, float)), arrived
 
     def observe(self, state: Any, params: Any):
         return state.place

@@ -278,7 +278,8 @@ def test_models_are_learned_one_after_the_other(rough, monkeypatch):
     """The counterfactual network is trained on beliefs of the initial one just learned; logs are padded."""
     seen = []
 
-    def fake(learner, keys, params, chunks, meter, tell, task):
+    def fake(learner, keys, params, chunks, meter, tell, task, checkpoints):
+        assert checkpoints is None
         seen.append((learner, jax.random.key_data(keys).tolist(), params))
         tell(3, {"loss": np.zeros(1)})
         return SimpleNamespace(best=learner.kind)
