@@ -2,8 +2,8 @@
 
 Carroll, Dragan, Russell & Hadfield-Menell 2022, "Estimating and Penalizing Induced Preference Shifts in Recommender
 Systems", section 4.2 and Appendices C and H.2: each network is trained by the likelihood of observed choices
-under its beliefs, through the known choice model. Its own figures (learning rate 3e-5, batches of 500, 100 epochs,
-bidirectional masks for one number of steps at a time) are slower: see `LearnUsers`.
+under its beliefs, through the known choice model. Its own settings are a learning rate of 3e-5, batches of 500, 100
+epochs, and bidirectional masks for one number of steps seen at a time; ours differ, see `LearnUsers`.
 """
 
 from collections.abc import Callable
