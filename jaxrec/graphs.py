@@ -44,6 +44,19 @@ def degrees(graph: Any, users: int) -> Int[Array, " users"]:
     return jnp.zeros(users, jnp.int32).at[graph.receivers].add(1)
 
 
+def gather(graph: Any, values: Float[Array, "users features"]) -> Float[Array, "users features"]:
+    """The sum of `values` over each user's neighbours, divided by the mean number of neighbours.
+
+    So a user with twice as many neighbours gathers twice as much. Both kinds of graph give the same numbers.
+    """
+    users = values.shape[0]
+    if is_dense(graph):
+        sums = graph.astype(values.dtype) @ values
+    else:
+        sums = jnp.zeros_like(values).at[graph.receivers].add(values[graph.senders])
+    return sums / jnp.maximum(degrees(graph, users).mean(), 1)
+
+
 def attend(
     graph: Any,
     sent: Float[Array, "users heads width"],

@@ -3,13 +3,14 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import networkx as nx
 import numpy as np
 import pytest
 from probes import Cue
 
 import jaxrec
 from jaxrec import graphs
-from jaxrec.agents import GAT, LSTM, MLP, PPO, NetworkPolicy, NodeMLP, Ranking
+from jaxrec.agents import GAT, LSTM, MLP, PPO, Neighbourhood, NetworkPolicy, NodeMLP, Ranking
 from jaxrec.agents.networks import check_network
 from jaxrec.envs.rewiring import RewiringGame
 
@@ -32,7 +33,9 @@ def first(obs):
 
 
 @pytest.mark.parametrize("pooling", ["mean", "sum"])
-@pytest.mark.parametrize("embed", [NodeMLP((8,)), GAT(layers=2, heads=2, width=3), GAT(1, 2, 3, residual=False)])
+@pytest.mark.parametrize(
+    "embed", [NodeMLP((8,)), Neighbourhood(6), GAT(layers=2, heads=2, width=3), GAT(1, 2, 3, residual=False)]
+)
 def test_renaming_the_users_renames_the_scores(embed, pooling, requests):
     obs = first(requests[0])
     network = Ranking(embed, 8, pooling)
@@ -51,8 +54,9 @@ def test_renaming_the_users_renames_the_scores(embed, pooling, requests):
     assert np.ptp(scores) > 0
 
 
-def test_dense_attention_equals_that_of_jraph(requests):
-    network = Ranking(GAT(2, 2, 4), 8)
+@pytest.mark.parametrize("embed", [GAT(2, 2, 4), Neighbourhood()])
+def test_a_dense_graph_gives_what_that_of_jraph_gives(embed, requests):
+    network = Ranking(embed, 8)
     weights = network.init(jax.random.key(0), (), first(requests[0]))
     shapes = jax.tree.map(jnp.shape, network.init(jax.random.key(0), (), first(requests[1])))
     assert jax.tree.map(jnp.shape, weights) == shapes, "one set of weights serves both"
@@ -78,6 +82,30 @@ def test_attention_is_that_of_the_paper(requests):
             expected[user, head] = (weight / weight.sum()) @ sent[near, head]
     given = graphs.attend(*map(jnp.asarray, (graph, sent, (sent * a).sum(axis=-1), (sent * b).sum(axis=-1))))
     np.testing.assert_allclose(given, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_users_gather_from_their_neighbours_alone(requests):
+    nodes = np.random.default_rng(2).normal(size=(7, 3)).astype(np.float32)
+    for obs in map(first, requests):
+        network = nx.from_numpy_array(np.asarray(first(requests[0]).graph))
+        sums = np.array([nodes[list(network[user])].sum(axis=0) for user in range(7)])
+        np.testing.assert_allclose(graphs.gather(obs.graph, jnp.asarray(nodes)), sums / 4, rtol=1e-5, atol=1e-6)
+
+
+def test_the_value_sees_who_is_tied_to_whom_where_the_score_does_not(requests):
+    """A ring of six users and two triangles: the same features and degrees, other ties."""
+    threes = nx.disjoint_union(nx.cycle_graph(3), nx.cycle_graph(3))
+    ring, triangles = (nx.to_numpy_array(graph, nodelist=range(6), dtype=bool) for graph in (nx.cycle_graph(6), threes))
+    obs = first(requests[0]).replace(
+        nodes=jnp.stack([jnp.arange(6) % 2, jnp.ones(6)], axis=1), focused=jnp.array(0), action_mask=jnp.ones(6, bool)
+    )
+    network = Ranking(NodeMLP())
+    weights = network.init(jax.random.key(0), (), obs.replace(graph=jnp.asarray(ring)))
+    (_, scores, value), (_, same, other) = (
+        network.apply(weights, (), obs.replace(graph=jnp.asarray(graph))) for graph in (ring, triangles)
+    )
+    np.testing.assert_array_equal(scores, same)
+    assert abs(value - other) > 1e-3
 
 
 @pytest.mark.slow

@@ -3,16 +3,18 @@
 import dataclasses
 import json
 
+import jax
 import numpy as np
 import pytest
 
 import jaxrec
 from jaxrec.experiments import study
-from jaxrec.experiments.rewiring import reference
+from jaxrec.experiments.rewiring import learning, play, reference
 from jaxrec.experiments.rewiring.baselines import BaselinesConfig
 from jaxrec.experiments.rewiring.competition import EXPERIMENTS, KINDS, CompetitionConfig
 from jaxrec.experiments.rewiring.learning import GPU, LearningConfig
 from jaxrec.experiments.rewiring.santos import SantosConfig, critical_timescale
+from jaxrec.progress import NoMeter
 
 TINY = {
     "rewiring-baselines": BaselinesConfig(
@@ -89,6 +91,21 @@ def test_the_folder_holds_report_results_and_pictures(tiny_run):
     assert names
     assert len(set(names)) == len(names)
     assert all(name in text for name in names)
+
+
+def test_putting_ended_episodes_away_loses_none(monkeypatch):
+    """Whoever ended before anything was put away ended as without; the others go on with other draws."""
+    env, policies = LearningConfig().env(10, "engagement"), learning.stacked(("good", "bad"))
+    whole, parts = (
+        [monkeypatch.setattr(play, "SMALL", small), play.play(env, policies, jax.random.key(0), 64, NoMeter())][1]
+        for small in (10_000, 8)
+    )
+    same = np.all([whole[name] == parts[name] for name in whole], axis=0)
+    assert same.shape == (2, 64)
+    assert (same.mean(axis=1) >= 1 - 1 / play.SHRINK).all()
+    assert not same.all()
+    assert np.isin(parts["cooperation"] * 10, np.arange(11)).all()
+    assert (parts["max_degree"] > 0).all(), "every episode was noted"
 
 
 @pytest.mark.slow

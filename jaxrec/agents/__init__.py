@@ -1,7 +1,7 @@
 """What learns. Recommenders know the modelling interface and no environment; `user_model` learns users from logs."""
 
 from jaxrec.agents.fit import TrainingError, fit
-from jaxrec.agents.networks import GAT, LSTM, MLP, NetworkPolicy, NodeMLP, Ranking
+from jaxrec.agents.networks import GAT, LSTM, MLP, Neighbourhood, NetworkPolicy, NodeMLP, Ranking
 from jaxrec.agents.ppo import PPO, PPOState
 from jaxrec.agents.q_learning import GeometricStep, QLearning, QLearningState, TabularPolicy, VisitStep
 from jaxrec.agents.user_model import LearnUsers, learn_users
@@ -13,6 +13,7 @@ __all__ = [
     "PPO",
     "GeometricStep",
     "LearnUsers",
+    "Neighbourhood",
     "NetworkPolicy",
     "NodeMLP",
     "PPOState",

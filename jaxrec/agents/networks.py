@@ -95,6 +95,24 @@ class NodeMLP(nn.Module):
         return _layers(nodes, self.hidden, nn.tanh)
 
 
+class Neighbourhood(nn.Module):
+    """Embeds each user by its own features and the sum of its neighbours', one layer.
+
+    Hamilton et al. 2017, "Inductive Representation Learning on Large Graphs", Algorithm 1, with sums for its means: how
+    many neighbours of a kind there are, not only their share.
+
+    Attributes:
+        width: of the layer.
+    """
+
+    width: int = 32
+
+    @nn.compact
+    def __call__(self, nodes: Array, graph: Any) -> Array:
+        """float[users, width]."""
+        return _layers(jnp.concatenate([nodes, graphs.gather(graph, nodes)], axis=1), (self.width,), nn.tanh)
+
+
 class GAT(nn.Module):
     """Embeds each user by graph attention over its neighbours and itself (Velickovic et al. 2018).
 
@@ -142,15 +160,21 @@ class Ranking(nn.Module):
     h_i the embedding of user i, h_f that of the focused user, h_g of the whole graph. The observation has `nodes`,
     `focused` and `graph`. Renaming the users renames the scores, and one set of weights serves societies of any size.
 
+    The value, V(h_g, h_f), has an embedding of its own, which sees whom each user is tied to also where the score does
+    not: how many ties there are between cooperators and defectors says more of how a society will end than how many
+    there are of each, and an advantage is only as good as the value that it is measured against.
+
     Attributes:
-        embed: `NodeMLP` or `GAT`.
+        embed: `NodeMLP`, `Neighbourhood` or `GAT`, for the score.
         width: of the hidden layers of score and value.
         pooling: h_g is the "mean" of the h_i, which transfers between sizes, or their "sum", as in the paper.
+        value_embed: for the value.
     """
 
     embed: nn.Module
     width: int = 16
     pooling: Literal["mean", "sum"] = "mean"
+    value_embed: nn.Module = Neighbourhood()
     is_recurrent: ClassVar[bool] = False
 
     def initial_memory(self) -> tuple[()]:
@@ -160,14 +184,19 @@ class Ranking(nn.Module):
     @nn.compact
     def __call__(self, memory: Any, obs: Any) -> tuple[Any, Array, Array]:
         """See the module."""
-        each = self.embed(obs.nodes, obs.graph)
-        focused = each[obs.focused]
-        whole = each.mean(axis=0) if self.pooling == "mean" else each.sum(axis=0)
+        each, context = self._embedded(self.embed, obs)
         # A layer on the three concatenated, of which two are the same for all users.
-        hidden = nn.tanh(nn.Dense(self.width)(each) + nn.Dense(self.width)(jnp.concatenate([whole, focused])))
+        hidden = nn.tanh(nn.Dense(self.width)(each) + nn.Dense(self.width)(context))
         score = _head(1, 0.01)(hidden)[:, 0]
-        value = _head(1, 1.0)(_layers(jnp.concatenate([whole, focused]), (self.width,), nn.tanh))
+        _, context = self._embedded(self.value_embed, obs)
+        value = _head(1, 1.0)(_layers(context, (self.width,), nn.tanh))
         return memory, score, value[0]
+
+    def _embedded(self, embed: nn.Module, obs: Any) -> tuple[Array, Array]:
+        """h_i, float[users, width], and (h_g, h_f), float[2 width]."""
+        each = embed(obs.nodes, obs.graph)
+        whole = each.mean(axis=0) if self.pooling == "mean" else each.sum(axis=0)
+        return each, jnp.concatenate([whole, each[obs.focused]])
 
 
 class NetworkPolicy(struct.PyTreeNode):

@@ -3,8 +3,8 @@
 Carvalho, "Modelling the Recommender Alignment Problem", section 4 (Figures 9 to 13).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ from jaxrec.envs.rewiring.policies import HeuristicPolicy
 from jaxrec.envs.rewiring.recommenders import stack_kinds
 from jaxrec.experiments.report import Report
 from jaxrec.experiments.rewiring.interpretation import interpret
-from jaxrec.experiments.rewiring.learning_report import Learned, Run, write
+from jaxrec.experiments.rewiring.learning_report import JUDGED, Learned, Rivals, Run, write
 from jaxrec.experiments.rewiring.play import play
 from jaxrec.experiments.study import Log, Study
 from jaxrec.progress import Meter
@@ -30,6 +30,8 @@ DEGREES = {10: 4, 30: 8, 100: 28, 500: 30}
 REWARDS = ("aligned", "engagement")
 EMBEDDINGS = {"mlp": NodeMLP(), "gat": GAT()}
 TRACKED = ("action_strategy", "action_degree")
+LOOKED_AT = 30  # users: the size up to which policies are interpreted; betweenness takes long in larger graphs
+TRIED = 4096  # episodes of each heuristic; the best is played as often as all seeds of a recommender together
 
 
 @dataclass(frozen=True)
@@ -131,17 +133,17 @@ def execute(config: LearningConfig, log: Log, meter: Meter) -> Report:
                 key_train, key = jax.random.split(key_train)
                 smaller = before.get((reward, network))
                 learned.append(train(config, Run(users, reward, network), key, log, meter, smaller))
-    heuristics: dict[int, dict[str, np.ndarray]] = {}
+    heuristics: dict[int, Rivals] = {}
     for users, episodes in zip(config.evaluation_users, config.evaluation_episodes, strict=True):
         env = config.env(users, "engagement")
         key_play, *keys = jax.random.split(key_play, 2 + len(learned))
-        heuristics[users] = play(env, HeuristicPolicy(eleven()), keys[0], config.seeds * episodes, meter)
+        heuristics[users] = rivals(env, keys[0], config.seeds * episodes, meter)
         for one, key in zip(learned, keys[1:], strict=True):
             one.played[users] = play(env, one.policies, key, episodes, meter)
         log(part="played", users=users, cooperation={str(one.run): one.means(users, "cooperation") for one in learned})
     looks = {}
     for one in learned:
-        if one.run.users == config.users[0]:
+        if one.run.users <= LOOKED_AT:
             env = config.env(one.run.users, "engagement")
             looks[str(one.run)] = interpret(env, one.policies, key_look)
     return write(config, learned, heuristics, looks)
@@ -170,9 +172,18 @@ def train(
     return Learned(run, NetworkPolicy(state.weights, agent.network), np.array(steps), curves, {})
 
 
-def eleven() -> Any:
-    """The eleven heuristics, stacked."""
-    return jax.tree.map(jnp.asarray, stack_kinds([heuristic(name) for name in ELEVEN]))
+def rivals(env: RewiringGame, key: Array, episodes: int, meter: Meter) -> Rivals:
+    """All heuristics, and the best of them in `episodes` episodes of its own."""
+    key_all, key_best = jax.random.split(key)
+    played = play(env, stacked(ELEVEN), key_all, min(episodes, TRIED), meter)
+    best = {metric: ELEVEN[int(played[metric].mean(axis=1).argmax())] for metric in JUDGED.values()}
+    again = play(env, stacked(tuple(best.values())), key_best, episodes, meter)
+    return Rivals(played, {metric: (name, again[metric][i]) for i, (metric, name) in enumerate(best.items())})
+
+
+def stacked(names: Sequence[str]) -> HeuristicPolicy:
+    """Heuristics as one policy, with a leading axis."""
+    return HeuristicPolicy(jax.tree.map(jnp.asarray, stack_kinds([heuristic(name) for name in names])))
 
 
 QUICK = LearningConfig(seeds=4)

@@ -55,17 +55,31 @@ class Learned:
         return self.played[users][metric].mean(axis=1)
 
 
-Heuristics = dict[int, dict[str, np.ndarray]]
-"""size -> metric -> float[heuristics, episodes]."""
+@dataclass
+class Rivals:
+    """The heuristics at one size.
+
+    Attributes:
+        played: metric -> float[heuristics, episodes], in the order of `ELEVEN`.
+        best: what is judged -> the heuristic that came out best, and float[episodes] from episodes of its own: those in
+            which it was found to be the best flatter it.
+    """
+
+    played: dict[str, np.ndarray]
+    best: dict[str, tuple[str, np.ndarray]]
+
+
+Heuristics = dict[int, Rivals]
+"""By size."""
 
 
 def write(config: Any, learned: list[Learned], heuristics: Heuristics, looks: dict[str, Any]) -> Report:
     """Everything that the study found."""
     report = Report(
         "Recommenders that learn to rewire",
-        f"PPO, {config.seeds} seeds of each recommender; every recommender is played greedily, the heuristics for as "
-        "many episodes as all seeds of one recommender together. Cooperation: the fraction of cooperators at the end "
-        "of an episode; requests: rewires that were asked for in it.",
+        f"PPO, {config.seeds} seeds of each recommender, each played greedily; the best heuristic, once it is known, "
+        "is played in as many new episodes as all seeds of one recommender together. Cooperation: the fraction of "
+        "cooperators at the end of an episode; requests: rewires that were asked for in it.",
     )
     report.findings += _against_heuristics(learned, heuristics)
     report.findings += _alignment(learned)
@@ -74,8 +88,8 @@ def write(config: Any, learned: list[Learned], heuristics: Heuristics, looks: di
     for users in config.users:
         ours = [one for one in learned if one.run.users == users]
         if users in config.evaluation_users:
-            report.figures[f"scatter{users}"] = _scatter(users, ours, heuristics[users])
-            report.sections.append(_evaluation(users, ours, heuristics[users]))
+            report.figures[f"scatter{users}"] = _scatter(users, ours, heuristics[users].played)
+            report.sections.append(_evaluation(users, ours, heuristics[users].played))
         report.figures[f"curves{users}"] = _curves(users, ours)
         report.sections.append(
             Section(
@@ -89,6 +103,7 @@ def write(config: Any, learned: list[Learned], heuristics: Heuristics, looks: di
     if looks:
         report.sections += _looks(looks)
         report.figures["looks"] = _looks_figure(looks)
+    played = {size: rivals.played for size, rivals in heuristics.items()}
     report.data = {
         "learned": [
             {
@@ -103,17 +118,15 @@ def write(config: Any, learned: list[Learned], heuristics: Heuristics, looks: di
         ],
         "heuristics": {
             size: {name: dict(zip(ELEVEN, values.mean(axis=1), strict=True)) for name, values in table.items()}
-            for size, table in heuristics.items()
+            for size, table in played.items()
+        },
+        "best": {
+            size: {metric: {"name": name, "mean": each.mean()} for metric, (name, each) in rivals.best.items()}
+            for size, rivals in heuristics.items()
         },
         "looks": looks,
     }
     return report
-
-
-def _best(heuristics: Heuristics, users: int, metric: str) -> tuple[str, float]:
-    """The heuristic with the highest mean, and that mean."""
-    means = heuristics[users][metric].mean(axis=1)
-    return ELEVEN[int(means.argmax())], float(means.max())
 
 
 def _against_best(title: str, one: Learned, users: int, heuristics: Heuristics) -> Finding:
@@ -122,8 +135,8 @@ def _against_best(title: str, one: Learned, users: int, heuristics: Heuristics) 
     The interval holds the noise of both: from each seed's mean that of a share of the heuristic's episodes is taken.
     """
     metric = JUDGED[one.run.reward]
-    name, _ = _best(heuristics, users, metric)
-    shares = np.array_split(heuristics[users][metric][ELEVEN.index(name)], len(one.means(users, metric)))
+    name, episodes = heuristics[users].best[metric]
+    shares = np.array_split(episodes, len(one.means(users, metric)))
     gap = one.means(users, metric) - np.array([share.mean() for share in shares])
     return above(f"{title}: {metric} beyond {name}, the best of eleven heuristics", gap, 0.0, PAPER)
 
@@ -212,8 +225,8 @@ def _transfer(config: Any, learned: list[Learned], heuristics: Heuristics) -> Se
         for one in learned
     ]
     for metric in JUDGED.values():
-        best = [_best(heuristics, size, metric) for size in heuristics]
-        rows.append(("best heuristic", metric, *(f"{value:.3g} ({name})" for name, value in best)))
+        best = [heuristics[size].best[metric] for size in heuristics]
+        rows.append(("best heuristic", metric, *(f"{_cell(episodes)} ({name})" for name, episodes in best)))
     header = ("trained", "metric", *(f"played at N = {size}" for size in config.evaluation_users))
     return Section("Transfer: trained at one size, played at another", "On what each was paid for.", header, rows)
 

@@ -13,7 +13,9 @@ from jaxrec import lockstep
 from jaxrec.envs.rewiring import RewiringGame
 from jaxrec.progress import Meter
 
-CHUNK = 50  # steps between looks at whether all episodes have ended
+CHUNK = 50  # steps between looks at how many episodes have ended
+SHRINK = 4  # once no more than one in so many is under way, the ended ones are put away,
+SMALL = 2048  # unless there are so few that a step costs about as much with fewer
 
 
 class Under(struct.PyTreeNode):
@@ -50,12 +52,23 @@ def play(env: RewiringGame, policies: Any, key: Array, episodes: int, meter: Met
     """
     key_start, key = jax.random.split(key)
     under = _begin(env, key_start, episodes, jax.tree.leaves(policies)[0].shape[0])
+    rows, places = np.arange(under.ended.shape[0])[:, None], np.broadcast_to(np.arange(episodes), under.ended.shape)
+    outcome = {
+        name: np.zeros(places.shape, value.dtype) for name, value in jax.eval_shape(_outcome, env, under).items()
+    }
     meter.start(f"playing {episodes} episodes at N = {env.num_users}", 1)
-    while not under.ended.all():
+    left = episodes
+    while left:
         key, key_chunk = jax.random.split(key)
         under = _advance(env, policies, under, key_chunk)
+        left = int((~under.ended).sum(axis=1).max())
+        if not left or (left <= places.shape[1] // SHRINK and places.size > SMALL):
+            for name, value in _outcome(env, under).items():
+                outcome[name][rows, places] = value
+            kept = np.argsort(under.ended, axis=1, stable=True)[:, : places.shape[1] // SHRINK]
+            under, places = jax.tree.map(lambda leaf, kept=kept: leaf[rows, kept], under), places[rows, kept]
     meter.advance()
-    return {name: np.asarray(value) for name, value in _outcome(env, under).items()}
+    return outcome
 
 
 @partial(jax.jit, static_argnames=("env", "episodes", "policies"))
@@ -94,7 +107,7 @@ def _advance(env: RewiringGame, policies: Any, under: Under, key: Array) -> Unde
     return jax.vmap(of_policy)(policies, under, jax.random.split(key, under.ended.shape[0]))
 
 
-@partial(jax.jit, static_argnames="env")
+@partial(jax.jit, static_argnums=0)
 def _outcome(env: RewiringGame, under: Under) -> dict[str, Array]:
     """Metrics of ended episodes."""
 
