@@ -94,26 +94,37 @@ def run_command(argv: Sequence[str]) -> None:
         names = "\n".join(
             f"  {one.name:12} {one.summary} (presets: {', '.join(one.presets)})" for one in STUDIES.values()
         )
-        usage = "usage: jaxrec run STUDY [--preset PRESET] [--out DIR] [SETTINGS]\n       jaxrec run STUDY --resume DIR"
+        usage = (
+            "usage: jaxrec run STUDY [--preset PRESET] [--config FILE] [--out DIR] [SETTINGS]\n"
+            "       jaxrec run STUDY --resume DIR"
+        )
         sys.stdout.write(f"{usage}\n\nstudies:\n{names}\n\njaxrec run STUDY --help lists its settings.\n")
         sys.exit(0 if argv else 2)
     chosen = study(argv[0])
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--preset")
+    parser.add_argument("--config")
     parser.add_argument("--resume")
     given, rest = parser.parse_known_args(argv[1:])
     with interruption.watched():
         if given.resume is None:
-            folder = _run(chosen, next(iter(chosen.presets)) if given.preset is None else given.preset, rest)
-        elif given.preset is None and not rest:
+            folder = _run(chosen, *_configured(chosen, given), rest)
+        elif given.preset is None and given.config is None and not rest:
             folder = chosen.resume(given.resume, meter_for_terminal())
         else:
             raise checks.InputError(f"--resume goes on with what {given.resume!r} was begun with: give nothing else")
     _print_findings(folder)
 
 
-def _run(chosen: Study, preset: str, settings: Sequence[str]) -> Path:
-    config = chosen.config(preset)
+def _configured(chosen: Study, given: argparse.Namespace) -> tuple[str, Any]:
+    """What the command line's settings change: a preset, or a file."""
+    if given.config is not None:
+        return chosen.read(given.config, given.preset)
+    preset = next(iter(chosen.presets)) if given.preset is None else given.preset
+    return preset, chosen.config(preset)
+
+
+def _run(chosen: Study, preset: str, config: Any, settings: Sequence[str]) -> Path:
     options = dataclasses.make_dataclass(
         "Options",
         [("out", Annotated[Path | None, OUT], None), ("config", tyro.conf.OmitArgPrefixes[type(config)], config)],
@@ -121,8 +132,9 @@ def _run(chosen: Study, preset: str, settings: Sequence[str]) -> Path:
     given = tyro.cli(
         options,
         args=settings,
-        prog=f"jaxrec run {chosen.name} [--preset {{{','.join(chosen.presets)}}}]",
-        description=f"{chosen.summary}. Defaults are those of the preset {preset!r}; any may be changed. "
+        prog=f"jaxrec run {chosen.name} [--preset {{{','.join(chosen.presets)}}}] [--config FILE]",
+        description=f"{chosen.summary}. Defaults are those of the preset {preset!r}; any may be changed, by settings "
+        "below or in a file, JSON or TOML: what a file says goes before the preset, what is said here before the file. "
         f"`jaxrec run {chosen.name} --resume DIR` goes on with a run that was interrupted, killed or failed.",
         config=(tyro.conf.OmitArgPrefixes,),
     )

@@ -46,6 +46,28 @@ class Study:
         """
         return dataclasses.replace(lookup(self.presets, preset, f"preset of {self.name}"), **changes)
 
+    def read(self, file: str | Path, preset: str | None = None) -> tuple[str, Any]:
+        """The preset and the configuration that a file asks for: what `run` takes.
+
+        Args:
+            file: JSON, or TOML if its name ends so: a table of the settings that differ from the preset's, its name
+                (`preset`) and that of the study (`study`) if wanted; or the manifest of a run.
+            preset: instead of the file's; the first one if neither is given.
+
+        Raises:
+            InputError: if the file cannot be read or is of another study, for an unknown setting, and for a value of a
+                wrong type or out of range; the message names the file and the setting.
+        """
+        table = configuration.read_file(file)
+        with checks.prefixed(repr(str(file))):
+            of, named = table.pop("study", self.name), table.pop("preset", None)
+            if of != self.name:
+                raise checks.InputError(f"settings of the study {of!r}, not of {self.name!r}")
+            preset = preset or (next(iter(self.presets)) if named is None else str(named))
+            config = configuration.changed(self.config(preset), table.get("config", table))
+            config.check()
+        return preset, config
+
     def run(
         self,
         preset: str | None = None,
@@ -71,9 +93,9 @@ class Study:
         if config is None:
             preset = next(iter(self.presets)) if preset is None else preset
             config = self.config(preset)
+        config = configuration.from_json(type(config), configuration.to_json(config))  # as a run that goes on reads it
         config.check()
         about = manifest(self.name, preset, configuration.to_json(config))
-        config = configuration.from_json(type(config), about["config"])  # what a run that goes on will read
         folder = RunFolder.create(out, f"{self.name}-{preset or 'custom'}")
         with folder.locked():
             return self._execute(folder, about, config, meter)
@@ -99,11 +121,21 @@ class Study:
         with there.locked():
             about, now = there.manifest(), manifest(self.name, None, {})
             self._check_resumable(there.path, about, now)
-            config = configuration.from_json(type(next(iter(self.presets.values()))), about["config"])
-            config.check()
+            config = self.configured(there)
             about["resumed"] = [*about.get("resumed", []), {name: now[name] for name in ("started", "command")}]
             there.remove_partial()
             return self._execute(there, about, config, meter)
+
+    def configured(self, folder: RunFolder) -> Any:
+        """The configuration that a run of this study was begun with.
+
+        Raises:
+            InputError: if the study has other settings now, or it was edited to what cannot be.
+        """
+        with checks.prefixed(repr(str(folder.path / "manifest.json"))):
+            config = configuration.from_json(type(next(iter(self.presets.values()))), folder.manifest()["config"])
+            config.check()
+        return config
 
     def _check_resumable(self, path: Path, begun: dict[str, Any], now: dict[str, Any]) -> None:
         if begun["study"] != self.name:
