@@ -16,11 +16,12 @@ import jax
 import numpy as np
 import tyro
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from jaxrec import checks, interruption, make, registered, rollout
-from jaxrec.experiments import STUDIES, Study, study
-from jaxrec.experiments.folder import write_atomically
+from jaxrec.experiments import STUDIES, Study, reproduce, study
+from jaxrec.experiments.folder import RunFolder, write_atomically
 from jaxrec.experiments.manifest import cores, describe, hardware
 from jaxrec.experiments.statistics import estimate
 from jaxrec.progress import meter_for_terminal
@@ -34,6 +35,7 @@ commands:
   list      the environments, their policies, and the studies with their presets
   run       run a study and write its report:  jaxrec run tampering --preset quick
             go on with one that was cut off:   jaxrec run tampering --resume runs/DIR
+  reproduce run a run again and compare:       jaxrec reproduce runs/DIR
   rollout   run a policy in many environments: jaxrec rollout PolarisingUsers-v0 --policy bandit
   bench     time that rollout on this machine: jaxrec bench PolarisingUsers-v0
 
@@ -64,12 +66,12 @@ def _say(line: str, style: str) -> None:
     Console(stderr=True).print(f"jaxrec: {line}", style=style, highlight=False, markup=False, soft_wrap=True)
 
 
-def _use_every_core() -> None:
-    """Makes every CPU core a device, over which simulations spread, where nobody has said otherwise."""
+def _use_every_core(devices: int | None = None) -> None:
+    """Makes every CPU core a device, over which simulations spread, or so many, where nobody has said otherwise."""
     chosen = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if not chosen and "JAX_NUM_CPU_DEVICES" not in os.environ:
         with contextlib.suppress(RuntimeError):  # jax is running already: called from Python
-            jax.config.update("jax_num_cpu_devices", cores())
+            jax.config.update("jax_num_cpu_devices", devices or cores())
 
 
 def list_command(argv: Sequence[str]) -> None:
@@ -161,6 +163,43 @@ def _print_findings(folder: Path) -> None:
     else:
         Console().print("No claim can be judged from one seed.")
     Console().print(f"report: {folder / 'report.md'}", highlight=False, soft_wrap=True)
+
+
+@dataclass
+class ReproduceOptions:
+    """Runs the configuration of a run again, on as many CPU devices as it had, and compares every number.
+
+    The verdict is one of: identical, bit for bit (to be expected of the same commit, versions and machine); the same
+    within --rtol (elsewhere, where numbers round otherwise); differs. It exits with 0 for the first two, with 1 for the
+    third. A long training lets rounding grow: it may well differ on another machine, and its findings still agree.
+    """
+
+    folder: tyro.conf.Positional[Path]
+    """Of a complete run."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Folder of the new run. Default: runs/, with study, preset, date and time. One that was cut off goes on, one that
+    is complete is only compared."""
+    rtol: float = 1e-5
+    """Up to which deviation, relative to the larger of two numbers, they count as the same."""
+
+
+def reproduce_command(argv: Sequence[str]) -> None:
+    """Runs a run again and compares."""
+    options = tyro.cli(ReproduceOptions, args=argv, prog="jaxrec reproduce")
+    begun = RunFolder.open(options.folder).manifest()["hardware"]
+    _use_every_core(begun["devices"] if begun.get("platform") == "cpu" else None)
+    with interruption.watched():
+        again = reproduce(options.folder, options.out, meter_for_terminal(), options.rtol)
+    table = Table("file", "values", "differing", "largest deviation", "where")
+    for file in again.files:
+        table.add_row(file.file, f"{file.values:,}", f"{file.differing:,}", f"{file.deviation:.2g}", escape(file.where))
+    Console().print(table)
+    if again.claims[0]:
+        Console().print(f"claims judged alike: {again.claims[1]} of {again.claims[0]}", highlight=False)
+    if again.changed:
+        Console().print(f"made otherwise: {again.changed}", highlight=False, markup=False, soft_wrap=True)
+    Console().print(f"{again.verdict}: {again.folder}", highlight=False, markup=False, soft_wrap=True)
+    sys.exit(0 if again.reproduced else 1)
 
 
 @dataclass
@@ -257,6 +296,7 @@ def _output(options: RolloutOptions, table: Table, result: dict[str, Any]) -> No
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "list": list_command,
     "run": run_command,
+    "reproduce": reproduce_command,
     "rollout": rollout_command,
     "bench": bench_command,
 }

@@ -133,7 +133,7 @@ def test_a_manifest_is_such_a_file(tmp_path):
     config = survivor.Config(seeds=2, slopes=(3.0,), chunks=1)
     run = survivor.STUDY.run("long", config, tmp_path / "run")
     assert survivor.STUDY.read(run / "manifest.json") == ("long", config)
-    with pytest.raises(jaxrec.InputError, match="manifest.json': settings of the study 'survivor', not"):
+    with pytest.raises(jaxrec.InputError, match="settings of the study 'survivor', not of 'tampering'"):
         study("tampering").read(run / "manifest.json")
 
 
