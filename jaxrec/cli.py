@@ -24,6 +24,7 @@ from jaxrec.experiments import STUDIES, Study, reproduce, study
 from jaxrec.experiments.folder import RunFolder, write_atomically
 from jaxrec.experiments.manifest import cores, describe, hardware
 from jaxrec.experiments.statistics import estimate
+from jaxrec.experiments.tracking import TRACKERS, Tracker, tracker
 from jaxrec.progress import meter_for_terminal
 from jaxrec.timing import measure
 
@@ -97,8 +98,8 @@ def run_command(argv: Sequence[str]) -> None:
             f"  {one.name:12} {one.summary} (presets: {', '.join(one.presets)})" for one in STUDIES.values()
         )
         usage = (
-            "usage: jaxrec run STUDY [--preset PRESET] [--config FILE] [--out DIR] [SETTINGS]\n"
-            "       jaxrec run STUDY --resume DIR"
+            "usage: jaxrec run STUDY [--preset PRESET] [--config FILE] [--out DIR] [--track TRACKER] [SETTINGS]\n"
+            "       jaxrec run STUDY --resume DIR [--track TRACKER]"
         )
         sys.stdout.write(f"{usage}\n\nstudies:\n{names}\n\njaxrec run STUDY --help lists its settings.\n")
         sys.exit(0 if argv else 2)
@@ -107,14 +108,18 @@ def run_command(argv: Sequence[str]) -> None:
     parser.add_argument("--preset")
     parser.add_argument("--config")
     parser.add_argument("--resume")
+    parser.add_argument("--track", action="append", default=[])
     given, rest = parser.parse_known_args(argv[1:])
+    trackers = [tracker(name) for name in given.track]
     with interruption.watched():
         if given.resume is None:
-            folder = _run(chosen, *_configured(chosen, given), rest)
+            folder = _run(chosen, *_configured(chosen, given), rest, trackers)
         elif given.preset is None and given.config is None and not rest:
-            folder = chosen.resume(given.resume, meter_for_terminal())
+            folder = chosen.resume(given.resume, meter_for_terminal(), trackers)
         else:
-            raise checks.InputError(f"--resume goes on with what {given.resume!r} was begun with: give nothing else")
+            raise checks.InputError(
+                f"--resume goes on with what {given.resume!r} was begun with: give nothing else but --track"
+            )
     _print_findings(folder)
 
 
@@ -126,7 +131,7 @@ def _configured(chosen: Study, given: argparse.Namespace) -> tuple[str, Any]:
     return preset, chosen.config(preset)
 
 
-def _run(chosen: Study, preset: str, config: Any, settings: Sequence[str]) -> Path:
+def _run(chosen: Study, preset: str, config: Any, settings: Sequence[str], trackers: Sequence[Tracker]) -> Path:
     options = dataclasses.make_dataclass(
         "Options",
         [("out", Annotated[Path | None, OUT], None), ("config", tyro.conf.OmitArgPrefixes[type(config)], config)],
@@ -137,10 +142,11 @@ def _run(chosen: Study, preset: str, config: Any, settings: Sequence[str]) -> Pa
         prog=f"jaxrec run {chosen.name} [--preset {{{','.join(chosen.presets)}}}] [--config FILE]",
         description=f"{chosen.summary}. Defaults are those of the preset {preset!r}; any may be changed, by settings "
         "below or in a file, JSON or TOML: what a file says goes before the preset, what is said here before the file. "
-        f"`jaxrec run {chosen.name} --resume DIR` goes on with a run that was interrupted, killed or failed.",
+        f"`jaxrec run {chosen.name} --resume DIR` goes on with a run that was interrupted, killed or failed. "
+        f"`--track {{{','.join(TRACKERS)}}}` tells a tracker every line of metrics; give it again for another.",
         config=(tyro.conf.OmitArgPrefixes,),
     )
-    return chosen.run(preset, given.config, given.out, meter_for_terminal())
+    return chosen.run(preset, given.config, given.out, meter_for_terminal(), trackers)
 
 
 OUT = tyro.conf.arg(help="Folder to write; must not exist. Default: runs/, with study, preset, date and time.")

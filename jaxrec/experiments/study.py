@@ -4,7 +4,7 @@ import dataclasses
 import shlex
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from jaxrec.experiments.folder import RunFolder
 from jaxrec.experiments.log import FolderLog, Log
 from jaxrec.experiments.manifest import describe, differences, machine, manifest, programs
 from jaxrec.experiments.report import Report, Section
+from jaxrec.experiments.tracking import Tracker, Trackers, options
 from jaxrec.progress import Meter, NoMeter
 
 
@@ -74,6 +75,7 @@ class Study:
         config: Any = None,
         out: str | Path | None = None,
         meter: Meter | None = None,
+        trackers: Sequence[Tracker] = (),
     ) -> Path:
         """Runs the study and writes its folder.
 
@@ -82,6 +84,7 @@ class Study:
             config: what to run, if not the preset as it is.
             out: the folder, which must not exist; `runs/...` with date and time if None.
             meter: told of the progress.
+            trackers: told of every line of metrics; see `jaxrec.experiments.tracking`.
 
         Returns:
             The folder: `report.md`, `figures/`, `results.json`, `metrics.jsonl`, `manifest.json`, and `checkpoints/`
@@ -98,14 +101,15 @@ class Study:
         about = manifest(self.name, preset, configuration.to_json(config))
         folder = RunFolder.create(out, f"{self.name}-{preset or 'custom'}")
         with folder.locked():
-            return self._execute(folder, about, config, meter)
+            return self._execute(folder, about, config, meter, trackers)
 
-    def resume(self, folder: str | Path, meter: Meter | None = None) -> Path:
+    def resume(self, folder: str | Path, meter: Meter | None = None, trackers: Sequence[Tracker] = ()) -> Path:
         """Goes on with a run that was interrupted, killed or failed, as if it had never stopped.
 
         Args:
             folder: of the run; its manifest has the configuration.
             meter: told of the progress.
+            trackers: told of every line of metrics, those before the interruption first.
 
         Returns:
             The folder, as `run`.
@@ -124,7 +128,7 @@ class Study:
             config = self.configured(there)
             about["resumed"] = [*about.get("resumed", []), {name: now[name] for name in ("started", "command")}]
             there.remove_partial()
-            return self._execute(there, about, config, meter)
+            return self._execute(there, about, config, meter, trackers)
 
     def configured(self, folder: RunFolder) -> Any:
         """The configuration that a run of this study was begun with.
@@ -147,9 +151,11 @@ class Study:
         if moved := differences(machine(begun), machine(now)):
             warnings.warn(f"{path} goes on where numbers may round otherwise: {moved}", stacklevel=3)
 
-    def _execute(self, folder: RunFolder, about: dict[str, Any], config: Any, meter: Meter | None) -> Path:
+    def _execute(
+        self, folder: RunFolder, about: dict[str, Any], config: Any, meter: Meter | None, trackers: Sequence[Tracker]
+    ) -> Path:
         """Runs or goes on; the manifest says what came of it."""
-        before, started = about.get("seconds", 0.0), time.perf_counter()
+        before, started, told = about.get("seconds", 0.0), time.perf_counter(), Trackers(trackers)
 
         def note(status: str) -> None:
             about.update(status=status, seconds=round(before + time.perf_counter() - started, 1))
@@ -157,15 +163,20 @@ class Study:
 
         try:
             note("running")
+            told.start(self.name, about["config"], folder.path)
             with meter or NoMeter() as running:
-                report = self.execute(config, FolderLog(folder.path), running)
+                report = self.execute(config, FolderLog(folder.path, told), running)
             _write(folder, report, about, config, before + time.perf_counter() - started)
             note("complete")
         except BaseException as error:
             interrupted = isinstance(error, KeyboardInterrupt)
             note("interrupted" if interrupted else f"failed: {type(error).__name__}: {error}")
-            error.add_note(f"to go on: jaxrec run {self.name} --resume {shlex.quote(str(folder.path))}")
+            error.add_note(
+                f"to go on: jaxrec run {self.name} --resume {shlex.quote(str(folder.path))}{options(trackers)}"
+            )
             raise
+        finally:
+            told.end(about["status"])
         return folder.path
 
 
