@@ -3,8 +3,9 @@
 Only concrete values can be checked: under `jit` and `vmap` parameters are tracers, and pass.
 """
 
+import contextlib
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,15 @@ T = TypeVar("T")
 
 class InputError(ValueError):
     """Something the caller gave cannot be right; the message says what was given and what is allowed."""
+
+
+@contextlib.contextmanager
+def prefixed(source: str) -> Iterator[None]:
+    """Within, an InputError begins with where the input came from."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from None
 
 
 def lookup(table: Mapping[str, T], name: str, kind: str) -> T:
@@ -36,6 +46,17 @@ def positive(name: str, value: int) -> None:
     """Raises InputError unless `value` is an integer of at least 1."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise InputError(f"{name} must be an integer of at least 1, got {value!r}")
+
+
+def seed(name: str, value: int) -> None:
+    """Raises InputError unless `value` is one of the seeds that stay apart in 32 bits."""
+    within(name, value, 0, 2**31 - 1)
+
+
+def some(name: str, values: Collection[Any]) -> None:
+    """Raises InputError if there are no `values`."""
+    if not len(values):
+        raise InputError(f"{name} must have at least one value, got none")
 
 
 def concrete(name: str, value: Any) -> np.ndarray | None:

@@ -16,13 +16,15 @@ import jax
 import numpy as np
 import tyro
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from jaxrec import checks, interruption, make, registered, rollout
-from jaxrec.experiments import STUDIES, Study, study
-from jaxrec.experiments.folder import write_atomically
+from jaxrec.experiments import STUDIES, Study, reproduce, study
+from jaxrec.experiments.folder import RunFolder, write_atomically
 from jaxrec.experiments.manifest import cores, describe, hardware
 from jaxrec.experiments.statistics import estimate
+from jaxrec.experiments.tracking import TRACKERS, Tracker, tracker
 from jaxrec.progress import meter_for_terminal
 from jaxrec.timing import measure
 
@@ -34,6 +36,7 @@ commands:
   list      the environments, their policies, and the studies with their presets
   run       run a study and write its report:  jaxrec run tampering --preset quick
             go on with one that was cut off:   jaxrec run tampering --resume runs/DIR
+  reproduce run a run again and compare:       jaxrec reproduce runs/DIR
   rollout   run a policy in many environments: jaxrec rollout PolarisingUsers-v0 --policy bandit
   bench     time that rollout on this machine: jaxrec bench PolarisingUsers-v0
 
@@ -64,12 +67,12 @@ def _say(line: str, style: str) -> None:
     Console(stderr=True).print(f"jaxrec: {line}", style=style, highlight=False, markup=False, soft_wrap=True)
 
 
-def _use_every_core() -> None:
-    """Makes every CPU core a device, over which simulations spread, where nobody has said otherwise."""
+def _use_every_core(devices: int | None = None) -> None:
+    """Makes every CPU core a device, over which simulations spread, or so many, where nobody has said otherwise."""
     chosen = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if not chosen and "JAX_NUM_CPU_DEVICES" not in os.environ:
         with contextlib.suppress(RuntimeError):  # jax is running already: called from Python
-            jax.config.update("jax_num_cpu_devices", cores())
+            jax.config.update("jax_num_cpu_devices", devices or cores())
 
 
 def list_command(argv: Sequence[str]) -> None:
@@ -94,26 +97,41 @@ def run_command(argv: Sequence[str]) -> None:
         names = "\n".join(
             f"  {one.name:12} {one.summary} (presets: {', '.join(one.presets)})" for one in STUDIES.values()
         )
-        usage = "usage: jaxrec run STUDY [--preset PRESET] [--out DIR] [SETTINGS]\n       jaxrec run STUDY --resume DIR"
+        usage = (
+            "usage: jaxrec run STUDY [--preset PRESET] [--config FILE] [--out DIR] [--track TRACKER] [SETTINGS]\n"
+            "       jaxrec run STUDY --resume DIR [--track TRACKER]"
+        )
         sys.stdout.write(f"{usage}\n\nstudies:\n{names}\n\njaxrec run STUDY --help lists its settings.\n")
         sys.exit(0 if argv else 2)
     chosen = study(argv[0])
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--preset")
+    parser.add_argument("--config")
     parser.add_argument("--resume")
+    parser.add_argument("--track", action="append", default=[])
     given, rest = parser.parse_known_args(argv[1:])
+    trackers = [tracker(name) for name in given.track]
     with interruption.watched():
         if given.resume is None:
-            folder = _run(chosen, next(iter(chosen.presets)) if given.preset is None else given.preset, rest)
-        elif given.preset is None and not rest:
-            folder = chosen.resume(given.resume, meter_for_terminal())
+            folder = _run(chosen, *_configured(chosen, given), rest, trackers)
+        elif given.preset is None and given.config is None and not rest:
+            folder = chosen.resume(given.resume, meter_for_terminal(), trackers)
         else:
-            raise checks.InputError(f"--resume goes on with what {given.resume!r} was begun with: give nothing else")
+            raise checks.InputError(
+                f"--resume goes on with what {given.resume!r} was begun with: give nothing else but --track"
+            )
     _print_findings(folder)
 
 
-def _run(chosen: Study, preset: str, settings: Sequence[str]) -> Path:
-    config = chosen.config(preset)
+def _configured(chosen: Study, given: argparse.Namespace) -> tuple[str, Any]:
+    """What the command line's settings change: a preset, or a file."""
+    if given.config is not None:
+        return chosen.read(given.config, given.preset)
+    preset = next(iter(chosen.presets)) if given.preset is None else given.preset
+    return preset, chosen.config(preset)
+
+
+def _run(chosen: Study, preset: str, config: Any, settings: Sequence[str], trackers: Sequence[Tracker]) -> Path:
     options = dataclasses.make_dataclass(
         "Options",
         [("out", Annotated[Path | None, OUT], None), ("config", tyro.conf.OmitArgPrefixes[type(config)], config)],
@@ -121,12 +139,14 @@ def _run(chosen: Study, preset: str, settings: Sequence[str]) -> Path:
     given = tyro.cli(
         options,
         args=settings,
-        prog=f"jaxrec run {chosen.name} [--preset {{{','.join(chosen.presets)}}}]",
-        description=f"{chosen.summary}. Defaults are those of the preset {preset!r}; any may be changed. "
-        f"`jaxrec run {chosen.name} --resume DIR` goes on with a run that was interrupted, killed or failed.",
+        prog=f"jaxrec run {chosen.name} [--preset {{{','.join(chosen.presets)}}}] [--config FILE]",
+        description=f"{chosen.summary}. Defaults are those of the preset {preset!r}; any may be changed, by settings "
+        "below or in a file, JSON or TOML: what a file says goes before the preset, what is said here before the file. "
+        f"`jaxrec run {chosen.name} --resume DIR` goes on with a run that was interrupted, killed or failed. "
+        f"`--track {{{','.join(TRACKERS)}}}` tells a tracker every line of metrics; give it again for another.",
         config=(tyro.conf.OmitArgPrefixes,),
     )
-    return chosen.run(preset, given.config, given.out, meter_for_terminal())
+    return chosen.run(preset, given.config, given.out, meter_for_terminal(), trackers)
 
 
 OUT = tyro.conf.arg(help="Folder to write; must not exist. Default: runs/, with study, preset, date and time.")
@@ -149,6 +169,43 @@ def _print_findings(folder: Path) -> None:
     else:
         Console().print("No claim can be judged from one seed.")
     Console().print(f"report: {folder / 'report.md'}", highlight=False, soft_wrap=True)
+
+
+@dataclass
+class ReproduceOptions:
+    """Runs the configuration of a run again, on as many CPU devices as it had, and compares every number.
+
+    The verdict is one of: identical, bit for bit (to be expected of the same commit, versions and machine); the same
+    within --rtol (elsewhere, where numbers round otherwise); differs. It exits with 0 for the first two, with 1 for the
+    third. A long training lets rounding grow: it may well differ on another machine, and its findings still agree.
+    """
+
+    folder: tyro.conf.Positional[Path]
+    """Of a complete run."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Folder of the new run. Default: runs/, with study, preset, date and time. One that was cut off goes on, one that
+    is complete is only compared."""
+    rtol: float = 1e-5
+    """Up to which deviation, relative to the larger of two numbers, they count as the same."""
+
+
+def reproduce_command(argv: Sequence[str]) -> None:
+    """Runs a run again and compares."""
+    options = tyro.cli(ReproduceOptions, args=argv, prog="jaxrec reproduce")
+    begun = RunFolder.open(options.folder).manifest()["hardware"]
+    _use_every_core(begun["devices"] if begun.get("platform") == "cpu" else None)
+    with interruption.watched():
+        again = reproduce(options.folder, options.out, meter_for_terminal(), options.rtol)
+    table = Table("file", "values", "differing", "largest deviation", "where")
+    for file in again.files:
+        table.add_row(file.file, f"{file.values:,}", f"{file.differing:,}", f"{file.deviation:.2g}", escape(file.where))
+    Console().print(table)
+    if again.claims[0]:
+        Console().print(f"claims judged alike: {again.claims[1]} of {again.claims[0]}", highlight=False)
+    if again.changed:
+        Console().print(f"made otherwise: {again.changed}", highlight=False, markup=False, soft_wrap=True)
+    Console().print(f"{again.verdict}: {again.folder}", highlight=False, markup=False, soft_wrap=True)
+    sys.exit(0 if again.reproduced else 1)
 
 
 @dataclass
@@ -245,6 +302,7 @@ def _output(options: RolloutOptions, table: Table, result: dict[str, Any]) -> No
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "list": list_command,
     "run": run_command,
+    "reproduce": reproduce_command,
     "rollout": rollout_command,
     "bench": bench_command,
 }

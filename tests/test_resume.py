@@ -27,6 +27,7 @@ from jaxrec.experiments.rewiring.learning import LearningConfig
 from jaxrec.experiments.tampering import TamperingConfig
 from jaxrec.progress import NoMeter
 
+SETTINGS = configuration.to_json(survivor.Config())
 LINES = 13  # of metrics: two trainings of six chunks, and one at the end
 
 
@@ -239,8 +240,12 @@ def test_what_a_killed_process_half_wrote_is_removed(tmp_path, monkeypatch, whol
         ({"study": "tampering"}, "is a run of the study 'tampering', not of 'survivor'"),
         ({"commit": "0" * 40}, "can only go on with the programs that began it: commit 0{40}, now"),
         ({"versions": {"jaxrec": "0.0.1"}}, "the programs that began it: .*jaxrec 0.0.1, now"),
-        ({"config": {"seeds": 0}}, "seeds must be an integer of at least 1"),
-        ({"config": {"sedes": 1}}, "not the settings of a Config: .*sedes"),
+        ({"config": SETTINGS | {"seeds": 0}}, "manifest.json': seeds must be an integer of at least 1"),
+        ({"config": SETTINGS | {"seeds": 2.5}}, "manifest.json': seeds must be an integer, got 2.5"),
+        ({"config": SETTINGS | {"slopes": 1.0}}, "manifest.json': slopes must be a list, got 1.0"),
+        ({"config": {"sedes": 1}}, "unknown setting 'sedes'. Did you mean 'seeds'"),
+        ({"config": {"seeds": 1}}, "not the settings of a Config: seed, slopes, chunks, ceiling missing"),
+        ({"config": None}, "settings must be a table, got None"),
     ],
 )
 def test_what_cannot_go_on_is_refused(change, message, tmp_path):

@@ -239,11 +239,11 @@ def check_network(network: Any, env: Environment) -> None:
     """Raises InputError unless `network` takes the observations of `env` and has a logit for each of its actions."""
     key, params = jax.random.key(0), env.default_params
     obs, _ = jax.eval_shape(env.reset_env, key, params)
-    memory = network.initial_memory()
+    memory = jax.eval_shape(network.initial_memory)
     try:
         weights = jax.eval_shape(network.init, key, memory, obs)
         _, logits, value = jax.eval_shape(network.apply, weights, memory, obs)
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, OverflowError, TypeError, ValueError) as error:
         raise checks.InputError(
             f"network {type(network).__name__} does not take what {env.name} observes: {error}"
         ) from error

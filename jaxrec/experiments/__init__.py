@@ -1,19 +1,7 @@
 """The studies of the papers: what `jaxrec run` calls."""
 
-from jaxrec.checks import lookup
-from jaxrec.experiments import preference, rewiring, tampering
+from jaxrec.experiments.reproduction import Comparison, Reproduction, reproduce
+from jaxrec.experiments.studies import STUDIES, study
 from jaxrec.experiments.study import Study
 
-STUDIES: dict[str, Study] = {study.name: study for study in (tampering.STUDY, *rewiring.STUDIES, *preference.STUDIES)}
-
-
-def study(name: str) -> Study:
-    """The study called `name`.
-
-    Raises:
-        InputError: if there is none (the message names the nearest).
-    """
-    return lookup(STUDIES, name, "study")
-
-
-__all__ = ["STUDIES", "Study", "study"]
+__all__ = ["STUDIES", "Comparison", "Reproduction", "Study", "reproduce", "study"]

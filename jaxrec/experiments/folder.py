@@ -20,6 +20,7 @@ except ImportError:  # Windows
     fcntl = None
 
 REQUIRED = {"study", "preset", "config", "commit", "versions", "hardware", "status"}  # of a manifest to go on from
+TYPES = {"study": str, "versions": dict, "hardware": dict}
 
 
 class RunFolder:
@@ -107,6 +108,11 @@ class RunFolder:
             raise checks.InputError(f"{str(self.path)!r} is not the folder of a run: {error}") from None
         if not isinstance(about, dict) or not set(about) >= REQUIRED:
             raise checks.InputError(f"{str(self.path / 'manifest.json')!r} must have {', '.join(sorted(REQUIRED))}")
+        for name, kind in TYPES.items():
+            if not isinstance(about[name], kind):
+                raise checks.InputError(
+                    f"{name} in {str(self.path / 'manifest.json')!r} must be a {kind.__name__}, got {about[name]!r}"
+                )
         return about
 
     def remove_partial(self) -> None:

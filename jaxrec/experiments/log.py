@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from jaxrec.experiments.plain import plain
+from jaxrec.experiments.tracking import Trackers
 
 
 @runtime_checkable
@@ -38,16 +39,19 @@ class FolderLog:
     them is computed again, so that every line comes again in its order, and every training asks for the folder it had.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, trackers: Trackers | None = None):
+        self._trackers = trackers or Trackers()
         self._metrics = path / "metrics.jsonl"
         self._metrics.unlink(missing_ok=True)
         self._checkpoints = path / "checkpoints"
         self._trainings = 0
 
     def __call__(self, **values: Any) -> None:
-        """Appends one line to `metrics.jsonl`."""
+        """Appends one line to `metrics.jsonl`, and tells the trackers."""
+        line = plain(values)
         with self._metrics.open("a") as file:
-            file.write(json.dumps(plain(values)) + "\n")
+            file.write(json.dumps(line) + "\n")
+        self._trackers.line(line)
 
     def checkpoints(self, task: str) -> Path:
         """`checkpoints/NUMBER-TASK`, numbered in the order of the calls."""

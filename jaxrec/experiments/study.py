@@ -4,7 +4,7 @@ import dataclasses
 import shlex
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from jaxrec.experiments.folder import RunFolder
 from jaxrec.experiments.log import FolderLog, Log
 from jaxrec.experiments.manifest import describe, differences, machine, manifest, programs
 from jaxrec.experiments.report import Report, Section
+from jaxrec.experiments.tracking import Tracker, Trackers, options
 from jaxrec.progress import Meter, NoMeter
 
 
@@ -46,12 +47,35 @@ class Study:
         """
         return dataclasses.replace(lookup(self.presets, preset, f"preset of {self.name}"), **changes)
 
+    def read(self, file: str | Path, preset: str | None = None) -> tuple[str, Any]:
+        """The preset and the configuration that a file asks for: what `run` takes.
+
+        Args:
+            file: JSON, or TOML if its name ends so: a table of the settings that differ from the preset's, its name
+                (`preset`) and that of the study (`study`) if wanted; or the manifest of a run.
+            preset: instead of the file's; the first one if neither is given.
+
+        Raises:
+            InputError: if the file cannot be read or is of another study, for an unknown setting, and for a value of a
+                wrong type or out of range; the message names the file and the setting.
+        """
+        table = configuration.read_file(file)
+        with checks.prefixed(repr(str(file))):
+            of, named = table.pop("study", self.name), table.pop("preset", None)
+            if of != self.name:
+                raise checks.InputError(f"settings of the study {of!r}, not of {self.name!r}")
+            preset = preset or (next(iter(self.presets)) if named is None else str(named))
+            config = configuration.changed(self.config(preset), table.get("config", table))
+            config.check()
+        return preset, config
+
     def run(
         self,
         preset: str | None = None,
         config: Any = None,
         out: str | Path | None = None,
         meter: Meter | None = None,
+        trackers: Sequence[Tracker] = (),
     ) -> Path:
         """Runs the study and writes its folder.
 
@@ -60,6 +84,7 @@ class Study:
             config: what to run, if not the preset as it is.
             out: the folder, which must not exist; `runs/...` with date and time if None.
             meter: told of the progress.
+            trackers: told of every line of metrics; see `jaxrec.experiments.tracking`.
 
         Returns:
             The folder: `report.md`, `figures/`, `results.json`, `metrics.jsonl`, `manifest.json`, and `checkpoints/`
@@ -71,19 +96,20 @@ class Study:
         if config is None:
             preset = next(iter(self.presets)) if preset is None else preset
             config = self.config(preset)
+        config = configuration.from_json(type(config), configuration.to_json(config))  # as a run that goes on reads it
         config.check()
         about = manifest(self.name, preset, configuration.to_json(config))
-        config = configuration.from_json(type(config), about["config"])  # what a run that goes on will read
         folder = RunFolder.create(out, f"{self.name}-{preset or 'custom'}")
         with folder.locked():
-            return self._execute(folder, about, config, meter)
+            return self._execute(folder, about, config, meter, trackers)
 
-    def resume(self, folder: str | Path, meter: Meter | None = None) -> Path:
+    def resume(self, folder: str | Path, meter: Meter | None = None, trackers: Sequence[Tracker] = ()) -> Path:
         """Goes on with a run that was interrupted, killed or failed, as if it had never stopped.
 
         Args:
             folder: of the run; its manifest has the configuration.
             meter: told of the progress.
+            trackers: told of every line of metrics, those before the interruption first.
 
         Returns:
             The folder, as `run`.
@@ -99,11 +125,21 @@ class Study:
         with there.locked():
             about, now = there.manifest(), manifest(self.name, None, {})
             self._check_resumable(there.path, about, now)
-            config = configuration.from_json(type(next(iter(self.presets.values()))), about["config"])
-            config.check()
+            config = self.configured(there)
             about["resumed"] = [*about.get("resumed", []), {name: now[name] for name in ("started", "command")}]
             there.remove_partial()
-            return self._execute(there, about, config, meter)
+            return self._execute(there, about, config, meter, trackers)
+
+    def configured(self, folder: RunFolder) -> Any:
+        """The configuration that a run of this study was begun with.
+
+        Raises:
+            InputError: if the study has other settings now, or it was edited to what cannot be.
+        """
+        with checks.prefixed(repr(str(folder.path / "manifest.json"))):
+            config = configuration.from_json(type(next(iter(self.presets.values()))), folder.manifest()["config"])
+            config.check()
+        return config
 
     def _check_resumable(self, path: Path, begun: dict[str, Any], now: dict[str, Any]) -> None:
         if begun["study"] != self.name:
@@ -115,9 +151,11 @@ class Study:
         if moved := differences(machine(begun), machine(now)):
             warnings.warn(f"{path} goes on where numbers may round otherwise: {moved}", stacklevel=3)
 
-    def _execute(self, folder: RunFolder, about: dict[str, Any], config: Any, meter: Meter | None) -> Path:
+    def _execute(
+        self, folder: RunFolder, about: dict[str, Any], config: Any, meter: Meter | None, trackers: Sequence[Tracker]
+    ) -> Path:
         """Runs or goes on; the manifest says what came of it."""
-        before, started = about.get("seconds", 0.0), time.perf_counter()
+        before, started, told = about.get("seconds", 0.0), time.perf_counter(), Trackers(trackers)
 
         def note(status: str) -> None:
             about.update(status=status, seconds=round(before + time.perf_counter() - started, 1))
@@ -125,15 +163,20 @@ class Study:
 
         try:
             note("running")
+            told.start(self.name, about["config"], folder.path)
             with meter or NoMeter() as running:
-                report = self.execute(config, FolderLog(folder.path), running)
+                report = self.execute(config, FolderLog(folder.path, told), running)
             _write(folder, report, about, config, before + time.perf_counter() - started)
             note("complete")
         except BaseException as error:
             interrupted = isinstance(error, KeyboardInterrupt)
             note("interrupted" if interrupted else f"failed: {type(error).__name__}: {error}")
-            error.add_note(f"to go on: jaxrec run {self.name} --resume {shlex.quote(str(folder.path))}")
+            error.add_note(
+                f"to go on: jaxrec run {self.name} --resume {shlex.quote(str(folder.path))}{options(trackers)}"
+            )
             raise
+        finally:
+            told.end(about["status"])
         return folder.path
 
 

@@ -69,6 +69,7 @@ class CalibrationConfig:
 
     def check(self) -> None:
         """Raises InputError for a setting out of range."""
+        checks.seed("seed", self.seed)
         if self.population < 8:
             raise checks.InputError(f"population must be at least 8, got {self.population}")
         checks.positive("generations", self.generations)

@@ -41,6 +41,7 @@ class ModelConfig:
         """Raises InputError for a setting out of range."""
         for name in ("seeds", "users", "training_users", "model_epochs", "model_batch_size"):
             checks.positive(name, getattr(self, name))
+        checks.seed("seed", self.seed)
         if self.training_users >= self.users:
             raise checks.InputError(
                 f"training_users must be below users={self.users}, some validate; got {self.training_users}"

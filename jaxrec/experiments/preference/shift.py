@@ -43,6 +43,7 @@ class ShiftConfig(RecommenderConfig):
     def check(self) -> None:
         """Raises InputError for a setting out of range."""
         checks.positive("seeds", self.seeds)
+        checks.seed("seed", self.seed)
         if not self.penalties or len(set(self.penalties)) < len(self.penalties):
             raise checks.InputError(f"penalties must be one number or more, each once, got {self.penalties}")
         checks.within("penalties", np.asarray(self.penalties), 0.0, float("inf"))

@@ -69,6 +69,9 @@ class CompetitionConfig:
         """Raises InputError for a setting out of range."""
         for name in ("runs", "steps", "adoption_runs", "adoption_steps"):
             checks.positive(name, getattr(self, name))
+        checks.seed("seed", self.seed)
+        for name in ("timescales", "recommender_timescales"):
+            checks.some(name, getattr(self, name))
         for name in ("timescales", "recommender_timescales", "adoption_timescale", "beta_recommender"):
             checks.within(name, getattr(self, name), 0.0, np.inf)
         self.env()

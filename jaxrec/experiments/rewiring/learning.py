@@ -81,6 +81,9 @@ class LearningConfig:
         """Raises InputError for a setting out of range."""
         for name in ("seeds", "num_envs", "num_steps", "num_epochs", "num_minibatches", "chunks"):
             checks.positive(name, getattr(self, name))
+        checks.seed("seed", self.seed)
+        for name in ("users", "networks", "rewards", "evaluation_users"):
+            checks.some(name, getattr(self, name))
         for numbers, sizes in (("steps", "users"), ("evaluation_episodes", "evaluation_users")):
             if len(getattr(self, numbers)) != len(getattr(self, sizes)):
                 raise checks.InputError(

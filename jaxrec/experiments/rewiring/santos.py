@@ -61,9 +61,11 @@ class SantosConfig:
             checks.positive(name, getattr(self, name))
         if self.plane_runs:
             checks.positive("plane_runs", self.plane_runs)
+        checks.seed("seed", self.seed)
         self.env()
         self.plane_env()
         for name in ("timescales", "plane_timescales"):
+            checks.some(name, getattr(self, name))
             checks.within(name, getattr(self, name), 0.0, np.inf)
 
     def env(self) -> RewiringGame:

@@ -49,6 +49,7 @@ class TamperingConfig:
         """Raises InputError for a setting out of range."""
         for name in ("seeds", "episodes", "num_envs", "num_steps", "evaluation_episodes", "chunks"):
             checks.positive(name, getattr(self, name))
+        checks.seed("seed", self.seed)
         for name in ("gamma", "epsilon_start", "epsilon_end", "trace"):
             checks.within(name, getattr(self, name), 0.0, 1.0)
         for name in ("alpha_start", "alpha_end"):
