@@ -91,7 +91,7 @@ def read(folder: str | Path) -> Saved:
             return Saved(last, about["batches"], best, score, best_batches, about)
     except checks.InputError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zipfile.error) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
         raise checks.InputError(f"{str(path)!r} cannot be read: {type(error).__name__}: {error}") from None
 
 

@@ -13,7 +13,8 @@ from jax import Array
 
 from jaxrec import checks, interruption, saved
 from jaxrec.agents.best import Best, Evaluate, better, earned, evaluated, policies, unscored
-from jaxrec.agents.checkpoints import Checkpoints, History
+from jaxrec.agents.checkpoints import Checkpoints, History, keeping
+from jaxrec.agents.memory import check_fits
 from jaxrec.environment import canonical
 from jaxrec.progress import Meter, NoMeter
 
@@ -91,9 +92,11 @@ def fit(
         The final states, with a leading axis of runs.
 
     Raises:
-        InputError: for concrete parameters or hyper-parameters out of range, no axis of runs, checkpoints of another
-            training, or `evaluate` without checkpoints or of an agent that has no policy.
+        InputError: for concrete parameters or hyper-parameters out of range, no axis of runs, a training that needs
+            more memory than there is, checkpoints of another training or of which none can be read, or `evaluate`
+            without checkpoints or of an agent that has no policy.
         Interrupted: if a signal asked to stop.
+        OSError: if what is to be kept cannot be written; what was kept before stays.
         TrainingError: as soon as a metric of a run is not finite; it names the last checkpoint.
     """
     checks.positive("chunks", chunks)
@@ -104,6 +107,8 @@ def fit(
     meter = meter or NoMeter()
     chunk = -(-agent.num_batches // chunks)
     on_metrics = on_metrics or (lambda *_: None)
+    start = _init.eval_shape(agent, keys, params) if state is None else state
+    check_fits(start, _experience.eval_shape(agent, start, params) if hasattr(agent, "experience") else ())
     state = _init(agent, keys, params) if state is None else state
     kept = None if checkpoints is None else Checkpoints(checkpoints, _about(agent, keys, params, evaluate))
     best = unscored(agent, state) if kept and hasattr(agent, "policy") else None
@@ -141,7 +146,8 @@ def fit(
 def _keep(kept: Checkpoints, done: int, agent: Any, state: Any, best: Best | None, history: History, task: str) -> None:
     if best is not None:  # first: a training that is restored whole does not come here again
         last, about = policies(agent, state), {"task": task, "agent": type(agent).__name__, "env": agent.env}
-        saved.write(kept.path, last, done, best.policy, np.asarray(best.score), np.asarray(best.batches), **about)
+        with keeping():
+            saved.write(kept.path, last, done, best.policy, np.asarray(best.score), np.asarray(best.batches), **about)
     kept.save(done, (state, best), history)
 
 
@@ -167,6 +173,11 @@ def _check_finite(metrics: dict[str, np.ndarray], first: int, last: int, kept: C
 @jax.jit
 def _init(agent: Any, keys: Array, params: Any) -> Any:
     return jax.vmap(agent.init)(keys, params)
+
+
+@jax.jit
+def _experience(agent: Any, state: Any, params: Any) -> Any:
+    return jax.vmap(agent.experience)(state, params)
 
 
 def _advance_runs(agent: Any, state: Any, params: Any, first: Any, last: Any) -> tuple[Any, dict[str, Array]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from jaxrec.experiments.plain import plain
+from jaxrec.files import naming
 
 
 @runtime_checkable
@@ -46,7 +47,7 @@ class FolderLog:
 
     def __call__(self, **values: Any) -> None:
         """Appends one line to `metrics.jsonl`."""
-        with self._metrics.open("a") as file:
+        with naming(self._metrics), self._metrics.open("a") as file:
             file.write(json.dumps(plain(values)) + "\n")
 
     def checkpoints(self, task: str) -> Path:
