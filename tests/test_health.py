@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import gc
 import json
 import os
 import signal
@@ -80,6 +81,9 @@ def test_a_run_on_a_full_disk_says_so_in_one_line_and_goes_on_later(kind, tmp_pa
     assert content(run) == whole
 
 
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # orbax leaves coroutines to the collector
 def test_a_full_disk_while_a_checkpoint_is_written_in_the_background(tmp_path):
     state = {"a": jax.random.normal(jax.random.key(0), (100_000,))}
     kept = checkpoints.Checkpoints(tmp_path, "numbers")
@@ -95,6 +99,8 @@ def test_a_full_disk_while_a_checkpoint_is_written_in_the_background(tmp_path):
     assert kept.restore(state)[0] == 3
     kept.close()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "3"]
+    del kept
+    gc.collect()
 
 
 def test_what_was_kept_before_the_disk_was_full_is_gone_on_from(tmp_path):
@@ -104,12 +110,14 @@ def test_what_was_kept_before_the_disk_was_full_is_gone_on_from(tmp_path):
 
     def fill(batches, metrics):
         if batches == 9:
+            while not (tmp_path / "run" / "6").exists():
+                time.sleep(0.01)
             limit.enter_context(no_file_longer_than(200))
 
     def train(told=None):
         return fit(agent, keys, params, 4, checkpoints=tmp_path / "run", checkpoint_seconds=0, on_metrics=told)
 
-    with limit, pytest.raises(OSError, match=r"File too large: '.*policy.npz'|no checkpoint can be"):
+    with limit, pytest.raises(OSError, match=r"File too large: '.*policy.npz'"):
         train(fill)
     assert jaxrec.saved.read(tmp_path / "run").batches == 6
     told = []
