@@ -8,6 +8,7 @@ from jaxrec.environment import Environment, EnvParams, EnvState, batched
 from jaxrec.policy import Policy
 from jaxrec.registry import make, register, registered
 from jaxrec.rollout import Rollout, Trajectory, rollout
+from jaxrec.saved import load_policy
 from jaxrec.utilities import Utilities
 
 try:
@@ -25,6 +26,7 @@ __all__ = [
     "Trajectory",
     "Utilities",
     "batched",
+    "load_policy",
     "make",
     "register",
     "registered",

@@ -5,6 +5,7 @@ import ast
 import contextlib
 import dataclasses
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from jaxrec import checks, interruption, make, registered, rollout
+from jaxrec.agents import TrainingError
 from jaxrec.experiments import STUDIES, Study, reproduce, study
 from jaxrec.experiments.folder import RunFolder, write_atomically
 from jaxrec.experiments.manifest import cores, describe, hardware
@@ -47,16 +49,18 @@ jaxrec COMMAND --help explains each. What the command does, a notebook can do in
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command line `argv` (that of the process if None).
 
-    Exits with 2, and one line, on bad input; after a signal with 128 and its number, and one line on how to go on.
+    Exits with 2, and one line, on bad input, where files cannot be written, and where a training goes wrong; after a
+    signal with 128 and its number, and one line. The line says how to go on where a run can.
     """
+    logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax: pages about what the line says
     argv = list(sys.argv[1:] if argv is None else argv)
     if not argv or argv[0] in ("-h", "--help"):
         sys.stdout.write(OVERVIEW)
         return
     try:
         checks.lookup(COMMANDS, argv[0], "command")(argv[1:])
-    except checks.InputError as error:
-        _say(str(error), "red")
+    except (checks.InputError, TrainingError, OSError) as error:
+        _say("; ".join([str(error), *getattr(error, "__notes__", [])]), "red")
         sys.exit(2)
     except interruption.Interrupted as stop:
         _say("; ".join(["interrupted", *getattr(stop, "__notes__", [])]), "yellow")

@@ -16,13 +16,24 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 @contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Within, an error that does not name its file, such as that of a full disk, names `path`."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
+@contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place at the end, or goes if something failed."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
     os.close(descriptor)
     temporary = Path(name)
     try:
-        yield temporary
+        with naming(path):
+            yield temporary
         temporary.chmod(0o644)
         temporary.replace(path)
     finally:

@@ -1,5 +1,12 @@
 """States of a training on disk, so that it goes on where it was cut off, bit for bit."""
 
+import contextlib
+import json
+import time
+import warnings
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +22,31 @@ History = list[tuple[int, dict[str, np.ndarray]]]
 """Batches done, and the metrics of the chunk that they end: what a training told on its way."""
 
 
+@dataclass
+class _Spent:
+    """Of this process."""
+
+    seconds: float = 0.0
+
+
+_spent = _Spent()
+
+
+def seconds() -> float:
+    """How long the trainings of this process have waited so far for what they keep."""
+    return _spent.seconds
+
+
+@contextlib.contextmanager
+def keeping() -> Iterator[None]:
+    """Within, time counts as `seconds`."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        _spent.seconds += time.perf_counter() - started
+
+
 class Checkpoints:
     """The checkpoints of one training in a folder; written whole or not at all, while the training goes on.
 
@@ -26,6 +58,7 @@ class Checkpoints:
         InputError: if `path` is no folder, or cannot be written.
     """
 
+    @keeping()
     def __init__(self, path: str | Path, about: str):
         import orbax.checkpoint as ocp
 
@@ -34,57 +67,120 @@ class Checkpoints:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise checks.InputError(f"checkpoints={str(path)!r} cannot be a folder: {error}") from None
-        self._manager = ocp.CheckpointManager(self.path, options=ocp.CheckpointManagerOptions(max_to_keep=KEPT))
+        # What a process left that was killed, or that found the disk full, goes.
+        options = ocp.CheckpointManagerOptions(max_to_keep=KEPT, cleanup_tmp_directories=True)
+        self._manager = ocp.CheckpointManager(self.path, options=options)
 
+    @keeping()
     def save(self, batches: int, state: Any, history: History) -> None:
-        """Keeps the state after so many batches, and how it came there; returns before it is written."""
+        """Keeps the state after so many batches, and how it came there; returns before it is written.
+
+        Raises:
+            OSError: if the one before could not be written, for instance on a full disk; as `latest` and `close`.
+        """
         # Copies: the training gives its arrays away before they are written.
         leaves = {name: np.array(leaf) for name, leaf in _named(_raw(state)).items()}
+        told = [_told(*chunk) for chunk in history]
         written = self._args.Composite(
             state=self._args.StandardSave(leaves),
-            about=self._args.JsonSave({"training": self._about}),
-            history=self._args.JsonSave({"chunks": [_told(*chunk) for chunk in history]}),
+            about=self._args.JsonSave({"training": self._about, "checksums": self._checksums(leaves, told)}),
+            history=self._args.JsonSave({"chunks": told}),
         )
-        self._manager.save(batches, args=written)
+        with self._writing():
+            self._manager.save(batches, args=written)
 
     def latest(self) -> str | None:
         """The path of the last checkpoint, once it is written whole."""
-        self._manager.wait_until_finished()
+        with self._writing():
+            self._manager.wait_until_finished()
         step = self._manager.latest_step()
         return None if step is None else str(self.path / str(step))
 
     def restore(self, template: Any) -> tuple[int, Any, History] | None:
-        """(batches, state, history) of the last checkpoint, the state shaped as `template`; None if there is none.
+        """(batches, state, history) of the last checkpoint that can be read, the state shaped as `template`, or None.
 
         Raises:
-            InputError: if it is of another training.
+            InputError: if it is of another training, or none of those that are there can be read.
+
+        Warns:
+            UserWarning: if the last cannot be read; it is put aside, as `unreadable-BATCHES`.
         """
-        step = self._manager.latest_step()
-        if step is None:
-            return None
-        about = self._read(step, "about", self._args.JsonRestore())["training"]
-        if about != self._about:
+        failed: dict[int, Exception] = {}
+        for step in sorted(self._manager.all_steps(), reverse=True):
+            try:
+                state, history = self._restored(step, template)
+            except checks.InputError:
+                raise
+            except Exception as error:  # whatever orbax, or what it stands on, makes of a broken file
+                failed[step] = error
+                continue
+            for broken in failed:  # out of the way of the one that will be written anew
+                (self.path / str(broken)).rename(self._aside(broken))
+            self._manager.reload()
+            for broken, error in failed.items():
+                warnings.warn(
+                    f"checkpoint {broken} in {str(self.path)!r} cannot be read: {_brief(error)}; it is put aside, and "
+                    f"the training goes on from {step}",
+                    stacklevel=3,
+                )
+            return step, state, history
+        if failed:
+            each = "; ".join(f"{step}: {_brief(error)}" for step, error in failed.items())
+            raise checks.InputError(
+                f"no checkpoint in {str(self.path)!r} can be read: remove them to begin this training again: {each}"
+            )
+        return None
+
+    def _restored(self, step: int, template: Any) -> tuple[Any, History]:
+        about = self._read(step, "about", self._args.JsonRestore())
+        if about["checksums"][0] != zlib.crc32(about["training"].encode()):
+            raise ValueError("what was written is not what is there")
+        if about["training"] != self._about:
             raise checks.InputError(
                 f"checkpoints={str(self.path)!r} are of another training; name another folder, or train what it holds: "
-                f"{about}"
+                f"{about['training']}"
             )
         raw = _raw(template)
         shapes = {name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for name, leaf in _named(raw).items()}
         leaves = self._read(step, "state", self._args.StandardRestore(shapes))
+        leaves = {name: np.asarray(leaf) for name, leaf in leaves.items()}
+        told = self._read(step, "history", self._args.JsonRestore())["chunks"]
+        if self._checksums(leaves, told) != about["checksums"]:
+            raise ValueError("what was written is not what is there")
         # As new arrays, which no device is bound to: a training that goes on compiles what it would have compiled.
-        fresh = {name: jnp.array(np.asarray(leaf)) for name, leaf in leaves.items()}
+        fresh = {name: jnp.array(leaf) for name, leaf in leaves.items()}
         state = [fresh.get(str(i), leaf) for i, leaf in enumerate(jax.tree.leaves(raw))]
         state = jax.tree.unflatten(jax.tree.structure(raw), state)
-        history = [_heard(chunk) for chunk in self._read(step, "history", self._args.JsonRestore())["chunks"]]
-        return step, jax.tree.map(_typed, template, state), history
+        return jax.tree.map(_typed, template, state), [_heard(chunk) for chunk in told]
+
+    def _checksums(self, leaves: dict[str, np.ndarray], told: list[dict[str, Any]]) -> list[int]:
+        """CRC-32 of what the training is, and of all that is kept: orbax misses bits that change on a disk."""
+        kept = zlib.crc32(json.dumps(told).encode())
+        for name in sorted(leaves):
+            kept = zlib.crc32(np.ascontiguousarray(leaves[name]).reshape(-1).view(np.uint8).data, kept)
+        return [zlib.crc32(self._about.encode()), kept]
+
+    def _aside(self, step: int) -> Path:
+        """A free name: the same checkpoint may break again."""
+        names = (f"unreadable-{step}{f'-{number}' if number else ''}" for number in range(1000))
+        return next(path for path in map(self.path.joinpath, names) if not path.exists())
 
     def _read(self, step: int, part: str, how: Any) -> Any:
         return self._manager.restore(step, args=self._args.Composite(**{part: how}))[part]
 
+    @keeping()
     def close(self) -> None:
         """Waits until all is written."""
-        self._manager.wait_until_finished()
-        self._manager.close()
+        with self._writing(), contextlib.closing(self._manager):
+            self._manager.wait_until_finished()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """What goes wrong in the background, whatever it is called there, is told by what is called next."""
+        try:
+            yield
+        except Exception as error:
+            raise OSError(f"no checkpoint can be written in {str(self.path)!r}: {_brief(error)}") from error
 
 
 def _told(batches: int, metrics: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -98,6 +194,11 @@ def _told(batches: int, metrics: dict[str, np.ndarray]) -> dict[str, Any]:
 def _heard(chunk: dict[str, Any]) -> tuple[int, dict[str, np.ndarray]]:
     metrics = {name: np.array(each["values"], each["type"]) for name, each in chunk["metrics"].items()}
     return chunk["batches"], metrics
+
+
+def _brief(error: Exception) -> str:
+    """One line of what may be many."""
+    return f"{type(error).__name__}: {error}".splitlines()[0][:200]
 
 
 def _named(raw: Any) -> dict[str, Any]:

@@ -193,6 +193,10 @@ class PPO(struct.PyTreeNode):
         state, sums = jax.lax.fori_loop(first + 1, last, body, self._batch(state, params, first))
         return state, _summary(sums, last - first)
 
+    def experience(self, state: PPOState, params: Any) -> Samples:
+        """What the next batch would be learned from."""
+        return self._collect(state, params, 0, state.key)[1]
+
     def policy(self, state: PPOState, greedy: bool = True) -> NetworkPolicy:
         """What was learned so far: the likeliest action, or one drawn as in training."""
         return NetworkPolicy(state.weights, self.network, greedy)

@@ -206,6 +206,10 @@ class QLearning(struct.PyTreeNode):
         state, sums = jax.lax.fori_loop(first + 1, last, body, self._batch(state, params, first))
         return state, jax.tree.map(lambda total: total / (last - first), sums)
 
+    def experience(self, state: QLearningState, params: Any) -> "Experience":
+        """What the next batch would be learned from."""
+        return self._collect(state, params, 0, self.epsilon_start, state.key)[1]
+
     def policy(self, state: QLearningState) -> TabularPolicy:
         """The greedy policy learned so far."""
         return TabularPolicy(state.q, self.env)

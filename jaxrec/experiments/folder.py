@@ -10,7 +10,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from jaxrec import checks
+from jaxrec import checks, saved
 from jaxrec.experiments.plain import plain
 from jaxrec.files import PARTIAL, replacing, write_atomically
 
@@ -42,7 +42,7 @@ class RunFolder:
             name: what was run.
 
         Raises:
-            InputError: if `out` exists, or something that is no folder stands in its way.
+            InputError: if `out` exists, something that is no folder stands in its way, or it cannot be made.
         """
         if out is not None:
             path = Path(out)
@@ -52,6 +52,8 @@ class RunFolder:
                 raise checks.InputError(
                     f"out={str(path)!r} exists, and a run never overwrites another: name a new folder"
                 ) from None
+            except OSError as error:
+                raise checks.InputError(f"out={str(path)!r} cannot be made: {error}") from None
             return cls(path)
         base = Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
         for attempt in range(1000):
@@ -119,6 +121,16 @@ class RunFolder:
         """Removes what a process left that was killed while it wrote a file."""
         for path in (*self.path.glob(f".*{PARTIAL}"), *self.path.glob(f"figures/.*{PARTIAL}")):
             path.unlink()
+
+    def remove_states(self) -> None:
+        """Removes the states of trainings, which a run that is complete needs no more; their policies stay."""
+        with contextlib.suppress(OSError):  # they do no harm
+            for folder, _, names in os.walk(self.path / "checkpoints", topdown=False):
+                for name in names:
+                    if name != saved.FILE:
+                        (Path(folder) / name).unlink()
+                if not os.listdir(folder):
+                    os.rmdir(folder)
 
     def write_text(self, name: str, text: str) -> None:
         """Writes one file, atomically."""

@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from jaxrec.experiments.plain import plain
 from jaxrec.experiments.tracking import Trackers
+from jaxrec.files import naming
 
 
 @runtime_checkable
@@ -49,7 +50,7 @@ class FolderLog:
     def __call__(self, **values: Any) -> None:
         """Appends one line to `metrics.jsonl`, and tells the trackers."""
         line = plain(values)
-        with self._metrics.open("a") as file:
+        with naming(self._metrics), self._metrics.open("a") as file:
             file.write(json.dumps(line) + "\n")
         self._trackers.line(line)
 

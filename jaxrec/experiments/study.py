@@ -1,5 +1,6 @@
 """A study: a configuration with presets, and a function from it to a report. All write the same folder through here."""
 
+import contextlib
 import dataclasses
 import shlex
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxrec import checks
+from jaxrec.agents import TrainingError, checkpoints
 from jaxrec.checks import lookup
 from jaxrec.experiments import configuration
 from jaxrec.experiments.folder import RunFolder
@@ -88,7 +90,8 @@ class Study:
 
         Returns:
             The folder: `report.md`, `figures/`, `results.json`, `metrics.jsonl`, `manifest.json`, and `checkpoints/`
-            with the states of trainings, from which `resume` goes on.
+            with the policies learned, for `jaxrec.load_policy`; until the run is complete also with the states of its
+            trainings, from which `resume` goes on.
 
         Raises:
             InputError: if the preset is unknown, the configuration wrong or the folder exists.
@@ -156,13 +159,15 @@ class Study:
     ) -> Path:
         """Runs or goes on; the manifest says what came of it."""
         before, started, told = about.get("seconds", 0.0), time.perf_counter(), Trackers(trackers)
+        kept_before, kept = about.get("checkpoint_seconds", 0.0), checkpoints.seconds()
 
         def note(status: str) -> None:
             about.update(status=status, seconds=round(before + time.perf_counter() - started, 1))
+            about.update(checkpoint_seconds=round(kept_before + checkpoints.seconds() - kept, 2))
             folder.write_json("manifest.json", about)
 
+        note("running")
         try:
-            note("running")
             told.start(self.name, about["config"], folder.path)
             with meter or NoMeter() as running:
                 report = self.execute(config, FolderLog(folder.path, told), running)
@@ -170,13 +175,19 @@ class Study:
             note("complete")
         except BaseException as error:
             interrupted = isinstance(error, KeyboardInterrupt)
-            note("interrupted" if interrupted else f"failed: {type(error).__name__}: {error}")
+            with contextlib.suppress(OSError):  # a full disk, which may be the error
+                note("interrupted" if interrupted else f"failed: {type(error).__name__}: {error}")
             error.add_note(
                 f"to go on: jaxrec run {self.name} --resume {shlex.quote(str(folder.path))}{options(trackers)}"
             )
+            if isinstance(error, TrainingError):
+                error.add_note(
+                    "which comes to the same, as all follows from the settings: begin another run with others"
+                )
             raise
         finally:
             told.end(about["status"])
+        folder.remove_states()
         return folder.path
 
 

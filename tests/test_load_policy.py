@@ -1,0 +1,300 @@
+"""Trained policies on disk: what was trained, and what earned the best score, in a process that trains nothing."""
+
+import dataclasses
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from probes import Chain, Cue
+
+import jaxrec
+from jaxrec import InputError, interruption, saved
+from jaxrec.agents import GAT, LSTM, MLP, PPO, NetworkPolicy, NodeMLP, QLearning, Ranking, best, fit
+from jaxrec.envs.rewiring import RewiringGame
+
+RUNS = 2
+KEYS = jax.random.split(jax.random.key(3), RUNS)
+
+
+def trained(agent, folder, chunks=4, **settings):
+    params = jaxrec.batched(agent.env.default_params, RUNS)
+    return fit(agent, KEYS, params, chunks, checkpoints=folder, **settings)
+
+
+def same(tree, other):
+    assert jax.tree.structure(tree) == jax.tree.structure(other)
+    jax.tree.map(np.testing.assert_array_equal, tree, other)
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory):
+    """A folder of tables learned in a chain, and the last of them."""
+    folder = tmp_path_factory.mktemp("chain")
+    agent = QLearning(Chain(), 384, num_envs=4, num_steps=8)
+    return folder, jax.vmap(agent.policy)(trained(agent, folder))
+
+
+SOCIETY = RewiringGame(num_users=6, degree=2)
+NETWORKS = {
+    "mlp": (Chain(), MLP(2, (8, 4), jax.nn.relu)),
+    "lstm": (Cue(), LSTM(2, width=4)),
+    "nodes": (SOCIETY, Ranking(NodeMLP((4,)), width=4, pooling="sum")),
+    "graph": (SOCIETY, Ranking(GAT(layers=1, heads=2, width=2), width=4)),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_comes_back_bit_for_bit_and_acts_the_same(name, tmp_path):
+    env, network = NETWORKS[name]
+    obs, _ = env.reset(jax.random.key(0))
+    weights = jax.jit(jax.vmap(network.init, in_axes=(0, None, None)))(KEYS, network.initial_memory(), obs)
+    policy = NetworkPolicy(weights, network, greedy=False)
+    saved.write(tmp_path, policy, 4, policy, np.zeros(RUNS), np.zeros(RUNS, int), env=env)
+    back = jaxrec.load_policy(tmp_path, run=None)
+    same(back, policy)
+    act = jax.jit(lambda policy: jax.vmap(lambda one: one.act(one.init(KEYS[0]), obs, KEYS[0]))(policy))
+    same(act(back), act(policy))
+    for run in range(RUNS):
+        same(jaxrec.load_policy(tmp_path, run), jax.tree.map(lambda leaf, run=run: leaf[run], policy))
+
+
+def test_tables_come_back_bit_for_bit(chain):
+    folder, learned = chain
+    same(jaxrec.load_policy(folder, run=None), jax.tree.map(jnp.asarray, learned))
+    one = jaxrec.load_policy(folder, 1)
+    assert one.env == Chain()
+    same(one.q, learned.q[1])
+
+
+LOADS = """
+import sys, jax, jaxrec
+policy = jaxrec.load_policy(sys.argv[1])
+env, _ = jaxrec.make("PolarisingUsers-v0", horizon=4)
+print(float(jaxrec.rollout(env, policy, jax.random.key(1), 64, 8).per_env["reward"].mean()))
+"""
+
+
+AGENTS = {"table": lambda env: QLearning(env, 64, 4, 4), "ppo": lambda env: PPO(env, MLP(3, (4,)), 64, 4, 4)}
+
+
+@pytest.mark.parametrize("name", ["table", pytest.param("ppo", marks=pytest.mark.slow)])
+def test_trained_here_used_in_another_process_and_nothing_compiles_twice(name, tmp_path):
+    from jax._src import test_util
+
+    env, _ = jaxrec.make("PolarisingUsers-v0", horizon=4)
+    agent = AGENTS[name](env)
+    state = trained(agent, tmp_path / "first")
+    with test_util.count_jit_compilation_cache_miss() as compiled:
+        trained(agent, tmp_path / "second")
+    assert compiled() == 0
+    policy = agent.policy(jax.tree.map(lambda leaf: leaf[0], state))
+    expected = jaxrec.rollout(env, policy, jax.random.key(1), 64, 8).per_env["reward"].mean()
+    environment = os.environ | {"PYTHONPATH": str(Path(jaxrec.__file__).parents[1])}
+    command = [sys.executable, "-c", LOADS, str(tmp_path / "second")]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    assert float(told) == float(expected)
+
+
+class Scripted:
+    """Instead of `evaluate`: scores the table of each run by its own numbers."""
+
+    def __call__(self, policy, params, key):
+        return -jnp.abs(policy.q.sum() - 0.5)
+
+    def __repr__(self):
+        return "Scripted()"
+
+
+def tables(agent):
+    """The table float[chunks + 1, runs, ...] after each chunk of 4, by the agent alone; and metrics of the chunks."""
+    params = jaxrec.batched(agent.env.default_params, RUNS)
+    advance = jax.jit(jax.vmap(agent.advance, in_axes=(0, 0, None, None)))
+    state = jax.jit(jax.vmap(agent.init))(KEYS, params)
+    seen, metrics = [state.q], []
+    for first in range(0, agent.num_batches, agent.num_batches // 4):
+        state, told = advance(state, params, first, first + agent.num_batches // 4)
+        seen.append(state.q)
+        metrics.append(told)
+    return np.stack(seen), metrics
+
+
+def test_the_best_is_that_which_earned_the_score(chain):
+    """Recomputed here: a chunk's reward is that of the table it began with, never of one that learned from it."""
+    folder, _ = chain
+    seen, metrics = tables(QLearning(Chain(), 384, num_envs=4, num_steps=8))
+    rewards = np.stack([told["reward"] for told in metrics])
+    kept = saved.read(folder)
+    for run in range(RUNS):
+        chunk = rewards[:, run].argmax()
+        np.testing.assert_allclose(kept.score[run], rewards[chunk, run], rtol=1e-6)
+        np.testing.assert_allclose(kept.best.q[run], seen[chunk, run], rtol=1e-6)
+        assert kept.best_batches[run] == 3 * chunk
+
+
+def test_a_score_of_ones_own_is_that_of_the_table_at_the_end_of_a_chunk(tmp_path):
+    agent = QLearning(Chain(), 384, num_envs=4, num_steps=8)
+    trained(agent, tmp_path, evaluate=Scripted())
+    seen, _ = tables(agent)
+    scores = -np.abs(seen[1:].sum(axis=(2, 3)) - 0.5)
+    kept = saved.read(tmp_path)
+    for run in range(RUNS):
+        chunk = scores[:, run].argmax()
+        np.testing.assert_allclose(kept.score[run], scores[chunk, run], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(kept.best.q[run], seen[1 + chunk, run], rtol=1e-6)
+        assert kept.best_batches[run] == 3 * (chunk + 1)
+
+
+def test_without_an_episode_that_ended_there_is_no_score():
+    metrics = {"episode_return": np.array([0.0, -3.0]), "episodes": np.array([0, 2])}
+    np.testing.assert_array_equal(best.earned(metrics), [-np.inf, -3.0])
+    np.testing.assert_array_equal(best.earned({"loss": np.array([2.0])}), [-2.0])
+
+
+def test_each_run_has_its_own_best_and_the_first_of_equals_stays():
+    kept = best.Best({"w": jnp.zeros((3, 2))}, jnp.array([-jnp.inf, 1.0, 2.0]), jnp.zeros(3, jnp.int32))
+    kept = best.better(kept, {"w": jnp.ones((3, 2))}, np.array([0.5, 1.0, np.nan]), 7)
+    np.testing.assert_array_equal(kept.policy["w"], [[1, 1], [0, 0], [0, 0]])
+    np.testing.assert_array_equal(kept.score, [0.5, 1.0, 2.0])
+    np.testing.assert_array_equal(kept.batches, [7, 0, 0])
+
+
+def test_the_best_goes_on_bit_for_bit(tmp_path):
+    agent = QLearning(Chain(), 384, num_envs=4, num_steps=8)
+    settings = {"checkpoint_seconds": 0.0, "evaluate": Scripted()}
+    whole = trained(agent, tmp_path / "whole", **settings)
+
+    def stop(batches, metrics):
+        if batches == 6:
+            os.kill(os.getpid(), 15)
+
+    def cut_off():
+        with interruption.watched():
+            trained(agent, tmp_path / "run", on_metrics=stop, **settings)
+
+    with pytest.raises(interruption.Interrupted):
+        cut_off()
+    assert saved.read(tmp_path / "run").batches == 6
+    state = trained(agent, tmp_path / "run", **settings)
+    same(state.q, whole.q)
+    assert (tmp_path / "run" / saved.FILE).read_bytes() == (tmp_path / "whole" / saved.FILE).read_bytes()
+
+
+def test_another_score_is_another_training(chain):
+    folder, _ = chain
+    with pytest.raises(InputError, match="of another training"):
+        trained(QLearning(Chain(), 384, num_envs=4, num_steps=8), folder, evaluate=Scripted())
+
+
+def test_scores_need_something_to_keep():
+    with pytest.raises(InputError, match="evaluate scores what is kept: give checkpoints"):
+        trained(QLearning(Chain(), 384, num_envs=4, num_steps=8), None, evaluate=Scripted())
+
+
+def rewritten(folder, to, change):
+    """The file again, with another text."""
+    to.mkdir()
+    content = io.BytesIO()
+    with zipfile.ZipFile(folder / saved.FILE) as old, zipfile.ZipFile(content, "w") as new:
+        for name in old.namelist():
+            text = old.read(name)
+            new.writestr(name, json.dumps(change(json.loads(text))) if name == "about.json" else text)
+    (to / saved.FILE).write_bytes(content.getvalue())
+
+
+def within(policy, **fields):
+    """The policy of the text with other entries and fields."""
+    return lambda about: (
+        about
+        | {
+            "policy": about["policy"] | policy | {"fields": about["policy"]["fields"] | fields},
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda about: about | {"format": 2}, "is of version 2, written by jaxrec .*reads up to 1: update jaxrec"),
+        (lambda about: {}, "cannot be read: KeyError: 'format'"),
+        (within({"class": "nowhere:Policy"}), "made of nowhere:Policy, which cannot be imported"),
+        (within({"class": "jaxrec.agents:Missing"}), "made of jaxrec.agents:Missing, which cannot be imported"),
+        (within({"class": "os:system"}, command="true"), "os:system is no dataclass"),
+        (within({}, epsilon={"unknown": "<object>"}), "holds what no file can: <object>"),
+        (within({}, q={"array": "r", "type": "float32"}), "cannot be read: KeyError"),
+        (within({}, sedes=1), "cannot be read: TypeError: .*sedes"),
+    ],
+)
+def test_what_it_cannot_be_made_of_is_refused(change, message, chain, tmp_path):
+    folder, _ = chain
+    rewritten(folder, tmp_path / "changed", change)
+    with pytest.raises(InputError, match=message):
+        jaxrec.load_policy(tmp_path / "changed")
+
+
+@pytest.mark.parametrize("content", [b"", b"half", "truncated"], ids=["empty", "no zip", "truncated"])
+def test_what_cannot_be_read_is_refused(content, chain, tmp_path):
+    folder, _ = chain
+    whole = (folder / saved.FILE).read_bytes()
+    (tmp_path / saved.FILE).write_bytes(whole[: len(whole) // 2] if content == "truncated" else content)
+    with pytest.raises(InputError, match="cannot be read"):
+        jaxrec.load_policy(tmp_path)
+
+
+def test_no_folder_no_policy_several_trainings(chain, tmp_path):
+    folder, last = chain
+    with pytest.raises(InputError, match=r"there is no folder '.*nowhere'"):
+        jaxrec.load_policy(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="there is no policy in"):
+        jaxrec.load_policy(tmp_path)
+    for number in (1, 2):
+        training = tmp_path / "checkpoints" / f"00{number}-training"
+        training.mkdir(parents=True)
+        (training / saved.FILE).write_bytes((folder / saved.FILE).read_bytes())
+        if number == 1:
+            same(jaxrec.load_policy(tmp_path, run=None), last)
+    with pytest.raises(InputError, match=r"has several trainings, name one: .*001-training; .*002-training"):
+        jaxrec.load_policy(tmp_path)
+    same(jaxrec.load_policy(training, run=None), last)
+
+
+def test_runs_that_are_not_there(chain, untyped):
+    for run in (2, -1, True, "1"):
+        with pytest.raises(InputError, match=r"run must be an integer in 0 ... 1, or None"):
+            jaxrec.load_policy(chain[0], run)
+
+
+def test_a_run_that_was_not_scored_has_no_best(tmp_path):
+    policy = {"w": np.zeros((2, 1))}
+    saved.write(tmp_path, policy, 4, policy, np.array([1.0, -np.inf]), np.array([2, 0]))
+    same(jaxrec.load_policy(tmp_path, best=True), {"w": jnp.zeros(1)})
+    for run in (1, None):
+        with pytest.raises(InputError, match="has no score of every run asked for"):
+            jaxrec.load_policy(tmp_path, run, best=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Everything:
+    """What policies may be made of."""
+
+    numbers: tuple
+    infinite: float
+    bits: jax.Array
+    function: object
+    by_name: dict
+
+
+def test_values_of_every_kind_come_back(tmp_path):
+    value = Everything((1, (2.5, True, None)), -np.inf, jnp.arange(2, dtype=jnp.bfloat16), jnp.tanh, {"a": "b"})
+    saved.write(tmp_path, value, 0, value, np.zeros(2), np.zeros(2, int), env=value, other=object())
+    back = saved.read(tmp_path).last
+    assert dataclasses.replace(back, bits=0) == dataclasses.replace(value, bits=0)
+    assert back.bits.dtype == jnp.bfloat16
+    np.testing.assert_array_equal(back.bits, value.bits)
