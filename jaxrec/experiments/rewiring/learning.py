@@ -5,6 +5,7 @@ Carvalho, "Modelling the Recommender Alignment Problem", section 4 (Figures 9 to
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,8 @@ from jax import Array
 
 from jaxrec import checks
 from jaxrec.agents import GAT, PPO, NetworkPolicy, NodeMLP, Ranking, fit
-from jaxrec.environment import batched
+from jaxrec.agents.best import Evaluate
+from jaxrec.environment import Environment, batched
 from jaxrec.envs.rewiring import ELEVEN, RewiringGame, heuristic
 from jaxrec.envs.rewiring.policies import HeuristicPolicy
 from jaxrec.envs.rewiring.recommenders import stack_kinds
@@ -23,6 +25,8 @@ from jaxrec.experiments.rewiring.learning_report import JUDGED, Learned, Rivals,
 from jaxrec.experiments.rewiring.play import play
 from jaxrec.experiments.study import Log, Study
 from jaxrec.progress import Meter
+from jaxrec.rollout import rollout
+from jaxrec.saved import load_policy
 
 DEGREES = {10: 4, 30: 8, 100: 28, 500: 30}
 """Mean degree at each size of the paper's Table 4; its beta and time limit are the environment's defaults."""
@@ -60,8 +64,8 @@ class LearningConfig:
     """Passes over each batch."""
     num_minibatches: int = 8
     """Updates in each pass."""
-    learning_rate: float = 1e-2
-    """Of Adam, falling to 0 over the training."""
+    learning_rates: tuple[float, ...] = (1e-2,)
+    """Of Adam, falling to 0 over the training: one number, or one a size."""
     gamma: float = 1.0
     """Discount; the rewards of a whole episode count."""
     traces: tuple[float, float] = (0.8, 0.8)
@@ -70,6 +74,11 @@ class LearningConfig:
     """Weight of the entropy bonus, falling to 0 over the training: learning for cooperation, for engagement."""
     warm_start: bool = False
     """Each size starts from the weights learned at the size before it."""
+    validation_envs: int = 0
+    """At the end of every chunk a policy is scored in so many societies; what counts is the one with the highest score
+    of its training, played in episodes of their own. 0: it is the last."""
+    validation_steps: int = 2_000
+    """Recommendations in each of these societies."""
     evaluation_users: tuple[int, ...] = (10, 30)
     """Sizes at which everything learned is evaluated: the table of transfer."""
     evaluation_episodes: tuple[int, ...] = (1024, 64)
@@ -84,6 +93,18 @@ class LearningConfig:
         checks.seed("seed", self.seed)
         for name in ("users", "networks", "rewards", "evaluation_users"):
             checks.some(name, getattr(self, name))
+        self._check_sizes()
+        checks.within("gat_share", self.gat_share, 0.0, float("inf"))
+        checks.within("validation_envs", self.validation_envs, 0, 2**31 - 1)
+        checks.positive("validation_steps", self.validation_steps)
+        for name in self.networks:
+            checks.lookup(EMBEDDINGS, name, "network")
+        for name in self.rewards:
+            checks.lookup(dict.fromkeys(REWARDS), name, "reward")
+        for users in self.users:
+            self.agent(users, self.networks[0], self.rewards[0]).check()
+
+    def _check_sizes(self) -> None:
         for numbers, sizes in (("steps", "users"), ("evaluation_episodes", "evaluation_users")):
             if len(getattr(self, numbers)) != len(getattr(self, sizes)):
                 raise checks.InputError(
@@ -93,12 +114,10 @@ class LearningConfig:
                 checks.positive(numbers, number)
             for size in getattr(self, sizes):
                 checks.lookup({str(users): None for users in DEGREES}, str(size), sizes)
-        checks.within("gat_share", self.gat_share, 0.0, float("inf"))
-        for name in self.networks:
-            checks.lookup(EMBEDDINGS, name, "network")
-        for name in self.rewards:
-            checks.lookup(dict.fromkeys(REWARDS), name, "reward")
-        self.agent(self.users[0], self.networks[0], self.rewards[0]).check()
+        if len(self.learning_rates) not in (1, len(self.users)):
+            raise checks.InputError(
+                f"learning_rates must have one number, or one a size, got {self.learning_rates} for {self.users}"
+            )
 
     def env(self, users: int, reward: str) -> RewiringGame:
         """The society of one size."""
@@ -116,7 +135,7 @@ class LearningConfig:
             num_steps=self.num_steps,
             num_epochs=self.num_epochs,
             num_minibatches=self.num_minibatches,
-            learning_rate=self.learning_rate,
+            learning_rate=self.learning_rates[self.users.index(users) % len(self.learning_rates)],
             gamma=self.gamma,
             trace=self.traces[REWARDS.index(reward)],
             entropy_weight=self.entropy_weights[REWARDS.index(reward)],
@@ -170,9 +189,24 @@ def train(
     params = batched(agent.env.default_params, config.seeds)
     start = None if smaller is None else jax.jit(jax.vmap(agent.init))(keys, params, smaller.policies.weights)
     task = f"training {config.seeds} seeds of {run}"
-    state = fit(agent, keys, params, config.chunks, meter, on_metrics, task, log.checkpoints(task), state=start)
+    kept, evaluate = log.checkpoints(task), validation(agent.env, config) if config.validation_envs else None
+    state = fit(agent, keys, params, config.chunks, meter, on_metrics, task, kept, state=start, evaluate=evaluate)
+    policies = (
+        load_policy(kept, run=None, best=True) if evaluate and kept else NetworkPolicy(state.weights, agent.network)
+    )
     curves = {name: np.stack([row[name] for row in rows]) for name in ("episode_return", "entropy", *TRACKED)}
-    return Learned(run, NetworkPolicy(state.weights, agent.network), np.array(steps), curves, {})
+    return Learned(run, policies, np.array(steps), curves, {})
+
+
+def validation(env: Environment, config: LearningConfig) -> Evaluate:
+    """What scores a policy on the way: its mean return, of the episodes that end in so many steps."""
+
+    def score(policy: NetworkPolicy, params: Any, key: Array) -> Array:
+        played = rollout(env, policy, key, config.validation_envs, config.validation_steps, params)
+        returns, ended = (played.episode_return * played.episodes).sum(), played.episodes.sum()
+        return jnp.where(ended > 0, returns / jnp.maximum(ended, 1), -jnp.inf)
+
+    return score
 
 
 def rivals(env: RewiringGame, key: Array, episodes: int, meter: Meter) -> Rivals:
@@ -192,13 +226,15 @@ def stacked(names: Sequence[str]) -> HeuristicPolicy:
 QUICK = LearningConfig(seeds=4)
 TEN = LearningConfig(steps=(3_000_000,), evaluation_users=(10, 30, 100), evaluation_episodes=(2048, 128, 4))
 THIRTY = LearningConfig(
-    seeds=5,
-    users=(30,),
+    seeds=6,
+    users=(10, 30),
     networks=("mlp",),
-    steps=(3_000_000,),
-    traces=(0.98, 0.8),
-    entropy_weights=(0.01, 0.01),
-    evaluation_episodes=(1024, 256),
+    steps=(2_000_000, 2_000_000),
+    traces=(0.9, 0.8),
+    warm_start=True,
+    validation_envs=512,
+    evaluation_episodes=(1024, 4096),
+    chunks=16,
 )
 PAPER = LearningConfig(
     users=(10, 30, 100),
