@@ -1,17 +1,20 @@
 """The host loop around a jitted agent: chunks, progress, metrics. The jitted inside never prints or writes."""
 
 import contextlib
+import dataclasses
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
 from jax import Array
+from jax.sharding import Mesh, PartitionSpec
 
-from jaxrec import checks, interruption
+from jaxrec import checks, devices, interruption
 from jaxrec.agents.checkpoints import Checkpoints
 from jaxrec.environment import canonical
 from jaxrec.progress import Meter, NoMeter
@@ -62,8 +65,10 @@ def fit(
     checkpoints: str | Path | None = None,
     checkpoint_seconds: float = 60.0,
     state: Any = None,
+    swept: Mapping[str, Any] | None = None,
+    mesh: Mesh | None = None,
 ) -> Any:
-    """Trains one agent for each key, all in one `vmap`, compiled once.
+    """Trains one agent for each key, all in one `vmap` on each device, compiled once.
 
     Args:
         agent: the algorithm; it and its environment check what they are given before anything compiles.
@@ -79,9 +84,12 @@ def fit(
         checkpoint_seconds: the state is kept at the end of a chunk so long after the last time, and at the end; also
             where a signal ends the training, which it does at the end of a chunk: see `jaxrec.interruption`.
         state: where to start from, instead of `agent.init` (for instance with other weights); it is given away.
+        swept: hyper-parameter -> its values, with a leading axis of runs on every leaf; see `sweep`.
+        mesh: devices over which runs, and perhaps environments, are spread; `devices.mesh(runs)` if None: as many as
+            divide the runs.
 
     Returns:
-        The final states, with a leading axis of runs.
+        The final states, with a leading axis of runs, over those devices.
 
     Raises:
         InputError: for concrete parameters or hyper-parameters out of range, no axis of runs, or checkpoints of another
@@ -91,23 +99,29 @@ def fit(
     """
     checks.positive("chunks", chunks)
     checks.within("checkpoint_seconds", checkpoint_seconds, 0.0, float("inf"))
-    agent.check()
+    values: dict[str, Any] = canonical(dict(swept or {}))
+    _check_swept(agent, values, len(keys))
+    _with(agent, values).check()
     agent.env.check_params(params, keys.shape)
     params = canonical(params)
+    about = _about(agent, values, keys, params)
+    mesh = devices.mesh(len(keys)) if mesh is None else mesh
+    keys, params, values = devices.place((keys, params, values), mesh)
     meter = meter or NoMeter()
     chunk = -(-agent.num_batches // chunks)
     on_metrics = on_metrics or (lambda *_: None)
-    state = _init(agent, keys, params) if state is None else state
-    kept = None if checkpoints is None else Checkpoints(checkpoints, _about(agent, keys, params))
+    state = devices.place(_init(agent, values, keys, params, mesh) if state is None else state, mesh)
+    kept = None if checkpoints is None else Checkpoints(checkpoints, about)
     with interruption.postponed(), contextlib.closing(kept) if kept else contextlib.nullcontext():
         done, state, history = (kept and kept.restore(state)) or (0, state, [])
+        state = devices.place(state, mesh)
         for before, metrics in history:
             on_metrics(before, metrics)
         meter.start(task, -(-(agent.num_batches - done) // chunk))
         saved, stops = time.monotonic(), False
         while done < agent.num_batches and not stops:
             last = min(done + chunk, agent.num_batches)
-            state, metrics = _advance(agent, state, params, done, last)
+            state, metrics = _advance(agent, values, state, params, done, last, mesh)
             metrics = {name: np.asarray(value) for name, value in metrics.items()}
             _check_finite(metrics, done, last, kept)
             done = last
@@ -122,9 +136,9 @@ def fit(
     return state
 
 
-def _about(agent: Agent, keys: Array, params: Any) -> str:
+def _about(agent: Agent, swept: dict[str, Any], keys: Array, params: Any) -> str:
     """What decides about the states of a training."""
-    text = f"{agent!r} from keys {jax.random.key_data(keys).tolist()} with {params!r}"
+    text = f"{_with(agent, swept)!r} from keys {jax.random.key_data(keys).tolist()} with {params!r}"
     return re.sub(r" at 0x[0-9a-f]+", "", text)  # where a function lies is another place in every process
 
 
@@ -139,14 +153,57 @@ def _check_finite(metrics: dict[str, np.ndarray], first: int, last: int, kept: C
             )
 
 
-@jax.jit
-def _init(agent: Any, keys: Array, params: Any) -> Any:
-    return jax.vmap(agent.init)(keys, params)
+def _check_swept(agent: Any, swept: dict[str, Any], runs: int) -> None:
+    """Raises InputError unless each is a hyper-parameter that is no static field, with a value for each run."""
+    leaves = {field.name: None for field in dataclasses.fields(agent) if field.metadata.get("pytree_node", True)}
+    for name, values in swept.items():
+        checks.lookup(leaves, name, f"hyper-parameter that may be swept of {type(agent).__name__}")
+        for leaf in jax.tree.leaves(values):
+            checks.shaped(f"swept[{name!r}]", leaf, (runs, *leaf.shape[1:]))
 
 
-def _advance_runs(agent: Any, state: Any, params: Any, first: Any, last: Any) -> tuple[Any, dict[str, Array]]:
-    # The batches are counted outside the `vmap`: what depends on them alone, such as a reset, stays a branch.
-    return jax.vmap(agent.advance, in_axes=(0, 0, None, None))(state, params, first, last)
+@partial(jax.jit, static_argnames="mesh")
+def _init(agent: Any, swept: dict[str, Any], keys: Array, params: Any, mesh: Mesh) -> Any:
+    def init(agent: Any, swept: dict[str, Any], keys: Array, params: Any) -> Any:
+        return jax.vmap(lambda swept, *run: _with(agent, swept).init(*run))(swept, keys, params)
+
+    return _by_runs(init, mesh)(agent, swept, keys, params)
 
 
-_advance = jax.jit(_advance_runs, donate_argnums=1)
+@partial(jax.jit, static_argnames="mesh", donate_argnames="state")
+def _advance(
+    agent: Any, swept: dict[str, Any], state: Any, params: Any, first: Any, last: Any, mesh: Mesh
+) -> tuple[Any, dict[str, Array]]:
+    def advance(shared: Any, swept: dict[str, Any], state: Any, params: Any) -> Any:
+        # The batches are counted outside the `vmap`: what depends on them alone, such as a reset, stays a branch.
+        agent, first, last = shared
+        return jax.vmap(lambda swept, *run: _with(agent, swept).advance(*run, first, last))(swept, state, params)
+
+    state, metrics = _by_runs(advance, mesh)((agent, first, last), swept, state, params)
+    if mesh.size > 1:  # as it came in: otherwise a second call would compile again
+        state = jax.lax.with_sharding_constraint(state, devices.shardings(state, mesh))
+    return state, metrics
+
+
+def _with(agent: Any, swept: dict[str, Any]) -> Any:
+    return agent.replace(**swept) if swept else agent
+
+
+def _by_runs(function: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
+    """`function` of what runs share, and of what has an axis of runs: each device takes its own."""
+    if mesh.size == 1:
+        return function
+
+    def spread(shared: Any, *per_run: Any) -> Any:
+        specs = (PartitionSpec(), *[PartitionSpec(devices.RUNS)] * len(per_run))
+        mapped = jax.shard_map(
+            function,
+            mesh=mesh,
+            in_specs=specs,
+            out_specs=PartitionSpec(devices.RUNS),
+            axis_names={devices.RUNS},
+            check_vma=False,
+        )
+        return mapped(shared, *per_run)
+
+    return spread
