@@ -18,7 +18,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from jaxrec import checks, interruption, make, registered, rollout
+from jaxrec import checks, hosts, interruption, make, registered, rollout
 from jaxrec.experiments import STUDIES, Study, study
 from jaxrec.experiments.folder import write_atomically
 from jaxrec.experiments.manifest import cores, describe, hardware
@@ -98,6 +98,7 @@ def run_command(argv: Sequence[str]) -> None:
         sys.stdout.write(f"{usage}\n\nstudies:\n{names}\n\njaxrec run STUDY --help lists its settings.\n")
         sys.exit(0 if argv else 2)
     chosen = study(argv[0])
+    hosts.join()
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--preset")
     parser.add_argument("--resume")
@@ -109,7 +110,8 @@ def run_command(argv: Sequence[str]) -> None:
             folder = chosen.resume(given.resume, meter_for_terminal())
         else:
             raise checks.InputError(f"--resume goes on with what {given.resume!r} was begun with: give nothing else")
-    _print_findings(folder)
+    if hosts.is_first():
+        _print_findings(folder)
 
 
 def _run(chosen: Study, preset: str, settings: Sequence[str]) -> Path:

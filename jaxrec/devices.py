@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxrec import checks
+from jaxrec import checks, hosts
 
 RUNS, ENVS = "runs", "envs"
 
@@ -52,7 +53,26 @@ def place(state: Any, mesh: Mesh) -> Any:
     """
     if mesh.size == 1 and mesh.devices.item() == jax.local_devices()[0]:  # where it is unless it was put elsewhere
         return state
-    return jax.device_put(state, shardings(state, mesh))
+    return jax.tree.map(_put, state, shardings(state, mesh))
+
+
+def _put(leaf: Any, sharding: NamedSharding) -> Any:
+    if not hosts.several():
+        return jax.device_put(leaf, sharding)
+    if not leaf.is_fully_addressable:  # placed before
+        return leaf
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return jax.random.wrap_key_data(_put(jax.random.key_data(leaf), sharding), impl=jax.random.key_impl(leaf))
+    values = np.asarray(leaf)
+    return jax.make_array_from_callback(values.shape, sharding, lambda part: values[part])
+
+
+def own(state: Any) -> Any:
+    """`state` over the devices of this process alone, where it lies on those of several."""
+    leaves = jax.tree.leaves(state)
+    if all(leaf.is_fully_addressable for leaf in leaves):
+        return state
+    return place(hosts.whole(state), mesh(leaves[0].shape[0], devices=jax.local_devices()))
 
 
 def shardings(state: Any, mesh: Mesh) -> Any:

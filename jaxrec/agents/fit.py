@@ -14,7 +14,7 @@ import numpy as np
 from jax import Array
 from jax.sharding import Mesh, PartitionSpec
 
-from jaxrec import checks, devices, interruption
+from jaxrec import checks, devices, hosts, interruption
 from jaxrec.agents.checkpoints import Checkpoints
 from jaxrec.environment import canonical
 from jaxrec.progress import Meter, NoMeter
@@ -89,7 +89,8 @@ def fit(
             divide the runs.
 
     Returns:
-        The final states, with a leading axis of runs, over those devices.
+        The final states, with a leading axis of runs, over those devices; where several processes train together, each
+        gets all states, over its own devices.
 
     Raises:
         InputError: for concrete parameters or hyper-parameters out of range, no axis of runs, or checkpoints of another
@@ -122,18 +123,19 @@ def fit(
         while done < agent.num_batches and not stops:
             last = min(done + chunk, agent.num_batches)
             state, metrics = _advance(agent, values, state, params, done, last, mesh)
-            metrics = {name: np.asarray(value) for name, value in metrics.items()}
+            metrics = {name: np.asarray(value) for name, value in hosts.whole(metrics).items()}
             _check_finite(metrics, done, last, kept)
             done = last
             history.append((done, metrics))
             on_metrics(done, metrics)
             stops = interruption.requested()
-            if kept and (stops or done == agent.num_batches or time.monotonic() - saved >= checkpoint_seconds):
+            due = hosts.told(lambda saved=saved: time.monotonic() - saved >= checkpoint_seconds)
+            if kept and (due or stops or done == agent.num_batches):
                 kept.save(done, state, history)
                 saved = time.monotonic()
             shown = "reward" if "reward" in metrics else "loss"
             meter.advance(f"{shown} {metrics[shown].mean():.4f}")
-    return state
+    return devices.own(state)
 
 
 def _about(agent: Agent, swept: dict[str, Any], keys: Array, params: Any) -> str:

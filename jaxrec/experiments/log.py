@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from jaxrec import hosts
 from jaxrec.experiments.plain import plain
 
 
@@ -40,12 +41,15 @@ class FolderLog:
 
     def __init__(self, path: Path):
         self._metrics = path / "metrics.jsonl"
-        self._metrics.unlink(missing_ok=True)
+        if hosts.is_first():
+            self._metrics.unlink(missing_ok=True)
         self._checkpoints = path / "checkpoints"
         self._trainings = 0
 
     def __call__(self, **values: Any) -> None:
-        """Appends one line to `metrics.jsonl`."""
+        """Appends one line to `metrics.jsonl`; of several processes, the first alone."""
+        if not hosts.is_first():
+            return
         with self._metrics.open("a") as file:
             file.write(json.dumps(plain(values)) + "\n")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jaxrec import checks
+from jaxrec import checks, hosts
 from jaxrec.checks import lookup
 from jaxrec.experiments import configuration
 from jaxrec.experiments.folder import RunFolder
@@ -72,9 +72,9 @@ class Study:
             preset = next(iter(self.presets)) if preset is None else preset
             config = self.config(preset)
         config.check()
-        about = manifest(self.name, preset, configuration.to_json(config))
+        about = hosts.told(lambda: manifest(self.name, preset, configuration.to_json(config)))
         config = configuration.from_json(type(config), about["config"])  # what a run that goes on will read
-        folder = RunFolder.create(out, f"{self.name}-{preset or 'custom'}")
+        folder = RunFolder(hosts.told(lambda: RunFolder.create(out, f"{self.name}-{preset or 'custom'}").path))
         with folder.locked():
             return self._execute(folder, about, config, meter)
 
@@ -95,9 +95,9 @@ class Study:
         Warns:
             UserWarning: if it was begun on another kind of machine, which rounds otherwise.
         """
-        there = RunFolder.open(folder)
+        there = RunFolder(hosts.told(lambda: RunFolder.open(folder).path))
         with there.locked():
-            about, now = there.manifest(), manifest(self.name, None, {})
+            about, now = hosts.told(lambda: (there.manifest(), manifest(self.name, None, {})))
             self._check_resumable(there.path, about, now)
             config = configuration.from_json(type(next(iter(self.presets.values()))), about["config"])
             config.check()
