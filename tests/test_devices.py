@@ -1,5 +1,6 @@
 """Many devices and many processes give what one gives. Each case is a process of its own: see `spread`."""
 
+import csv
 import json
 import os
 import signal
@@ -16,7 +17,8 @@ from test_resume import assert_same, status, wait_for_lines
 
 import jaxrec
 from jaxrec import devices, hosts
-from jaxrec.agents import QLearning, fit
+from jaxrec.agents import QLearning, VisitStep, fit
+from jaxrec.experiments.sweep import sweep
 
 HERE = Path(__file__).parent
 ROUNDING = (
@@ -220,3 +222,62 @@ def test_a_swept_hyper_parameter_is_that_of_an_agent_of_its_own():
 def test_what_cannot_be_swept_is_refused(swept, message):
     with pytest.raises(jaxrec.InputError, match=message):
         trained(QLearning(Chain(), 64, num_envs=32), swept=swept)
+
+
+def test_a_sweep_is_one_table_of_all_combinations_and_seeds(tmp_path):
+    agent = QLearning(Chain(), 512, num_envs=32)
+    values = {"gamma": [0.5, 0.9], "step_size": [VisitStep(1.0), VisitStep(4.0)]}
+    found = sweep(agent, values, 2, jax.random.key(0), chunks=2)
+    assert [(row["gamma"], row["step_size"], row["seed"]) for row in found.rows[:5]] == [
+        (0.5, "VisitStep(weight=1.0)", 0), (0.5, "VisitStep(weight=1.0)", 1), (0.5, "VisitStep(weight=4.0)", 0),
+        (0.5, "VisitStep(weight=4.0)", 1), (0.9, "VisitStep(weight=1.0)", 0),
+    ]  # fmt: skip
+    alone = agent.replace(gamma=0.9, step_size=VisitStep(1.0))
+    rewards = []
+    state = trained(alone, on_metrics=lambda _, metrics: rewards.append(metrics["reward"]))
+    np.testing.assert_array_equal(found.states.q[4:6], state.q)
+    assert [row["reward"] for row in found.rows[4:6]] == rewards[-1].tolist()
+    summary = found.summary()
+    assert [row["seeds"] for row in summary] == [2] * 4
+    assert summary[2]["reward"] == pytest.approx(rewards[-1].mean())
+    assert summary[2]["reward_low"] <= summary[2]["reward"] <= summary[2]["reward_high"]
+    found.write(tmp_path / "sweep.csv")
+    with (tmp_path / "sweep.csv").open() as file:
+        read = list(csv.DictReader(file))
+    assert [float(row["reward"]) for row in read] == [row["reward"] for row in found.rows]
+    for name, message in (("sweep.csv", "exists"), ("sweep.txt", "unknown kind of table '.txt'")):
+        with pytest.raises(jaxrec.InputError, match=message):
+            found.write(tmp_path / name)
+
+
+def test_a_sweep_over_nothing_is_refused():
+    with pytest.raises(jaxrec.InputError, match=r"values\['gamma'\] must have at least one, got none"):
+        sweep(QLearning(Chain(), 64, num_envs=32), {"gamma": []}, 2, jax.random.key(0))
+
+
+@pytest.mark.parametrize("cluster", [False, True])
+def test_the_script_for_slurm_begins_and_goes_on(cluster, tmp_path):
+    """With stand-ins for `jaxrec`, `srun` and `scontrol` that write down how they were called."""
+    script = HERE.parent / "examples" / "slurm.sh"
+    called = tmp_path / "called"
+    for name, then in (("jaxrec", "exit ${CODE:-0}"), ("srun", 'shift; exec "$@"'), ("scontrol", "")):
+        stand_in = tmp_path / name
+        stand_in.write_text(f'#!/bin/bash\necho {name} "$@" >> {called}\n{then}\n')
+        stand_in.chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"} | ({"SLURM_JOB_ID": "7"} if cluster else {})
+
+    def runs(*argv, code=0):
+        called.unlink(missing_ok=True)
+        done = subprocess.run(["bash", script, *argv], env=environment | {"CODE": str(code)}, cwd=tmp_path, check=False)
+        assert done.returncode == code
+        return called.read_text().splitlines()
+
+    folder = tmp_path / "my runs"
+    words = runs("survivor", folder, "--seeds", "4", code=138)
+    assert f"jaxrec run survivor --out {folder} --seeds 4" in words
+    assert ("scontrol requeue 7" in words) == cluster
+    folder.mkdir()
+    (folder / "manifest.json").touch()
+    words = runs("survivor", folder, "--seeds", "4")
+    assert words[-1] == f"jaxrec run survivor --resume {folder}"
+    assert words[0].startswith("srun") == cluster
