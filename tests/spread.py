@@ -16,6 +16,7 @@ from probes import Chain
 import jaxrec
 from jaxrec import devices, hosts
 from jaxrec.agents import MLP, PPO, QLearning, fit
+from jaxrec.envs.polarising import PolarisingUsers
 from jaxrec.envs.rewiring import RewiringGame, simulate
 from jaxrec.experiments.rewiring.learning import LearningConfig
 
@@ -50,6 +51,22 @@ def apart(one, other):
     pairs = list(zip(numbers(one), numbers(other), strict=True))
     most = max(float(np.abs(a.astype(float) - b.astype(float)).max(initial=0)) for a, b in pairs)
     return {"bitwise": all(np.array_equal(a, b) for a, b in pairs), "most": most}
+
+
+def rolled_out():
+    """On one device, and with environments spread over all."""
+    env = PolarisingUsers(horizon=5)
+
+    def run():
+        return jaxrec.rollout(env, env.policy("bandit"), jax.random.key(0), 64, 12)
+
+    one = run()
+    with jax.set_mesh(devices.mesh(1, envs=len(jax.devices()))):
+        many = run()
+    return apart(one, many) | {
+        "devices": len(many.episodes.sharding.device_set),
+        "spread": not many.episodes.sharding.is_fully_replicated,
+    }
 
 
 def train(agent, mesh):
@@ -97,6 +114,8 @@ def main(wanted):
         name, _, meshes = what.partition(":")
         if name == "societies":
             found["societies"] = societies()
+        elif name == "rollout":
+            found["rollout"] = rolled_out()
         elif meshes:
             found |= compare(name, meshes.split(","), compiled)
         else:

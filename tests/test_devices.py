@@ -63,7 +63,7 @@ def spread(*wanted, count=8):
 
 @pytest.fixture(scope="module")
 def eight():
-    return spread("q:runs,both", "ppo:both", "societies")
+    return spread("q:runs,both", "ppo:both", "societies", "rollout")
 
 
 @pytest.mark.parametrize("mesh", ["runs", "both"])
@@ -80,6 +80,13 @@ def test_a_network_is_the_same_on_eight_devices_but_for_rounding(eight):
 @pytest.mark.parametrize("name", ["q runs", "q both", "ppo both"])
 def test_chunks_are_compiled_once(eight, name):
     assert eight[name]["compiled"] == 1
+
+
+def test_environments_of_a_rollout_are_spread_within_a_mesh(eight):
+    found = eight["rollout"]
+    assert found["devices"] == 8
+    assert found["spread"]
+    assert found["most"] < ROUNDING
 
 
 @pytest.fixture(scope="module")

@@ -84,7 +84,7 @@ def fit(
         checkpoint_seconds: the state is kept at the end of a chunk so long after the last time, and at the end; also
             where a signal ends the training, which it does at the end of a chunk: see `jaxrec.interruption`.
         state: where to start from, instead of `agent.init` (for instance with other weights); it is given away.
-        swept: hyper-parameter -> its values, with a leading axis of runs on every leaf; see `sweep`.
+        swept: hyper-parameter -> its values, with a leading axis of runs on every leaf; see `jaxrec.experiments.sweep`.
         mesh: devices over which runs, and perhaps environments, are spread; `devices.mesh(runs)` if None: as many as
             divide the runs.
 
