@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from jaxrec import checks, interruption, make, registered, rollout
+from jaxrec import checks, hosts, interruption, make, registered, rollout
 from jaxrec.agents import TrainingError
 from jaxrec.experiments import STUDIES, Study, reproduce, study
 from jaxrec.experiments.folder import RunFolder, write_atomically
@@ -108,6 +108,7 @@ def run_command(argv: Sequence[str]) -> None:
         sys.stdout.write(f"{usage}\n\nstudies:\n{names}\n\njaxrec run STUDY --help lists its settings.\n")
         sys.exit(0 if argv else 2)
     chosen = study(argv[0])
+    hosts.join()
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--preset")
     parser.add_argument("--config")
@@ -124,7 +125,8 @@ def run_command(argv: Sequence[str]) -> None:
             raise checks.InputError(
                 f"--resume goes on with what {given.resume!r} was begun with: give nothing else but --track"
             )
-    _print_findings(folder)
+    if hosts.is_first():
+        _print_findings(folder)
 
 
 def _configured(chosen: Study, given: argparse.Namespace) -> tuple[str, Any]:

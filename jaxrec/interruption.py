@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
+from jaxrec import hosts
+
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name))
 """Ctrl-C; what ends a job; what SLURM can be asked to send some time before (`--signal=USR1@120`)."""
 
@@ -46,7 +48,11 @@ _asked = _Asked()
 
 
 def requested() -> bool:
-    """Whether a signal waits for the end of `postponed`."""
+    """Whether a signal waits for the end of `postponed`, of whichever of the processes that compute together.
+
+    Every one of them must ask: what one is asked, all are, so that they stop at the same place.
+    """
+    _asked.number = hosts.most(_asked.number or 0) or None
     return _asked.number is not None
 
 

@@ -3,6 +3,8 @@
 Where every episode has the same length the whole batch ends together, and one scalar condition resets it: no reset is
 computed in between. Elsewhere each environment resets itself, as `Environment.step` does, or, where a reset is costly,
 restarts from a bank of start states drawn once.
+
+Where several devices share the environments (see `devices`), each has its part of them at every step.
 """
 
 from typing import Any
@@ -12,6 +14,7 @@ import jax.numpy as jnp
 from flax import struct
 from jax import Array
 
+from jaxrec.devices import spread
 from jaxrec.environment import Environment
 
 
@@ -44,7 +47,7 @@ class Step(struct.PyTreeNode):
 
 def reset(env: Environment, key: Array, params: Any, num_envs: int) -> tuple[Any, Any]:
     """(observations, states) of `num_envs` environments at the start of an episode."""
-    return jax.vmap(env.reset_env, in_axes=(0, None))(jax.random.split(key, num_envs), params)
+    return spread(jax.vmap(env.reset_env, in_axes=(0, None))(jax.random.split(key, num_envs), params))
 
 
 def step(env: Environment, key: Array, state: Any, obs: Any, action: Any, params: Any) -> Step:
@@ -64,7 +67,7 @@ def reset_with_bank(env: Environment, key: Array, params: Any, num_envs: int) ->
     """
     spare = env.num_start_states or 0
     starts = reset(env, key, params, num_envs + spare)
-    obs, state = jax.tree.map(lambda leaf: leaf[:num_envs], starts)
+    obs, state = spread(jax.tree.map(lambda leaf: leaf[:num_envs], starts))
     return obs, state, jax.tree.map(lambda leaf: leaf[num_envs:], starts) if spare else None
 
 
@@ -82,14 +85,14 @@ def restart(
         return jax.lax.cond(
             time % env.fixed_horizon == 0,
             lambda: reset(env, key, params, num_envs),
-            lambda: (step.next_obs, step.next_state),
+            lambda: spread((step.next_obs, step.next_state)),
         )
     if bank is None:
         fresh = reset(env, key, params, num_envs)
     else:
         drawn = jax.random.randint(key, (num_envs,), 0, jax.tree.leaves(bank)[0].shape[0])
         fresh = jax.tree.map(lambda leaf: leaf[drawn], bank)
-    return where_done(step.done, fresh, (step.next_obs, step.next_state))
+    return spread(where_done(step.done, fresh, (step.next_obs, step.next_state)))
 
 
 def where_done(done: Array, fresh: Any, old: Any) -> Any:

@@ -14,6 +14,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from jaxrec import hosts
+
 
 @runtime_checkable
 class Meter(Protocol):
@@ -90,6 +92,8 @@ class LineMeter(NoMeter):
 
 
 def meter_for_terminal() -> Meter:
-    """Bars on a terminal, else one line a task."""
+    """Bars on a terminal, else one line a task; of several processes that compute together, the first alone."""
+    if not hosts.is_first():
+        return NoMeter()
     console = Console(stderr=True)
     return RichMeter(console) if console.is_terminal else LineMeter()

@@ -63,7 +63,8 @@ def rollout(
     """Runs `policy` in `num_envs` copies of `env` for `num_steps` steps; episodes restart as they end.
 
     Jitted: a second call with the same environment and shapes does not recompile, whatever the parameters of the
-    environment and of the policy. Call it under `vmap` to sweep over either.
+    environment and of the policy. Call it under `vmap` to sweep over either. Within
+    `jax.set_mesh(jaxrec.devices.mesh(1, envs=8))` eight devices share the environments, with the same random draws.
 
     Args:
         env: the society.

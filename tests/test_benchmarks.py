@@ -131,3 +131,15 @@ def test_the_benchmark_of_user_models_runs_and_does_the_same_both_ways(tmp_path)
         "simulating",
     }  # fmt: skip
     assert all(row["steps_per_s"] > 0 for row in rows)
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_scaling_runs(tmp_path):
+    out = tmp_path / "speed.json"
+    command = [sys.executable, "-m", "benchmarks.scaling", "--quick", "--out", str(out)]
+    subprocess.run(command, check=True, cwd=ROOT, capture_output=True, timeout=600)
+    rows = json.loads(out.read_text())["measurements"]
+    assert [row["devices"] for row in rows] == [1, 2, 1, 2]
+    assert [row["num_envs"] / row["devices"] for row in rows] == [64, 64, 4, 4]
+    assert all(row["steps_per_s"] > 0 and row["efficiency"] > 0 for row in rows)
+    assert all(row["efficiency"] == row["of_cores"] == 1 for row in rows if row["devices"] == 1)

@@ -121,9 +121,9 @@ def test_what_was_done_is_not_done_again(tmp_path, monkeypatch, whole):
     loop = sys.modules["jaxrec.agents.fit"]
     advance, done = loop._advance, []
 
-    def counting(agent, state, params, first, last):
+    def counting(agent, swept, state, params, first, last, mesh):
         done.append((agent.slope, first, last))
-        return advance(agent, state, params, first, last)
+        return advance(agent, swept, state, params, first, last, mesh)
 
     monkeypatch.setattr(loop, "_advance", counting)
     survivor.STUDY.resume(tmp_path / "run")

@@ -60,7 +60,6 @@ def earned(metrics: dict[str, np.ndarray]) -> np.ndarray:
     return metrics["reward"] if "reward" in metrics else -metrics["loss"]
 
 
-@partial(jax.jit, static_argnames="evaluate")
 def evaluated(evaluate: Evaluate, policy: Any, params: Any, keys: Array) -> Array:
     """float[runs]: on the same draws at every call, and others than those of the training."""
     return jax.vmap(evaluate)(policy, params, jax.vmap(lambda key: jax.random.fold_in(key, 2**32 - 1))(keys))

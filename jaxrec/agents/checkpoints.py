@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrec import checks
+from jaxrec import checks, hosts
 
 KEPT = 2  # should the last be unreadable
 
@@ -50,6 +50,8 @@ def keeping() -> Iterator[None]:
 class Checkpoints:
     """The checkpoints of one training in a folder; written whole or not at all, while the training goes on.
 
+    Of several processes that train together, the first alone writes and reads; every one calls every method.
+
     Args:
         path: the folder; made if it does not exist.
         about: what the training is. Checkpoints of another are refused.
@@ -60,16 +62,23 @@ class Checkpoints:
 
     @keeping()
     def __init__(self, path: str | Path, about: str):
+        self.path, self._about = Path(path).absolute(), about
+        hosts.told(self._open)
+
+    def _open(self) -> None:
         import orbax.checkpoint as ocp
 
-        self.path, self._about, self._args = Path(path).absolute(), about, ocp.args
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise checks.InputError(f"checkpoints={str(path)!r} cannot be a folder: {error}") from None
-        # What a process left that was killed, or that found the disk full, goes.
-        options = ocp.CheckpointManagerOptions(max_to_keep=KEPT, cleanup_tmp_directories=True)
-        self._manager = ocp.CheckpointManager(self.path, options=options)
+            raise checks.InputError(f"checkpoints={str(self.path)!r} cannot be a folder: {error}") from None
+        alone = ocp.options.MultiprocessingOptions(active_processes={0}) if hosts.several() else None
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=KEPT,
+            cleanup_tmp_directories=True,  # what a process left that was killed, or that found the disk full
+            **({"multiprocessing_options": alone, "create": False} if alone else {}),
+        )
+        self._args, self._manager = ocp.args, ocp.CheckpointManager(self.path, options=options)
 
     @keeping()
     def save(self, batches: int, state: Any, history: History) -> None:
@@ -79,7 +88,9 @@ class Checkpoints:
             OSError: if the one before could not be written, for instance on a full disk; as `latest` and `close`.
         """
         # Copies: the training gives its arrays away before they are written.
-        leaves = {name: np.array(leaf) for name, leaf in _named(_raw(state)).items()}
+        leaves = {name: np.array(leaf) for name, leaf in hosts.whole(_named(_raw(state))).items()}
+        if not hosts.is_first():
+            return
         told = [_told(*chunk) for chunk in history]
         written = self._args.Composite(
             state=self._args.StandardSave(leaves),
@@ -91,6 +102,9 @@ class Checkpoints:
 
     def latest(self) -> str | None:
         """The path of the last checkpoint, once it is written whole."""
+        return hosts.told(self._latest)
+
+    def _latest(self) -> str | None:
         with self._writing():
             self._manager.wait_until_finished()
         step = self._manager.latest_step()
@@ -105,10 +119,23 @@ class Checkpoints:
         Warns:
             UserWarning: if the last cannot be read; it is put aside, as `unreadable-BATCHES`.
         """
+        raw = _raw(template)
+        shapes = {name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for name, leaf in _named(raw).items()}
+        found = hosts.told(lambda: self._last_readable(shapes))
+        if found is None:
+            return None
+        step, leaves, told = found
+        # As new arrays, which no device is bound to: a training that goes on compiles what it would have compiled.
+        fresh = {name: jnp.array(leaf) for name, leaf in leaves.items()}
+        state = [fresh.get(str(i), leaf) for i, leaf in enumerate(jax.tree.leaves(raw))]
+        state = jax.tree.unflatten(jax.tree.structure(raw), state)
+        return step, jax.tree.map(_typed, template, state), [_heard(chunk) for chunk in told]
+
+    def _last_readable(self, shapes: dict[str, Any]) -> tuple[int, dict[str, np.ndarray], list[Any]] | None:
         failed: dict[int, Exception] = {}
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
-                state, history = self._restored(step, template)
+                leaves, told = self._load(step, shapes)
             except checks.InputError:
                 raise
             except Exception as error:  # whatever orbax, or what it stands on, makes of a broken file
@@ -121,9 +148,9 @@ class Checkpoints:
                 warnings.warn(
                     f"checkpoint {broken} in {str(self.path)!r} cannot be read: {_brief(error)}; it is put aside, and "
                     f"the training goes on from {step}",
-                    stacklevel=3,
+                    stacklevel=5,
                 )
-            return step, state, history
+            return step, leaves, told
         if failed:
             each = "; ".join(f"{step}: {_brief(error)}" for step, error in failed.items())
             raise checks.InputError(
@@ -131,7 +158,7 @@ class Checkpoints:
             )
         return None
 
-    def _restored(self, step: int, template: Any) -> tuple[Any, History]:
+    def _load(self, step: int, shapes: dict[str, Any]) -> tuple[dict[str, np.ndarray], list[Any]]:
         about = self._read(step, "about", self._args.JsonRestore())
         if about["checksums"][0] != zlib.crc32(about["training"].encode()):
             raise ValueError("what was written is not what is there")
@@ -140,18 +167,12 @@ class Checkpoints:
                 f"checkpoints={str(self.path)!r} are of another training; name another folder, or train what it holds: "
                 f"{about['training']}"
             )
-        raw = _raw(template)
-        shapes = {name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for name, leaf in _named(raw).items()}
         leaves = self._read(step, "state", self._args.StandardRestore(shapes))
         leaves = {name: np.asarray(leaf) for name, leaf in leaves.items()}
         told = self._read(step, "history", self._args.JsonRestore())["chunks"]
         if self._checksums(leaves, told) != about["checksums"]:
             raise ValueError("what was written is not what is there")
-        # As new arrays, which no device is bound to: a training that goes on compiles what it would have compiled.
-        fresh = {name: jnp.array(leaf) for name, leaf in leaves.items()}
-        state = [fresh.get(str(i), leaf) for i, leaf in enumerate(jax.tree.leaves(raw))]
-        state = jax.tree.unflatten(jax.tree.structure(raw), state)
-        return jax.tree.map(_typed, template, state), [_heard(chunk) for chunk in told]
+        return leaves, told
 
     def _checksums(self, leaves: dict[str, np.ndarray], told: list[dict[str, Any]]) -> list[int]:
         """CRC-32 of what the training is, and of all that is kept: orbax misses bits that change on a disk."""
@@ -171,6 +192,8 @@ class Checkpoints:
     @keeping()
     def close(self) -> None:
         """Waits until all is written."""
+        if not hosts.is_first():
+            return
         with self._writing(), contextlib.closing(self._manager):
             self._manager.wait_until_finished()
 

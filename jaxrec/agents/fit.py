@@ -1,17 +1,20 @@
 """The host loop around a jitted agent: chunks, progress, metrics. The jitted inside never prints or writes."""
 
 import contextlib
+import dataclasses
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
 from jax import Array
+from jax.sharding import Mesh, PartitionSpec
 
-from jaxrec import checks, interruption
+from jaxrec import checks, devices, hosts, interruption
 from jaxrec.agents.best import Best, Evaluate, better, earned, evaluated, policies, unscored
 from jaxrec.agents.checkpoints import Checkpoints, keeping
 from jaxrec.agents.memory import check_fits
@@ -66,8 +69,10 @@ def fit(
     checkpoint_seconds: float = 60.0,
     state: Any = None,
     evaluate: Evaluate | None = None,
+    swept: Mapping[str, Any] | None = None,
+    mesh: Mesh | None = None,
 ) -> Any:
-    """Trains one agent for each key, all in one `vmap`, compiled once.
+    """Trains one agent for each key, all in one `vmap` on each device, compiled once.
 
     Args:
         agent: the algorithm; it and its environment check what they are given before anything compiles.
@@ -88,9 +93,13 @@ def fit(
             draws each time. By default the chunks themselves score: what one earned (`episode_return`, else `reward`)
             is the mean over all the policies that it went through, and counts for the one that began it, which
             collected the first batch; never for one that has learned from it. The last policy then has no score.
+        swept: hyper-parameter -> its values, with a leading axis of runs on every leaf; see `jaxrec.experiments.sweep`.
+        mesh: devices over which runs, and perhaps environments, are spread; `devices.mesh(runs)` if None: as many as
+            divide the runs.
 
     Returns:
-        The final states, with a leading axis of runs.
+        The final states, with a leading axis of runs, over those devices; where several processes train together, each
+        gets all states, over its own devices.
 
     Raises:
         InputError: for concrete parameters or hyper-parameters out of range, no axis of runs, a training that needs
@@ -102,21 +111,27 @@ def fit(
     """
     checks.positive("chunks", chunks)
     checks.within("checkpoint_seconds", checkpoint_seconds, 0.0, float("inf"))
-    agent.check()
+    values: dict[str, Any] = canonical(dict(swept or {}))
+    _check_swept(agent, values, len(keys))
+    _with(agent, values).check()
     agent.env.check_params(params, keys.shape)
     params = canonical(params)
+    about = _about(agent, values, keys, params, evaluate)
+    mesh = devices.mesh(len(keys)) if mesh is None else mesh
+    keys, params, values = devices.place((keys, params, values), mesh)
     meter = meter or NoMeter()
     chunk = -(-agent.num_batches // chunks)
     on_metrics = on_metrics or (lambda *_: None)
-    start = _init.eval_shape(agent, keys, params) if state is None else state
+    start = _init.eval_shape(agent, values, keys, params, mesh) if state is None else state
     check_fits(start, _experience.eval_shape(agent, start, params) if hasattr(agent, "experience") else ())
-    state = _init(agent, keys, params) if state is None else state
-    kept = None if checkpoints is None else Checkpoints(checkpoints, _about(agent, keys, params, evaluate))
+    state = devices.place(_init(agent, values, keys, params, mesh) if state is None else state, mesh)
+    kept = None if checkpoints is None else Checkpoints(checkpoints, about)
     best = unscored(agent, state) if kept and hasattr(agent, "policy") else None
     if evaluate and best is None:
         raise checks.InputError("evaluate scores what is kept: give checkpoints too, and an agent that has a policy")
     with interruption.postponed(), contextlib.closing(kept) if kept else contextlib.nullcontext():
         done, (state, best), history = (kept and kept.restore((state, best))) or (0, (state, best), [])
+        state, best = devices.place(state, mesh), devices.place(best, mesh)
         for before, metrics in history:
             on_metrics(before, metrics)
         meter.start(task, -(-(agent.num_batches - done) // chunk))
@@ -124,38 +139,41 @@ def fit(
         while done < agent.num_batches and not stops:
             last = min(done + chunk, agent.num_batches)
             began = None if best is None else policies(agent, state)
-            state, metrics = _advance(agent, state, params, done, last)
-            metrics = {name: np.asarray(value) for name, value in metrics.items()}
+            state, metrics = _advance(agent, values, state, params, done, last, mesh)
+            metrics = {name: np.asarray(value) for name, value in hosts.whole(metrics).items()}
             _check_finite(metrics, done, last, kept)
             if best is not None and evaluate:
                 ended = policies(agent, state)
-                best = better(best, ended, evaluated(evaluate, ended, params, keys), last)
+                best = better(best, ended, _evaluated(evaluate, ended, params, keys, mesh), last)
             elif best is not None:
                 best = better(best, began, earned(metrics), done)
             done = last
             history.append((done, metrics))
             on_metrics(done, metrics)
             stops = interruption.requested()
+            due = hosts.told(lambda saved=saved: time.monotonic() - saved >= checkpoint_seconds)
             ends = stops or done == agent.num_batches
             if best is not None and kept and ends:  # before the state: what is restored at its end does not come here
                 _save_policies(kept.path, agent, state, best, done, task)
-            if kept and (ends or time.monotonic() - saved >= checkpoint_seconds):
+            if kept and (ends or due):
                 kept.save(done, (state, best), history)
                 saved = time.monotonic()
             shown = "reward" if "reward" in metrics else "loss"
             meter.advance(f"{shown} {metrics[shown].mean():.4f}")
-    return state
+    return devices.own(state)
 
 
 def _save_policies(folder: Path, agent: Any, state: Any, best: Best, done: int, task: str) -> None:
-    last, about = policies(agent, state), {"task": task, "agent": type(agent).__name__, "env": agent.env}
-    with keeping():
-        save(folder, last, done, best.policy, np.asarray(best.score), np.asarray(best.batches), **about)
+    last, best = hosts.whole((policies(agent, state), best))
+    if hosts.is_first():
+        about = {"task": task, "agent": type(agent).__name__, "env": agent.env}
+        with keeping():
+            save(folder, last, done, best.policy, np.asarray(best.score), np.asarray(best.batches), **about)
 
 
-def _about(agent: Agent, keys: Array, params: Any, evaluate: Evaluate | None) -> str:
+def _about(agent: Agent, swept: dict[str, Any], keys: Array, params: Any, evaluate: Evaluate | None) -> str:
     """What decides about the states of a training."""
-    text = f"{agent!r} from keys {jax.random.key_data(keys).tolist()} with {params!r}"
+    text = f"{_with(agent, swept)!r} from keys {jax.random.key_data(keys).tolist()} with {params!r}"
     if evaluate:
         text += f", scored by {evaluate!r}"
     return re.sub(r" at 0x[0-9a-f]+", "", text)  # where a function lies is another place in every process
@@ -172,9 +190,13 @@ def _check_finite(metrics: dict[str, np.ndarray], first: int, last: int, kept: C
             )
 
 
-@jax.jit
-def _init(agent: Any, keys: Array, params: Any) -> Any:
-    return jax.vmap(agent.init)(keys, params)
+def _check_swept(agent: Any, swept: dict[str, Any], runs: int) -> None:
+    """Raises InputError unless each is a hyper-parameter that is no static field, with a value for each run."""
+    leaves = {field.name: None for field in dataclasses.fields(agent) if field.metadata.get("pytree_node", True)}
+    for name, values in swept.items():
+        checks.lookup(leaves, name, f"hyper-parameter that may be swept of {type(agent).__name__}")
+        for leaf in jax.tree.leaves(values):
+            checks.shaped(f"swept[{name!r}]", leaf, (runs, *leaf.shape[1:]))
 
 
 @jax.jit
@@ -182,9 +204,53 @@ def _experience(agent: Any, state: Any, params: Any) -> Any:
     return jax.vmap(agent.experience)(state, params)
 
 
-def _advance_runs(agent: Any, state: Any, params: Any, first: Any, last: Any) -> tuple[Any, dict[str, Array]]:
-    # The batches are counted outside the `vmap`: what depends on them alone, such as a reset, stays a branch.
-    return jax.vmap(agent.advance, in_axes=(0, 0, None, None))(state, params, first, last)
+@partial(jax.jit, static_argnames=("evaluate", "mesh"))
+def _evaluated(evaluate: Evaluate, policy: Any, params: Any, keys: Array, mesh: Mesh) -> Array:
+    return _by_runs(lambda _, *each: evaluated(evaluate, *each), mesh)((), policy, params, keys)
 
 
-_advance = jax.jit(_advance_runs, donate_argnums=1)
+@partial(jax.jit, static_argnames="mesh")
+def _init(agent: Any, swept: dict[str, Any], keys: Array, params: Any, mesh: Mesh) -> Any:
+    def init(agent: Any, swept: dict[str, Any], keys: Array, params: Any) -> Any:
+        return jax.vmap(lambda swept, *run: _with(agent, swept).init(*run))(swept, keys, params)
+
+    return _by_runs(init, mesh)(agent, swept, keys, params)
+
+
+@partial(jax.jit, static_argnames="mesh", donate_argnames="state")
+def _advance(
+    agent: Any, swept: dict[str, Any], state: Any, params: Any, first: Any, last: Any, mesh: Mesh
+) -> tuple[Any, dict[str, Array]]:
+    def advance(shared: Any, swept: dict[str, Any], state: Any, params: Any) -> Any:
+        # The batches are counted outside the `vmap`: what depends on them alone, such as a reset, stays a branch.
+        agent, first, last = shared
+        return jax.vmap(lambda swept, *run: _with(agent, swept).advance(*run, first, last))(swept, state, params)
+
+    state, metrics = _by_runs(advance, mesh)((agent, first, last), swept, state, params)
+    if mesh.size > 1:  # as it came in: otherwise a second call would compile again
+        state = jax.lax.with_sharding_constraint(state, devices.shardings(state, mesh))
+    return state, metrics
+
+
+def _with(agent: Any, swept: dict[str, Any]) -> Any:
+    return agent.replace(**swept) if swept else agent
+
+
+def _by_runs(function: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
+    """`function` of what runs share, and of what has an axis of runs: each device takes its own."""
+    if mesh.size == 1:
+        return function
+
+    def spread(shared: Any, *per_run: Any) -> Any:
+        specs = (PartitionSpec(), *[PartitionSpec(devices.RUNS)] * len(per_run))
+        mapped = jax.shard_map(
+            function,
+            mesh=mesh,
+            in_specs=specs,
+            out_specs=PartitionSpec(devices.RUNS),
+            axis_names={devices.RUNS},
+            check_vma=False,
+        )
+        return mapped(shared, *per_run)
+
+    return spread

@@ -8,7 +8,7 @@ the step counts for values, and has no weight in the policy loss, the entropy an
 """
 
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from flax import struct
 from jax import Array
 from jaxtyping import Float, Int
 
-from jaxrec import checks, lockstep
+from jaxrec import checks, devices, lockstep
 from jaxrec.agents import losses
 from jaxrec.agents.networks import NetworkPolicy, check_network, distribution
 from jaxrec.environment import Environment
@@ -36,6 +36,8 @@ class PPOState(struct.PyTreeNode):
         bank: start states to restart from, where a reset is costly; else None.
         key: typed key of the draws to come.
     """
+
+    PER_ENV: ClassVar = ("env_state", "obs", "memory", "starts", "running")
 
     weights: Any
     optimiser: Any
@@ -277,7 +279,7 @@ class PPO(struct.PyTreeNode):
 
         def update(carry: Any, chosen: Array) -> tuple[Any, dict[str, Array]]:
             weights, optimiser = carry
-            part = jax.tree.map(lambda leaf: leaf[:, chosen], samples)
+            part = devices.spread(jax.tree.map(lambda leaf: leaf[:, chosen], samples), axis=1)
             gradients, metrics = jax.grad(self._loss, has_aux=True)(weights, part, entropy_weight)
             updates, optimiser = self._optimiser().update(gradients, optimiser)
             weights = jax.tree.map(lambda weight, change: weight - rate * change, weights, updates)

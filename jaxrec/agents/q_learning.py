@@ -17,7 +17,7 @@ Where epsilon falls to 0, so does the difference between the return that followe
 """
 
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -117,6 +117,8 @@ class QLearningState(struct.PyTreeNode):
         env_state, obs: of the `num_envs` environments.
         key: typed key of the draws to come.
     """
+
+    PER_ENV: ClassVar = ("env_state", "obs")
 
     q: Any
     visits: Any

@@ -10,7 +10,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from jaxrec import checks, saved
+from jaxrec import checks, hosts, saved
 from jaxrec.experiments.plain import plain
 from jaxrec.files import PARTIAL, replacing, write_atomically
 
@@ -26,7 +26,8 @@ TYPES = {"study": str, "versions": dict, "hardware": dict}
 class RunFolder:
     """Where one run of a study writes.
 
-    Holds `manifest.json`, `metrics.jsonl`, `checkpoints/`, `results.json`, `report.md` and `figures/*.png`.
+    Holds `manifest.json`, `metrics.jsonl`, `checkpoints/`, `results.json`, `report.md` and `figures/*.png`. Of several
+    processes that run together, the first alone writes it.
     """
 
     def __init__(self, path: Path):
@@ -83,20 +84,25 @@ class RunFolder:
         Raises:
             InputError: if another run is writing there.
         """
-        if fcntl is None:
-            yield
-            return
-        descriptor = os.open(self.path, os.O_RDONLY)
+        descriptor = hosts.told(self._lock)
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise checks.InputError(f"{str(self.path)!r} is being written by a run that has not ended") from None
-            except OSError:  # a file system without locks
-                pass
             yield
         finally:
+            if hosts.is_first() and descriptor is not None:
+                os.close(descriptor)
+
+    def _lock(self) -> int | None:
+        if fcntl is None:
+            return None
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
             os.close(descriptor)
+            raise checks.InputError(f"{str(self.path)!r} is being written by a run that has not ended") from None
+        except OSError:  # a file system without locks
+            pass
+        return descriptor
 
     def manifest(self) -> dict[str, Any]:
         """What `manifest.json` says.
@@ -119,6 +125,8 @@ class RunFolder:
 
     def remove_partial(self) -> None:
         """Removes what a process left that was killed while it wrote a file."""
+        if not hosts.is_first():
+            return
         for path in (*self.path.glob(f".*{PARTIAL}"), *self.path.glob(f"figures/.*{PARTIAL}")):
             path.unlink()
 
@@ -134,7 +142,8 @@ class RunFolder:
 
     def write_text(self, name: str, text: str) -> None:
         """Writes one file, atomically."""
-        write_atomically(self.path / name, text.encode())
+        if hosts.is_first():
+            write_atomically(self.path / name, text.encode())
 
     def write_json(self, name: str, value: Any) -> None:
         """Writes one JSON file, atomically; arrays become lists, what is not finite becomes null."""
@@ -142,6 +151,8 @@ class RunFolder:
 
     def write_figure(self, name: str, figure: Figure) -> None:
         """Writes `figures/NAME.png`, atomically."""
+        if not hosts.is_first():
+            return
         path = self.path / "figures" / f"{name}.png"
         path.parent.mkdir(exist_ok=True)
         with replacing(path) as temporary:

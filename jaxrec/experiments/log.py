@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from jaxrec import hosts
 from jaxrec.experiments.plain import plain
 from jaxrec.experiments.tracking import Trackers
 from jaxrec.files import naming
@@ -43,12 +44,15 @@ class FolderLog:
     def __init__(self, path: Path, trackers: Trackers | None = None):
         self._trackers = trackers or Trackers()
         self._metrics = path / "metrics.jsonl"
-        self._metrics.unlink(missing_ok=True)
+        if hosts.is_first():
+            self._metrics.unlink(missing_ok=True)
         self._checkpoints = path / "checkpoints"
         self._trainings = 0
 
     def __call__(self, **values: Any) -> None:
-        """Appends one line to `metrics.jsonl`, and tells the trackers."""
+        """Appends one line to `metrics.jsonl`, and tells the trackers; of several processes, the first alone."""
+        if not hosts.is_first():
+            return
         line = plain(values)
         with naming(self._metrics), self._metrics.open("a") as file:
             file.write(json.dumps(line) + "\n")

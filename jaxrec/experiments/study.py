@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jaxrec import checks
+from jaxrec import checks, hosts
 from jaxrec.agents import TrainingError, checkpoints
 from jaxrec.checks import lookup
 from jaxrec.experiments import configuration
@@ -101,8 +101,8 @@ class Study:
             config = self.config(preset)
         config = configuration.from_json(type(config), configuration.to_json(config))  # as a run that goes on reads it
         config.check()
-        about = manifest(self.name, preset, configuration.to_json(config))
-        folder = RunFolder.create(out, f"{self.name}-{preset or 'custom'}")
+        about = hosts.told(lambda: manifest(self.name, preset, configuration.to_json(config)))
+        folder = RunFolder(hosts.told(lambda: RunFolder.create(out, f"{self.name}-{preset or 'custom'}").path))
         with folder.locked():
             return self._execute(folder, about, config, meter, trackers)
 
@@ -124,11 +124,11 @@ class Study:
         Warns:
             UserWarning: if it was begun on another kind of machine, which rounds otherwise.
         """
-        there = RunFolder.open(folder)
+        there = RunFolder(hosts.told(lambda: RunFolder.open(folder).path))
         with there.locked():
-            about, now = there.manifest(), manifest(self.name, None, {})
+            about, now = hosts.told(lambda: (there.manifest(), manifest(self.name, None, {})))
             self._check_resumable(there.path, about, now)
-            config = self.configured(there)
+            config = hosts.told(lambda: self.configured(there))
             about["resumed"] = [*about.get("resumed", []), {name: now[name] for name in ("started", "command")}]
             there.remove_partial()
             return self._execute(there, about, config, meter, trackers)
@@ -158,7 +158,11 @@ class Study:
         self, folder: RunFolder, about: dict[str, Any], config: Any, meter: Meter | None, trackers: Sequence[Tracker]
     ) -> Path:
         """Runs or goes on; the manifest says what came of it."""
-        before, started, told = about.get("seconds", 0.0), time.perf_counter(), Trackers(trackers)
+        before, started, told = (
+            about.get("seconds", 0.0),
+            time.perf_counter(),
+            Trackers(trackers if hosts.is_first() else ()),
+        )
         kept_before, kept = about.get("checkpoint_seconds", 0.0), checkpoints.seconds()
 
         def note(status: str) -> None:
@@ -187,7 +191,8 @@ class Study:
             raise
         finally:
             told.end(about["status"])
-        folder.remove_states()
+        if hosts.is_first():
+            folder.remove_states()
         return folder.path
 
 

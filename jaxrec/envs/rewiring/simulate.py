@@ -304,21 +304,24 @@ def advance(rules: Rules, state: Lanes, key: Array, setting: Any, num_steps: int
         num_steps: best a multiple of `BLOCK`.
         mesh: devices over which the lanes are spread.
     """
-    if mesh.size == 1:
-        return _advance_lanes(rules, num_steps, state, key, setting)
+    lanes = state.requests.shape[0]
+    block = math.gcd(BLOCK, num_steps)
+    steps = partial(_advance_block, rules)
+    if mesh.size > 1:
+        steps = jax.shard_map(
+            steps,
+            mesh=mesh,
+            in_specs=(_spread(state), PartitionSpec(None, None, "lanes"), jax.tree.map(_last_axis, setting)),
+            out_specs=_spread(state),
+            check_vma=False,
+        )
 
-    def local(state: Lanes, key: Array, setting: Any) -> Lanes:
-        own_key = jax.random.fold_in(key, jax.lax.axis_index("lanes"))
-        return _advance_lanes(rules, num_steps, state, own_key, setting)
+    def body(state: Lanes, key: Array) -> tuple[Lanes, None]:
+        # Drawn for all lanes, so that numbers do not depend on the devices: each draws its part of them.
+        words = jax.random.bits(key, (block, WORDS_PER_STEP, lanes), jnp.uint32)
+        return steps(state, words, setting), None
 
-    spread = jax.shard_map(
-        local,
-        mesh=mesh,
-        in_specs=(_spread(state), PartitionSpec(), jax.tree.map(_last_axis, setting)),
-        out_specs=_spread(state),
-        check_vma=False,
-    )
-    return spread(state, key, setting)
+    return jax.lax.scan(body, state, jax.random.split(key, num_steps // block))[0]
 
 
 def place(state: Lanes, mesh: Mesh) -> Lanes:
@@ -339,10 +342,8 @@ def _last_axis(leaf: Array) -> PartitionSpec:
     return PartitionSpec(*[None] * (leaf.ndim - 1), "lanes") if leaf.size else PartitionSpec()
 
 
-def _advance_lanes(rules: Rules, num_steps: int, state: Lanes, key: Array, setting: Any) -> Lanes:
-    """`advance` on one device."""
-    lanes = state.requests.shape[0]
-    block = math.gcd(BLOCK, num_steps)
+def _advance_block(rules: Rules, state: Lanes, words: Array, setting: Any) -> Lanes:
+    """`state` after as many time-steps as there are `words` (uint32[steps, WORDS_PER_STEP, lanes]), on one device."""
 
     def step(state: Lanes, words: Array) -> tuple[Lanes, None]:
         society, events = time_step(
@@ -351,10 +352,7 @@ def _advance_lanes(rules: Rules, num_steps: int, state: Lanes, key: Array, setti
         opportunities = state.opportunities + events.opportunity
         return Lanes(society, opportunities, state.requests + events.request, state.rewires + events.rewire), None
 
-    def steps(state: Lanes, key: Array) -> tuple[Lanes, None]:
-        return jax.lax.scan(step, state, jax.random.bits(key, (block, WORDS_PER_STEP, lanes), jnp.uint32))
-
-    return jax.lax.scan(steps, state, jax.random.split(key, num_steps // block))[0]
+    return jax.lax.scan(step, state, words)[0]
 
 
 def _kinds(recommenders: Any) -> list[Heuristic]:

@@ -1,0 +1,122 @@
+"""Sweeps over hyper-parameters and seeds: all in one training, over all devices, and one table at the end."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pyarrow as pa
+from jax import Array
+from pyarrow import csv, parquet
+
+from jaxrec import checks, hosts
+from jaxrec.agents import fit
+from jaxrec.environment import batched, canonical
+from jaxrec.experiments.statistics import estimate
+from jaxrec.files import replacing
+
+WRITERS = {".csv": csv.write_csv, ".parquet": parquet.write_table}
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What came of a sweep.
+
+    Attributes:
+        states: the final states, with a leading axis of runs: those of a configuration one after the other.
+        rows: one a run, in that order: hyper-parameters, `seed`, and each metric over the last chunk.
+        swept: the names of the hyper-parameters.
+    """
+
+    states: Any
+    rows: list[dict[str, Any]]
+    swept: tuple[str, ...]
+
+    def summary(self) -> list[dict[str, Any]]:
+        """One row a configuration: hyper-parameters, `seeds`, and of each metric its mean over seeds, `_low`, `_high`.
+
+        The last two are the 95 % Student-t interval; None from a single seed.
+        """
+        table = []
+        for _, group in itertools.groupby(self.rows, lambda row: [row[name] for name in self.swept]):
+            runs = list(group)
+            row = {name: runs[0][name] for name in self.swept} | {"seeds": len(runs)}
+            for name in runs[0]:
+                if name not in (*self.swept, "seed"):
+                    mean = estimate([run[name] for run in runs])
+                    row |= {name: mean.value, f"{name}_low": mean.low, f"{name}_high": mean.high}
+            table.append(row)
+        return table
+
+    def write(self, path: str | Path) -> None:
+        """Writes `rows` as CSV or Parquet, by how the name ends; of several processes, the first alone.
+
+        Raises:
+            InputError: if the file exists, its folder does not, or it ends otherwise.
+        """
+        path = Path(path)
+        writer = checks.lookup(WRITERS, path.suffix, "kind of table")
+        hosts.told(lambda: checks.new_file("path", path))
+        if hosts.is_first():
+            with replacing(path) as temporary:
+                writer(pa.Table.from_pylist(self.rows), temporary)
+
+
+def sweep(
+    agent: Any, values: Mapping[str, Sequence[Any]], seeds: int, key: Array, params: Any = None, **options: Any
+) -> Sweep:
+    """Trains every combination of hyper-parameters with every seed, as the runs of one `fit`.
+
+        agent = PPO(env, MLP(env.num_actions), total_steps=100_000)
+        found = sweep(agent, {"learning_rate": [1e-3, 1e-2], "clip": [0.1, 0.2]}, seeds=4, key=jax.random.key(0))
+        found.summary()  # four configurations: mean and interval of each metric
+        found.write("sweep.csv")  # sixteen rows
+
+    Args:
+        agent: the algorithm; what is not swept is as it says.
+        values: hyper-parameter -> the values it takes: numbers, or what else the agent takes, of one kind.
+        seeds: of each combination; equal seeds draw equal random numbers in all.
+        key: a typed key.
+        params: run-time values of the environment, of all; its defaults if None.
+        **options: of `fit`.
+
+    Raises:
+        InputError: as `fit`; or for no values.
+    """
+    checks.positive("seeds", seeds)
+    for name, several in values.items():
+        if not len(several):
+            raise checks.InputError(f"values[{name!r}] must have at least one, got none")
+    combinations = list(itertools.product(*values.values()))
+    columns = zip(*combinations, strict=True)
+    swept = {
+        name: jax.tree.map(lambda *leaves: jnp.repeat(jnp.stack(leaves), seeds, axis=0), *map(canonical, column))
+        for name, column in zip(values, columns, strict=True)
+    }
+    keys = jnp.tile(jax.random.split(key, seeds), len(combinations))
+    last: dict[str, np.ndarray] = {}
+    tell = options.pop("on_metrics", None) or (lambda *_: None)
+
+    def on_metrics(batches: int, metrics: dict[str, np.ndarray]) -> None:
+        last.update(metrics)
+        tell(batches, metrics)
+
+    params = batched(agent.env.default_params if params is None else params, len(keys))
+    states = fit(agent, keys, params, on_metrics=on_metrics, swept=swept, **options)
+    rows = [
+        {name: _cell(value) for name, value in zip(values, combination, strict=True)} | {"seed": seed}
+        for combination in combinations
+        for seed in range(seeds)
+    ]
+    for run, row in enumerate(rows):
+        row |= {name: metric[run].item() for name, metric in last.items()}
+    return Sweep(states, rows, tuple(values))
+
+
+def _cell(value: Any) -> Any:
+    """A number as it is, anything else as it is written."""
+    return value if isinstance(value, int | float) else value.item() if hasattr(value, "item") else str(value)

@@ -1,0 +1,116 @@
+"""Several processes that compute together, one a host or one a device: `jax.distributed` between them.
+
+Every process runs the same program with the same arguments, and comes to the same results; the first alone writes files
+and shows progress. What only the first knows, such as what a file holds, it tells the others.
+"""
+
+import os
+import pickle
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrec import checks
+
+T = TypeVar("T")
+
+VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+
+
+def join(environment: Mapping[str, str] = os.environ) -> None:
+    """Joins the other processes, where the environment says that there are some; before JAX touches a device.
+
+    Either several tasks of one `srun`, which JAX finds out about by itself, or `JAX_COORDINATOR_ADDRESS` (host:port of
+    the first process), `JAX_NUM_PROCESSES` and `JAX_PROCESS_ID`.
+
+    Raises:
+        InputError: if some of those variables are set and others not, or are not numbers.
+    """
+    given = {name: environment[name] for name in VARIABLES if name in environment}
+    if given:
+        missing = [name for name in VARIABLES if name not in given]
+        if missing:
+            raise checks.InputError(f"{', '.join(given)} also needs {', '.join(missing)}")
+        if jax.distributed.is_initialized():
+            return
+        count, number = (_whole(name, given[name]) for name in VARIABLES[1:])
+        if not 0 <= number < count:
+            raise checks.InputError(
+                f"JAX_PROCESS_ID must be at least 0 and below JAX_NUM_PROCESSES={count}, got {number}"
+            )
+        jax.distributed.initialize(given["JAX_COORDINATOR_ADDRESS"], count, number)
+    elif int(environment.get("SLURM_STEP_NUM_TASKS", "1")) > 1 and not jax.distributed.is_initialized():
+        jax.distributed.initialize()
+
+
+def _whole(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise checks.InputError(f"{name} must be an integer, got {text!r}") from None
+
+
+def several() -> bool:
+    """Whether other processes compute along."""
+    return jax.process_count() > 1
+
+
+def is_first() -> bool:
+    """Whether this process writes files and shows progress."""
+    return jax.process_index() == 0
+
+
+def told(function: Callable[[], T]) -> T:
+    """What `function` returns, or the InputError that it raises, in the first process; it is called there alone.
+
+    Every process must get here. The result must be one that can be pickled.
+    """
+    if not several():
+        return function()
+    message = b""
+    if is_first():
+        try:
+            message = pickle.dumps(function())
+        except checks.InputError as error:
+            message = pickle.dumps(error)
+    result = pickle.loads(_broadcast(message))
+    if isinstance(result, checks.InputError):
+        raise result
+    return result
+
+
+def _broadcast(message: bytes) -> bytes:
+    from jax.experimental import multihost_utils
+
+    length = int(multihost_utils.broadcast_one_to_all(np.int32(len(message))))
+    content = np.zeros(length, np.uint8)
+    if is_first():
+        content[:] = np.frombuffer(message, np.uint8)
+    return multihost_utils.broadcast_one_to_all(content).tobytes()
+
+
+def most(value: int) -> int:
+    """The largest of the values that the processes give."""
+    if not several():
+        return value
+    from jax.experimental import multihost_utils
+
+    return int(multihost_utils.process_allgather(np.int32(value)).max())
+
+
+def whole(tree: Any) -> Any:
+    """`tree` with every leaf that lies on several hosts brought together in each. Every process must get here."""
+    return jax.tree.map(_whole_leaf, tree) if several() else tree
+
+
+def _whole_leaf(leaf: Any) -> Any:
+    from jax.experimental import multihost_utils
+
+    if leaf.is_fully_addressable:
+        return leaf
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return jax.random.wrap_key_data(_whole_leaf(jax.random.key_data(leaf)), impl=jax.random.key_impl(leaf))
+    return jnp.asarray(multihost_utils.process_allgather(leaf, tiled=True))
