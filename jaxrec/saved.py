@@ -7,7 +7,6 @@ their fields; nothing is pickled.
 
 import dataclasses
 import importlib
-import io
 import json
 import math
 import zipfile
@@ -20,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrec import checks
-from jaxrec.files import write_atomically
+from jaxrec.files import replacing
 
 FILE = "policy.npz"
 FORMAT = 1  # what this version writes, and the newest that it reads
@@ -113,11 +112,15 @@ def write(
     _written(best, theirs)  # the same, but for its arrays
     arrays = told | {f"last/{name}": array for name, array in ours.items()}
     arrays |= {f"best/{name}": array for name, array in theirs.items()}
-    file = io.BytesIO()
-    np.savez(file, allow_pickle=False, **arrays)
-    with zipfile.ZipFile(file, "a") as archive:
+    with (
+        replacing(folder / FILE) as temporary,
+        # The lowest level: most of what there is to gain, in cells that no training has visited, for half of the time.
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+    ):
         archive.writestr(zipfile.ZipInfo("about.json"), json.dumps(text, indent=1, allow_nan=False))
-    write_atomically(folder / FILE, file.getvalue())
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)
 
 
 def _find(folder: Path) -> Path:

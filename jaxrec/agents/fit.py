@@ -11,12 +11,13 @@ import jax
 import numpy as np
 from jax import Array
 
-from jaxrec import checks, interruption, saved
+from jaxrec import checks, interruption
 from jaxrec.agents.best import Best, Evaluate, better, earned, evaluated, policies, unscored
-from jaxrec.agents.checkpoints import Checkpoints, History, keeping
+from jaxrec.agents.checkpoints import Checkpoints, keeping
 from jaxrec.agents.memory import check_fits
 from jaxrec.environment import canonical
 from jaxrec.progress import Meter, NoMeter
+from jaxrec.saved import write as save
 
 
 @runtime_checkable
@@ -78,8 +79,8 @@ def fit(
             on from, first with those of the chunks before.
         task: what the meter calls it.
         checkpoints: a folder that keeps the state, for a training to go on from: the same call after an interruption
-            gives what it would have given. There too are the policies, the last and the best so far of each run with
-            the score it earned, for `jaxrec.load_policy`. None keeps nothing.
+            gives what it would have given. Where the training ends or is asked to stop, there are also its policies,
+            the last and the best of each run with the score it earned, for `jaxrec.load_policy`. None keeps nothing.
         checkpoint_seconds: the state is kept at the end of a chunk so long after the last time, and at the end; also
             where a signal ends the training, which it does at the end of a chunk: see `jaxrec.interruption`.
         state: where to start from, instead of `agent.init` (for instance with other weights); it is given away.
@@ -135,20 +136,21 @@ def fit(
             history.append((done, metrics))
             on_metrics(done, metrics)
             stops = interruption.requested()
-            if kept and (stops or done == agent.num_batches or time.monotonic() - saved >= checkpoint_seconds):
-                _keep(kept, done, agent, state, best, history, task)
+            ends = stops or done == agent.num_batches
+            if best is not None and kept and ends:  # before the state: what is restored at its end does not come here
+                _save_policies(kept.path, agent, state, best, done, task)
+            if kept and (ends or time.monotonic() - saved >= checkpoint_seconds):
+                kept.save(done, (state, best), history)
                 saved = time.monotonic()
             shown = "reward" if "reward" in metrics else "loss"
             meter.advance(f"{shown} {metrics[shown].mean():.4f}")
     return state
 
 
-def _keep(kept: Checkpoints, done: int, agent: Any, state: Any, best: Best | None, history: History, task: str) -> None:
-    if best is not None:  # first: a training that is restored whole does not come here again
-        last, about = policies(agent, state), {"task": task, "agent": type(agent).__name__, "env": agent.env}
-        with keeping():
-            saved.write(kept.path, last, done, best.policy, np.asarray(best.score), np.asarray(best.batches), **about)
-    kept.save(done, (state, best), history)
+def _save_policies(folder: Path, agent: Any, state: Any, best: Best, done: int, task: str) -> None:
+    last, about = policies(agent, state), {"task": task, "agent": type(agent).__name__, "env": agent.env}
+    with keeping():
+        save(folder, last, done, best.policy, np.asarray(best.score), np.asarray(best.batches), **about)
 
 
 def _about(agent: Agent, keys: Array, params: Any, evaluate: Evaluate | None) -> str:
