@@ -59,7 +59,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     try:
         checks.lookup(COMMANDS, argv[0], "command")(argv[1:])
-    except (checks.InputError, TrainingError, OSError) as error:
+    except checks.InputError as error:
+        _say(str(error), "red")
+        sys.exit(2)
+    except (TrainingError, OSError) as error:
         _say("; ".join([str(error), *getattr(error, "__notes__", [])]), "red")
         sys.exit(2)
     except interruption.Interrupted as stop:

@@ -119,7 +119,7 @@ def write(
     ):
         archive.writestr(zipfile.ZipInfo("about.json"), json.dumps(text, indent=1, allow_nan=False))
         for name, array in arrays.items():
-            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, array, allow_pickle=False)
 
 

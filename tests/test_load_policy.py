@@ -280,6 +280,17 @@ def test_a_run_that_was_not_scored_has_no_best(tmp_path):
             jaxrec.load_policy(tmp_path, run, best=True)
 
 
+def test_cells_that_were_never_visited_take_no_room_and_the_file_tells_no_time(tmp_path):
+    table = {"q": np.full((2, 100_000), 0.5, np.float32)}
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        saved.write(tmp_path / name, table, 4, table, np.zeros(2), np.zeros(2, int))
+    assert (tmp_path / "one" / saved.FILE).stat().st_size < table["q"].nbytes / 50
+    same(jaxrec.load_policy(tmp_path / "one", run=None), jax.tree.map(jnp.asarray, table))
+    with zipfile.ZipFile(tmp_path / "two" / saved.FILE) as archive:
+        assert {each.date_time for each in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
 @dataclasses.dataclass(frozen=True)
 class Everything:
     """What policies may be made of."""
