@@ -78,14 +78,18 @@ def own(state: Any) -> Any:
 def shardings(state: Any, mesh: Mesh) -> Any:
     """How `state` lies on the devices: by runs, and the fields in `PER_ENV` of its class by environments too."""
 
+    def by(*axes: str) -> Any:
+        # XLA gives empty arrays back undivided.
+        return lambda leaf: NamedSharding(mesh, PartitionSpec(*axes) if leaf.size else PartitionSpec())
+
     def by_env(leaf: Any) -> NamedSharding:
         if leaf.shape[1] % mesh.shape[ENVS]:
             raise checks.InputError(
                 f"num_envs must be a multiple of envs={mesh.shape[ENVS]} devices, got {leaf.shape[1]}"
             )
-        return NamedSharding(mesh, PartitionSpec(RUNS, ENVS))
+        return by(RUNS, ENVS)(leaf)
 
-    by_run = jax.tree.map(lambda _: NamedSharding(mesh, PartitionSpec(RUNS)), state)
+    by_run = jax.tree.map(by(RUNS), state)
     names = getattr(type(state), "PER_ENV", ()) if mesh.shape[ENVS] > 1 else ()
     return by_run.replace(**{name: jax.tree.map(by_env, getattr(state, name)) for name in names}) if names else by_run
 

@@ -1,17 +1,18 @@
 """As a program: trainings and societies over several devices, or in several processes; prints what came out as JSON.
 
 The arguments say what: "societies", or an agent and the meshes it is compared on with one device, as "ppo:runs,both",
-or an agent alone, whose weights are printed.
+or an agent alone, whose weights are printed; as "q*2" where two devices share the environments of a run.
 """
 
 import json
 import logging
 import sys
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from probes import Chain
+from probes import Chain, ChainState
 
 import jaxrec
 from jaxrec import devices, hosts
@@ -21,9 +22,25 @@ from jaxrec.envs.rewiring import RewiringGame, simulate
 from jaxrec.experiments.rewiring.learning import LearningConfig
 
 RUNS = 8
+
+
+class HollowState(ChainState):
+    """With an empty array, as societies have."""
+
+    nothing: Any
+
+
+class Hollow(Chain):
+    """The same walk."""
+
+    def reset_env(self, key, params):
+        obs, state = super().reset_env(key, params)
+        return obs, HollowState(**vars(state), nothing=jnp.zeros((0, 2)))
+
+
 LEARNING = LearningConfig(steps=(512,), gat_share=1.0, num_envs=8, num_steps=16, num_minibatches=2)
 AGENTS = {  # made once JAX may touch devices
-    "q": lambda: QLearning(Chain(), 4096, num_envs=64, num_steps=2),
+    "q": lambda: QLearning(Hollow(), 4096, num_envs=64, num_steps=2),
     "ppo": lambda: PPO(Chain(), MLP(2), 1024, num_envs=8, num_steps=32, num_epochs=2),
     "ranking": lambda: LEARNING.agent(10, "mlp", "aligned"),
     "gat": lambda: LEARNING.agent(10, "gat", "engagement"),
@@ -100,7 +117,8 @@ def societies():
 
 def alone(name):
     """All that was learned, in as many digits as it has."""
-    state, told = train(AGENTS[name](), None)
+    name, _, envs = name.partition("*")
+    state, told = train(AGENTS[name](), devices.mesh(RUNS, int(envs)) if envs else None)
     return [array.tolist() for array in numbers((state, told))]
 
 

@@ -110,10 +110,10 @@ def test_every_network_is_the_same_on_eight_devices_but_for_rounding(name):
 
 
 def test_two_processes_train_the_same_model(one):
-    first, second = (_found(process) for process in together("spread.py", "q"))
+    first, second = (_found(process) for process in together("spread.py", "q", "q*2"))
     assert (first["devices"], first["processes"]) == (2, 2)
     assert first == second, "every process has all states"
-    assert one["q"] == first["q"]
+    assert one["q"] == first["q"] == first["q*2"]
 
 
 @pytest.mark.slow

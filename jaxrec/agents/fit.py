@@ -214,7 +214,7 @@ def _init(agent: Any, swept: dict[str, Any], keys: Array, params: Any, mesh: Mes
     def init(agent: Any, swept: dict[str, Any], keys: Array, params: Any) -> Any:
         return jax.vmap(lambda swept, *run: _with(agent, swept).init(*run))(swept, keys, params)
 
-    return _by_runs(init, mesh)(agent, swept, keys, params)
+    return _laid(_by_runs(init, mesh)(agent, swept, keys, params), mesh)
 
 
 @partial(jax.jit, static_argnames="mesh", donate_argnames="state")
@@ -227,9 +227,12 @@ def _advance(
         return jax.vmap(lambda swept, *run: _with(agent, swept).advance(*run, first, last))(swept, state, params)
 
     state, metrics = _by_runs(advance, mesh)((agent, first, last), swept, state, params)
-    if mesh.size > 1:  # as it came in: otherwise a second call would compile again
-        state = jax.lax.with_sharding_constraint(state, devices.shardings(state, mesh))
-    return state, metrics
+    return _laid(state, mesh), metrics
+
+
+def _laid(state: Any, mesh: Mesh) -> Any:
+    """`state` as `devices.place` lays it out: otherwise a second call would compile again."""
+    return jax.lax.with_sharding_constraint(state, devices.shardings(state, mesh)) if mesh.size > 1 else state
 
 
 def _with(agent: Any, swept: dict[str, Any]) -> Any:
