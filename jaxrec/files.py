@@ -21,7 +21,8 @@ def naming(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        error.filename = error.filename or str(path)
+        if error.errno is not None:  # one of the system; others say what they say
+            error.filename = error.filename or str(path)
         raise
 
 

@@ -157,9 +157,9 @@ def test_one_that_was_cut_off_goes_on(whole, tmp_path, monkeypatch):
     ]
     advance, done = sys.modules["jaxrec.agents.fit"]._advance, []
 
-    def counting(agent, state, params, first, last):
+    def counting(agent, swept, state, params, first, last, mesh):
         done.append(first)
-        return advance(agent, state, params, first, last)
+        return advance(agent, swept, state, params, first, last, mesh)
 
     monkeypatch.setattr(sys.modules["jaxrec.agents.fit"], "_advance", counting)
     assert reproduce(whole, out).identical

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import re
+import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -173,7 +174,8 @@ def _save_policies(folder: Path, agent: Any, state: Any, best: Best, done: int, 
 
 def _about(agent: Agent, swept: dict[str, Any], keys: Array, params: Any, evaluate: Evaluate | None) -> str:
     """What decides about the states of a training."""
-    text = f"{_with(agent, swept)!r} from keys {jax.random.key_data(keys).tolist()} with {params!r}"
+    with np.printoptions(threshold=sys.maxsize):  # all of them: NumPy leaves out the middle of many
+        text = f"{_with(agent, swept)!r} from keys {jax.random.key_data(keys).tolist()} with {params!r}"
     if evaluate:
         text += f", scored by {evaluate!r}"
     return re.sub(r" at 0x[0-9a-f]+", "", text)  # where a function lies is another place in every process
