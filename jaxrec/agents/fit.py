@@ -17,7 +17,7 @@ from jax.sharding import Mesh, PartitionSpec
 
 from jaxrec import checks, devices, hosts, interruption
 from jaxrec.agents.best import Best, Evaluate, better, earned, evaluated, policies, unscored
-from jaxrec.agents.checkpoints import Checkpoints, keeping
+from jaxrec.agents.checkpoints import Checkpoints, keeping, seconds
 from jaxrec.agents.memory import check_fits
 from jaxrec.environment import canonical
 from jaxrec.progress import Meter, NoMeter
@@ -50,6 +50,8 @@ class Agent(Protocol):
         """Batches `first` ... `last` - 1: the state after them, and the mean of their metrics."""
         ...
 
+
+SHARE = 0.05  # of its time that a training spends on checkpoints, at most, but for the last
 
 MetricsSink = Callable[[int, dict[str, np.ndarray]], None]
 
@@ -87,8 +89,9 @@ def fit(
         checkpoints: a folder that keeps the state, for a training to go on from: the same call after an interruption
             gives what it would have given. Where the training ends or is asked to stop, there are also its policies,
             the last and the best of each run with the score it earned, for `jaxrec.load_policy`. None keeps nothing.
-        checkpoint_seconds: the state is kept at the end of a chunk so long after the last time, and at the end; also
-            where a signal ends the training, which it does at the end of a chunk: see `jaxrec.interruption`.
+        checkpoint_seconds: the state is kept at the end of a chunk so long after the last time, later where keeping it
+            took more than a twentieth of that; 0: at the end of every chunk. Also at the end, and where a signal ends
+            the training, which it does at the end of a chunk: see `jaxrec.interruption`.
         state: where to start from, instead of `agent.init` (for instance with other weights); it is given away.
         evaluate: (policy, params, key) -> float[], scores the policy of one run at the end of every chunk, on the same
             draws each time. By default the chunks themselves score: what one earned (`episode_return`, else `reward`)
@@ -136,10 +139,10 @@ def fit(
         for before, metrics in history:
             on_metrics(before, metrics)
         meter.start(task, -(-(agent.num_batches - done) // chunk))
-        saved, stops = time.monotonic(), False
+        saved, spent, stops = time.monotonic(), 0.0, False
         while done < agent.num_batches and not stops:
             last = min(done + chunk, agent.num_batches)
-            began = None if best is None else policies(agent, state)
+            began = None if best is None or evaluate else policies(agent, state)
             state, metrics = _advance(agent, values, state, params, done, last, mesh)
             metrics = {name: np.asarray(value) for name, value in hosts.whole(metrics).items()}
             _check_finite(metrics, done, last, kept)
@@ -152,13 +155,15 @@ def fit(
             history.append((done, metrics))
             on_metrics(done, metrics)
             stops = interruption.requested()
-            due = hosts.told(lambda saved=saved: time.monotonic() - saved >= checkpoint_seconds)
+            interval = max(checkpoint_seconds, spent / SHARE) if checkpoint_seconds else 0.0
+            due = hosts.told(lambda since=saved, wait=interval: time.monotonic() - since >= wait)
             ends = stops or done == agent.num_batches
             if best is not None and kept and ends:  # before the state: what is restored at its end does not come here
                 _save_policies(kept.path, agent, state, best, done, task)
             if kept and (ends or due):
+                before = seconds()
                 kept.save(done, (state, best), history)
-                saved = time.monotonic()
+                saved, spent = time.monotonic(), seconds() - before
             shown = "reward" if "reward" in metrics else "loss"
             meter.advance(f"{shown} {metrics[shown].mean():.4f}")
     return devices.own(state)
