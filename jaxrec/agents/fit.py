@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
@@ -48,7 +49,7 @@ MetricsSink = Callable[[int, dict[str, np.ndarray]], None]
 
 
 class TrainingError(RuntimeError):
-    """A training went wrong: a metric is no number any more."""
+    """A training went wrong: a metric, or something in its state, is no number any more."""
 
 
 def fit(
@@ -87,7 +88,7 @@ def fit(
         InputError: for concrete parameters or hyper-parameters out of range, no axis of runs, or checkpoints of another
             training.
         Interrupted: if a signal asked to stop.
-        TrainingError: as soon as a metric of a run is not finite; it names the last checkpoint.
+        TrainingError: as soon as a metric of a run is not finite, or NaN is in its state; it names the last checkpoint.
     """
     checks.positive("chunks", chunks)
     checks.within("checkpoint_seconds", checkpoint_seconds, 0.0, float("inf"))
@@ -109,7 +110,7 @@ def fit(
             last = min(done + chunk, agent.num_batches)
             state, metrics = _advance(agent, state, params, done, last)
             metrics = {name: np.asarray(value) for name, value in metrics.items()}
-            _check_finite(metrics, done, last, kept)
+            _check_finite(metrics | {"state": np.asarray(_nan_within(state))}, done, last, kept)
             done = last
             history.append((done, metrics))
             on_metrics(done, metrics)
@@ -150,3 +151,11 @@ def _advance_runs(agent: Any, state: Any, params: Any, first: Any, last: Any) ->
 
 
 _advance = jax.jit(_advance_runs, donate_argnums=1)
+
+
+@jax.jit
+def _nan_within(state: Any) -> Array:
+    """float[runs]: 0, or NaN where NaN is anywhere in the state: the last update of a chunk is in no metric yet."""
+    floats = [leaf for leaf in jax.tree.leaves(state) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    found = (jnp.where(jnp.isnan(leaf).reshape(len(leaf), -1).any(axis=1), jnp.nan, 0.0) for leaf in floats)
+    return sum(found, start=jnp.zeros(()))
