@@ -15,6 +15,12 @@ import numpy as np
 
 T = TypeVar("T")
 
+LARGEST = 1e6
+"""Of run-time values: larger ones do no more, and a product of several would leave float32."""
+
+MOST_STEPS = 2**31 - 2
+"""That int32 counts."""
+
 
 class InputError(ValueError):
     """Something the caller gave cannot be right; the message says what was given and what is allowed."""
@@ -42,10 +48,12 @@ def lookup(table: Mapping[str, T], name: str, kind: str) -> T:
     raise InputError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(map(repr, sorted(table)))}")
 
 
-def positive(name: str, value: int) -> None:
-    """Raises InputError unless `value` is an integer of at least 1."""
+def positive(name: str, value: int, most: float = float("inf")) -> None:
+    """Raises InputError unless `value` is an integer of at least 1 and at most `most`."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise InputError(f"{name} must be an integer of at least 1, got {value!r}")
+    if value > most:
+        raise InputError(f"{name} must be at most {most}, got {value}")
 
 
 def seed(name: str, value: int) -> None:
@@ -102,13 +110,10 @@ def within(name: str, value: Any, low: float, high: float) -> None:
         raise InputError(f"{name} must be within [{low}, {high}], got {array[outside].flat[0]}")
 
 
-def finite(tree: Any, name: str) -> None:
-    """Raises InputError if any concrete leaf of `tree` is no number, NaN or infinite, and says which."""
+def bounded(tree: Any, name: str) -> None:
+    """Raises InputError if any concrete leaf of `tree` is no number, NaN or beyond `LARGEST`, and says which."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        where = f"{name}{jax.tree_util.keystr(path)}"
-        array = concrete(where, leaf)
-        if array is not None and not np.isfinite(array).all():
-            raise InputError(f"{where} must be finite, got {leaf}")
+        within(f"{name}{jax.tree_util.keystr(path)}", leaf, -LARGEST, LARGEST)
 
 
 def ordered(low_name: str, low: Any, high_name: str, high: Any) -> None:

@@ -33,6 +33,8 @@ class EnvState(struct.PyTreeNode):
 class EnvParams(struct.PyTreeNode):
     """Run-time values: each may be swept with `vmap` without recompiling.
 
+    None is beyond a million (`checks.LARGEST`) where nothing else is said.
+
     Attributes:
         influence: float[] in [0, 1]; how far what is recommended changes users. At 0 it does not: the world in
             which the action is independent of theta (Evans & Kasirzadeh, "User Tampering", Definition 2).
@@ -76,7 +78,7 @@ class Environment(ABC):
 
         `batch` is the shape of the leading axes that every leaf has: () for one society.
         """
-        checks.finite(params, "params")
+        checks.bounded(params, "params")
         checks.shaped("influence", params.influence, batch)
         checks.within("influence", params.influence, 0.0, 1.0)
         for name in ("recommender", "user", "society"):

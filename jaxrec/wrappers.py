@@ -143,7 +143,7 @@ class TimeLimit(Wrapper):
     max_steps: int = 1000
 
     def __post_init__(self) -> None:
-        checks.positive("max_steps", self.max_steps)
+        checks.positive("max_steps", self.max_steps, checks.MOST_STEPS)
 
     @property
     def fixed_horizon(self) -> int | None:

@@ -364,7 +364,16 @@ def test_the_own_recommenders_serve(oracle, key):
             assert np.isfinite(result.per_env["engagement"]).all()
 
 
-@pytest.mark.parametrize(("changes", "message"), [({"observe_as": "state"}, "observe_as"), ({"horizon": 0}, "horizon")])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"observe_as": "state"}, "observe_as"),
+        ({"horizon": 0}, "horizon"),
+        ({"network": BeliefTransformer(width=6, heads=4)}, "network.heads"),
+        ({"network": BeliefTransformer(mixtures=0)}, "network.mixtures"),
+        ({"network": BeliefTransformer(concentration=float("inf"))}, "network.concentration"),
+    ],
+)
 def test_bad_settings_are_refused(changes, message, untyped):
     with pytest.raises(jaxrec.InputError, match=message):
         LearnedUsers(**changes)
@@ -597,6 +606,16 @@ def names_in(path):
         for field in ("id", "attr", "arg", "name", "module"):
             if isinstance(value := getattr(node, field, None), str):
                 yield from value.split(".")
+
+
+@pytest.mark.parametrize("slate", [0, UNIFORM, -1])
+def test_likelihoods_of_strict_users_are_no_nan(slate):
+    """exp(beta_c) leaves float32; what nobody would choose is still no reason to believe nothing."""
+    strict = TRUTH.replace(choice_heights=np.array([300.0, 500.0], np.float32))
+    users, shown = dynamics.users_of(strict), [*USERS.slates, jnp.eye(36)[20]][slate]
+    every = jax.vmap(inference.likelihood, in_axes=(None, 0, None))(shown, jnp.arange(36), users)
+    np.testing.assert_allclose(every.T, dynamics.choices(shown, users), rtol=1e-4, atol=1e-37)
+    assert (every > 0).all()
 
 
 @pytest.mark.parametrize("name", [*BLIND, "agents/user_model.py", "envs/preference/slates.py"])

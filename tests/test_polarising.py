@@ -196,6 +196,7 @@ def test_bandit_explores_then_exploits():
         ({"ceiling": 1.5}, "ceiling"),
         ({"factor_low": 0.5}, "factor_low"),
         ({"factor_low": 1.2}, "factor_high"),
+        ({"factor_high": 1e39, "influence": 0.0}, "factor_high"),  # infinite in float32: 0 * inf
     ],
 )
 def test_bad_parameters(polarising, key, change, message, untyped):
@@ -206,7 +207,15 @@ def test_bad_parameters(polarising, key, change, message, untyped):
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"horizon": 0}, {"horizon": 2.5}, {"factor_per": "day"}, {"reward": "profit"}, {"reward": 3}, {"horizn": 3}],
+    [
+        {"horizon": 0},
+        {"horizon": 2.5},
+        {"horizon": 2**31},
+        {"factor_per": "day"},
+        {"reward": "profit"},
+        {"reward": 3},
+        {"horizn": 3},
+    ],
 )
 def test_bad_constructor_arguments(arguments, untyped):
     with pytest.raises(jaxrec.InputError, match=next(iter(arguments))):

@@ -213,6 +213,19 @@ def test_a_training_that_loses_its_numbers_stops_and_says_which():
         fit(Diverges(), jax.random.split(jax.random.key(0), 2), params, chunks=3)
 
 
+class DivergesAtLast(Diverges):
+    """It loses them in the last update, of which no metric tells."""
+
+    def advance(self, state, params, first, last):
+        return jnp.where(last == 6, jnp.log(state - 0.5), state), {"reward": 1.0 + 0 * state}
+
+
+def test_a_training_that_loses_its_numbers_in_the_last_update_returns_none():
+    params = jaxrec.batched(EnvParams(), 2).replace(influence=jnp.array([1.0, 0.0]))
+    with pytest.raises(TrainingError, match=r"state of runs \[1\] was not finite in batches 4 ... 5"):
+        fit(DivergesAtLast(), jax.random.split(jax.random.key(0), 2), params, chunks=3)
+
+
 def test_a_training_that_loses_its_numbers_names_its_last_good_checkpoint(tmp_path):
     keys, params = (
         jax.random.split(jax.random.key(0), 1),
@@ -300,6 +313,9 @@ def test_bad_settings_are_refused(changes, message):
 
 
 def test_bad_hyper_parameters_are_refused():
+    for changes in ({"learning_rate": jnp.inf}, {"max_grad_norm": 0.0}, {"reward_scale": 1e39}):
+        with pytest.raises(jaxrec.InputError, match=next(iter(changes))):
+            learner(Cue(1), **changes).check()
     agent = learner(Cue(1), gamma=1.5)
     with pytest.raises(jaxrec.InputError, match="gamma"):
         agent.init(jax.random.key(0), agent.env.default_params)

@@ -194,13 +194,33 @@ def test_without_influence_users_go_the_way_they_would_go_by_themselves(key):
     np.testing.assert_allclose(played.per_env["steered"], 0, atol=1e-5)
 
 
+def test_what_has_probability_0_is_never_drawn():
+    """Nor where prefix sums round: a choice that cannot be makes a belief 0 / 0."""
+    rng = np.random.default_rng(0)
+    weights = rng.random((20_000, 36)).astype(np.float32) ** 8 * (rng.random((20_000, 36)) < 0.4)
+    weights[:, 0] += 1e-3
+    almost_one = np.float32(1 - 2.0**-23)
+    uniform = np.where(rng.random(20_000) < 0.5, almost_one, 0).astype(np.float32)
+    drawn = jax.vmap(dynamics.draw)(uniform, weights / weights.sum(axis=1, keepdims=True))
+    assert (weights[np.arange(20_000), drawn] > 0).all()
+
+
+def test_states_that_int32_cannot_number_have_no_index():
+    env = PreferenceShift(horizon=2_000_000, observe_as="state")
+    assert env.num_observations is None
+    with pytest.raises(jaxrec.InputError, match="no observation index"):
+        env.observation_index(jnp.zeros(3, jnp.int32))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"horizon": 0}, "horizon"),
         ({"slate_means": ()}, "slate_means must name at least one"),
         ({"slate_means": (400.0,)}, "slate_means"),
-        ({"slate_deviations": -1.0}, "slate_deviations must be positive"),
+        ({"slate_deviations": -1.0}, "slate_deviations must be within"),
+        ({"slate_deviations": 1e-30}, "slate_deviations must be within"),
+        ({"horizon": 2**31}, "horizon must be at most"),
         ({"slate_deviations": (60.0, 30.0)}, "one a slate"),
         ({"slate_items": ((1.0, 0.0),)}, "slate_items must have 36"),
         ({"slate_items": ((-0.5, 1.5) + (0.0,) * 34,)}, "slate_items"),
@@ -216,7 +236,13 @@ def test_bad_settings_are_refused(changes, message, untyped):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("influence", 1.5), ("inertia", -0.1), ("initial_deviation", 0.0), ("choice_widths", [1.0, 0.0])],
+    [
+        ("influence", 1.5),
+        ("inertia", -0.1),
+        ("initial_deviation", 0.0),
+        ("choice_widths", [1.0, 0.0]),
+        ("rationality", 1e30),
+    ],
 )
 def test_bad_parameters_are_refused(name, value):
     with pytest.raises(jaxrec.InputError, match=name):

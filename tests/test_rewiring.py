@@ -1,5 +1,6 @@
 """The rewiring game, held against code that shares nothing with it."""
 
+import dataclasses
 import importlib
 import itertools
 from functools import cache, partial
@@ -13,6 +14,7 @@ import rewiring_reference as ref
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from societies import as_bits, as_bools, checked
 
 import jaxrec
 from jaxrec.envs.rewiring import (
@@ -50,20 +52,6 @@ def rng():
 # Between the reference's states and the package's arrays.
 
 
-def as_bits(matrix):
-    """bool[..., N] as uint32[..., words], user 0 the lowest bit."""
-    size = matrix.shape[-1]
-    padded = np.zeros((*matrix.shape[:-1], -(-size // 32) * 32), bool)
-    padded[..., :size] = matrix
-    return np.ascontiguousarray(np.packbits(padded, axis=-1, bitorder="little")).view("<u4").astype(np.uint32)
-
-
-def as_bools(words, size):
-    """The inverse."""
-    words = np.ascontiguousarray(words, dtype="<u4")
-    return np.unpackbits(words.view(np.uint8), axis=-1, bitorder="little")[..., :size].astype(bool)
-
-
 def matrix_of(state):
     matrix = np.zeros((len(state.adjacency),) * 2, bool)
     for user, near in enumerate(state.adjacency):
@@ -98,29 +86,10 @@ def single_of(society, lane):
 
 def states_of(society):
     """The reference's states, one for each society of many, after checking what must hold of the arrays."""
-    size = society.num_users
-    adjacency = np.asarray(society.adjacency)
-    matrices = as_bools(adjacency, size)
-    assert (as_bits(matrices) == adjacency).all(), "bits beyond the last user"
-    assert (matrices == matrices.swapaxes(1, 2)).all(), "not symmetric"
-    assert not matrices[:, np.arange(size), np.arange(size)].any(), "a loop"
-    if society.degrees.shape[0]:
-        np.testing.assert_array_equal(np.asarray(society.degrees).T, matrices.sum(axis=2))
-    if society.edges.shape[1]:
-        edges = np.asarray(society.edges)
-        assert matrices[np.arange(len(edges))[:, None], edges[..., 0], edges[..., 1]].all()
-        distinct = [len({frozenset(tie) for tie in ties}) for ties in edges.tolist()]
-        np.testing.assert_array_equal(distinct, matrices.sum(axis=(1, 2)) // 2)
-    cooperates = np.asarray(society.cooperators).T
-    assert (as_bits(as_bools(cooperates, size)) == cooperates).all(), "bits beyond the last user"
-    kinds = np.zeros((len(matrices), size), int)
-    if society.members.shape[0]:
-        members = as_bools(np.asarray(society.members).transpose(0, 2, 1), size)
-        assert (members.sum(axis=0) == 1).all(), "a user with no recommender, or two"
-        kinds = members.argmax(axis=0)
+    matrices, cooperates, kinds = checked(society)
     return [
         ref.State(tuple(frozenset(np.flatnonzero(row).tolist()) for row in matrix), tuple(c), tuple(k))
-        for matrix, c, k in zip(matrices, as_bools(cooperates, size).tolist(), kinds.tolist(), strict=True)
+        for matrix, c, k in zip(matrices, cooperates.tolist(), kinds.tolist(), strict=True)
     ]
 
 
@@ -666,6 +635,14 @@ def test_start_graphs_are_uniform(starter, users, number, graphs, key):
         assert stats.chisquare(counts).pvalue > 1e-4
 
 
+@pytest.mark.parametrize("starter", [starts.k_regular, starts.uniform_random])
+def test_graphs_are_the_same_in_float64(starter, key):
+    number = 4 if starter is starts.k_regular else 20
+    single = starter(key, 10, number)
+    with jax.enable_x64(True):
+        np.testing.assert_array_equal(starter(key, 10, number), single)
+
+
 @pytest.mark.slow
 def test_uniform_graphs_have_all_their_ties():
     ties = draw_graphs(starts.uniform_random, jax.random.split(jax.random.key(0), 50), 40, 100)
@@ -1025,6 +1002,7 @@ def test_rewards_of_an_episode_are_its_requests(key):
         ({"num_users": 2**14, "degree": 2}, "num_users"),
         ({"num_users": 1000, "degree": 200, "rules": "santos"}, "rules"),
         ({"max_wait": 0}, "max_wait"),
+        ({"num_users": 6, "degree": 3, "rules": dataclasses.replace(rules.CARVALHO, unfocused=6)}, "unfocused"),
         ({"rules": "carvallo"}, "carvalho"),
         ({"rules": 3}, "rules"),
         ({"graph": "scale-free"}, "graph"),
@@ -1035,6 +1013,13 @@ def test_rewards_of_an_episode_are_its_requests(key):
 def test_environments_that_cannot_be(arguments, message, untyped):
     with pytest.raises(jaxrec.InputError, match=message):
         RewiringGame(**arguments)
+
+
+def test_rules_that_cannot_be(untyped):
+    with pytest.raises(jaxrec.InputError, match="imitation"):
+        dataclasses.replace(rules.CARVALHO, imitation="fermy")
+    with pytest.raises(jaxrec.InputError, match="unfocused"):
+        dataclasses.replace(rules.CARVALHO, unfocused=-1)
 
 
 def test_names_that_are_unknown():
@@ -1080,6 +1065,7 @@ def test_parameters_within_range():
     [
         ({"num_steps": 120, "check_every": 50}, "check_every"),
         ({"num_steps": 0}, "num_steps"),
+        ({"num_steps": 2**31, "check_every": 1}, "num_steps"),  # counts are int32
         ({"check_every": 0}, "check_every"),
         ({"lanes": 0}, "lanes"),
         ({"runs": 0}, "runs"),
@@ -1092,6 +1078,7 @@ def test_parameters_within_range():
         ({"competition": Competition(timescale=-0.1)}, "timescale"),
         ({"competition": Competition(timescale=np.nan)}, "timescale"),
         ({"competition": Competition(beta=-1.0)}, "beta"),
+        ({"competition": Competition(beta=1e39)}, "beta"),
         ({"competition": Competition(timescale=np.ones(3)), "runs": 2}, "runs"),
         ({"competition": Competition(), "recommenders": "local"}, "recommenders"),
         ({"recommenders": ["local", "god"]}, "good"),

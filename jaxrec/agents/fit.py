@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.sharding import Mesh, PartitionSpec
@@ -57,7 +58,7 @@ MetricsSink = Callable[[int, dict[str, np.ndarray]], None]
 
 
 class TrainingError(RuntimeError):
-    """A training went wrong: a metric is no number any more."""
+    """A training went wrong: a metric, or something in its state, is no number any more."""
 
 
 def fit(
@@ -111,7 +112,7 @@ def fit(
             without checkpoints or of an agent that has no policy.
         Interrupted: if a signal asked to stop.
         OSError: if what is to be kept cannot be written; what was kept before stays.
-        TrainingError: as soon as a metric of a run is not finite; it names the last checkpoint.
+        TrainingError: as soon as a metric of a run is not finite, or NaN is in its state; it names the last checkpoint.
     """
     checks.positive("chunks", chunks)
     checks.within("checkpoint_seconds", checkpoint_seconds, 0.0, float("inf"))
@@ -144,8 +145,10 @@ def fit(
             last = min(done + chunk, agent.num_batches)
             began = None if best is None or evaluate else policies(agent, state)
             state, metrics = _advance(agent, values, state, params, done, last, mesh)
-            metrics = {name: np.asarray(value) for name, value in hosts.whole(metrics).items()}
+            seen = hosts.whole(metrics | {"state": _nan_within(state)})
+            metrics = {name: np.asarray(value) for name, value in seen.items()}
             _check_finite(metrics, done, last, kept)
+            del metrics["state"]
             if best is not None and evaluate:
                 ended = policies(agent, state)
                 best = better(best, ended, _evaluated(evaluate, ended, params, keys, mesh), last)
@@ -264,3 +267,11 @@ def _by_runs(function: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
         return mapped(shared, *per_run)
 
     return spread
+
+
+@jax.jit
+def _nan_within(state: Any) -> Array:
+    """float[runs]: 0, or NaN where NaN is anywhere in the state: the last update of a chunk is in no metric yet."""
+    floats = [leaf for leaf in jax.tree.leaves(state) if jnp.issubdtype(leaf.dtype, jnp.floating) and leaf.size]
+    found = (jnp.where(jnp.isnan(leaf).reshape(len(leaf), -1).any(axis=1), jnp.nan, 0.0) for leaf in floats)
+    return sum(found, start=jnp.zeros(()))

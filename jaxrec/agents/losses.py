@@ -7,6 +7,9 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float
 
+SMALLEST_NORM = 1e-9
+"""Of gradients, to be scaled to: scaling no gradients to none would be 0 / 0."""
+
 
 def generalised_advantages(
     rewards: Float[Array, " steps"],

@@ -131,18 +131,13 @@ class PPO(struct.PyTreeNode):
         """Raises InputError for a concrete hyper-parameter out of range."""
         for name in ("gamma", "trace"):
             checks.within(name, getattr(self, name), 0.0, 1.0)
-        for name in (
-            "learning_rate",
-            "learning_rate_end",
-            "clip",
-            "value_clip",
-            "value_weight",
-            "max_grad_norm",
-            "reward_scale",
-        ):
+        for name in ("learning_rate", "learning_rate_end", "value_weight", "reward_scale"):
+            checks.within(name, getattr(self, name), 0.0, checks.LARGEST)
+        for name in ("clip", "value_clip"):
             checks.within(name, getattr(self, name), 0.0, jnp.inf)
+        checks.within("max_grad_norm", self.max_grad_norm, losses.SMALLEST_NORM, jnp.inf)
         for name in ("entropy_weight", "entropy_weight_end"):
-            checks.finite(getattr(self, name), name)
+            checks.bounded(getattr(self, name), name)
 
     @property
     def num_batches(self) -> int:

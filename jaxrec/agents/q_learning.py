@@ -168,7 +168,7 @@ class QLearning(struct.PyTreeNode):
         """Raises InputError for a concrete hyper-parameter out of range."""
         for name in ("gamma", "epsilon_start", "epsilon_end", "trace"):
             checks.within(name, getattr(self, name), 0.0, 1.0)
-        checks.finite(self.initial_q, "initial_q")
+        checks.bounded(self.initial_q, "initial_q")
         self.step_size.check()
 
     @property

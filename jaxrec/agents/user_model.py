@@ -21,6 +21,7 @@ from jaxtyping import Bool, Float, Int
 
 from jaxrec import checks
 from jaxrec.agents.fit import fit
+from jaxrec.agents.losses import SMALLEST_NORM
 from jaxrec.envs.learned import LearnedParams, LearnedUsers, Logs, inference
 from jaxrec.envs.learned.inference import Memory
 from jaxrec.envs.preference.dynamics import users_of
@@ -85,8 +86,9 @@ class LearnUsers(struct.PyTreeNode):
         checks.lookup(dict.fromkeys(KINDS), self.kind, "kind")
         for name in ("num_epochs", "batch_size"):
             checks.positive(name, getattr(self, name))
-        for name in ("learning_rate", "weight_decay", "max_grad_norm", "entropy_weight"):
-            checks.within(name, getattr(self, name), 0.0, float("inf"))
+        for name in ("learning_rate", "weight_decay", "entropy_weight"):
+            checks.within(name, getattr(self, name), 0.0, checks.LARGEST)
+        checks.within("max_grad_norm", self.max_grad_norm, SMALLEST_NORM, float("inf"))
         for name in ("logs", "validation"):
             steps = getattr(self, name).num_steps
             if steps != self.env.horizon:

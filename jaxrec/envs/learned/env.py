@@ -23,6 +23,7 @@ from jaxrec.spaces import Space
 from jaxrec.utilities import RewardFunction, Utilities
 
 OBSERVED = ("beliefs", "choices")
+MOST_WEIGHT = 1e3  # of what is learned: activations, some of them squared, stay within float32
 
 
 class LearnedState(EnvState):
@@ -48,7 +49,7 @@ class LearnedParams(ChoiceParams):
     """Run-time values: those of the choice model, which is taken as known, and what was learned.
 
     Attributes:
-        weights: of the three networks, `inference.Weights`; see `training`.
+        weights: of the three networks, `inference.Weights`, none beyond 1000; see `agents.learn_users`.
     """
 
     weights: Any = None
@@ -94,6 +95,16 @@ class LearnedUsers(SlateEnvironment):
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.lookup(dict.fromkeys(OBSERVED), self.observe_as, "observe_as")
+        self._check_network()
+
+    def _check_network(self) -> None:
+        network = self.network
+        for name in ("width", "heads", "layers", "mixtures"):
+            checks.positive(f"network.{name}", getattr(network, name))
+        if network.width % network.heads:
+            raise checks.InputError(f"network.heads must divide its width={network.width}, got {network.heads}")
+        checks.within("network.dropout", network.dropout, 0.0, 1.0)
+        checks.within("network.concentration", network.concentration, 0.0, checks.LARGEST)
 
     def init_network(self, key: Array) -> Any:
         """Untrained weights of one network."""
@@ -135,10 +146,10 @@ class LearnedUsers(SlateEnvironment):
     def _believing(
         self, time: Array, memory: Memory, slate: Array, choice: Array, params: LearnedParams
     ) -> LearnedState:
-        initial = jnp.exp(inference.initial(self.network, params.weights.initial, memory)[time])
-        current = jnp.exp(inference.future(self.network, params.weights.future, memory)[time])
+        initial = _probabilities(inference.initial(self.network, params.weights.initial, memory)[time])
+        current = _probabilities(inference.future(self.network, params.weights.future, memory)[time])
         natural = inference.natural(self.network, params.weights.counterfactual, initial, self.horizon)[time]
-        return LearnedState(time, memory, slate, choice, initial, current, jnp.exp(natural))
+        return LearnedState(time, memory, slate, choice, initial, current, _probabilities(natural))
 
     def observe(self, state: LearnedState, params: LearnedParams) -> Any:
         """See Observation."""
@@ -198,6 +209,13 @@ class LearnedUsers(SlateEnvironment):
             given = jax.tree.map(np.shape, getattr(params.weights, kind, None))
             if given != jax.tree.map(lambda leaf: (*batch, *leaf.shape), expected):
                 raise checks.InputError(f"weights.{kind} must be those of {self.network}, got shapes {given}")
+        for path, leaf in jax.tree_util.tree_leaves_with_path(params.weights):
+            checks.within(f"weights{jax.tree_util.keystr(path)}", leaf, -MOST_WEIGHT, MOST_WEIGHT)
+
+
+def _probabilities(logarithms: Array) -> Array:
+    """Which may round to more than 1."""
+    return jnp.minimum(jnp.exp(logarithms), 1)
 
 
 @lru_cache(maxsize=8)

@@ -46,9 +46,13 @@ class Memory(struct.PyTreeNode):
 
 
 def likelihood(slate: Float[Array, "36"], choice: Int[Array, ""], users: Users) -> Float[Array, "36"]:
-    """P(x | s, u) for each u, by the choice model: a column of `dynamics.choices`, without the others."""
-    drawn = jnp.exp(users.pull)
-    return slate[choice] * drawn[:, choice] / (drawn @ slate)
+    """P(x | s, u) for each u, by the choice model: a column of `dynamics.choices`, without the others.
+
+    At least what float32 can tell from 0: somebody may choose what by a wrong choice model nobody would.
+    """
+    weights = jnp.log(slate) + users.pull
+    chosen = jnp.exp(weights[:, choice] - jax.nn.logsumexp(weights, axis=1))
+    return jnp.maximum(chosen, jnp.finfo(jnp.float32).tiny)
 
 
 def remembered(slates: Float[Array, "steps 36"], chosen: Int[Array, " steps"], users: Users) -> Memory:

@@ -17,6 +17,8 @@ from jaxrec.envs.preference.dynamics import BINS, DEGREES
 
 ANGLES = np.radians(DEGREES).astype(np.float32)
 
+MOST_CERTAIN = 15.0  # a logarithm: more leaves one bin alone, and at last float32
+
 
 class Steps(NamedTuple):
     """What is known of each step of one user.
@@ -80,7 +82,7 @@ class BeliefTransformer(nn.Module):
             "directions", nn.initializers.normal(1.0), (self.mixtures, 2), jnp.float32
         )
         means = jnp.arctan2(directions[..., 1], directions[..., 0])
-        concentrations = self.concentration * jnp.exp(out[..., 2])
+        concentrations = self.concentration * jnp.exp(jnp.minimum(out[..., 2], MOST_CERTAIN))
         each = concentrations[..., None] * jnp.cos(ANGLES - means[..., None])
         weights = jax.nn.log_softmax(out[..., 3])
         return jax.nn.logsumexp(jax.nn.log_softmax(each) + weights[..., None], axis=-2)

@@ -6,7 +6,6 @@ from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import struct
 from jax import Array
 
@@ -85,7 +84,7 @@ class PolarisingUsers(Environment):
     policies: ClassVar[dict[str, Callable[[Any], Any]]] = policies.POLICIES
 
     def __post_init__(self) -> None:
-        checks.positive("horizon", self.horizon)
+        checks.positive("horizon", self.horizon, checks.MOST_STEPS)
         if self.factor_per not in ("step", "episode"):
             raise checks.InputError(f"factor_per must be 'step' or 'episode', got {self.factor_per!r}")
         self.check_reward()
@@ -108,7 +107,7 @@ class PolarisingUsers(Environment):
             checks.shaped(name, getattr(params, name), batch)
         checks.within("population", params.population, 0.0, 1.0)
         checks.within("ceiling", params.ceiling, 0.0, 1.0)
-        checks.within("factor_low", params.factor_low, 1.0, np.inf)
+        checks.within("factor_low", params.factor_low, 1.0, checks.LARGEST)
         checks.ordered("factor_low", params.factor_low, "factor_high", params.factor_high)
 
     def reset_env(self, key: Array, params: PolarisingParams) -> tuple[Array, PolarisingState]:

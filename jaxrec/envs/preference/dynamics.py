@@ -160,5 +160,6 @@ def tables(slates: Float[Array, "slates 36"], params: Any, worth: Worth = conven
 
 def draw(uniform: Float[Array, ""], probabilities: Float[Array, "36"]) -> Int[Array, ""]:
     """The bin at which the cumulated probability passes a draw from U[0, 1): twins on the same draw stay together."""
-    passed = jnp.cumsum(probabilities) <= uniform * probabilities.sum()
-    return jnp.minimum(passed.sum(dtype=jnp.int32), BINS - 1)
+    # Sums of prefixes round, and need not grow where nothing is added: what has probability 0 must be left out.
+    reached = jnp.where(probabilities > 0, jnp.cumsum(probabilities), 0)
+    return jnp.argmax(reached > uniform * reached.max()).astype(jnp.int32)

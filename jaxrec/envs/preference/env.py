@@ -12,7 +12,7 @@ from jaxrec import checks
 from jaxrec.environment import EnvState
 from jaxrec.envs.preference import dynamics, inference, policies
 from jaxrec.envs.preference.dynamics import BINS, JUDGES, Tables
-from jaxrec.envs.preference.slates import Beliefs, ChoiceParams, Choices, SlateEnvironment
+from jaxrec.envs.preference.slates import NARROWEST, Beliefs, ChoiceParams, Choices, SlateEnvironment
 from jaxrec.spaces import Box, Space
 from jaxrec.utilities import RewardFunction, Utilities
 
@@ -127,7 +127,7 @@ class PreferenceShift(SlateEnvironment):
         for name in ("initial_mean", "initial_deviation", "rationality", "inertia"):
             checks.shaped(name, getattr(params, name), batch)
         checks.within("initial_mean", params.initial_mean, 0.0, 360.0)
-        checks.within("initial_deviation", params.initial_deviation, 1e-3, float("inf"))
+        checks.within("initial_deviation", params.initial_deviation, NARROWEST, float("inf"))
         checks.within("rationality", params.rationality, 0.0, float("inf"))
         checks.within("inertia", params.inertia, 0.0, 1.0)
 
@@ -187,8 +187,9 @@ class PreferenceShift(SlateEnvironment):
         seen = {"slate": slate, "choice": jax.nn.one_hot(state.choice, BINS)}
         if self.observe_as == "choices":
             return Choices(**seen)
-        known = inference.smoothed(state.joint), inference.filtered(state.joint)
-        return Beliefs(**seen, initial=known[0], current=known[1], natural=known[0] @ state.naturally)
+        initial, current = inference.smoothed(state.joint), inference.filtered(state.joint)
+        known = {"initial": initial, "current": current, "natural": initial @ state.naturally}
+        return Beliefs(**seen, **{name: jnp.minimum(belief, 1) for name, belief in known.items()})  # sums round up
 
     def utilities(
         self, state: PreferenceState, action: Array | int, next_state: PreferenceState, params: PreferenceParams
@@ -272,12 +273,13 @@ class PreferenceShift(SlateEnvironment):
 
     @property
     def num_observations(self) -> int | None:
-        """(horizon + 1) * 36 * 36 where the state is seen, else None."""
-        return (self.horizon + 1) * BINS**2 if self.observe_as == "state" else None
+        """(horizon + 1) * 36 * 36 where the state is seen and int32 holds that, else None."""
+        number = (self.horizon + 1) * BINS**2
+        return number if self.observe_as == "state" and number <= jnp.iinfo(jnp.int32).max else None
 
     def observation_index(self, obs: Array) -> Array:
         """int32[]: by time, u_0 and u_t."""
-        if self.observe_as != "state":
+        if self.num_observations is None:
             return super().observation_index(obs)
         return (obs[..., 0] * BINS + obs[..., 1]) * BINS + obs[..., 2]
 

@@ -18,6 +18,7 @@ from jaxrec.utilities import Utilities
 
 MEANS = (20.0, 80.0, 140.0, 200.0, 260.0, 320.0)
 COUNTED = ("dwell", "click")
+NARROWEST = 1e-3  # degrees: the square of a distance in narrower bells leaves float32
 
 
 class ChoiceParams(EnvParams):
@@ -92,7 +93,7 @@ class SlateEnvironment(Environment):
     Attributes:
         horizon: slates in an episode (10 in the paper).
         slate_means: degrees. The paper prints an inconsistent list; these fit its results best.
-        slate_deviations: degrees, one for all or one each; infinite for the uniform slate. 60.
+        slate_deviations: degrees from 0.001, one for all or one each; infinite for the uniform slate. 60.
         slate_items: slates of your own instead, each the probabilities of its 36 items.
         counts: what the recommender counts: "dwell", engagement; or "click".
     """
@@ -104,7 +105,7 @@ class SlateEnvironment(Environment):
     counts: Literal["dwell", "click"] = "dwell"
 
     def __post_init__(self) -> None:
-        checks.positive("horizon", self.horizon)
+        checks.positive("horizon", self.horizon, checks.MOST_STEPS)
         checks.lookup(dict.fromkeys(COUNTED), self.counts, "counts")
         self._check_slates()
         self.check_reward()
@@ -126,9 +127,7 @@ class SlateEnvironment(Environment):
                 f"{len(self.slate_means)} slates"
             )
         checks.within("slate_means", np.asarray(self.slate_means), 0.0, 360.0)
-        for deviation in self.deviations:
-            if not deviation > 0:
-                raise checks.InputError(f"slate_deviations must be positive, got {self.slate_deviations}")
+        checks.within("slate_deviations", np.asarray(self.deviations), NARROWEST, float("inf"))
 
     @property
     def deviations(self) -> tuple[float, ...]:
@@ -170,10 +169,10 @@ class SlateEnvironment(Environment):
         for name in ("choice_centres", "choice_heights", "choice_widths"):
             checks.shaped(name, getattr(params, name), (*batch, None))
         checks.shaped("safe_weights", params.safe_weights, (*batch, 2))
-        infinity, least = float("inf"), 1e-3
+        infinity = float("inf")
         for name in ("choice_centres", "bait_centre"):
             checks.within(name, getattr(params, name), 0.0, 360.0)
         for name in ("choice_widths", "bait_width"):
-            checks.within(name, getattr(params, name), least, infinity)
+            checks.within(name, getattr(params, name), NARROWEST, infinity)
         for name in ("choice_base", "choice_heights", "bait_height", "bait_cost"):
             checks.within(name, getattr(params, name), 0.0, infinity)

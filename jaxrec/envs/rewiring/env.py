@@ -109,7 +109,7 @@ class RewiringGame(Environment):
 
     def __post_init__(self) -> None:
         for name in ("num_users", "degree", "max_wait"):
-            checks.positive(name, getattr(self, name))
+            checks.positive(name, getattr(self, name), checks.MOST_STEPS)
         self._check_graph()
         checks.lookup(dict.fromkeys(observation.KINDS), self.observe_as, "observe_as")
         self.check_reward()
@@ -123,6 +123,8 @@ class RewiringGame(Environment):
             raise checks.InputError(f"degree must be below num_users={users}, got {degree}")
         if users * degree % 2:
             raise checks.InputError(f"num_users * degree must be even, got {users} * {degree}")
+        if rules.unfocused >= users:
+            raise checks.InputError(f"rules.unfocused must be below num_users={users}, got {rules.unfocused}")
         if rules.pair == "edge" and self.num_ties > draws.MAX_CHOICES:
             raise checks.InputError(
                 f"rules={rules.name!r} draws ties: there may be {draws.MAX_CHOICES}, got {self.num_ties}"
@@ -148,7 +150,7 @@ class RewiringGame(Environment):
 
     def check_params(self, params: RewiringParams, batch: tuple[int, ...] = ()) -> None:
         """Raises InputError for a parameter out of range."""
-        super().check_params(params.replace(timescale=_zero_if_infinite(params.timescale)), batch)
+        super().check_params(params.replace(timescale=0.0, time_limit=1), batch)  # which may be larger than others
         names = [field.name for field in dataclasses.fields(RewiringParams)]
         for name in set(names) - {"influence", "reward_weights"}:
             checks.shaped(name, getattr(params, name), batch)
@@ -318,8 +320,3 @@ class RewiringGame(Environment):
 
 def _words(key: Array) -> Array:
     return jax.random.bits(key, (dynamics.WORDS_PER_STEP,), jnp.uint32)
-
-
-def _zero_if_infinite(value: Any) -> Any:
-    array = checks.concrete("timescale", value)
-    return value if array is None else jnp.where(jnp.isposinf(array), 0.0, array)

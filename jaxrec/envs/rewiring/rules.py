@@ -5,6 +5,14 @@ from typing import Literal
 
 from jaxrec import checks
 
+KINDS = {
+    "imitation": ("fermi", "clipped"),
+    "gate": ("imitation", "self", "none"),
+    "pair": ("neighbour", "edge"),
+    "initiative": ("focal", "either"),
+    "strategies": ("coins", "half"),
+}
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -34,6 +42,11 @@ class Rules:
     initiative: Literal["focal", "either"]
     strategies: Literal["coins", "half"]
     unfocused: int = 0
+
+    def __post_init__(self) -> None:
+        for name, kinds in KINDS.items():
+            checks.lookup(dict.fromkeys(kinds), getattr(self, name), f"rules.{name}")
+        checks.within("rules.unfocused", self.unfocused, 0, float("inf"))
 
     @property
     def single_clock(self) -> bool:

@@ -130,7 +130,7 @@ def simulate(
             `check_every` does not divide, or parameters out of range.
     """
     checks.positive("check_every", check_every)
-    checks.positive("num_steps", num_steps)
+    checks.positive("num_steps", num_steps, checks.MOST_STEPS)
     if num_steps % check_every:
         raise checks.InputError(f"num_steps must be a multiple of check_every={check_every}, got {num_steps}")
     params = env.default_params if params is None else params
@@ -410,8 +410,8 @@ def _per_run_competition(competition: Competition | None, runs: int, kinds: int)
     totals = shares.sum(axis=-1)
     if np.abs(totals - 1).max() > 1e-6:
         raise checks.InputError(f"shares must sum to 1, got {shares.tolist()}, which sum to {totals.tolist()}")
-    for name in ("timescale", "beta"):
-        checks.within(f"competition.{name}", getattr(given, name), 0.0, np.inf)
+    checks.within("competition.timescale", given.timescale, 0.0, np.inf)
+    checks.within("competition.beta", given.beta, 0.0, checks.LARGEST)
     return Competition(
         shares=jnp.broadcast_to(jnp.asarray(shares, jnp.float32), (runs, kinds)),
         timescale=jnp.broadcast_to(jnp.asarray(given.timescale, jnp.float32), (runs,)),

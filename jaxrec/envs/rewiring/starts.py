@@ -26,7 +26,7 @@ def k_regular(key: Array, users: int, k: int) -> Int[Array, "ties 2"]:
         sparse = adjacency_matrix(k_regular(key, users, users - 1 - k), users)
         return ties_of(~sparse & ~jnp.eye(users, dtype=bool), users * k // 2)
     stubs = jnp.repeat(jnp.arange(users, dtype=jnp.int32), k)
-    ties = stubs[jnp.argsort(jax.random.bits(key, stubs.shape))].reshape(-1, 2)
+    ties = stubs[jnp.argsort(jax.random.bits(key, stubs.shape, jnp.uint32))].reshape(-1, 2)
     state = (jax.random.fold_in(key, 1), ties, _bad(ties, users), jnp.zeros((), jnp.int32))
     return jax.lax.while_loop(lambda state: state[2].any(), partial(_exchange, users), state)[1]
 
@@ -44,7 +44,7 @@ def uniform_random(key: Array, users: int, ties: int) -> Int[Array, "ties 2"]:
 
     def draw_anew(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         drawn, bad, rounds = state
-        fresh, _ = draws.choose(jax.random.bits(jax.random.fold_in(key, rounds), drawn.shape), users)
+        fresh, _ = draws.choose(jax.random.bits(jax.random.fold_in(key, rounds), drawn.shape, jnp.uint32), users)
         drawn = jnp.where(bad[:, None], fresh, drawn)
         return drawn, _bad(drawn, users), rounds + 1
 
@@ -71,7 +71,7 @@ def ties_of(matrix: Bool[Array, "users users"], ties: int) -> Int[Array, "ties 2
 def _exchange(users: int, state: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
     """One round: every bad tie exchanges an end with the tie that a random shift puts beside it, if that is good."""
     key, ties, bad, rounds = state
-    words = jax.random.bits(jax.random.fold_in(key, rounds), (bad.shape[0] + 1,))
+    words = jax.random.bits(jax.random.fold_in(key, rounds), (bad.shape[0] + 1,), jnp.uint32)
     turned, kicked = words[1:] % 2 == 1, words[1:] // 2 % 2 == 1
     first, second = jnp.where(turned, ties[:, 1], ties[:, 0]), jnp.where(turned, ties[:, 0], ties[:, 1])
     kick = (4 * bad.sum() > bad.shape[0]) | (rounds % STUCK == STUCK - 1)
