@@ -99,8 +99,9 @@ class LearnedUsers(SlateEnvironment):
 
     def _check_network(self) -> None:
         network = self.network
-        for name in ("width", "heads", "layers", "mixtures"):
+        for name in ("width", "heads", "mixtures"):
             checks.positive(f"network.{name}", getattr(network, name))
+        checks.within("network.layers", network.layers, 0, checks.LARGEST)
         if network.width % network.heads:
             raise checks.InputError(f"network.heads must divide its width={network.width}, got {network.heads}")
         checks.within("network.dropout", network.dropout, 0.0, 1.0)
