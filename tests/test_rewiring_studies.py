@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 import jaxrec
+from jaxrec import saved
 from jaxrec.experiments import study
+from jaxrec.experiments.log import FolderLog
 from jaxrec.experiments.rewiring import learning, play, reference
 from jaxrec.experiments.rewiring.baselines import BaselinesConfig
 from jaxrec.experiments.rewiring.competition import EXPERIMENTS, KINDS, CompetitionConfig
 from jaxrec.experiments.rewiring.learning import GPU, LearningConfig
+from jaxrec.experiments.rewiring.learning_report import Run
 from jaxrec.experiments.rewiring.santos import SantosConfig, critical_timescale
 from jaxrec.progress import NoMeter
 
@@ -106,6 +109,24 @@ def test_putting_ended_episodes_away_loses_none(monkeypatch):
     assert not same.all()
     assert np.isin(parts["cooperation"] * 10, np.arange(11)).all()
     assert (parts["max_degree"] > 0).all(), "every episode was noted"
+
+
+def test_the_policy_that_scored_best_is_kept(tmp_path):
+    config = LearningConfig(
+        seeds=2, steps=(512,), num_envs=8, num_steps=16, num_minibatches=2, chunks=4, validation_envs=8,
+        validation_steps=40,
+    )  # fmt: skip
+    key = jax.random.key(3)
+    learned = learning.train(config, Run(10, "aligned", "mlp"), key, FolderLog(tmp_path), NoMeter())
+    (folder,) = (tmp_path / "checkpoints").iterdir()
+    kept, env = saved.read(folder), config.env(10, "aligned")
+    score = jax.jit(learning.validation(env, config))
+    for run, key_run in enumerate(jax.random.split(key, 2)):
+        policy = jax.tree.map(lambda leaf, run=run: leaf[run], learned.policies)
+        again = score(policy, env.default_params, jax.random.fold_in(key_run, 2**32 - 1))
+        assert again == pytest.approx(kept.score[run], abs=1e-5)
+        last = jax.tree.map(lambda leaf, run=run: leaf[run], kept.last)
+        assert score(last, env.default_params, jax.random.fold_in(key_run, 2**32 - 1)) <= again + 1e-5
 
 
 @pytest.mark.slow

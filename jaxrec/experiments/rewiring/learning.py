@@ -226,15 +226,13 @@ def stacked(names: Sequence[str]) -> HeuristicPolicy:
 QUICK = LearningConfig(seeds=4)
 TEN = LearningConfig(steps=(3_000_000,), evaluation_users=(10, 30, 100), evaluation_episodes=(2048, 128, 4))
 THIRTY = LearningConfig(
-    seeds=6,
-    users=(10, 30),
+    seeds=5,
+    users=(30,),
     networks=("mlp",),
-    steps=(2_000_000, 2_000_000),
-    traces=(0.9, 0.8),
-    warm_start=True,
-    validation_envs=512,
-    evaluation_episodes=(1024, 4096),
-    chunks=16,
+    steps=(3_000_000,),
+    traces=(0.98, 0.8),
+    entropy_weights=(0.01, 0.01),
+    evaluation_episodes=(1024, 256),
 )
 PAPER = LearningConfig(
     users=(10, 30, 100),
