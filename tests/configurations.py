@@ -193,6 +193,10 @@ def _make_ppo(env_id, drawn):
     )
 
 
+def _make_ranking(embed, width, pooling, num_actions):
+    return Ranking(embed(), width, pooling)
+
+
 def _make_q_learning(drawn):
     env_id, arguments = drawn["env"]
     env, _ = jaxrec.make(env_id, **arguments)
@@ -209,17 +213,23 @@ small = counts(6)
 hidden = st.lists(st.integers(1, 9), min_size=1, max_size=2).map(tuple)
 plain = st.sampled_from(["PolarisingUsers-v0", "PreferenceShift-v0"])
 attention = st.builds(
-    GAT, layers=st.integers(1, 2), heads=st.integers(1, 3), width=st.integers(1, 4), residual=st.booleans()
+    partial,
+    st.just(GAT),
+    layers=st.integers(1, 2),
+    heads=st.integers(1, 3),
+    width=st.integers(1, 4),
+    residual=st.booleans(),
 )
 rankings = st.builds(
-    Ranking, attention | st.builds(NodeMLP, hidden), st.integers(1, 6), st.sampled_from(["mean", "sum"])
-)
+    partial, st.just(_make_ranking), attention | st.builds(partial, st.just(NodeMLP), hidden), st.integers(1, 6),
+    st.sampled_from(["mean", "sum"]),
+)  # fmt: skip
 AGENTS = {
     "PPO with MLP": plain.flatmap(lambda env_id: _ppo(env_id, st.builds(partial, st.just(MLP), hidden=hidden))),
     "PPO with LSTM": plain.flatmap(
         lambda env_id: _ppo(env_id, st.builds(partial, st.just(LSTM), width=st.integers(1, 9)))
     ),
-    "PPO with Ranking": _ppo("RewiringGame-v0", rankings.map(lambda network: lambda _: network)),
+    "PPO with Ranking": _ppo("RewiringGame-v0", rankings),
     "QLearning": st.fixed_dictionaries({
         "env": st.tuples(st.just("PolarisingUsers-v0"), of(horizon=small, reward=rewards))
         | st.tuples(st.just("PreferenceShift-v0"), of(

@@ -1,4 +1,4 @@
-"""A study of small trainings, to be cut off; as a program, the command `jaxrec` with this study among the others.
+"""Studies of small trainings, to be cut off; as a program, the command `jaxrec` with these studies among the others.
 
 Environment variables, which leave no trace in what a run writes: SURVIVOR_PAUSE, seconds after each chunk;
 SURVIVOR_STUCK, a chunk of the second training after which the main thread computes and computes.
@@ -18,8 +18,12 @@ from matplotlib.figure import Figure
 
 import jaxrec
 from jaxrec import cli
-from jaxrec.agents import fit
+from jaxrec.agents import GAT, LSTM, MLP, PPO, LearnUsers, QLearning, Ranking, fit
 from jaxrec.environment import EnvParams
+from jaxrec.envs.learned import BeliefTransformer, LearnedUsers, generate
+from jaxrec.envs.polarising import PolarisingUsers
+from jaxrec.envs.preference import PreferenceShift
+from jaxrec.envs.rewiring import RewiringGame
 from jaxrec.experiments import STUDIES, Study
 from jaxrec.experiments.report import Report, Section
 from jaxrec.experiments.statistics import measured
@@ -108,7 +112,61 @@ def execute(config, log, meter):
 
 STUDY = Study("survivor", "Small trainings", {"quick": Config(), "long": Config(chunks=12)}, execute)
 
-if __name__ == "__main__":
+
+def ppo(env, network, **settings):
+    """Twelve batches."""
+    return PPO(env, network, total_steps=12 * 48, num_envs=8, num_steps=6, num_minibatches=2, **settings)
+
+
+def learn_users():
+    """Twelve updates."""
+    env = LearnedUsers(3, (80.0, 200.0), network=BeliefTransformer(8, layers=1, mixtures=2))
+    logs, _ = generate(jax.random.key(1), num_users=18, env=PreferenceShift(3))
+    return LearnUsers(env, "future", *logs.split(12), num_epochs=4, batch_size=4)
+
+
+AGENTS = {
+    "ppo": lambda: ppo(PolarisingUsers(5), MLP(3, (8,))),
+    "recurrent": lambda: ppo(PreferenceShift(4, (80.0, 200.0), observe_as="choices", paid_for="sampled"), LSTM(2, 8)),
+    "ranking": lambda: ppo(RewiringGame(10, 4, "learning"), Ranking(GAT(1, 2, 4), 8), track=("cooperation",)),
+    "q-learning": lambda: QLearning(PolarisingUsers(4), total_steps=12 * 48, num_envs=8, num_steps=6),
+    "learn-users": learn_users,
+}
+
+
+@dataclass(frozen=True)
+class LearnerConfig:
+    agent: str
+    """One of `AGENTS`."""
+    chunks: int = 12
+    """Of the training."""
+
+    def check(self):
+        jaxrec.checks.lookup(AGENTS, self.agent, "agent")
+
+
+def learn(config, log, meter):
+    """Trains an agent from two seeds; the results hold all that it ends with."""
+    agent = AGENTS[config.agent]()
+
+    def on_metrics(batches, metrics):
+        log(batches=batches, **metrics)
+
+    keys, params = jax.random.split(jax.random.key(0), 2), jaxrec.batched(agent.env.default_params, 2)
+    kept = log.checkpoints(config.agent)
+    state = fit(agent, keys, params, config.chunks, meter, on_metrics, "learning", kept, checkpoint_seconds=0)
+    leaves = jax.tree.leaves(state.replace(key=jax.random.key_data(state.key)))
+    return Report("Learners", config.agent, data={str(number): np.asarray(leaf) for number, leaf in enumerate(leaves)})
+
+
+LEARNERS = Study("learners", "Small agents", {name: LearnerConfig(name) for name in AGENTS}, learn)
+
+
+def main(argv):
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which the background of a script ignores
-    STUDIES[STUDY.name] = STUDY
-    cli.main(sys.argv[1:])
+    STUDIES.update({study.name: study for study in (STUDY, LEARNERS)})
+    cli.main(argv)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -213,6 +213,19 @@ def test_a_training_that_loses_its_numbers_stops_and_says_which():
         fit(Diverges(), jax.random.split(jax.random.key(0), 2), params, chunks=3)
 
 
+def test_hyper_parameters_are_swept_in_float64():
+    """Where they are float64 and weights float32."""
+    with jax.enable_x64(True):
+        agent = learner(Cue(1), steps=512)
+        swept = jax.vmap(lambda rate, norm: agent.replace(learning_rate=rate, max_grad_norm=norm))
+        agents = swept(jnp.array([1e-3, 0.0]), jnp.array([0.5, 0.5]))
+        keys = jnp.stack([jax.random.key(0)] * 2)
+        states, _ = jax.jit(jax.vmap(lambda agent, key: agent.train(key, EnvParams())))(agents, keys)
+        start = agent.init(jax.random.key(0), EnvParams())
+        for before, after in zip(jax.tree.leaves(start.weights), jax.tree.leaves(states.weights), strict=True):
+            assert before.dtype == after.dtype == jnp.float32
+
+
 class DivergesAtLast(Diverges):
     """It loses them in the last update, of which no metric tells."""
 

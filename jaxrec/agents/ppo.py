@@ -199,7 +199,8 @@ class PPO(struct.PyTreeNode):
         return NetworkPolicy(state.weights, self.network, greedy)
 
     def _optimiser(self) -> optax.GradientTransformation:
-        return optax.chain(optax.clip_by_global_norm(self.max_grad_norm), optax.scale_by_adam(eps=1e-5))
+        limit = jnp.asarray(self.max_grad_norm, jnp.float32)  # as weights are, also under x64
+        return optax.chain(optax.clip_by_global_norm(limit), optax.scale_by_adam(eps=1e-5))
 
     def _batch(
         self, state: PPOState, params: Any, batch: Int[Array, ""] | int
@@ -277,7 +278,9 @@ class PPO(struct.PyTreeNode):
             part = devices.spread(jax.tree.map(lambda leaf: leaf[:, chosen], samples), axis=1)
             gradients, metrics = jax.grad(self._loss, has_aux=True)(weights, part, entropy_weight)
             updates, optimiser = self._optimiser().update(gradients, optimiser)
-            weights = jax.tree.map(lambda weight, change: weight - rate * change, weights, updates)
+            weights = jax.tree.map(
+                lambda weight, change: weight - (rate * change).astype(weight.dtype), weights, updates
+            )
             return (weights, optimiser), metrics | {"grad_norm": optax.tree.norm(gradients)}
 
         def epoch(carry: Any, key: Array) -> tuple[Any, dict[str, Array]]:

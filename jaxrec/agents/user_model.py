@@ -129,7 +129,7 @@ class LearnUsers(struct.PyTreeNode):
     def _optimiser(self) -> optax.GradientTransformation:
         schedule = optax.cosine_decay_schedule(1.0, self.num_batches)
         return optax.chain(
-            optax.clip_by_global_norm(self.max_grad_norm),
+            optax.clip_by_global_norm(jnp.asarray(self.max_grad_norm, jnp.float32)),  # as weights are, also under x64
             optax.scale_by_adam(),
             optax.add_decayed_weights(self.weight_decay),
             optax.scale_by_schedule(lambda count: -self.learning_rate * schedule(count)),
