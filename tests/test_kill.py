@@ -16,6 +16,7 @@ from test_resume import assert_same
 from jaxrec.agents.checkpoints import KEPT
 
 KILLS = 50
+CHUNKS = survivor.LearnerConfig.chunks
 FORKS = multiprocessing.get_context("forkserver")  # of a process that has imported what takes seconds, and nothing else
 FORKS.set_forkserver_preload(["survivor", "orbax.checkpoint", "distrax"])
 
@@ -68,11 +69,22 @@ def checkpoints_read(run):
     return count
 
 
+def await_moment(process, run, draw, usual):
+    """Waits for a moment to kill: of the time that a whole run takes, or soon after any chunk; None: for the end."""
+    if usual is None or draw.random() < 0.5:
+        process.join(None if usual is None else draw.uniform(0, usual))
+        return
+    metrics, lines = run / "metrics.jsonl", draw.randint(1, CHUNKS)
+    metrics.unlink(missing_ok=True)  # the lines of the process before
+    while process.is_alive() and not (metrics.exists() and metrics.read_text().count("\n") >= lines):
+        time.sleep(0.005)
+    process.join(draw.uniform(0, 0.3))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("agent", survivor.AGENTS)
 def test_agents_killed_at_any_moment_go_on_bit_for_bit(agent, tmp_path, capsys):
-    """Killed 50 times, at moments drawn uniformly over the time that a whole run takes: at its start, while it
-    compiles, computes and writes checkpoints, figures and results."""
+    """Killed 50 times: at its start, while it compiles, computes and writes checkpoints and results."""
     draw, cache = random.Random(agent), tmp_path / "cache"
     whole, warm = tmp_path / "whole", tmp_path / "warm"
     seconds_of(begin(agent, whole))
@@ -85,7 +97,7 @@ def test_agents_killed_at_any_moment_go_on_bit_for_bit(agent, tmp_path, capsys):
         while not is_complete(run):
             afresh, begun = not run.exists(), time.perf_counter()
             process = begin(agent, run, cache)
-            process.join(draw.uniform(0, usual) if kills < KILLS else None)
+            await_moment(process, run, draw, usual if kills < KILLS else None)
             if afresh and not process.is_alive():  # quicker than the first ones: the machine does other work as well
                 usual = min(usual, time.perf_counter() - begun)
             process.kill()
