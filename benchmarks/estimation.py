@@ -7,28 +7,25 @@ or one jitted time-step of all simulated users, at a time. Both give the same nu
 Compilation is timed apart.
 """
 
-import json
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import command
 from benchmarks.timed import Timed
-from jaxrec import InputError, checks
+from jaxrec import checks
 from jaxrec.agents import LearnUsers
 from jaxrec.agents.user_model import KINDS
 from jaxrec.envs.learned import LearnedUsers, future_preferences, generate
 from jaxrec.envs.preference import RandomSlate
-from jaxrec.experiments.folder import write_atomically
 from jaxrec.experiments.manifest import describe, manifest
 from jaxrec.timing import measure
 
@@ -143,24 +140,8 @@ def table(found: list[Measurement], hardware: str) -> Table:
 
 
 @dataclass
-class Options:
+class Options(command.Options):
     """Times the learning of the three networks, and the simulation of users by them; about three minutes."""
-
-    quick: bool = False
-    """Few steps: shows that it runs; its speeds mean nothing."""
-    seed: int = 0
-    """Seed of all random draws."""
-    out: Path | None = None
-    """Also write all numbers, with hardware, versions and commit, to this JSON file, which must not exist."""
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Runs the benchmark."""
-    options = tyro.cli(Options, args=argv, prog="python -m benchmarks.estimation")
-    try:
-        run(options)
-    except InputError as error:
-        sys.exit(f"benchmarks.estimation: {error}")
 
 
 def run(options: Options) -> dict[str, Any]:
@@ -182,10 +163,9 @@ def run(options: Options) -> dict[str, Any]:
     }
     console.print(table(found, describe(about["hardware"])))
     console.print(LIMITS, highlight=False)
-    if options.out is not None:
-        write_atomically(options.out, f"{json.dumps(result, indent=1)}\n".encode())
+    command.write(result, options.out)
     return result
 
 
 if __name__ == "__main__":
-    main()
+    command.main("estimation", Options, run)

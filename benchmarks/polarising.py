@@ -8,32 +8,29 @@ return of uniformly random recommendations has to agree. Compilation is timed ap
 """
 
 import dataclasses
-import json
 import math
 import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numba
 import numpy as np
-import tyro
 from jax import Array
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import command
 from benchmarks import polarising_rivals as rivals
 from benchmarks.polarising_rivals import Played
 from benchmarks.timed import Timed
 from jaxrec import InputError, checks, lockstep, rollout
 from jaxrec.agents import GeometricStep, QLearning, VisitStep
 from jaxrec.envs.polarising import PolarisingParams, PolarisingUsers, Random
-from jaxrec.experiments.folder import write_atomically
 from jaxrec.experiments.manifest import describe, manifest
 from jaxrec.timing import measure
 
@@ -295,28 +292,12 @@ def to_json(options: "Options", same: list[Check], measurements: list[Measuremen
 
 
 @dataclass
-class Options:
+class Options(command.Options):
     """Times PolarisingUsers-v0 in jaxrec, in plain Python with NumPy, and in Numba on one core; about two minutes.
 
     Every figure comes from this one run on this one machine. First it checks that all three play the same game; then it
     prints environment steps a second (median, slowest and fastest of several runs) with ratios. Compilation is apart.
     """
-
-    quick: bool = False
-    """Few steps, one batch size, some ten seconds: shows that it runs; its speeds mean nothing."""
-    seed: int = 0
-    """Seed of all random draws."""
-    out: Path | None = None
-    """Also write all numbers, with hardware, versions and commit, to this JSON file, which must not exist."""
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Runs the benchmark."""
-    options = tyro.cli(Options, args=argv, prog="python -m benchmarks.polarising")
-    try:
-        run(options)
-    except InputError as error:
-        sys.exit(f"benchmarks.polarising: {error}")
 
 
 def run(options: Options) -> dict[str, Any]:
@@ -335,10 +316,9 @@ def run(options: Options) -> dict[str, Any]:
     result = to_json(options, same, measurements)
     console.print(speed_table(measurements, describe(result["manifest"]["hardware"])))
     console.print(LIMITS, highlight=False)
-    if options.out is not None:
-        write_atomically(options.out, f"{json.dumps(result, indent=1)}\n".encode())
+    command.write(result, options.out)
     return result
 
 
 if __name__ == "__main__":
-    main()
+    command.main("polarising", Options, run)

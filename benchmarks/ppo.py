@@ -7,11 +7,9 @@ same evaluator, rejax's. Compilation is timed apart. Needs rejax (`pip install "
 """
 
 import dataclasses
-import json
 import sys
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import gymnax
@@ -19,17 +17,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import rejax
-import tyro
 from rejax.evaluate import evaluate
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import command
 from benchmarks.gymnax_adapter import Gymnax
 from benchmarks.timed import Timed
-from jaxrec import InputError, checks, lockstep
+from jaxrec import checks, lockstep
 from jaxrec.agents import GAT, MLP, PPO, NodeMLP, Ranking
 from jaxrec.envs.rewiring import RewiringGame
-from jaxrec.experiments.folder import write_atomically
 from jaxrec.experiments.manifest import describe, manifest
 from jaxrec.timing import Timing, measure
 
@@ -306,32 +303,17 @@ def to_json(options: "Options", poles: list[CartPole], societies: list[Society])
 
 
 @dataclass
-class Options:
+class Options(command.Options):
     """Times PPO: on gymnax's CartPole beside rejax, and on RewiringGame-v0 at each size and network; minutes.
 
     Every figure comes from this one run on this one machine: steps a second (median, slowest and fastest of several
     runs), compilation apart, with what a step spends on simulation, policy and learning.
     """
 
-    quick: bool = False
-    """Few users and steps: shows that it runs; its speeds mean nothing."""
     users: tuple[int, ...] = ()
     """Sizes of a society, any of 10, 30, 100, 500; by default all."""
     repeats: int = 0
     """Timed runs of each; by default 3."""
-    seed: int = 0
-    """Seed of all random draws."""
-    out: Path | None = None
-    """Also write all numbers, with hardware, versions and commit, to this JSON file, which must not exist."""
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Runs the benchmark."""
-    options = tyro.cli(Options, args=argv, prog="python -m benchmarks.ppo")
-    try:
-        run(options)
-    except InputError as error:
-        sys.exit(f"benchmarks.ppo: {error}")
 
 
 def run(options: Options) -> dict[str, Any]:
@@ -355,10 +337,9 @@ def run(options: Options) -> dict[str, Any]:
     console.print(cartpole_table(poles, hardware))
     console.print(society_table(societies, hardware))
     console.print(LIMITS, highlight=False)
-    if options.out is not None:
-        write_atomically(options.out, f"{json.dumps(result, indent=1)}\n".encode())
+    command.write(result, options.out)
     return result
 
 
 if __name__ == "__main__":
-    main()
+    command.main("ppo", Options, run)

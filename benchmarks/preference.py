@@ -7,26 +7,23 @@ under random slates has to agree. Compilation is timed apart.
 """
 
 import dataclasses
-import json
 import math
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import command
 from benchmarks import preference_rival as rival
 from benchmarks.timed import Timed
-from jaxrec import InputError, checks, lockstep, rollout
+from jaxrec import checks, lockstep, rollout
 from jaxrec.envs.preference import PreferenceShift
-from jaxrec.experiments.folder import write_atomically
 from jaxrec.experiments.manifest import describe, manifest
 from jaxrec.experiments.preference.shift import ENV, QUICK
 from jaxrec.timing import measure
@@ -140,24 +137,8 @@ def ratio(one: Measurement, found: list[Measurement]) -> float:
 
 
 @dataclass
-class Options:
+class Options(command.Options):
     """Times PreferenceShift-v0 with and without inference, and one training of Table 1; about two minutes."""
-
-    quick: bool = False
-    """Few steps: shows that it runs; its speeds mean nothing."""
-    seed: int = 0
-    """Seed of all random draws."""
-    out: Path | None = None
-    """Also write all numbers, with hardware, versions and commit, to this JSON file, which must not exist."""
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Runs the benchmark."""
-    options = tyro.cli(Options, args=argv, prog="python -m benchmarks.preference")
-    try:
-        run(options)
-    except InputError as error:
-        sys.exit(f"benchmarks.preference: {error}")
 
 
 def run(options: Options) -> dict[str, Any]:
@@ -189,10 +170,9 @@ def run(options: Options) -> dict[str, Any]:
         f"{condition['compile_s']:.1f} s of compilation"
     )
     console.print(LIMITS, highlight=False)
-    if options.out is not None:
-        write_atomically(options.out, f"{json.dumps(result, indent=1)}\n".encode())
+    command.write(result, options.out)
     return result
 
 
 if __name__ == "__main__":
-    main()
+    command.main("preference", Options, run)

@@ -7,7 +7,6 @@ of the societies has to agree. Compilation is timed apart. Needs numba (`pip ins
 """
 
 import dataclasses
-import json
 import math
 import os
 import sys
@@ -15,19 +14,18 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numba
 import numpy as np
-import tyro
 from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import command
 from benchmarks import rewiring_rivals as rivals
 from benchmarks.rewiring_rivals import Ends
 from benchmarks.timed import Timed
@@ -45,7 +43,6 @@ from jaxrec.envs.rewiring.simulate import (
     start_lanes,
 )
 from jaxrec.envs.rewiring.society import stack, unstack
-from jaxrec.experiments.folder import write_atomically
 from jaxrec.experiments.manifest import describe, manifest
 from jaxrec.timing import Timing, measure
 
@@ -463,7 +460,7 @@ def to_json(
 
 
 @dataclass
-class Options:
+class Options(command.Options):
     """Times RewiringGame-v0 in jaxrec, in plain Python with NetworkX, and in Numba on one core and on all; minutes.
 
     Every figure comes from this one run on this one machine. First it checks that all three play the same game; then it
@@ -471,28 +468,12 @@ class Options:
     jaxrec spreads its lanes over all cores.
     """
 
-    quick: bool = False
-    """Few users, lanes and steps: shows that it runs; its speeds mean nothing."""
     users: tuple[int, ...] = ()
     """Sizes of a society, each above 30; by default 100, 500 and 1000."""
     lanes: tuple[int, ...] = ()
     """Numbers of societies side by side in jaxrec; by default 1 to 2048, on a GPU 32 768."""
     repeats: int = 0
     """Timed runs of each; by default 3."""
-    seed: int = 0
-    """Seed of all random draws."""
-    out: Path | None = None
-    """Also write all numbers, with hardware, versions and commit, to this JSON file, which must not exist."""
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Runs the benchmark."""
-    options = tyro.cli(Options, args=argv, prog="python -m benchmarks.rewiring")
-    jax.config.update("jax_num_cpu_devices", _cores())
-    try:
-        run(options)
-    except InputError as error:
-        sys.exit(f"benchmarks.rewiring: {error}")
 
 
 def run(options: Options) -> dict[str, Any]:
@@ -524,10 +505,10 @@ def run(options: Options) -> dict[str, Any]:
     console.print(speed_table(measurements, copied, describe(result["manifest"]["hardware"])))
     for line in (*crossover_lines(result["crossovers"]), memory_line(needed), LIMITS):
         console.print(line, highlight=False)
-    if options.out is not None:
-        write_atomically(options.out, f"{json.dumps(result, indent=1)}\n".encode())
+    command.write(result, options.out)
     return result
 
 
 if __name__ == "__main__":
-    main()
+    jax.config.update("jax_num_cpu_devices", _cores())
+    command.main("rewiring", Options, run)

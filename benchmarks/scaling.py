@@ -11,19 +11,17 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jax
-import tyro
 from rich.console import Console
 from rich.table import Table
 
 import jaxrec
+from benchmarks import command
 from benchmarks.timed import Timed
-from jaxrec import InputError, checks, devices
+from jaxrec import checks, devices
 from jaxrec.envs.rewiring import RewiringGame
-from jaxrec.experiments.folder import write_atomically
 from jaxrec.experiments.manifest import cores, describe, manifest
 from jaxrec.timing import measure
 
@@ -124,24 +122,8 @@ def table(found: list[Measurement], hardware: str) -> Table:
 
 
 @dataclass
-class Options:
+class Options(command.Options):
     """Times rollouts of two societies over 1, 2, 4 and 8 devices; a few minutes."""
-
-    quick: bool = False
-    """Few environments, 1 and 2 devices: shows that it runs; its speeds mean nothing."""
-    seed: int = 0
-    """Seed of all random draws."""
-    out: Path | None = None
-    """Also write all numbers, with hardware, versions and commit, to this JSON file, which must not exist."""
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Runs the benchmark."""
-    options = tyro.cli(Options, args=argv, prog="python -m benchmarks.scaling")
-    try:
-        run(options)
-    except InputError as error:
-        sys.exit(f"benchmarks.scaling: {error}")
 
 
 def run(options: Options) -> dict[str, Any]:
@@ -159,10 +141,9 @@ def run(options: Options) -> dict[str, Any]:
     result = {"manifest": about, "measurements": measurements, "limits": LIMITS}
     console.print(table(found, describe(about["hardware"])))
     console.print(LIMITS, highlight=False)
-    if options.out is not None:
-        write_atomically(options.out, f"{json.dumps(result, indent=1)}\n".encode())
+    command.write(result, options.out)
     return result
 
 
 if __name__ == "__main__":
-    main()
+    command.main("scaling", Options, run)

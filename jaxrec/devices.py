@@ -33,16 +33,18 @@ def mesh(runs: int, envs: int = 1, devices: Sequence[Any] | None = None) -> Mesh
     """
     checks.positive("runs", runs)
     checks.positive("envs", envs)
-    hosts: dict[int, list[Any]] = {}
+    by_host: dict[int, list[Any]] = {}
     for device in jax.devices() if devices is None else devices:
-        hosts.setdefault(device.process_index, []).append(device)
-    for each in range(min(map(len, hosts.values())), 0, -1):
-        chosen = np.asarray([device for own in hosts.values() for device in own[:each]])
+        by_host.setdefault(device.process_index, []).append(device)
+    for each in range(min(map(len, by_host.values())), 0, -1):
+        chosen = np.asarray([device for own in by_host.values() for device in own[:each]])
         if chosen.size % envs == 0 and runs % (chosen.size // envs) == 0:
             return Mesh(chosen.reshape(-1, envs), (RUNS, ENVS))
-    if len(hosts) > 1:
+    if len(by_host) > 1:
         return mesh(runs, envs, jax.local_devices())
-    raise checks.InputError(f"envs must be at most the devices there are, {sum(map(len, hosts.values()))}, got {envs}")
+    raise checks.InputError(
+        f"envs must be at most the devices there are, {sum(map(len, by_host.values()))}, got {envs}"
+    )
 
 
 def place(state: Any, mesh: Mesh) -> Any:

@@ -52,8 +52,10 @@ def requested() -> bool:
 
     Every one of them must ask: what one is asked, all are, so that they stop at the same place.
     """
-    _asked.number = hosts.most(_asked.number or 0) or None
-    return _asked.number is not None
+    asked = hosts.most(_asked.number or 0)
+    if asked:  # else one that came meanwhile would be forgotten
+        _asked.number = asked
+    return bool(asked)
 
 
 @contextlib.contextmanager

@@ -54,7 +54,7 @@ class Compiled(logging.Handler):
     count = 0
 
     def emit(self, record):
-        self.count += "Compiling jit(_advance)" in record.getMessage()
+        self.count += "Compiling jit(advance)" in record.getMessage()
 
 
 def numbers(tree):

@@ -1,7 +1,9 @@
 """Checkpoints that break on the disk, and those that a run needs no more."""
 
 import shutil
+import sys
 import warnings
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -182,3 +184,24 @@ def test_a_crash_before_they_went_harms_nothing(tmp_path, monkeypatch):
     assert RunFolder.open(tmp_path / "run").manifest()["status"] == "complete"
     with pytest.raises(InputError, match="is complete"):
         survivor.STUDY.resume(tmp_path / "run")
+
+
+@pytest.mark.parametrize(("took", "kept"), [(0.0, [2, 4, 6, 8, 10, 12]), (0.1, [2, 6, 10, 12]), (1.0, [2, 12])])
+def test_keeping_takes_a_twentieth_of_the_time_at_most_but_for_the_last(took, kept, tmp_path, monkeypatch):
+    """Six chunks of a second each; keeping a state takes `took` seconds."""
+    clock, spent, saved = [0.0], [0.0], []
+
+    def save(self, batches, state, history):
+        saved.append(batches)
+        spent[0] += took
+
+    def tick(*_):
+        clock[0] += 1
+
+    loop = sys.modules["jaxrec.agents.fit"]
+    monkeypatch.setattr(Checkpoints, "save", save)
+    monkeypatch.setattr(loop, "seconds", lambda: spent[0])
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    params = jaxrec.batched(EnvParams(), len(KEYS))
+    fit(survivor.Walk(), KEYS, params, 6, on_metrics=tick, checkpoints=tmp_path / "run", checkpoint_seconds=0.25)
+    assert saved == kept

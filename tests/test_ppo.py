@@ -13,8 +13,7 @@ from probes import Chain, Clock, Cue, MaskedArms
 import jaxrec
 from benchmarks.gymnax_adapter import Gymnax
 from jaxrec import EnvParams
-from jaxrec.agents import LSTM, MLP, PPO, QLearning, TrainingError, VisitStep, fit, losses
-from jaxrec.agents.fit import _advance
+from jaxrec.agents import LSTM, MLP, PPO, QLearning, TrainingError, VisitStep, fit, losses, runs
 from jaxrec.agents.networks import distribution
 from jaxrec.agents.ppo import Samples
 from jaxrec.wrappers import FlatObservation, TimeLimit
@@ -279,9 +278,9 @@ def test_a_training_goes_on_where_it_was_cut_off(tmp_path):
     settings = {"chunks": 6, "on_metrics": cut, "checkpoints": tmp_path / "kept", "checkpoint_seconds": 0}
     with pytest.raises(KeyboardInterrupt):
         fit(Walks(), keys, params, **settings)
-    compiled = _advance._cache_size()
+    compiled = runs.advance._cache_size()
     resumed = fit(Walks(), keys, params, **settings)
-    assert _advance._cache_size() == compiled, "a chunk compiled again"
+    assert runs.advance._cache_size() == compiled, "a chunk compiled again"
     assert seen == [1, 2, 3, 4, 1, 2, 3, 4, 5, 6], "what was told before is told again"
     for before, after in zip(told[:3], told[4:7], strict=True):
         assert before["reward"].dtype == after["reward"].dtype

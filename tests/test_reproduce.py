@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import sys
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ import survivor
 
 import jaxrec
 from jaxrec import interruption
+from jaxrec.agents import runs
 from jaxrec.cli import main
 from jaxrec.experiments import STUDIES, reproduce
 
@@ -155,13 +155,13 @@ def test_one_that_was_cut_off_goes_on(whole, tmp_path, monkeypatch):
         f"to go on: jaxrec run survivor --resume {out}",
         f"then to compare: jaxrec reproduce {whole} --out and that folder",
     ]
-    advance, done = sys.modules["jaxrec.agents.fit"]._advance, []
+    advance, done = runs.advance, []
 
     def counting(agent, swept, state, params, first, last, mesh):
         done.append(first)
         return advance(agent, swept, state, params, first, last, mesh)
 
-    monkeypatch.setattr(sys.modules["jaxrec.agents.fit"], "_advance", counting)
+    monkeypatch.setattr(runs, "advance", counting)
     assert reproduce(whole, out).identical
     assert done == [4, 8]
 

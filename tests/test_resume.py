@@ -17,6 +17,7 @@ import survivor
 
 import jaxrec
 from jaxrec import interruption
+from jaxrec.agents import runs
 from jaxrec.cli import main
 from jaxrec.experiments import STUDIES, configuration, study
 from jaxrec.experiments.folder import RunFolder
@@ -118,14 +119,13 @@ def test_a_signal_stops_at_the_end_of_a_chunk_and_says_how_to_go_on(
 def test_what_was_done_is_not_done_again(tmp_path, monkeypatch, whole):
     monkeypatch.setattr(survivor, "after", sends(signal.SIGTERM, 1, 4))
     assert exits(["run", "survivor", "--out", tmp_path / "run"]) == 143
-    loop = sys.modules["jaxrec.agents.fit"]
-    advance, done = loop._advance, []
+    advance, done = runs.advance, []
 
     def counting(agent, swept, state, params, first, last, mesh):
         done.append((agent.slope, first, last))
         return advance(agent, swept, state, params, first, last, mesh)
 
-    monkeypatch.setattr(loop, "_advance", counting)
+    monkeypatch.setattr(runs, "advance", counting)
     survivor.STUDY.resume(tmp_path / "run")
     assert done == [(0.1, first, first + 2) for first in (4, 6, 8, 10)]
     assert_same(tmp_path / "run", whole)
@@ -166,6 +166,16 @@ def wait_for_lines(process, run, number):
     while not metrics.exists() or metrics.read_text().count("\n") < number:
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.005)
+
+
+def test_a_signal_that_comes_while_it_is_asked_for_is_not_forgotten(monkeypatch):
+    def meanwhile(value):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return value
+
+    monkeypatch.setattr(interruption.hosts, "most", meanwhile)
+    with interruption.watched(), pytest.raises(interruption.Interrupted), interruption.postponed():
+        assert not interruption.requested()
 
 
 def test_as_processes(tmp_path, whole):

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 import jaxrec
-from jaxrec.agents import LearnUsers, fit, learn_users, user_model
-from jaxrec.agents.fit import _advance
+from jaxrec.agents import LearnUsers, fit, learn_users, runs, user_model
 from jaxrec.envs.learned import BeliefTransformer, LearnedParams, LearnedUsers, Logs, Weights, generate, inference
 from jaxrec.envs.preference import PreferenceShift, dynamics
 
@@ -203,7 +202,7 @@ def fitted(params):
     found, compiled = {}, []
     for number, world in enumerate(WORLDS):
         found[world] = trained(learner_of(world, number), params, number)
-        compiled.append(_advance._cache_size())
+        compiled.append(runs.advance._cache_size())
     return found, compiled
 
 

@@ -1,23 +1,21 @@
 """The host loop around a jitted agent: chunks, progress, metrics. The jitted inside never prints or writes."""
 
 import contextlib
-import dataclasses
 import re
 import sys
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh
 
 from jaxrec import checks, devices, hosts, interruption
-from jaxrec.agents.best import Best, Evaluate, better, earned, evaluated, policies, unscored
+from jaxrec.agents import runs
+from jaxrec.agents.best import Best, Evaluate, better, earned, policies, unscored
 from jaxrec.agents.checkpoints import Checkpoints, keeping, seconds
 from jaxrec.agents.memory import check_fits
 from jaxrec.environment import canonical
@@ -117,8 +115,8 @@ def fit(
     checks.positive("chunks", chunks)
     checks.within("checkpoint_seconds", checkpoint_seconds, 0.0, float("inf"))
     values: dict[str, Any] = canonical(dict(swept or {}))
-    _check_swept(agent, values, len(keys))
-    _with(agent, values).check()
+    runs.check_swept(agent, values, len(keys))
+    runs.with_swept(agent, values).check()
     agent.env.check_params(params, keys.shape)
     params = canonical(params)
     about = _about(agent, values, keys, params, evaluate)
@@ -127,9 +125,9 @@ def fit(
     meter = meter or NoMeter()
     chunk = -(-agent.num_batches // chunks)
     on_metrics = on_metrics or (lambda *_: None)
-    start = _init.eval_shape(agent, values, keys, params, mesh) if state is None else state
-    check_fits(start, _experience.eval_shape(agent, start, params) if hasattr(agent, "experience") else ())
-    state = devices.place(_init(agent, values, keys, params, mesh) if state is None else state, mesh)
+    start = runs.init.eval_shape(agent, values, keys, params, mesh) if state is None else state
+    check_fits(start, runs.experience.eval_shape(agent, start, params) if hasattr(agent, "experience") else ())
+    state = devices.place(runs.init(agent, values, keys, params, mesh) if state is None else state, mesh)
     kept = None if checkpoints is None else Checkpoints(checkpoints, about)
     best = unscored(agent, state) if kept and hasattr(agent, "policy") else None
     if evaluate and best is None:
@@ -144,14 +142,14 @@ def fit(
         while done < agent.num_batches and not stops:
             last = min(done + chunk, agent.num_batches)
             began = None if best is None or evaluate else policies(agent, state)
-            state, metrics = _advance(agent, values, state, params, done, last, mesh)
-            seen = hosts.whole(metrics | {"state": _nan_within(state)})
+            state, metrics = runs.advance(agent, values, state, params, done, last, mesh)
+            seen = hosts.whole(metrics | {"state": runs.nan_within(state)})
             metrics = {name: np.asarray(value) for name, value in seen.items()}
             _check_finite(metrics, done, last, kept)
             del metrics["state"]
             if best is not None and evaluate:
                 ended = policies(agent, state)
-                best = better(best, ended, _evaluated(evaluate, ended, params, keys, mesh), last)
+                best = better(best, ended, runs.scores(evaluate, ended, params, keys, mesh), last)
             elif best is not None:
                 best = better(best, began, earned(metrics), done)
             done = last
@@ -183,7 +181,7 @@ def _save_policies(folder: Path, agent: Any, state: Any, best: Best, done: int, 
 def _about(agent: Agent, swept: dict[str, Any], keys: Array, params: Any, evaluate: Evaluate | None) -> str:
     """What decides about the states of a training."""
     with np.printoptions(threshold=sys.maxsize):  # all of them: NumPy leaves out the middle of many
-        text = f"{_with(agent, swept)!r} from keys {jax.random.key_data(keys).tolist()} with {params!r}"
+        text = f"{runs.with_swept(agent, swept)!r} from keys {jax.random.key_data(keys).tolist()} with {params!r}"
     if evaluate:
         text += f", scored by {evaluate!r}"
     return re.sub(r" at 0x[0-9a-f]+", "", text)  # where a function lies is another place in every process
@@ -192,86 +190,9 @@ def _about(agent: Agent, swept: dict[str, Any], keys: Array, params: Any, evalua
 def _check_finite(metrics: dict[str, np.ndarray], first: int, last: int, kept: Checkpoints | None) -> None:
     for name, values in metrics.items():
         if not np.isfinite(values).all():
-            runs = np.flatnonzero(~np.isfinite(values)).tolist()
+            bad = np.flatnonzero(~np.isfinite(values)).tolist()
             good = kept and kept.latest()
             raise TrainingError(
-                f"{name} of runs {runs} was not finite in batches {first} ... {last - 1}: {values[runs]}; last good "
+                f"{name} of runs {bad} was not finite in batches {first} ... {last - 1}: {values[bad]}; last good "
                 f"checkpoint: {good or 'none was kept'}"
             )
-
-
-def _check_swept(agent: Any, swept: dict[str, Any], runs: int) -> None:
-    """Raises InputError unless each is a hyper-parameter that is no static field, with a value for each run."""
-    leaves = {field.name: None for field in dataclasses.fields(agent) if field.metadata.get("pytree_node", True)}
-    for name, values in swept.items():
-        checks.lookup(leaves, name, f"hyper-parameter that may be swept of {type(agent).__name__}")
-        for leaf in jax.tree.leaves(values):
-            checks.shaped(f"swept[{name!r}]", leaf, (runs, *leaf.shape[1:]))
-
-
-@jax.jit
-def _experience(agent: Any, state: Any, params: Any) -> Any:
-    return jax.vmap(agent.experience)(state, params)
-
-
-@partial(jax.jit, static_argnames=("evaluate", "mesh"))
-def _evaluated(evaluate: Evaluate, policy: Any, params: Any, keys: Array, mesh: Mesh) -> Array:
-    return _by_runs(lambda _, *each: evaluated(evaluate, *each), mesh)((), policy, params, keys)
-
-
-@partial(jax.jit, static_argnames="mesh")
-def _init(agent: Any, swept: dict[str, Any], keys: Array, params: Any, mesh: Mesh) -> Any:
-    def init(agent: Any, swept: dict[str, Any], keys: Array, params: Any) -> Any:
-        return jax.vmap(lambda swept, *run: _with(agent, swept).init(*run))(swept, keys, params)
-
-    return _laid(_by_runs(init, mesh)(agent, swept, keys, params), mesh)
-
-
-@partial(jax.jit, static_argnames="mesh", donate_argnames="state")
-def _advance(
-    agent: Any, swept: dict[str, Any], state: Any, params: Any, first: Any, last: Any, mesh: Mesh
-) -> tuple[Any, dict[str, Array]]:
-    def advance(shared: Any, swept: dict[str, Any], state: Any, params: Any) -> Any:
-        # The batches are counted outside the `vmap`: what depends on them alone, such as a reset, stays a branch.
-        agent, first, last = shared
-        return jax.vmap(lambda swept, *run: _with(agent, swept).advance(*run, first, last))(swept, state, params)
-
-    state, metrics = _by_runs(advance, mesh)((agent, first, last), swept, state, params)
-    return _laid(state, mesh), metrics
-
-
-def _laid(state: Any, mesh: Mesh) -> Any:
-    """`state` as `devices.place` lays it out: otherwise a second call would compile again."""
-    return jax.lax.with_sharding_constraint(state, devices.shardings(state, mesh)) if mesh.size > 1 else state
-
-
-def _with(agent: Any, swept: dict[str, Any]) -> Any:
-    return agent.replace(**swept) if swept else agent
-
-
-def _by_runs(function: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
-    """`function` of what runs share, and of what has an axis of runs: each device takes its own."""
-    if mesh.size == 1:
-        return function
-
-    def spread(shared: Any, *per_run: Any) -> Any:
-        specs = (PartitionSpec(), *[PartitionSpec(devices.RUNS)] * len(per_run))
-        mapped = jax.shard_map(
-            function,
-            mesh=mesh,
-            in_specs=specs,
-            out_specs=PartitionSpec(devices.RUNS),
-            axis_names={devices.RUNS},
-            check_vma=False,
-        )
-        return mapped(shared, *per_run)
-
-    return spread
-
-
-@jax.jit
-def _nan_within(state: Any) -> Array:
-    """float[runs]: 0, or NaN where NaN is anywhere in the state: the last update of a chunk is in no metric yet."""
-    floats = [leaf for leaf in jax.tree.leaves(state) if jnp.issubdtype(leaf.dtype, jnp.floating) and leaf.size]
-    found = (jnp.where(jnp.isnan(leaf).reshape(len(leaf), -1).any(axis=1), jnp.nan, 0.0) for leaf in floats)
-    return sum(found, start=jnp.zeros(()))

@@ -160,9 +160,8 @@ class Ranking(nn.Module):
     h_i the embedding of user i, h_f that of the focused user, h_g of the whole graph. The observation has `nodes`,
     `focused` and `graph`. Renaming the users renames the scores, and one set of weights serves societies of any size.
 
-    The value, V(h_g, h_f), has an embedding of its own, which sees whom each user is tied to also where the score does
-    not: how many ties there are between cooperators and defectors says more of how a society will end than how many
-    there are of each, and an advantage is only as good as the value that it is measured against.
+    The value, V(h_g, h_f), has an embedding of its own, so that it sees whom each user is tied to also where the score
+    does not.
 
     Attributes:
         embed: `NodeMLP`, `Neighbourhood` or `GAT`, for the score.

@@ -132,6 +132,8 @@ class RunFolder:
 
     def remove_states(self) -> None:
         """Removes the states of trainings, which a run that is complete needs no more; their policies stay."""
+        if not hosts.is_first():
+            return
         with contextlib.suppress(OSError):  # they do no harm
             for folder, _, names in os.walk(self.path / "checkpoints", topdown=False):
                 for name in names:

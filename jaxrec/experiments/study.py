@@ -191,8 +191,7 @@ class Study:
             raise
         finally:
             told.end(about["status"])
-        if hosts.is_first():
-            folder.remove_states()
+        folder.remove_states()
         return folder.path
 
 

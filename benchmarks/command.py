@@ -1,0 +1,43 @@
+"""The command line of a benchmark, the same for all."""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tyro
+
+from jaxrec import InputError
+from jaxrec.experiments.folder import write_atomically
+
+
+@dataclass
+class Options:
+    """What every benchmark takes."""
+
+    quick: bool = False
+    """Few steps, small sizes: shows that it runs; its speeds mean nothing."""
+    seed: int = 0
+    """Seed of all random draws."""
+    out: Path | None = None
+    """Also write all numbers, with hardware, versions and commit, to this JSON file, which must not exist."""
+
+
+Given = TypeVar("Given", bound=Options)
+
+
+def main(name: str, options: type[Given], run: Callable[[Given], Any], argv: Sequence[str] | None = None) -> None:
+    """Runs `benchmarks.NAME` with the options in `argv`, the process's if None; exits with one line on bad input."""
+    given = tyro.cli(options, args=argv, prog=f"python -m benchmarks.{name}")
+    try:
+        run(given)
+    except InputError as error:
+        sys.exit(f"benchmarks.{name}: {error}")
+
+
+def write(result: dict[str, Any], out: Path | None) -> None:
+    """Writes what was measured, if a file was asked for."""
+    if out is not None:
+        write_atomically(out, f"{json.dumps(result, indent=1)}\n".encode())
