@@ -117,7 +117,7 @@ def test_what_was_kept_before_the_disk_was_full_is_gone_on_from(tmp_path):
     def train(told=None):
         return fit(agent, keys, params, 4, checkpoints=tmp_path / "run", checkpoint_seconds=0, on_metrics=told)
 
-    with limit, pytest.raises(OSError, match=r"File too large: '.*policy.npz'"):
+    with limit, pytest.raises(OSError, match="File too large"):
         train(fill)
     assert not list((tmp_path / "run").glob("*.npz*"))
     told = []

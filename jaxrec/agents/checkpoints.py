@@ -81,19 +81,24 @@ class Checkpoints:
         self._args, self._manager = ocp.args, ocp.CheckpointManager(self.path, options=options)
 
     @keeping()
-    def save(self, batches: int, state: Any, history: History) -> None:
+    def save(self, batches: int, state: Any, history: History, last: bool = False) -> None:
         """Keeps the state after so many batches, and how it came there; returns before it is written.
+
+        Args:
+            batches: learned from.
+            state: may change as soon as this returns, unless it is the last.
+            history: until here.
+            last: nothing is done with the state before `close` returns.
 
         Raises:
             OSError: if the one before could not be written, for instance on a full disk; as `latest` and `close`.
         """
-        # Copies: the training gives its arrays away before they are written.
-        leaves = {name: np.array(leaf) for name, leaf in hosts.whole(_named(_raw(state))).items()}
+        leaves = {name: np.asarray(leaf) for name, leaf in hosts.whole(_named(_raw(state))).items()}
         if not hosts.is_first():
             return
         told = [_told(*chunk) for chunk in history]
         written = self._args.Composite(
-            state=self._args.StandardSave(leaves),
+            state=self._args.StandardSave(_unchanging(leaves) if last else leaves),
             about=self._args.JsonSave({"training": self._about, "checksums": self._checksums(leaves, told)}),
             history=self._args.JsonSave({"chunks": told}),
         )
@@ -204,6 +209,17 @@ class Checkpoints:
             yield
         except Exception as error:
             raise OSError(f"no checkpoint can be written in {str(self.path)!r}: {_brief(error)}") from error
+
+
+class _Unchanging(np.ndarray):
+    """An array that orbax writes as it is; of others it first makes copies, which for large tables takes long."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_Unchanging":
+        return self
+
+
+def _unchanging(leaves: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: leaf.view(_Unchanging) for name, leaf in leaves.items()}
 
 
 def _told(batches: int, metrics: dict[str, np.ndarray]) -> dict[str, Any]:

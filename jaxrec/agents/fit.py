@@ -5,6 +5,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -138,7 +139,7 @@ def fit(
         for before, metrics in history:
             on_metrics(before, metrics)
         meter.start(task, -(-(agent.num_batches - done) // chunk))
-        saved, spent, stops = time.monotonic(), 0.0, False
+        saved, spent, stops, begins = time.monotonic(), 0.0, False, done
         while done < agent.num_batches and not stops:
             last = min(done + chunk, agent.num_batches)
             began = None if best is None or evaluate else policies(agent, state)
@@ -158,24 +159,35 @@ def fit(
             stops = interruption.requested()
             interval = max(checkpoint_seconds, spent / SHARE) if checkpoint_seconds else 0.0
             due = hosts.told(lambda since=saved, wait=interval: time.monotonic() - since >= wait)
-            ends = stops or done == agent.num_batches
-            if best is not None and kept and ends:  # before the state: what is restored at its end does not come here
-                _save_policies(kept.path, agent, state, best, done, task)
-            if kept and (ends or due):
+            if kept and due and not stops and done < agent.num_batches:
                 before = seconds()
                 kept.save(done, (state, best), history)
                 saved, spent = time.monotonic(), seconds() - before
             shown = "reward" if "reward" in metrics else "loss"
             meter.advance(f"{shown} {metrics[shown].mean():.4f}")
+        with _policies_written(kept, agent, state, best, done, task):
+            if kept and done > begins:
+                kept.save(done, (state, best), history, last=True)
     return devices.own(state)
 
 
-def _save_policies(folder: Path, agent: Any, state: Any, best: Best, done: int, task: str) -> None:
+@contextlib.contextmanager
+def _policies_written(kept: Checkpoints | None, agent: Any, state: Any, best: Best | None, done: int, task: str) -> Any:
+    """At its end they are; within, a thread compresses them, which takes long for large tables."""
+    if kept is None or best is None:
+        yield
+        return
     last, best = hosts.whole((policies(agent, state), best))
-    if hosts.is_first():
-        about = {"task": task, "agent": type(agent).__name__, "env": agent.env}
+    if not hosts.is_first():
+        yield
+        return
+    scores = np.asarray(best.score), np.asarray(best.batches)
+    about = {"task": task, "agent": type(agent).__name__, "env": agent.env}
+    with ThreadPoolExecutor(1) as beside:
+        written = beside.submit(save, kept.path, last, done, best.policy, *scores, **about)
+        yield
         with keeping():
-            save(folder, last, done, best.policy, np.asarray(best.score), np.asarray(best.batches), **about)
+            written.result()
 
 
 def _about(agent: Agent, swept: dict[str, Any], keys: Array, params: Any, evaluate: Evaluate | None) -> str:
