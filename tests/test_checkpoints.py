@@ -191,7 +191,7 @@ def test_keeping_takes_a_twentieth_of_the_time_at_most_but_for_the_last(took, ke
     """Six chunks of a second each; keeping a state takes `took` seconds."""
     clock, spent, saved = [0.0], [0.0], []
 
-    def save(self, batches, state, history, last=False):
+    def save(self, batches, state, history):
         saved.append(batches)
         spent[0] += took
 

@@ -81,9 +81,11 @@ def test_a_run_on_a_full_disk_says_so_in_one_line_and_goes_on_later(kind, tmp_pa
     assert content(run) == whole
 
 
-@pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning"
-)  # orbax leaves coroutines to the collector
+# orbax leaves coroutines to the collector
+coroutines_left = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@coroutines_left
 def test_a_full_disk_while_a_checkpoint_is_written_in_the_background(tmp_path):
     state = {"a": jax.random.normal(jax.random.key(0), (100_000,))}
     kept = checkpoints.Checkpoints(tmp_path, "numbers")
@@ -103,6 +105,7 @@ def test_a_full_disk_while_a_checkpoint_is_written_in_the_background(tmp_path):
     gc.collect()
 
 
+@coroutines_left
 def test_what_was_kept_before_the_disk_was_full_is_gone_on_from(tmp_path):
     agent, params, keys = QLearning(Chain(), 384, 4, 8), jaxrec.batched(Chain().default_params, 2), jax.random.key(0)
     keys, limit = jax.random.split(keys, 2), contextlib.ExitStack()
@@ -124,6 +127,7 @@ def test_what_was_kept_before_the_disk_was_full_is_gone_on_from(tmp_path):
     assert (train(lambda batches, metrics: told.append(batches)).q == expected).all()
     assert told == [3, 6, 9, 12]
     assert not list((tmp_path / "run").glob(f"*{files.PARTIAL}"))
+    gc.collect()
 
 
 def test_a_folder_that_cannot_be_made_or_written(tmp_path, capsys, monkeypatch):

@@ -81,24 +81,18 @@ class Checkpoints:
         self._args, self._manager = ocp.args, ocp.CheckpointManager(self.path, options=options)
 
     @keeping()
-    def save(self, batches: int, state: Any, history: History, last: bool = False) -> None:
+    def save(self, batches: int, state: Any, history: History) -> None:
         """Keeps the state after so many batches, and how it came there; returns before it is written.
-
-        Args:
-            batches: learned from.
-            state: may change as soon as this returns, unless it is the last.
-            history: until here.
-            last: nothing is done with the state before `close` returns.
 
         Raises:
             OSError: if the one before could not be written, for instance on a full disk; as `latest` and `close`.
         """
-        leaves = {name: np.asarray(leaf) for name, leaf in hosts.whole(_named(_raw(state))).items()}
+        leaves = {name: _copy(leaf) for name, leaf in hosts.whole(_named(_raw(state))).items()}
         if not hosts.is_first():
             return
         told = [_told(*chunk) for chunk in history]
         written = self._args.Composite(
-            state=self._args.StandardSave(_unchanging(leaves) if last else leaves),
+            state=self._args.StandardSave(leaves),
             about=self._args.JsonSave({"training": self._about, "checksums": self._checksums(leaves, told)}),
             history=self._args.JsonSave({"chunks": told}),
         )
@@ -208,18 +202,20 @@ class Checkpoints:
         try:
             yield
         except Exception as error:
-            raise OSError(f"no checkpoint can be written in {str(self.path)!r}: {_brief(error)}") from error
+            raise OSError(f"no checkpoint can be written in {str(self.path)!r}: {_brief(_first(error))}") from error
 
 
 class _Unchanging(np.ndarray):
-    """An array that orbax writes as it is; of others it first makes copies, which for large tables takes long."""
+    """A copy already: of other arrays orbax makes one before it writes them, which for large tables takes long."""
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "_Unchanging":
+    def __deepcopy__(self, memo: dict[int, Any] | None) -> "_Unchanging":
         return self
 
 
-def _unchanging(leaves: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: leaf.view(_Unchanging) for name, leaf in leaves.items()}
+def _copy(leaf: Any) -> np.ndarray:
+    """On the host: the training gives its arrays away before they are written."""
+    array = np.asarray(leaf)  # a copy, unless all of it is in the memory of the host
+    return (array if array.flags.owndata else array.copy()).view(_Unchanging)
 
 
 def _told(batches: int, metrics: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -235,9 +231,17 @@ def _heard(chunk: dict[str, Any]) -> tuple[int, dict[str, np.ndarray]]:
     return chunk["batches"], metrics
 
 
-def _brief(error: Exception) -> str:
-    """One line of what may be many."""
-    return f"{type(error).__name__}: {error}".splitlines()[0][:200]
+def _first(error: BaseException) -> BaseException:
+    """What went wrong on the disk before what then went wrong, such as the removal of what was begun."""
+    while error.__context__:
+        error = error.__context__
+    return error
+
+
+def _brief(error: BaseException) -> str:
+    """One line of what may be many; of a long one the ends: what failed, and why."""
+    line = f"{type(error).__name__}: {error}".splitlines()[0]
+    return line if len(line) <= 200 else f"{line[:97]} ... {line[-98:]}"
 
 
 def _named(raw: Any) -> dict[str, Any]:

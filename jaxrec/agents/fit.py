@@ -140,19 +140,21 @@ def fit(
             on_metrics(before, metrics)
         meter.start(task, -(-(agent.num_batches - done) // chunk))
         saved, spent, stops, begins = time.monotonic(), 0.0, False, done
+        scored = None if best is None else policies(agent, state)
         while done < agent.num_batches and not stops:
             last = min(done + chunk, agent.num_batches)
-            began = None if best is None or evaluate else policies(agent, state)
+            if best is not None and not evaluate:
+                scored = policies(agent, state, scored)
             state, metrics = runs.advance(agent, values, state, params, done, last, mesh)
             seen = hosts.whole(metrics | {"state": runs.nan_within(state)})
             metrics = {name: np.asarray(value) for name, value in seen.items()}
             _check_finite(metrics, done, last, kept)
             del metrics["state"]
             if best is not None and evaluate:
-                ended = policies(agent, state)
-                best = better(best, ended, runs.scores(evaluate, ended, params, keys, mesh), last)
+                scored = policies(agent, state, scored)
+                best = better(best, scored, runs.scores(evaluate, scored, params, keys, mesh), last)
             elif best is not None:
-                best = better(best, began, earned(metrics), done)
+                best = better(best, scored, earned(metrics), done)
             done = last
             history.append((done, metrics))
             on_metrics(done, metrics)
@@ -167,7 +169,7 @@ def fit(
             meter.advance(f"{shown} {metrics[shown].mean():.4f}")
         with _policies_written(kept, agent, state, best, done, task):
             if kept and done > begins:
-                kept.save(done, (state, best), history, last=True)
+                kept.save(done, (state, best), history)
     return devices.own(state)
 
 
@@ -177,14 +179,14 @@ def _policies_written(kept: Checkpoints | None, agent: Any, state: Any, best: Be
     if kept is None or best is None:
         yield
         return
-    last, best = hosts.whole((policies(agent, state), best))
+    last, highest = hosts.whole((policies(agent, state), best))
     if not hosts.is_first():
         yield
         return
-    scores = np.asarray(best.score), np.asarray(best.batches)
+    scored = highest.policy, np.asarray(highest.score), np.asarray(highest.batches)
     about = {"task": task, "agent": type(agent).__name__, "env": agent.env}
     with ThreadPoolExecutor(1) as beside:
-        written = beside.submit(save, kept.path, last, done, best.policy, *scores, **about)
+        written = beside.submit(save, kept.path, last, done, *scored, **about)
         yield
         with keeping():
             written.result()
