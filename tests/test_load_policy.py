@@ -187,6 +187,15 @@ def test_the_best_goes_on_bit_for_bit(tmp_path):
     assert (tmp_path / "run" / saved.FILE).read_bytes() == (tmp_path / "whole" / saved.FILE).read_bytes()
 
 
+def test_killed_between_the_last_state_and_the_policies(tmp_path):
+    agent = QLearning(Chain(), 384, num_envs=4, num_steps=8)
+    trained(agent, tmp_path)
+    whole = (tmp_path / saved.FILE).read_bytes()
+    (tmp_path / saved.FILE).unlink()
+    trained(agent, tmp_path)
+    assert (tmp_path / saved.FILE).read_bytes() == whole
+
+
 def test_another_score_is_another_training(chain):
     folder, _ = chain
     with pytest.raises(InputError, match="of another training"):
