@@ -167,7 +167,7 @@ def fit(
                 saved, spent = time.monotonic(), seconds() - before
             shown = "reward" if "reward" in metrics else "loss"
             meter.advance(f"{shown} {metrics[shown].mean():.4f}")
-        with _policies_written(kept, agent, state, best, done, task):  # also where nothing was left but they
+        with _policies_written(kept, agent, state, best, done, task):  # also if a kill came just before them
             if kept and done > begins:
                 kept.save(done, (state, best), history)
     return devices.own(state)
