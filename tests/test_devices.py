@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
@@ -52,13 +53,20 @@ def said(process, timeout=300):
     return out
 
 
-def _found(process):
-    return json.loads(said(process).splitlines()[-1])  # other lines are of those that connect processes
+def all_said(processes):
+    """What each printed, all read at once: they end together, so one whose pipe is full would hold up the others."""
+    with ThreadPoolExecutor(len(processes)) as readers:
+        return list(readers.map(said, processes))
+
+
+def _found(*processes):
+    return [json.loads(out.splitlines()[-1]) for out in all_said(processes)]  # other lines are of what connects them
 
 
 def spread(*wanted, count=8):
     forced = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={count}"}
-    return _found(start("spread.py", *wanted, **forced))
+    (found,) = _found(start("spread.py", *wanted, **forced))
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +118,7 @@ def test_every_network_is_the_same_on_eight_devices_but_for_rounding(name):
 
 
 def test_two_processes_train_the_same_model(one):
-    first, second = (_found(process) for process in together("spread.py", "q", "q*2"))
+    first, second = _found(*together("spread.py", "q", "q*2"))
     assert (first["devices"], first["processes"]) == (2, 2)
     assert first == second, "every process has all states"
     assert one["q"] == first["q"] == first["q*2"]
@@ -119,7 +127,7 @@ def test_two_processes_train_the_same_model(one):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["ppo", "ranking"])
 def test_two_processes_train_the_same_network(name):
-    first, second = (_found(process) for process in together("spread.py", name))
+    first, second = _found(*together("spread.py", name))
     assert first == second
     one = spread(name, count=1)
     for mine, other in zip(one[name], first[name], strict=True):
@@ -136,9 +144,9 @@ def test_two_processes_write_one_run_stop_together_and_go_on(tmp_path):
     errors = [process.communicate(timeout=60)[1] for process in pair]
     assert [process.returncode for process in pair] == [143, 143], errors
     assert status(run) == "interrupted"
-    first, second = together("survivor.py", "run", "survivor", "--resume", run)
-    assert f"report: {run / 'report.md'}" in said(first)
-    assert "report" not in said(second)
+    first, second = all_said(together("survivor.py", "run", "survivor", "--resume", run))
+    assert f"report: {run / 'report.md'}" in first
+    assert "report" not in second
     assert_same(run, whole)
 
 
