@@ -59,14 +59,13 @@ def all_said(processes):
         return list(readers.map(said, processes))
 
 
-def _found(*processes):
-    return [json.loads(out.splitlines()[-1]) for out in all_said(processes)]  # other lines are of what connects them
+def _found(out):
+    return json.loads(out.splitlines()[-1])  # other lines are of those that connect processes
 
 
 def spread(*wanted, count=8):
     forced = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={count}"}
-    (found,) = _found(start("spread.py", *wanted, **forced))
-    return found
+    return _found(said(start("spread.py", *wanted, **forced)))
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +117,7 @@ def test_every_network_is_the_same_on_eight_devices_but_for_rounding(name):
 
 
 def test_two_processes_train_the_same_model(one):
-    first, second = _found(*together("spread.py", "q", "q*2"))
+    first, second = map(_found, all_said(together("spread.py", "q", "q*2")))
     assert (first["devices"], first["processes"]) == (2, 2)
     assert first == second, "every process has all states"
     assert one["q"] == first["q"] == first["q*2"]
@@ -127,7 +126,7 @@ def test_two_processes_train_the_same_model(one):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["ppo", "ranking"])
 def test_two_processes_train_the_same_network(name):
-    first, second = _found(*together("spread.py", name))
+    first, second = map(_found, all_said(together("spread.py", name)))
     assert first == second
     one = spread(name, count=1)
     for mine, other in zip(one[name], first[name], strict=True):
