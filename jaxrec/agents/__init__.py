@@ -1,5 +1,6 @@
 """What learns. Recommenders know the modelling interface and no environment; `user_model` learns users from logs."""
 
+from jaxrec.agents.critic import LeastSquares
 from jaxrec.agents.fit import TrainingError, fit
 from jaxrec.agents.networks import GAT, LSTM, MLP, Neighbourhood, NetworkPolicy, NodeMLP, Ranking
 from jaxrec.agents.ppo import PPO, PPOState
@@ -13,6 +14,7 @@ __all__ = [
     "PPO",
     "GeometricStep",
     "LearnUsers",
+    "LeastSquares",
     "Neighbourhood",
     "NetworkPolicy",
     "NodeMLP",

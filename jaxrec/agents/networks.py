@@ -167,13 +167,13 @@ class Ranking(nn.Module):
         embed: `NodeMLP`, `Neighbourhood` or `GAT`, for the score.
         width: of the hidden layers of score and value.
         pooling: h_g is the "mean" of the h_i, which transfers between sizes, or their "sum", as in the paper.
-        value_embed: for the value.
+        value_embed: for the value; None for a value of 0, where a critic gives values.
     """
 
     embed: nn.Module
     width: int = 16
     pooling: Literal["mean", "sum"] = "mean"
-    value_embed: nn.Module = Neighbourhood()
+    value_embed: nn.Module | None = Neighbourhood()
     is_recurrent: ClassVar[bool] = False
 
     def initial_memory(self) -> tuple[()]:
@@ -187,6 +187,8 @@ class Ranking(nn.Module):
         # A layer on the three concatenated, of which two are the same for all users.
         hidden = nn.tanh(nn.Dense(self.width)(each) + nn.Dense(self.width)(context))
         score = _head(1, 0.01)(hidden)[:, 0]
+        if self.value_embed is None:
+            return memory, score, jnp.zeros(())
         _, context = self._embedded(self.value_embed, obs)
         value = _head(1, 1.0)(_layers(context, (self.width,), nn.tanh))
         return memory, score, value[0]

@@ -19,6 +19,7 @@ from jaxtyping import Float, Int
 
 from jaxrec import checks, devices, lockstep
 from jaxrec.agents import losses
+from jaxrec.agents.critic import LeastSquares
 from jaxrec.agents.networks import NetworkPolicy, check_network, distribution
 from jaxrec.environment import Environment
 
@@ -34,6 +35,7 @@ class PPOState(struct.PyTreeNode):
         starts: bool[num_envs], `obs` is the first of an episode.
         running: float[num_envs], the return of the episode under way.
         bank: start states to restart from, where a reset is costly; else None.
+        critic: weights of `PPO.critic`; None without one.
         key: typed key of the draws to come.
     """
 
@@ -47,6 +49,7 @@ class PPOState(struct.PyTreeNode):
     starts: Any
     running: Any
     bank: Any
+    critic: Any
     key: Any
 
 
@@ -59,6 +62,7 @@ class Samples(struct.PyTreeNode):
         log_prob, value: float, of the network that acted.
         weight: float, 1 where an action was asked for, else 0.
         advantage, target: float, of the action and for the value.
+        features: float[steps, num_envs, features], what the critic looks at; None without one.
     """
 
     obs: Any
@@ -70,6 +74,20 @@ class Samples(struct.PyTreeNode):
     weight: Any
     advantage: Any
     target: Any
+    features: Any
+
+
+class Paid(struct.PyTreeNode):
+    """What a batch earned; every leaf is [num_steps, num_envs].
+
+    Attributes:
+        rewards: float, scaled.
+        terminated, truncated: bool, the episode ended there, either way.
+    """
+
+    rewards: Any
+    terminated: Any
+    truncated: Any
 
 
 class PPO(struct.PyTreeNode):
@@ -95,6 +113,7 @@ class PPO(struct.PyTreeNode):
         entropy_weight, entropy_weight_end: (leaf) weight of the entropy bonus, linear over the training.
         max_grad_norm: (leaf) gradients are scaled to this global norm where they exceed it.
         reward_scale: (leaf) rewards are multiplied by it before they are learned from; metrics are of the rewards paid.
+        critic: gives the values, and the network's are not read; else None. See `critic`.
         track: metrics of the environment whose means over the steps that asked for an action are reported.
     """
 
@@ -116,6 +135,7 @@ class PPO(struct.PyTreeNode):
     entropy_weight_end: Any = 0.0
     max_grad_norm: Any = 0.5
     reward_scale: Any = 1.0
+    critic: LeastSquares | None = None
     track: tuple[str, ...] = struct.field(pytree_node=False, default=())
 
     def __post_init__(self) -> None:
@@ -138,6 +158,8 @@ class PPO(struct.PyTreeNode):
         checks.within("max_grad_norm", self.max_grad_norm, losses.SMALLEST_NORM, jnp.inf)
         for name in ("entropy_weight", "entropy_weight_end"):
             checks.bounded(getattr(self, name), name)
+        if self.critic is not None:
+            self.critic.check()
 
     @property
     def num_batches(self) -> int:
@@ -154,8 +176,9 @@ class PPO(struct.PyTreeNode):
         key, key_reset, key_network = jax.random.split(key, 3)
         obs, env_state, bank = lockstep.reset_with_bank(self.env, key_reset, params, self.num_envs)
         memory = self.network.initial_memory()
+        one, its_state = jax.tree.map(lambda leaf: leaf[0], (obs, env_state))
         if weights is None:
-            weights = self.network.init(key_network, memory, jax.tree.map(lambda leaf: leaf[0], obs))
+            weights = self.network.init(key_network, memory, one)
         return PPOState(
             weights=weights,
             optimiser=self._optimiser().init(weights),
@@ -165,6 +188,7 @@ class PPO(struct.PyTreeNode):
             starts=jnp.ones(self.num_envs, bool),
             running=jnp.zeros(self.num_envs),
             bank=bank,
+            critic=None if self.critic is None else self.critic.init(one, its_state),
             key=key,
         )
 
@@ -225,10 +249,11 @@ class PPO(struct.PyTreeNode):
             chosen = distribution(logits, state.obs)
             action, log_prob = chosen.sample_and_log_prob(seed=key_act)
             step = lockstep.step(self.env, key_step, state.env_state, state.obs, action, params)
-            final = (memory, step.next_obs) if self.env.may_truncate else None
+            seen = self._features(state.obs, state.env_state)
+            final = (memory, step.next_obs, step.next_state) if self.env.may_truncate else None
             obs, env_state = lockstep.restart(self.env, key_reset, step, params, time, state.bank)
             weight = _weight(state.obs, value)
-            samples = Samples(state.obs, state.memory, state.starts, action, log_prob, value, weight, None, None)
+            samples = Samples(state.obs, state.memory, state.starts, action, log_prob, value, weight, None, None, seen)
             running = state.running + step.reward
             ended = {"return": jnp.where(step.done, running, 0).sum(), "episodes": step.done.sum()}
             tracked = jax.vmap(partial(self._tracked, params))(step)
@@ -242,18 +267,45 @@ class PPO(struct.PyTreeNode):
         state, (samples, rewards, final, terminated, truncated, ended) = jax.lax.scan(
             body, state, (times, jax.random.split(key, self.num_steps))
         )
-        last = evaluate(state.weights, self._fresh(state.memory, state.starts), state.obs)[2]
-        following = jnp.concatenate([samples.value[1:], last[None]])
-        if final is not None:  # where an episode was cut off, not the value of the next start follows, but of its end
-            ends = jax.vmap(evaluate, in_axes=(None, 0, 0))(state.weights, *final)[2]
-            following = jnp.where(truncated, ends, following)
-        advantage = jax.vmap(losses.generalised_advantages, in_axes=(1, 1, 1, 1, 1, None, None), out_axes=1)(
-            self.reward_scale * rewards, samples.value, following, terminated, truncated, self.gamma, self.trace
-        )
         metrics = {"reward": rewards.mean()}
         for name, values in ended.items():
             metrics[name] = values.mean() if name in self.track else values.sum()
+        paid = Paid(self.reward_scale * rewards, terminated, truncated)
+        if self.critic is not None:
+            state, samples = self._criticised(state, samples, paid, final)
+            return state, samples, metrics
+        last = evaluate(state.weights, self._fresh(state.memory, state.starts), state.obs)[2]
+        ends = None if final is None else jax.vmap(evaluate, in_axes=(None, 0, 0))(state.weights, *final[:2])[2]
+        advantage = self._advantages(paid, samples.value, last, ends, self.trace)
         return state, samples.replace(advantage=advantage, target=advantage + samples.value), metrics
+
+    def _criticised(self, state: PPOState, samples: Samples, paid: Paid, final: Any) -> tuple[PPOState, Samples]:
+        """The critic fitted to the returns of the batch, and advantages by what it says."""
+        last = self._features(state.obs, state.env_state)
+        ends = None if final is None else jax.vmap(self._features)(*final[1:])
+
+        def judged(critic: Any, trace: Any) -> tuple[Array, Array]:
+            values, at_last = critic(samples.features), critic(last)
+            return values, self._advantages(paid, values, at_last, None if ends is None else critic(ends), trace)
+
+        values, advantage = judged(state.critic, self.critic.trace)
+        critic = self.critic.fit(samples.features, values + advantage)
+        values, advantage = judged(critic, self.trace)
+        samples = samples.replace(value=values, advantage=advantage, target=values + advantage, features=None)
+        return state.replace(critic=critic), samples
+
+    def _features(self, obs: Any, env_state: Any) -> Any:
+        """float[num_envs, features] of the critic; None without one."""
+        return None if self.critic is None else jax.vmap(self.critic.features)(obs, env_state)
+
+    def _advantages(self, paid: Paid, values: Array, last: Array, ends: Array | None, trace: Any) -> Array:
+        """float[num_steps, num_envs], from the values there, after the `last` step, and where episodes were cut off."""
+        following = jnp.concatenate([values[1:], last[None]])
+        if ends is not None:  # not the value of the next start follows there
+            following = jnp.where(paid.truncated, ends, following)
+        return jax.vmap(losses.generalised_advantages, in_axes=(1, 1, 1, 1, 1, None, None), out_axes=1)(
+            paid.rewards, values, following, paid.terminated, paid.truncated, self.gamma, trace
+        )
 
     def _tracked(self, params: Any, step: lockstep.Step) -> dict[str, Array]:
         """The metrics of one step of one environment that are to be reported."""
@@ -309,6 +361,8 @@ class PPO(struct.PyTreeNode):
         advantage = losses.normalised(samples.advantage, samples.weight)
         each = jax.vmap(jax.vmap(losses.clipped_policy_loss, in_axes=(0, 0, None)), in_axes=(0, 0, None))
         policy_loss = losses.weighted_mean(each(log_ratio, advantage, self.clip), samples.weight)
+        if self.critic is not None:
+            value = samples.value  # no loss of the network's moves it
         of_value = jax.vmap(jax.vmap(losses.clipped_value_loss, in_axes=(0, 0, 0, None)), in_axes=(0, 0, 0, None))
         value_loss = of_value(value, samples.value, samples.target, self.value_clip).mean()
         entropy = losses.weighted_mean(chosen.entropy(), samples.weight)

@@ -4,6 +4,7 @@ Carvalho, "Modelling the Recommender Alignment Problem"; base model: Santos, Pac
 """
 
 from jaxrec.envs.rewiring.env import RewiringGame, RewiringParams, RewiringState
+from jaxrec.envs.rewiring.features import moments
 from jaxrec.envs.rewiring.observation import Observation
 from jaxrec.envs.rewiring.policies import HeuristicPolicy
 from jaxrec.envs.rewiring.recommenders import ELEVEN, HEURISTICS, Heuristic, heuristic
@@ -27,6 +28,7 @@ __all__ = [
     "Rules",
     "Simulation",
     "heuristic",
+    "moments",
     "per_run",
     "simulate",
 ]

@@ -13,10 +13,10 @@ import numpy as np
 from jax import Array
 
 from jaxrec import checks
-from jaxrec.agents import GAT, PPO, NetworkPolicy, NodeMLP, Ranking, fit
+from jaxrec.agents import GAT, PPO, LeastSquares, NetworkPolicy, NodeMLP, Ranking, fit
 from jaxrec.agents.best import Evaluate
 from jaxrec.environment import Environment, batched
-from jaxrec.envs.rewiring import ELEVEN, RewiringGame, heuristic
+from jaxrec.envs.rewiring import ELEVEN, RewiringGame, heuristic, moments
 from jaxrec.envs.rewiring.policies import HeuristicPolicy
 from jaxrec.envs.rewiring.recommenders import stack_kinds
 from jaxrec.experiments.report import Report
@@ -72,6 +72,8 @@ class LearningConfig:
     """Lambda of the advantage estimates: learning for cooperation, for engagement."""
     entropy_weights: tuple[float, float] = (0.003, 0.01)
     """Weight of the entropy bonus, falling to 0 over the training: learning for cooperation, for engagement."""
+    fitted_values: bool = False
+    """Values by least squares on moments of the society (`LeastSquares`), not by a network."""
     warm_start: bool = False
     """Each size starts from the weights learned at the size before it."""
     validation_envs: int = 0
@@ -129,7 +131,7 @@ class LearningConfig:
         steps = self.steps[self.users.index(users)] * (self.gat_share if network == "gat" else 1.0)
         return PPO(
             self.env(users, reward),
-            Ranking(EMBEDDINGS[network]),
+            Ranking(EMBEDDINGS[network], value_embed=None) if self.fitted_values else Ranking(EMBEDDINGS[network]),
             max(1, round(steps)),
             num_envs=self.num_envs,
             num_steps=self.num_steps,
@@ -140,6 +142,7 @@ class LearningConfig:
             trace=self.traces[REWARDS.index(reward)],
             entropy_weight=self.entropy_weights[REWARDS.index(reward)],
             reward_scale=scale,
+            critic=LeastSquares(moments) if self.fitted_values else None,
             track=TRACKED,
         )
 

@@ -1,0 +1,86 @@
+"""A value fitted by least squares: linear in features of the state, solved for anew in every batch.
+
+Where what a policy changes is a small part of what decides returns, gradient descent on a value network learns that
+part last, and the policy gradient waits for it. Features and their least squares give it in the first batch.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jax import Array
+from jaxtyping import Float
+
+from jaxrec import checks
+
+EXACT = jax.lax.Precision.HIGHEST  # on GPUs float32 products are otherwise rounded to ten bits: too few to be solved
+
+
+class Linear(struct.PyTreeNode):
+    """A linear function of standardised features.
+
+    Attributes:
+        mean, scale: float[features], of the features.
+        weights: float[features].
+        constant: float[].
+    """
+
+    mean: Any
+    scale: Any
+    weights: Any
+    constant: Any
+
+    def __call__(self, features: Float[Array, "*batch features"]) -> Float[Array, "*batch"]:
+        """Values."""
+        return self.constant + jnp.matmul((features - self.mean) / self.scale, self.weights, precision=EXACT)
+
+
+class LeastSquares(struct.PyTreeNode):
+    """The value of a policy by ridge regression of returns on features.
+
+    Attributes:
+        features: (obs, state of the environment) -> float[features]. It may look at what no recommender observes:
+            only learning needs values (Pinto et al. 2018, "Asymmetric Actor Critic for Image-Based Robot Learning").
+        ridge: (leaf) penalty on the squared weights of standardised features, per sample.
+        trace: (leaf) lambda of the returns: 1 for those of whole episodes, as far as the batch reaches.
+    """
+
+    features: Callable[[Any, Any], Array] = struct.field(pytree_node=False)
+    ridge: Any = 1e-5
+    trace: Any = 1.0
+
+    def check(self) -> None:
+        """Raises InputError for a concrete setting out of range."""
+        checks.within("critic.ridge", self.ridge, 1e-8, checks.LARGEST)
+        checks.within("critic.trace", self.trace, 0.0, 1.0)
+
+    def init(self, obs: Any, state: Any) -> Linear:
+        """Zero for every state."""
+        count = jax.eval_shape(self.features, obs, state).shape[0]
+        return Linear(jnp.zeros(count), jnp.ones(count), jnp.zeros(count), jnp.zeros(()))
+
+    def fit(self, features: Float[Array, "*batch features"], returns: Float[Array, "*batch"]) -> Linear:
+        """The value that is nearest to `returns`."""
+        features, returns = features.reshape(-1, features.shape[-1]), returns.reshape(-1)
+        mean, constant = features.mean(axis=0), returns.mean()
+        scale = features.std(axis=0) + 1e-5 * (1 + jnp.abs(mean))  # a constant feature says nothing
+        standard = (features - mean) / scale
+        covariance = jnp.matmul(standard.T, standard, precision=EXACT) / standard.shape[0]
+        with_returns = jnp.matmul(standard.T, returns - constant, precision=EXACT) / standard.shape[0]
+        ridge = self.ridge * jnp.eye(features.shape[1])
+        return Linear(mean, scale, solved(covariance + ridge, with_returns), constant)
+
+
+def solved(matrix: Float[Array, "n n"], right: Float[Array, " n"]) -> Float[Array, " n"]:
+    """The solution of `matrix` x = `right`, the matrix symmetric and positive definite, by elimination.
+
+    Not by LAPACK: in jaxlib 0.10 its batched routines may wait for ever for threads; see `networks.LSTM`.
+    """
+
+    def eliminate(i: Any, rows: Array) -> Array:
+        pivot = rows[i] / rows[i, i]
+        return (rows - rows[:, i, None] * pivot).at[i].set(pivot)
+
+    return jax.lax.fori_loop(0, right.shape[0], eliminate, jnp.concatenate([matrix, right[:, None]], axis=1))[:, -1]

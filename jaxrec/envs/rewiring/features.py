@@ -1,0 +1,39 @@
+"""What the future of a society depends on, in numbers that mean the same at every size: for values linear in them."""
+
+from typing import Any
+
+import jax.numpy as jnp
+from jax import Array
+
+from jaxrec import graphs
+
+
+def moments(obs: Any, state: Any) -> Array:
+    """float32[41]: the share of cooperators, neighbourhoods to second order, who meets, and the time.
+
+    Users imitate neighbours by the difference of their payoffs (Carvalho, "Modelling the Recommender Alignment
+    Problem", section 3.1). Where selection is weak the drift of cooperation is then a sum over users of products of
+    how many cooperators and defectors they are tied to; hence, for each strategy, the mean over all users of n_c, n_d,
+    n_c^2, n_c n_d, n_d^2 and 1 / (n_c + n_d), with n_c and n_d divided by the mean degree.
+    """
+    cooperates, degree = obs.nodes[:, 0], obs.nodes[:, 1]
+    to_cooperators = graphs.gather(obs.graph, obs.nodes)[:, 0]
+    to_defectors = degree - to_cooperators
+    each = jnp.stack(
+        [
+            to_cooperators,
+            to_defectors,
+            to_cooperators**2,
+            to_cooperators * to_defectors,
+            to_defectors**2,
+            1 / degree,
+        ]
+    )
+    neighbourhoods = jnp.concatenate([(each * cooperates).mean(axis=1), (each * (1 - cooperates)).mean(axis=1)])
+    share = cooperates.mean() - 0.5
+    powers = share ** jnp.arange(1, 6)
+    time = state.clock * 1e-3
+    met = jnp.stack([cooperates[obs.focused], degree[obs.focused], degree[obs.partner], obs.requested])
+    times = jnp.stack([time, time**2, share * time, share * time**2])
+    parts = [powers, neighbourhoods, share * neighbourhoods, met, share * met, times]
+    return jnp.concatenate(parts).astype(jnp.float32)
