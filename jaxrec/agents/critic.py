@@ -65,7 +65,7 @@ class LeastSquares(struct.PyTreeNode):
         """The value that is nearest to `returns`."""
         features, returns = features.reshape(-1, features.shape[-1]), returns.reshape(-1)
         mean, constant = features.mean(axis=0), returns.mean()
-        scale = features.std(axis=0) + 1e-5 * (1 + jnp.abs(mean))  # a constant feature says nothing
+        scale = features.std(axis=0) + 1e-6 * (1 + jnp.abs(mean))  # a constant feature says nothing
         standard = (features - mean) / scale
         covariance = jnp.matmul(standard.T, standard, precision=EXACT) / standard.shape[0]
         with_returns = jnp.matmul(standard.T, returns - constant, precision=EXACT) / standard.shape[0]

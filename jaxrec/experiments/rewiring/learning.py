@@ -232,11 +232,17 @@ THIRTY = LearningConfig(
     seeds=5,
     users=(30,),
     networks=("mlp",),
-    steps=(3_000_000,),
-    traces=(0.98, 0.8),
-    entropy_weights=(0.01, 0.01),
-    evaluation_episodes=(1024, 256),
+    steps=(20_000_000,),
+    num_envs=512,
+    num_steps=512,
+    num_minibatches=16,
+    learning_rates=(2e-2,),
+    traces=(0.95, 0.95),
+    entropy_weights=(0.0, 0.0),
+    fitted_values=True,
+    evaluation_episodes=(1024, 4096),
 )
+"""A batch holds whole episodes, about one of each society: its returns are what values are fitted to."""
 PAPER = LearningConfig(
     users=(10, 30, 100),
     steps=(4_000_000, 4_000_000, 8_000_000),

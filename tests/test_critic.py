@@ -1,0 +1,151 @@
+"""Values by least squares: the regression against NumPy, probe environments with known values, moments by a plain loop."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import networkx
+import numpy as np
+import pytest
+from probes import Chain, Clock, Cue
+
+import jaxrec
+from jaxrec.agents import MLP, PPO, LeastSquares
+from jaxrec.agents.critic import solved
+from jaxrec.envs.rewiring import RewiringGame, moments
+from jaxrec.wrappers import TimeLimit
+
+FAST = {"num_envs": 32, "num_steps": 8, "num_minibatches": 4, "entropy_weight": 0.0}
+
+
+def observed(obs, state):
+    return jnp.atleast_1d(obs).astype(float)
+
+
+def place(obs, state):
+    return jax.nn.one_hot(obs, 4)
+
+
+def blind(obs, state):
+    return jnp.zeros(2)
+
+
+def trained(env, features, steps=20_000, **changes):
+    agent = PPO(env, MLP(env.num_actions, (16,)), steps, critic=LeastSquares(features), **(FAST | changes))
+    return agent, jax.jit(agent.train)(jax.random.key(0), env.default_params)
+
+
+def test_a_linear_system_is_solved():
+    rng = np.random.default_rng(0)
+    root = rng.normal(size=(3, 40, 20))
+    matrices = np.swapaxes(root, 1, 2) @ root / 40 + 1e-3 * np.eye(20)
+    right = rng.normal(size=(3, 20))
+    np.testing.assert_allclose(
+        jax.vmap(solved)(jnp.asarray(matrices), jnp.asarray(right)),
+        np.linalg.solve(matrices, right[..., None])[..., 0],
+        rtol=2e-3,
+    )
+
+
+@pytest.mark.parametrize("ridge", [1e-5, 0.3])
+def test_the_fit_is_ridge_regression_on_standardised_features(ridge):
+    rng = np.random.default_rng(1)
+    features = rng.normal(size=(50, 4, 3)) * [1, 100, 0.01] + [0, 30, 5]
+    returns = features @ [1.0, 0.02, -30.0] + 7 + rng.normal(size=(50, 4))
+    fitted = LeastSquares(observed, ridge).fit(*map(jnp.float32, (features, returns)))
+    flat = features.reshape(-1, 3)
+    standard = (flat - flat.mean(axis=0)) / flat.std(axis=0)
+    targets = np.append(returns.ravel() - returns.mean(), np.zeros(3))
+    rows = np.concatenate([standard, np.sqrt(ridge * 200) * np.eye(3)])
+    weights = np.linalg.lstsq(rows, targets, rcond=None)[0]
+    expected = returns.mean() + (standard @ weights).reshape(50, 4)
+    np.testing.assert_allclose(fitted(jnp.float32(features)), expected, rtol=1e-4)
+
+
+def test_constant_features_give_the_mean():
+    critic = LeastSquares(blind)
+    fitted = critic.fit(jnp.full((6, 2), 3.0), jnp.arange(6.0))
+    assert fitted(jnp.full(2, 3.0)) == pytest.approx(2.5)
+
+
+@pytest.mark.parametrize("trace", [1.0, 0.0])
+def test_probe_of_discounting(trace):
+    env = Clock(3)
+    agent = PPO(env, MLP(2, (4,)), 8_000, gamma=0.5, critic=LeastSquares(observed, trace=trace), **FAST)
+    state, _ = jax.jit(agent.train)(jax.random.key(0), env.default_params)
+    np.testing.assert_allclose(jax.vmap(state.critic)(jnp.eye(3)), [1.75, 1.5, 1.0], atol=1e-3)
+
+
+def test_probe_of_truncation():
+    """A clock that pays 1 for ever is worth 1 / (1 - gamma), cut off or not."""
+    _, (state, _) = trained(TimeLimit(Clock(10**6), 4), blind, gamma=0.75)
+    assert state.critic(jnp.zeros(2)) == pytest.approx(4, abs=1e-3)
+
+
+def test_probe_of_delayed_reward_and_unequal_episodes():
+    agent, (state, _) = trained(Chain(), place, 40_000, gamma=0.9, learning_rate=5e-3)
+    for at in range(3):
+        assert agent.policy(state).act((), jnp.asarray(at, jnp.int32), jax.random.key(0))[0] == 1
+    worth = (0.9**2 - 0.1 * (1 + 0.9 + 0.9**2), 0.9 - 0.1 * 1.9, 0.9)
+    np.testing.assert_allclose(jax.vmap(state.critic)(jnp.eye(4)[:3]), worth, atol=0.05)
+
+
+def test_a_critic_may_see_what_the_network_does_not():
+    """In the steps after the first nobody sees the cue, and the value of the last is whether it will be guessed."""
+
+    def hidden(obs, state):
+        return jnp.stack([state.cue, state.time]).astype(float)
+
+    _, (state, metrics) = trained(Cue(1), hidden, 8_000)
+    assert metrics["episode_return"][-1] > 0.95
+    assert state.critic(jnp.zeros(2)) == pytest.approx(1, abs=0.05)
+
+
+def test_the_value_of_the_network_stays_as_it_was():
+    agent, (state, _) = trained(Cue(1), observed, 2_000)
+    before = agent.init(jax.random.key(0), agent.env.default_params).weights["params"]
+    after = state.weights["params"]
+    for layer in ("Dense_2", "Dense_3"):
+        np.testing.assert_array_equal(before[layer]["kernel"], after[layer]["kernel"])
+    assert not np.array_equal(before["Dense_1"]["kernel"], after["Dense_1"]["kernel"])
+
+
+def test_settings_out_of_range_are_refused():
+    for changes in ({"ridge": 0.0}, {"trace": 1.5}):
+        agent = PPO(Clock(3), MLP(2, (4,)), 1_000, critic=LeastSquares(observed, **changes))
+        with pytest.raises(jaxrec.InputError, match=f"critic.{next(iter(changes))}"):
+            agent.check()
+
+
+def by_hand(obs, state):
+    """The features of `moments`, from a networkx graph and loops."""
+    graph = networkx.from_numpy_array(np.asarray(obs.graph))
+    cooperates = np.asarray(obs.nodes[:, 0]) == 1
+    users, mean = len(cooperates), 2 * graph.number_of_edges() / len(cooperates)
+    sums = np.zeros((2, 6))
+    for user in graph:
+        near = sum(cooperates[other] for other in graph[user]) / mean
+        far = graph.degree[user] / mean - near
+        sums[int(not cooperates[user])] += [near, far, near**2, near * far, far**2, 1 / (near + far)]
+    share = cooperates.sum() / users - 0.5
+    neighbourhoods = (sums / users).ravel()
+    focused, partner = int(obs.focused), int(obs.partner)
+    met = np.array(
+        [cooperates[focused], graph.degree[focused] / mean, graph.degree[partner] / mean, bool(obs.requested)]
+    )
+    time = int(state.clock) / 1000
+    return np.concatenate([
+        [share**power for power in range(1, 6)], neighbourhoods, share * neighbourhoods, met, share * met,
+        [time, time**2, share * time, share * time**2],
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("observe_as", ["dense", "graphs_tuple"])
+def test_moments_by_hand(observe_as):
+    env = RewiringGame(12, 4, "learning", observe_as=observe_as)
+    obs, state = env.reset(jax.random.key(3))
+    for key in jax.random.split(jax.random.key(4), 20):
+        action = int(np.flatnonzero(np.r_[np.asarray(obs.action_mask), True])[0])
+        obs, state, *_ = env.step(key, state, action)
+    dense = dataclasses.replace(env, observe_as="dense").observe(state, env.default_params)
+    np.testing.assert_allclose(moments(obs, state), by_hand(dense, state), rtol=2e-5, atol=1e-6)
