@@ -1,4 +1,4 @@
-"""Values by least squares: the regression against NumPy, probe environments with known values, moments by a plain loop."""
+"""Values by least squares: the regression against NumPy, probes with known values, moments by a plain loop."""
 
 import dataclasses
 
