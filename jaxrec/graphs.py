@@ -77,10 +77,7 @@ def attend(
     """
     users = sent.shape[0]
     if is_dense(graph):
-        logits = jax.nn.leaky_relu(sender.T[:, None, :] + receiver.T[:, :, None], SLOPE)  # [heads, receivers, senders]
-        linked = graph | jnp.eye(users, dtype=bool)
-        weights = jax.nn.softmax(jnp.where(linked, logits, -jnp.inf), axis=-1)
-        return jnp.einsum("hrs,shw->rhw", weights, sent)
+        return _attend_dense(graph | jnp.eye(users, dtype=bool), sent, sender, receiver)
     import jraph
 
     selves = jnp.arange(users, dtype=graph.senders.dtype)
@@ -97,3 +94,26 @@ def attend(
     layer = jraph.GAT(lambda nodes: nodes, log_weight, node_update_fn=lambda nodes: nodes)
     gathered: Any = layer(looped).nodes
     return gathered[..., :-2]
+
+
+def _attend_dense(
+    linked: Bool[Array, "users users"],
+    sent: Float[Array, "users heads width"],
+    sender: Float[Array, "users heads"],
+    receiver: Float[Array, "users heads"],
+) -> Float[Array, "users heads width"]:
+    """`attend` by two products with masks, and no exponential of a pair.
+
+    On either side of its bend the rectifier is linear, and there exp(LeakyReLU(a + b)) = exp(slope a) exp(slope b) is a
+    product of what the sender and the receiver have alone. All is relative to the largest logit of each receiver.
+    """
+    most = jax.lax.stop_gradient(sender.max(axis=0))
+    largest = jax.nn.leaky_relu(most + receiver, SLOPE)
+    positive = sender.T[:, None, :] + receiver.T[:, :, None] > 0  # [heads, receivers, senders]
+    carried = jnp.concatenate([sent, jnp.ones_like(sender)[..., None]], axis=-1)
+    sums = jnp.zeros(())
+    for side, slope in ((linked & positive, 1.0), (linked & ~positive, SLOPE)):
+        of_sender = jnp.exp(slope * (sender - most))[..., None] * carried
+        of_receiver = jnp.exp(slope * (most + receiver) - largest)[..., None]
+        sums += of_receiver * jnp.einsum("hrs,shw->rhw", side.astype(sent.dtype), of_sender)
+    return sums[..., :-1] / jnp.maximum(sums[..., -1:], jnp.finfo(sums.dtype).tiny)

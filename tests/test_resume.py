@@ -369,7 +369,7 @@ REAL = {
         num_steps=10, num_minibatches=2, cells=8, trajectories=8, chunks=4,
     ),
     "rewiring-learning": LearningConfig(
-        seeds=2, users=(10, 30), networks=("mlp",), steps=(512, 512), num_envs=8, num_steps=16, num_minibatches=2,
+        seeds=2, users=(10, 30), networks=("mlp",), steps=(512, 512), num_envs=8, num_steps=(16,), num_minibatches=2,
         warm_start=True, evaluation_users=(10,), evaluation_episodes=(8,), chunks=4,
     ),
     "tampering": TamperingConfig(seeds=2, episodes=1000, num_envs=200, evaluation_episodes=60, chunks=5),

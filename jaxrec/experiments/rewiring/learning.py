@@ -32,7 +32,7 @@ DEGREES = {10: 4, 30: 8, 100: 28, 500: 30}
 """Mean degree at each size of the paper's Table 4; its beta and time limit are the environment's defaults."""
 
 REWARDS = ("aligned", "engagement")
-EMBEDDINGS = {"mlp": NodeMLP(), "gat": GAT()}
+NETWORKS = ("mlp", "gat")
 TRACKED = ("action_strategy", "action_degree")
 LOOKED_AT = 30  # users: the size up to which policies are interpreted; betweenness takes long in larger graphs
 TRIED = 4096  # episodes of each heuristic; the best is played as often as all seeds of a recommender together
@@ -54,12 +54,14 @@ class LearningConfig:
     """What recommenders are paid for, each its own training: for cooperation (aligned), for requests (engagement)."""
     steps: tuple[int, ...] = (500_000,)
     """Environment steps (recommendations) of each training, one number a size."""
+    gat_layers: int = 2
+    """Layers of graph attention."""
     gat_share: float = 0.5
     """Graph attention learns from so much of them: a step costs it three times as much, and it needs fewer."""
     num_envs: int = 128
     """Societies in parallel in each training."""
-    num_steps: int = 64
-    """Recommendations of each society in a batch."""
+    num_steps: tuple[int, ...] = (64,)
+    """Recommendations of each society in a batch: one number, or one a size."""
     num_epochs: int = 2
     """Passes over each batch."""
     num_minibatches: int = 8
@@ -90,7 +92,7 @@ class LearningConfig:
 
     def check(self) -> None:
         """Raises InputError for a setting out of range."""
-        for name in ("seeds", "num_envs", "num_steps", "num_epochs", "num_minibatches", "chunks"):
+        for name in ("seeds", "num_envs", "gat_layers", "num_epochs", "num_minibatches", "chunks"):
             checks.positive(name, getattr(self, name))
         checks.seed("seed", self.seed)
         for name in ("users", "networks", "rewards", "evaluation_users"):
@@ -100,7 +102,7 @@ class LearningConfig:
         checks.within("validation_envs", self.validation_envs, 0, 2**31 - 1)
         checks.positive("validation_steps", self.validation_steps)
         for name in self.networks:
-            checks.lookup(EMBEDDINGS, name, "network")
+            checks.lookup(dict.fromkeys(NETWORKS), name, "network")
         for name in self.rewards:
             checks.lookup(dict.fromkeys(REWARDS), name, "reward")
         for users in self.users:
@@ -116,10 +118,15 @@ class LearningConfig:
                 checks.positive(numbers, number)
             for size in getattr(self, sizes):
                 checks.lookup({str(users): None for users in DEGREES}, str(size), sizes)
-        if len(self.learning_rates) not in (1, len(self.users)):
-            raise checks.InputError(
-                f"learning_rates must have one number, or one a size, got {self.learning_rates} for {self.users}"
-            )
+        for name in ("learning_rates", "num_steps"):
+            if len(getattr(self, name)) not in (1, len(self.users)):
+                raise checks.InputError(
+                    f"{name} must have one number, or one a size, got {getattr(self, name)} for {self.users}"
+                )
+
+    def of_size(self, users: int, numbers: tuple[Any, ...]) -> Any:
+        """The one of `numbers` for this size, where there may be one for all."""
+        return numbers[self.users.index(users) % len(numbers)]
 
     def env(self, users: int, reward: str) -> RewiringGame:
         """The society of one size."""
@@ -128,16 +135,17 @@ class LearningConfig:
     def agent(self, users: int, network: str, reward: str) -> PPO:
         """The learner."""
         scale = 1.0 if reward == "aligned" else 1.0 / users  # so that returns are of the order of 1
-        steps = self.steps[self.users.index(users)] * (self.gat_share if network == "gat" else 1.0)
+        steps = self.of_size(users, self.steps) * (self.gat_share if network == "gat" else 1.0)
+        embed = GAT(self.gat_layers) if network == "gat" else NodeMLP()
         return PPO(
             self.env(users, reward),
-            Ranking(EMBEDDINGS[network], value_embed=None) if self.fitted_values else Ranking(EMBEDDINGS[network]),
+            Ranking(embed, value_embed=None) if self.fitted_values else Ranking(embed),
             max(1, round(steps)),
             num_envs=self.num_envs,
-            num_steps=self.num_steps,
+            num_steps=self.of_size(users, self.num_steps),
             num_epochs=self.num_epochs,
             num_minibatches=self.num_minibatches,
-            learning_rate=self.learning_rates[self.users.index(users) % len(self.learning_rates)],
+            learning_rate=self.of_size(users, self.learning_rates),
             gamma=self.gamma,
             trace=self.traces[REWARDS.index(reward)],
             entropy_weight=self.entropy_weights[REWARDS.index(reward)],
@@ -184,7 +192,7 @@ def train(
 
     def on_metrics(batches: int, metrics: dict[str, np.ndarray]) -> None:
         rows.append(metrics)
-        steps.append(batches * config.num_envs * config.num_steps)
+        steps.append(batches * agent.num_envs * agent.num_steps)
         means = {name: float(values.mean()) for name, values in metrics.items()}
         log(part="training", run=str(run), steps=steps[-1], **means)
 
@@ -234,7 +242,7 @@ THIRTY = LearningConfig(
     networks=("mlp",),
     steps=(20_000_000,),
     num_envs=512,
-    num_steps=512,
+    num_steps=(512,),
     num_minibatches=16,
     learning_rates=(2e-2,),
     traces=(0.95, 0.95),
@@ -252,17 +260,23 @@ PAPER = LearningConfig(
 GPU = LearningConfig(
     seeds=4,
     users=(100, 500),
-    steps=(20_000_000, 10_000_000),
+    networks=("gat",),
+    steps=(20_000_000, 2_000_000),
+    gat_layers=1,
     gat_share=1.0,
-    num_envs=256,
-    num_steps=32,
-    num_minibatches=16,
+    num_envs=128,
+    num_steps=(4096, 256),
+    num_minibatches=64,
+    learning_rates=(1e-2, 3e-3),
+    traces=(0.95, 0.95),
+    entropy_weights=(0.0, 0.0),
+    fitted_values=True,
     warm_start=True,
     evaluation_users=(10, 30, 100, 500),
-    evaluation_episodes=(1000, 500, 200, 100),
+    evaluation_episodes=(1024, 1024, 1024, 32),
 )
-"""For a GPU of 80 GB: a batch of all seeds at N = 500 holds 256 x 32 x 4 graphs of 250 kB, 8 GB, and the attention in
-one minibatch takes 4 GB for each layer and each array that its gradient keeps."""
+"""For a GPU of 80 GB: a batch of all seeds holds 128 x 4096 x 4 graphs of 10 kB at N = 100, and 128 x 256 x 4 of 250 kB
+at N = 500: 21 and 33 GB. What attention keeps of one minibatch for its gradient adds some tens."""
 
 STUDY = Study(
     "rewiring-learning",
