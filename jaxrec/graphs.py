@@ -8,6 +8,7 @@ from jax import Array
 from jaxtyping import Bool, Float, Int
 
 SLOPE = 0.2  # of the leaky rectifier, as in the paper of graph attention
+LEAST = 1e-18  # its square is still a float32, and so are slopes
 
 
 def graphs_tuple(ties: Int[Array, "ties 2"], nodes: Float[Array, "users features"]) -> Any:
@@ -105,7 +106,8 @@ def _attend_dense(
     """`attend` by two products with masks, and no exponential of a pair.
 
     On either side of its bend the rectifier is linear, and there exp(LeakyReLU(a + b)) = exp(slope a) exp(slope b) is a
-    product of what the sender and the receiver have alone. All is relative to the largest logit of each receiver.
+    product of what the sender and the receiver have alone. All is relative to the largest logit of each receiver, were
+    it tied to all; one whose own neighbours and itself stay below `LEAST` of that gathers nothing.
     """
     most = jax.lax.stop_gradient(sender.max(axis=0))
     largest = jax.nn.leaky_relu(most + receiver, SLOPE)
@@ -116,4 +118,5 @@ def _attend_dense(
         of_sender = jnp.exp(slope * (sender - most))[..., None] * carried
         of_receiver = jnp.exp(slope * (most + receiver) - largest)[..., None]
         sums += of_receiver * jnp.einsum("hrs,shw->rhw", side.astype(sent.dtype), of_sender)
-    return sums[..., :-1] / jnp.maximum(sums[..., -1:], jnp.finfo(sums.dtype).tiny)
+    total = sums[..., -1:]
+    return sums[..., :-1] / jnp.where(total > LEAST, total, 1)

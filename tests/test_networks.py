@@ -64,6 +64,29 @@ def test_a_dense_graph_gives_what_that_of_jraph_gives(embed, requests):
     for one, other in zip(dense[1:], sparse[1:], strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
+    def worth(weights, obs):
+        _, scores, value = jax.vmap(network.apply, in_axes=(None, None, 0))(weights, (), obs)
+        return (scores**2).sum() + value.sum()
+
+    slopes = (jax.tree.leaves(jax.grad(worth)(weights, obs)) for obs in requests)
+    for one, other in zip(*slopes, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_attention_far_below_the_largest_logit_is_finite():
+    """Nobody near the first user asks for attention that floats could tell from none beside the largest logit."""
+    graph = jnp.zeros((3, 3), bool).at[0, 1].set(True).at[1, 0].set(True)
+    sender = jnp.array([[0.0], [0.0], [500.0]])
+
+    def gathered(sent, receiver):
+        return graphs.attend(graph, sent, sender, receiver).sum()
+
+    sent = jnp.ones((3, 1, 2))
+    for receiver in (jnp.full((3, 1), 10.0), jnp.full((3, 1), -600.0)):
+        value, slopes = jax.value_and_grad(gathered, argnums=(0, 1))(sent, receiver)
+        assert np.isfinite(value)
+        assert all(np.isfinite(slope).all() for slope in slopes)
+
 
 def test_attention_is_that_of_the_paper(requests):
     """Velickovic et al. 2018, Eqs. 2 to 4, user by user in NumPy."""
