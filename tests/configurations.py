@@ -14,13 +14,25 @@ from flax import struct
 from hypothesis import strategies as st
 
 import jaxrec
-from jaxrec.agents import GAT, LSTM, MLP, PPO, GeometricStep, LearnUsers, NodeMLP, QLearning, Ranking, VisitStep
+from jaxrec.agents import (
+    GAT,
+    LSTM,
+    MLP,
+    PPO,
+    GeometricStep,
+    LearnUsers,
+    LeastSquares,
+    NodeMLP,
+    QLearning,
+    Ranking,
+    VisitStep,
+)
 from jaxrec.agents.losses import SMALLEST_NORM
 from jaxrec.checks import LARGEST
 from jaxrec.envs.learned import BeliefTransformer, generate
 from jaxrec.envs.learned.env import MOST_WEIGHT
 from jaxrec.envs.preference import PreferenceShift
-from jaxrec.envs.rewiring import Rules
+from jaxrec.envs.rewiring import Rules, moments
 
 INFINITY = float("inf")
 
@@ -179,9 +191,10 @@ batches = {"num_envs": counts(6), "num_steps": counts(8), "total_steps": counts(
 trainings = batches | {"num_epochs": counts(3), "num_minibatches": st.sampled_from([1, 1, 2, 3, 4])}
 
 
-def _ppo(env_id, network):
-    """A strategy for PPO in environments of `env_id`; `network` makes it of `num_actions`."""
-    return st.fixed_dictionaries({"env": ENVIRONMENTS[env_id], "network": network, "settings": of(**trainings)}).map(
+def _ppo(env_id, network, **more):
+    """A strategy for PPO in environments of `env_id`; `network` makes it of `num_actions`; `more` settings."""
+    settings = of(**trainings, **more)
+    return st.fixed_dictionaries({"env": ENVIRONMENTS[env_id], "network": network, "settings": settings}).map(
         lambda drawn: partial(_make_ppo, env_id, drawn)
     )
 
@@ -229,7 +242,7 @@ AGENTS = {
     "PPO with LSTM": plain.flatmap(
         lambda env_id: _ppo(env_id, st.builds(partial, st.just(LSTM), width=st.integers(1, 9)))
     ),
-    "PPO with Ranking": _ppo("RewiringGame-v0", rankings),
+    "PPO with Ranking": _ppo("RewiringGame-v0", rankings, critic=st.just(LeastSquares(moments))),
     "QLearning": st.fixed_dictionaries({
         "env": st.tuples(st.just("PolarisingUsers-v0"), of(horizon=small, reward=rewards))
         | st.tuples(st.just("PreferenceShift-v0"), of(
@@ -252,6 +265,7 @@ HYPER_PARAMETERS = {
         "value_clip": (0.0, INFINITY), "value_weight": RATE, "entropy_weight": ANY, "entropy_weight_end": ANY,
         "max_grad_norm": (SMALLEST_NORM, INFINITY), "reward_scale": RATE,
     },
+    "LeastSquares": {"ridge": (1e-8, LARGEST), "trace": SHARE},
     "QLearning": {"gamma": SHARE, "epsilon_start": SHARE, "epsilon_end": SHARE, "initial_q": ANY, "trace": SHARE},
     "GeometricStep": {"start": (1e-9, 1.0), "end": (1e-9, 1.0)},
     "VisitStep": {"weight": (1.0, INFINITY)},
@@ -267,6 +281,8 @@ def hyper_parameters(agent, rng, sets, tame=0):
     for name, bounds in HYPER_PARAMETERS[type(agent).__name__].items():
         usual = np.full(sets, getattr(agent, name), float)
         drawn[name] = _numbers(name, np.where(np.arange(sets) < tame, usual, draws(rng, *bounds, (sets,))))
+    if getattr(agent, "critic", None) is not None:
+        drawn["critic"] = agent.critic.replace(**hyper_parameters(agent.critic, rng, sets, tame))
     if hasattr(agent, "step_size"):
         drawn["step_size"] = agent.step_size.replace(**hyper_parameters(agent.step_size, rng, sets, tame))
     return drawn

@@ -18,12 +18,12 @@ from matplotlib.figure import Figure
 
 import jaxrec
 from jaxrec import cli
-from jaxrec.agents import GAT, LSTM, MLP, PPO, LearnUsers, QLearning, Ranking, fit
+from jaxrec.agents import GAT, LSTM, MLP, PPO, LearnUsers, LeastSquares, QLearning, Ranking, fit
 from jaxrec.environment import EnvParams
 from jaxrec.envs.learned import BeliefTransformer, LearnedUsers, generate
 from jaxrec.envs.polarising import PolarisingUsers
 from jaxrec.envs.preference import PreferenceShift
-from jaxrec.envs.rewiring import RewiringGame
+from jaxrec.envs.rewiring import RewiringGame, moments
 from jaxrec.experiments import STUDIES, Study
 from jaxrec.experiments.report import Report, Section
 from jaxrec.experiments.statistics import measured
@@ -128,7 +128,9 @@ def learn_users():
 AGENTS = {
     "ppo": lambda: ppo(PolarisingUsers(5), MLP(3, (8,))),
     "recurrent": lambda: ppo(PreferenceShift(4, (80.0, 200.0), observe_as="choices", paid_for="sampled"), LSTM(2, 8)),
-    "ranking": lambda: ppo(RewiringGame(10, 4, "learning"), Ranking(GAT(1, 2, 4), 8), track=("cooperation",)),
+    "ranking": lambda: ppo(
+        RewiringGame(10, 4, "learning"), Ranking(GAT(1, 2, 4), 8), track=("cooperation",), critic=LeastSquares(moments)
+    ),
     "q-learning": lambda: QLearning(PolarisingUsers(4), total_steps=12 * 48, num_envs=8, num_steps=6),
     "learn-users": learn_users,
 }

@@ -10,7 +10,7 @@ import pytest
 from probes import Chain, Clock, Cue
 
 import jaxrec
-from jaxrec.agents import MLP, PPO, LeastSquares
+from jaxrec.agents import MLP, PPO, LeastSquares, NodeMLP, Ranking
 from jaxrec.agents.critic import solved
 from jaxrec.envs.rewiring import RewiringGame, moments
 from jaxrec.wrappers import TimeLimit
@@ -149,3 +149,12 @@ def test_moments_by_hand(observe_as):
         obs, state, *_ = env.step(key, state, action)
     dense = dataclasses.replace(env, observe_as="dense").observe(state, env.default_params)
     np.testing.assert_allclose(moments(obs, state), by_hand(dense, state), rtol=2e-5, atol=1e-6)
+
+
+def test_a_critic_is_trained_in_float64():
+    with jax.enable_x64(True):
+        agent = PPO(RewiringGame(10, 4, "learning"), Ranking(NodeMLP((4,)), 4, value_embed=None), 256, **FAST)
+        agent = agent.replace(critic=LeastSquares(moments))
+        state, metrics = jax.jit(agent.train)(jax.random.key(0), agent.env.default_params)
+        assert state.critic.weights.dtype == jnp.float64
+        assert all(np.isfinite(values).all() for values in metrics.values())

@@ -63,7 +63,8 @@ class LeastSquares(struct.PyTreeNode):
 
     def fit(self, features: Float[Array, "*batch features"], returns: Float[Array, "*batch"]) -> Linear:
         """The value that is nearest to `returns`."""
-        features, returns = features.reshape(-1, features.shape[-1]), returns.reshape(-1)
+        features = jnp.asarray(features.reshape(-1, features.shape[-1]), float)  # not of the observation's kind
+        returns = jnp.asarray(returns.reshape(-1), float)
         mean, constant = features.mean(axis=0), returns.mean()
         scale = features.std(axis=0) + 1e-6 * (1 + jnp.abs(mean))  # a constant feature says nothing
         standard = (features - mean) / scale
