@@ -250,7 +250,9 @@ class PPO(struct.PyTreeNode):
             action, log_prob = chosen.sample_and_log_prob(seed=key_act)
             step = lockstep.step(self.env, key_step, state.env_state, state.obs, action, params)
             seen = self._features(state.obs, state.env_state)
-            final = (memory, step.next_obs, step.next_state) if self.env.may_truncate else None
+            final = None
+            if self.env.may_truncate:
+                final = self._features(step.next_obs, step.next_state) if self.critic else (memory, step.next_obs)
             obs, env_state = lockstep.restart(self.env, key_reset, step, params, time, state.bank)
             weight = _weight(state.obs, value)
             samples = Samples(state.obs, state.memory, state.starts, action, log_prob, value, weight, None, None, seen)
@@ -272,24 +274,28 @@ class PPO(struct.PyTreeNode):
             metrics[name] = values.mean() if name in self.track else values.sum()
         paid = Paid(self.reward_scale * rewards, terminated, truncated)
         if self.critic is not None:
-            state, samples = self._criticised(state, samples, paid, final)
+            state, samples = self._criticise(self.critic, state, samples, paid, final)
             return state, samples, metrics
         last = evaluate(state.weights, self._fresh(state.memory, state.starts), state.obs)[2]
-        ends = None if final is None else jax.vmap(evaluate, in_axes=(None, 0, 0))(state.weights, *final[:2])[2]
+        ends = None if final is None else jax.vmap(evaluate, in_axes=(None, 0, 0))(state.weights, *final)[2]
         advantage = self._advantages(paid, samples.value, last, ends, self.trace)
         return state, samples.replace(advantage=advantage, target=advantage + samples.value), metrics
 
-    def _criticised(self, state: PPOState, samples: Samples, paid: Paid, final: Any) -> tuple[PPOState, Samples]:
-        """The critic fitted to the returns of the batch, and advantages by what it says."""
+    def _criticise(
+        self, fitted: LeastSquares, state: PPOState, samples: Samples, paid: Paid, final: Array | None
+    ) -> tuple[PPOState, Samples]:
+        """The critic fitted to the returns of the batch, and advantages by what it says.
+
+        `final`: float[num_steps, num_envs, features] after each step, where episodes may be cut off.
+        """
         last = self._features(state.obs, state.env_state)
-        ends = None if final is None else jax.vmap(self._features)(*final[1:])
 
         def judged(critic: Any, trace: Any) -> tuple[Array, Array]:
-            values, at_last = critic(samples.features), critic(last)
-            return values, self._advantages(paid, values, at_last, None if ends is None else critic(ends), trace)
+            values, ends = critic(samples.features), None if final is None else critic(final)
+            return values, self._advantages(paid, values, critic(last), ends, trace)
 
-        values, advantage = judged(state.critic, self.critic.trace)
-        critic = self.critic.fit(samples.features, values + advantage)
+        values, advantage = judged(state.critic, fitted.trace)
+        critic = fitted.fit(samples.features, values + advantage)
         values, advantage = judged(critic, self.trace)
         samples = samples.replace(value=values, advantage=advantage, target=values + advantage, features=None)
         return state.replace(critic=critic), samples
