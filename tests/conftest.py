@@ -37,6 +37,14 @@ def untyped():
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
+@pytest.fixture(autouse=True)
+def _maps_of_memory(request):
+    """Gives back what a slow test compiled: a process may map 65 530 pieces of memory, and XLA dies of one more."""
+    yield
+    if request.node.get_closest_marker("slow"):
+        jax.clear_caches()
+
+
 @pytest.fixture
 def key():
     return jax.random.key(0)
