@@ -1,8 +1,12 @@
 """Checkpoints that break on the disk, and those that a run needs no more."""
 
+import contextlib
+import itertools
 import shutil
 import sys
+import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import jax
@@ -140,6 +144,24 @@ def test_of_another_training_is_not_broken(walked):
         fit(agent, KEYS, params, checkpoints=walked[0])
     assert steps(walked[0]) == [10, 12]
     assert len(steps(walked[0])) == KEPT
+
+
+def test_what_was_given_up_goes_though_it_is_still_being_written(walked, tmp_path):
+    folder, left = tmp_path / "run", tmp_path / "run" / "4.orbax-checkpoint-tmp" / "state"
+    left.mkdir(parents=True)
+    (left / "first").touch()
+
+    def write(seconds=0.3):
+        until = time.monotonic() + seconds
+        with contextlib.suppress(FileNotFoundError):  # `left` is gone
+            for number in itertools.takewhile(lambda _: time.monotonic() < until, itertools.count()):
+                (left / str(number)).touch()
+
+    with ThreadPoolExecutor() as threads:
+        writes = [threads.submit(write) for _ in range(4)]
+        same(walk(folder), walked[1])
+    assert all(write.exception() is None for write in writes)
+    assert not list(folder.glob("*tmp*"))
 
 
 def test_a_complete_run_keeps_policies_alone(tmp_path):

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import time
 import warnings
 import zlib
@@ -72,10 +73,11 @@ class Checkpoints:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise checks.InputError(f"checkpoints={str(self.path)!r} cannot be a folder: {error}") from None
+        for left in self.path.glob(f"*{ocp.utils.TMP_DIR_SUFFIX}*"):
+            _remove(left)
         alone = ocp.options.MultiprocessingOptions(active_processes={0}) if hosts.several() else None
         options = ocp.CheckpointManagerOptions(
             max_to_keep=KEPT,
-            cleanup_tmp_directories=True,  # what a process left that was killed, or that found the disk full
             **({"multiprocessing_options": alone, "create": False} if alone else {}),
         )
         self._args, self._manager = ocp.args, ocp.CheckpointManager(self.path, options=options)
@@ -210,6 +212,17 @@ class _Unchanging(np.ndarray):
 
     def __deepcopy__(self, memo: dict[int, Any] | None) -> "_Unchanging":
         return self
+
+
+def _remove(folder: Path, patience: float = 10.0) -> None:
+    """Removes what a process left that was killed, or that found the disk full.
+
+    If that was this process, a write may still be under way into the folder, which orbax's own removal fails on.
+    """
+    until = time.monotonic() + patience
+    while folder.exists():
+        shutil.rmtree(folder, ignore_errors=time.monotonic() < until)
+        time.sleep(0.01)
 
 
 def _copy(leaf: Any) -> np.ndarray:
