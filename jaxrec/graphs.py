@@ -68,7 +68,9 @@ def attend(
 
     Velickovic et al. 2018, "Graph Attention Networks", Eqs. 2 to 4: the weight of j for i is the softmax over j of
     LeakyReLU(sender_j + receiver_i). Dense: a masked matrix, the faster for small graphs. `GraphsTuple`: `jraph.GAT`,
-    whose memory is that of the ties. Both give the same numbers.
+    whose memory is that of the ties. Both give the same numbers, but that a dense user gathers nothing where all near
+    it ask for less than `LEAST` of what anyone's attention would be, and that GPUs round dense products as JAX's
+    default precision has it.
 
     Args:
         graph: dense or a `GraphsTuple`.

@@ -265,7 +265,7 @@ HYPER_PARAMETERS = {
         "value_clip": (0.0, INFINITY), "value_weight": RATE, "entropy_weight": ANY, "entropy_weight_end": ANY,
         "max_grad_norm": (SMALLEST_NORM, INFINITY), "reward_scale": RATE,
     },
-    "LeastSquares": {"ridge": (1e-8, LARGEST), "trace": SHARE},
+    "LeastSquares": {"ridge": (1e-6, LARGEST), "trace": SHARE},
     "QLearning": {"gamma": SHARE, "epsilon_start": SHARE, "epsilon_end": SHARE, "initial_q": ANY, "trace": SHARE},
     "GeometricStep": {"start": (1e-9, 1.0), "end": (1e-9, 1.0)},
     "VisitStep": {"weight": (1.0, INFINITY)},

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import re
 import typing
 
@@ -102,6 +103,8 @@ def test_extreme_values_of_recommenders(field):
         ({"seed": 2**31}, "seed must be within"),
         ({"traces": [0.5]}, r"traces must be a list of 2, got \[0.5\]"),
         ({"traces": [0.5, "much"]}, r"traces\[1\] must be a number.*, got 'much'"),
+        ({"traces": [0.8, 5.0]}, r"trace must be within \[0.0, 1.0\], got 5.0"),
+        ({"entropy_weights": [0.0, math.nan]}, "entropy_weight must be within"),
         ({"warm_start": 1}, "warm_start must be true or false, got 1"),
         ({"num_envs": 2**64}, "num_envs must be a number of at most 64 bits, got one of 65"),
     ],

@@ -10,8 +10,9 @@ import pytest
 from probes import Chain, Clock, Cue
 
 import jaxrec
-from jaxrec.agents import MLP, PPO, LeastSquares, NodeMLP, Ranking
+from jaxrec.agents import LSTM, MLP, PPO, LeastSquares, NodeMLP, Ranking
 from jaxrec.agents.critic import solved
+from jaxrec.environment import EnvParams, batched
 from jaxrec.envs.rewiring import RewiringGame, moments
 from jaxrec.wrappers import TimeLimit
 
@@ -31,7 +32,8 @@ def blind(obs, state):
 
 
 def trained(env, features, steps=20_000, **changes):
-    agent = PPO(env, MLP(env.num_actions, (16,)), steps, critic=LeastSquares(features), **(FAST | changes))
+    changes = FAST | {"critic": LeastSquares(features)} | changes
+    agent = PPO(env, MLP(env.num_actions, (16,)), steps, **changes)
     return agent, jax.jit(agent.train)(jax.random.key(0), env.default_params)
 
 
@@ -62,10 +64,17 @@ def test_the_fit_is_ridge_regression_on_standardised_features(ridge):
     np.testing.assert_allclose(fitted(jnp.float32(features)), expected, rtol=1e-4)
 
 
-def test_constant_features_give_the_mean():
-    critic = LeastSquares(blind)
-    fitted = critic.fit(jnp.full((6, 2), 3.0), jnp.arange(6.0))
-    assert fitted(jnp.full(2, 3.0)) == pytest.approx(2.5)
+def test_what_is_constant_in_a_batch_says_nothing_elsewhere():
+    features = jnp.full((4096, 2), 0.1).at[:, 0].set(jnp.linspace(0, 1, 4096))
+    fitted = LeastSquares(observed, ridge=1e-6).fit(features, 3 * features[:, 0] + 2)
+    assert fitted(jnp.array([0.5, 0.1])) == pytest.approx(3.5, abs=1e-4)
+    assert fitted(jnp.array([0.5, 1e4])) == pytest.approx(3.5, abs=1e-4)
+
+
+def test_the_least_ridge_is_enough_for_features_that_are_equal():
+    feature = jax.random.normal(jax.random.key(0), (1000, 1))
+    fitted = LeastSquares(observed, ridge=1e-6).fit(jnp.tile(feature, 4), feature[:, 0])
+    np.testing.assert_allclose(fitted(jnp.tile(feature, 4)), feature[:, 0], atol=1e-4)
 
 
 @pytest.mark.parametrize("trace", [1.0, 0.0])
@@ -80,6 +89,22 @@ def test_probe_of_truncation():
     """A clock that pays 1 as long as it is looked at is worth 1 / (1 - gamma), cut off or not."""
     _, (state, _) = trained(TimeLimit(Clock(64), 4), blind, gamma=0.75)
     assert state.critic(jnp.zeros(2)) == pytest.approx(4, abs=1e-3)
+
+
+@pytest.mark.parametrize("trace", [1.0, 0.0])
+def test_an_episode_that_is_cut_off_goes_on_where_it_was_cut(trace):
+    """Values of a walk that never learns are those of the walk that nobody cuts off, by its Bellman equations."""
+    agent, (state, _) = trained(
+        TimeLimit(Chain(cost=1.0), 3), place, 400_000, gamma=0.9, learning_rate=0.0, num_envs=1024,
+        critic=LeastSquares(place, trace=trace),
+    )  # fmt: skip
+    logits = [agent.network.apply(state.weights, (), jnp.asarray(at, jnp.int32))[1] for at in range(3)]
+    left, right = np.asarray(jax.nn.softmax(jnp.stack(logits))).T
+    walk = np.diag(right[:2], 1) + np.diag(left[1:], -1)
+    walk[0, 0] = left[0]
+    worth = np.linalg.solve(np.eye(3) - 0.9 * walk, -1 + right * [0, 0, 1])
+    assert np.ptp(worth) > 0.5  # so that it matters where one goes on
+    np.testing.assert_allclose(jax.vmap(state.critic)(jnp.eye(4)[:3]), worth, atol=0.1)
 
 
 def test_probe_of_delayed_reward_and_unequal_episodes():
@@ -117,6 +142,43 @@ def test_settings_out_of_range_are_refused():
             agent.check()
 
 
+@pytest.mark.parametrize(
+    ("critic", "said"),
+    [
+        (observed, "critic must be a LeastSquares or None, got <function observed"),
+        (LeastSquares(lambda obs, state: state.time), r"critic.features must give one axis .* got shape \(\)"),
+        (LeastSquares(lambda obs, state: jnp.eye(2)), r"critic.features must give one axis .* got shape \(2, 2\)"),
+        (LeastSquares(lambda obs, state: state.unheard), "critic.features does not take an observation and state of "),
+    ],
+)
+def test_what_is_no_critic_is_refused(critic, said, untyped):
+    with pytest.raises(jaxrec.InputError, match=said):
+        PPO(Clock(3), MLP(2, (4,)), 1_000, critic=critic).check()
+
+
+def test_settings_are_swept_and_each_gives_what_it_gives_alone():
+    agent = PPO(Chain(), MLP(2, (4,)), 1_024, critic=LeastSquares(place), **FAST)
+    swept = {"ridge": [1e-5, 1.0, 1.0], "trace": [1.0, 1.0, 0.3]}
+    agents = batched(agent, 3).replace(critic=LeastSquares(place, **{k: jnp.array(v) for k, v in swept.items()}))
+    train = jax.jit(lambda agent: agent.train(jax.random.key(0), EnvParams())[0].critic.weights)
+    weights = jax.jit(jax.vmap(train))(agents)
+    assert len(np.unique(np.round(weights, 3), axis=0)) == 3
+    for number in range(3):
+        alone = agent.replace(critic=LeastSquares(place, swept["ridge"][number], swept["trace"][number]))
+        np.testing.assert_allclose(weights[number], train(alone), rtol=1e-3, atol=1e-5)
+
+
+def test_a_network_with_memory_may_have_one():
+    env = Cue(2)
+
+    def hidden(obs, state):
+        return jnp.stack([state.cue, state.time]).astype(float)
+
+    agent = PPO(env, LSTM(2, 16), 60_000, learning_rate=1e-2, critic=LeastSquares(hidden), **FAST)
+    _, metrics = jax.jit(agent.train)(jax.random.key(0), env.default_params)
+    assert metrics["episode_return"][-1] > 0.95
+
+
 def by_hand(obs, state):
     """The features of `moments`, from a networkx graph and loops."""
     graph = networkx.from_numpy_array(np.asarray(obs.graph))
@@ -126,7 +188,8 @@ def by_hand(obs, state):
     for user in graph:
         near = sum(cooperates[other] for other in graph[user]) / mean
         far = graph.degree[user] / mean - near
-        sums[int(not cooperates[user])] += [near, far, near**2, near * far, far**2, 1 / (near + far)]
+        inverse = 1 / (near + far) if graph.degree[user] else 0
+        sums[int(not cooperates[user])] += [near, far, near**2, near * far, far**2, inverse]
     share = cooperates.sum() / users - 0.5
     neighbourhoods = (sums / users).ravel()
     focused, partner = int(obs.focused), int(obs.partner)
@@ -140,9 +203,11 @@ def by_hand(obs, state):
     ])  # fmt: skip
 
 
-@pytest.mark.parametrize("observe_as", ["dense", "graphs_tuple"])
-def test_moments_by_hand(observe_as):
-    env = RewiringGame(12, 4, "learning", observe_as=observe_as)
+@pytest.mark.parametrize(
+    ("settings", "mean_degree"), [({}, 4), ({"observe_as": "graphs_tuple"}, 4), ({"graph": "uniform"}, 2)]
+)
+def test_moments_by_hand(settings, mean_degree):
+    env = RewiringGame(12, mean_degree, "learning", **settings)
     obs, state = env.reset(jax.random.key(3))
     for key in jax.random.split(jax.random.key(4), 20):
         action = int(np.flatnonzero(np.r_[np.asarray(obs.action_mask), True])[0])

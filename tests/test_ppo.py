@@ -293,7 +293,7 @@ def test_a_training_goes_on_where_it_was_cut_off(tmp_path):
     with pytest.raises(jaxrec.InputError, match="are of another training"):
         fit(Walks(slope=2.0), keys, params, **settings)
     (tmp_path / "file").write_text("")
-    with pytest.raises(jaxrec.InputError, match="cannot be a folder"):
+    with pytest.raises(jaxrec.InputError, match="cannot be made or written"):
         fit(Walks(), keys, params, checkpoints=tmp_path / "file")
 
 

@@ -71,10 +71,10 @@ class Checkpoints:
 
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            for left in self.path.glob(f"*{ocp.utils.TMP_DIR_SUFFIX}*"):
+                _remove(left)
         except OSError as error:
-            raise checks.InputError(f"checkpoints={str(self.path)!r} cannot be a folder: {error}") from None
-        for left in self.path.glob(f"*{ocp.utils.TMP_DIR_SUFFIX}*"):
-            _remove(left)
+            raise checks.InputError(f"checkpoints={str(self.path)!r} cannot be made or written: {error}") from None
         alone = ocp.options.MultiprocessingOptions(active_processes={0}) if hosts.several() else None
         options = ocp.CheckpointManagerOptions(
             max_to_keep=KEPT,
@@ -220,6 +220,8 @@ def _remove(folder: Path, patience: float = 10.0) -> None:
     If that was this process, a write may still be under way into the folder, which orbax's own removal fails on.
     """
     until = time.monotonic() + patience
+    if folder.is_file():
+        folder.unlink()
     while folder.exists():
         shutil.rmtree(folder, ignore_errors=time.monotonic() < until)
         time.sleep(0.01)

@@ -14,6 +14,7 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxrec import checks
+from jaxrec.environment import Environment
 
 EXACT = jax.lax.Precision.HIGHEST  # on GPUs float32 products are otherwise rounded to ten bits: too few to be solved
 
@@ -52,8 +53,8 @@ class LeastSquares(struct.PyTreeNode):
     trace: Any = 1.0
 
     def check(self) -> None:
-        """Raises InputError for a concrete setting out of range."""
-        checks.within("critic.ridge", self.ridge, 1e-8, checks.LARGEST)
+        """Raises InputError for a concrete setting out of range: float32 hides a smaller ridge."""
+        checks.within("critic.ridge", self.ridge, 1e-6, checks.LARGEST)
         checks.within("critic.trace", self.trace, 0.0, 1.0)
 
     def init(self, obs: Any, state: Any) -> Linear:
@@ -66,12 +67,29 @@ class LeastSquares(struct.PyTreeNode):
         features = jnp.asarray(features.reshape(-1, features.shape[-1]), float)  # not of the observation's kind
         returns = jnp.asarray(returns.reshape(-1), float)
         mean, constant = features.mean(axis=0), returns.mean()
-        scale = features.std(axis=0) + 1e-6 * (1 + jnp.abs(mean))  # a constant feature says nothing
-        standard = (features - mean) / scale
+        varies = features.std(axis=0) > 1e-6 * (1 + jnp.abs(mean))  # a constant feature gets weight 0
+        scale = jnp.where(varies, features.std(axis=0), 1)
+        standard = jnp.where(varies, (features - mean) / scale, 0)
         covariance = jnp.matmul(standard.T, standard, precision=EXACT) / standard.shape[0]
         with_returns = jnp.matmul(standard.T, returns - constant, precision=EXACT) / standard.shape[0]
         ridge = self.ridge * jnp.eye(features.shape[1])
         return Linear(mean, scale, solved(covariance + ridge, with_returns), constant)
+
+
+def check_critic(critic: LeastSquares, env: Environment) -> None:
+    """Raises InputError unless `critic` is one, its settings are in range, and it can look at `env`."""
+    if not isinstance(critic, LeastSquares):
+        raise checks.InputError(f"critic must be a LeastSquares or None, got {critic!r}")
+    critic.check()
+    seen = jax.eval_shape(env.reset_env, jax.random.key(0), env.default_params)
+    try:
+        shape = jax.eval_shape(critic.features, *seen).shape
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        raise checks.InputError(
+            f"critic.features does not take an observation and state of {env.name}: {error}"
+        ) from error
+    if len(shape) != 1:
+        raise checks.InputError(f"critic.features must give one axis of features in {env.name}, got shape {shape}")
 
 
 def solved(matrix: Float[Array, "n n"], right: Float[Array, " n"]) -> Float[Array, " n"]:

@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 
 from jaxrec import checks, devices, lockstep
 from jaxrec.agents import losses
-from jaxrec.agents.critic import LeastSquares
+from jaxrec.agents.critic import LeastSquares, check_critic
 from jaxrec.agents.networks import NetworkPolicy, check_network, distribution
 from jaxrec.environment import Environment
 
@@ -62,7 +62,7 @@ class Samples(struct.PyTreeNode):
         log_prob, value: float, of the network that acted.
         weight: float, 1 where an action was asked for, else 0.
         advantage, target: float, of the action and for the value.
-        features: float[steps, num_envs, features], what the critic looks at; None without one.
+        features: float[steps, num_envs, features], what the critic looks at; None once advantages are known.
     """
 
     obs: Any
@@ -159,7 +159,7 @@ class PPO(struct.PyTreeNode):
         for name in ("entropy_weight", "entropy_weight_end"):
             checks.bounded(getattr(self, name), name)
         if self.critic is not None:
-            self.critic.check()
+            check_critic(self.critic, self.env)
 
     @property
     def num_batches(self) -> int:
@@ -251,8 +251,10 @@ class PPO(struct.PyTreeNode):
             step = lockstep.step(self.env, key_step, state.env_state, state.obs, action, params)
             seen = self._features(state.obs, state.env_state)
             final = None
-            if self.env.may_truncate:
-                final = self._features(step.next_obs, step.next_state) if self.critic else (memory, step.next_obs)
+            if self.env.may_truncate and self.critic is None:
+                final = memory, step.next_obs
+            elif self.env.may_truncate:
+                final = self._features(step.next_obs, step.next_state)
             obs, env_state = lockstep.restart(self.env, key_reset, step, params, time, state.bank)
             weight = _weight(state.obs, value)
             samples = Samples(state.obs, state.memory, state.starts, action, log_prob, value, weight, None, None, seen)

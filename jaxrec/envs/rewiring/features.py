@@ -1,4 +1,4 @@
-"""What the future of a society depends on, in numbers that mean the same at every size: for values linear in them."""
+"""What the future of a society depends on, in numbers that but for the time mean the same at every size."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ def moments(obs: Any, state: Any) -> Array:
     Users imitate neighbours by the difference of their payoffs (Carvalho, "Modelling the Recommender Alignment
     Problem", section 3.1). Where selection is weak the drift of cooperation is then a sum over users of products of
     how many cooperators and defectors they are tied to; hence, for each strategy, the mean over all users of n_c, n_d,
-    n_c^2, n_c n_d, n_d^2 and 1 / (n_c + n_d), with n_c and n_d divided by the mean degree.
+    n_c^2, n_c n_d, n_d^2 and 1 / (n_c + n_d) (0 without ties), with n_c and n_d divided by the mean degree.
     """
     cooperates, degree = obs.nodes[:, 0], obs.nodes[:, 1]
     to_cooperators = graphs.gather(obs.graph, obs.nodes)[:, 0]
@@ -26,7 +26,7 @@ def moments(obs: Any, state: Any) -> Array:
             to_cooperators**2,
             to_cooperators * to_defectors,
             to_defectors**2,
-            1 / degree,
+            jnp.where(degree > 0, 1 / jnp.where(degree > 0, degree, 1), 0),
         ]
     )
     neighbourhoods = jnp.concatenate([(each * cooperates).mean(axis=1), (each * (1 - cooperates)).mean(axis=1)])

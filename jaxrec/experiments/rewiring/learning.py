@@ -3,6 +3,7 @@
 Carvalho, "Modelling the Recommender Alignment Problem", section 4 (Figures 9 to 13).
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -105,8 +106,11 @@ class LearningConfig:
             checks.lookup(dict.fromkeys(NETWORKS), name, "network")
         for name in self.rewards:
             checks.lookup(dict.fromkeys(REWARDS), name, "reward")
-        for users in self.users:
-            self.agent(users, self.networks[0], self.rewards[0]).check()
+        for name in ("traces", "entropy_weights"):
+            if len(getattr(self, name)) != len(REWARDS):
+                raise checks.InputError(f"{name} must have one number a reward {REWARDS}, got {getattr(self, name)}")
+        for users, network, reward in itertools.product(self.users, self.networks, self.rewards):
+            self.agent(users, network, reward).check()
 
     def _check_sizes(self) -> None:
         for numbers, sizes in (("steps", "users"), ("evaluation_episodes", "evaluation_users")):
