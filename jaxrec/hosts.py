@@ -64,9 +64,14 @@ def is_first() -> bool:
 
 
 def told(function: Callable[[], T]) -> T:
-    """What `function` returns, or the InputError that it raises, in the first process; it is called there alone.
+    """What `function` returns in the first process, where alone it is called.
 
     Every process must get here. The result must be one that can be pickled.
+
+    Raises:
+        InputError: that which it raises, in every process.
+        Exception: any other that it raises, in the first process.
+        RuntimeError: in the others then.
     """
     if not several():
         return function()
@@ -76,8 +81,11 @@ def told(function: Callable[[], T]) -> T:
             message = pickle.dumps(function())
         except checks.InputError as error:
             message = pickle.dumps(error)
+        except Exception as error:  # else the others would wait for ever
+            _broadcast(pickle.dumps(RuntimeError(f"in the first process: {error!r}")))
+            raise
     result = pickle.loads(_broadcast(message))
-    if isinstance(result, checks.InputError):
+    if isinstance(result, Exception):
         raise result
     return result
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -22,9 +23,8 @@ from jaxrec.agents import QLearning, VisitStep, fit
 from jaxrec.experiments.sweep import sweep
 
 HERE = Path(__file__).parent
-ROUNDING = (
-    1e-5  # of numbers of the order of 1: a matrix product of fewer runs, or of fewer environments, adds up otherwise
-)
+# Of numbers of the order of 1: a matrix product of fewer runs, or of fewer environments, adds up otherwise.
+ROUNDING = 1e-5
 LONGER = 1e-3  # the same, after more updates, some of them by Adam's normalised steps
 
 
@@ -168,6 +168,23 @@ def test_what_the_first_process_refuses_ends_them_all(tmp_path):
 def test_half_of_an_address_is_refused(environment, message):
     with pytest.raises(jaxrec.InputError, match=message):
         hosts.join(environment)
+
+
+def fail():
+    raise OSError("disk full")
+
+
+def test_what_goes_wrong_in_the_first_process_ends_the_others(monkeypatch):
+    wire = []
+    monkeypatch.setattr(hosts, "several", lambda: True)
+    monkeypatch.setattr(hosts, "is_first", lambda: True)
+    monkeypatch.setattr(hosts, "_broadcast", wire.append)
+    with pytest.raises(OSError, match="disk full"):
+        hosts.told(fail)
+    monkeypatch.setattr(hosts, "is_first", lambda: False)
+    monkeypatch.setattr(hosts, "_broadcast", lambda message: wire[0])
+    with pytest.raises(RuntimeError, match=re.escape("in the first process: OSError('disk full')")):
+        hosts.told(lambda: None)
 
 
 def test_one_task_of_slurm_joins_nobody(monkeypatch):
