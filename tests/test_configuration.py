@@ -105,6 +105,7 @@ def test_extreme_values_of_recommenders(field):
         ({"traces": [0.5, "much"]}, r"traces\[1\] must be a number.*, got 'much'"),
         ({"traces": [0.8, 5.0]}, r"trace must be within \[0.0, 1.0\], got 5.0"),
         ({"entropy_weights": [0.0, math.nan]}, "entropy_weight must be within"),
+        ({"gat_layers": 2**31}, r"gat_layers must be within \[1, 64\], got 2147483648"),
         ({"warm_start": 1}, "warm_start must be true or false, got 1"),
         ({"num_envs": 2**64}, "num_envs must be a number of at most 64 bits, got one of 65"),
     ],

@@ -35,6 +35,7 @@ DEGREES = {10: 4, 30: 8, 100: 28, 500: 30}
 REWARDS = ("aligned", "engagement")
 NETWORKS = ("mlp", "gat")
 TRACKED = ("action_strategy", "action_degree")
+MOST_LAYERS = 64  # each is built one by one before anything else can be refused
 LOOKED_AT = 30  # users: the size up to which policies are interpreted; betweenness takes long in larger graphs
 TRIED = 4096  # episodes of each heuristic; the best is played as often as all seeds of a recommender together
 
@@ -93,12 +94,13 @@ class LearningConfig:
 
     def check(self) -> None:
         """Raises InputError for a setting out of range."""
-        for name in ("seeds", "num_envs", "gat_layers", "num_epochs", "num_minibatches", "chunks"):
+        for name in ("seeds", "num_envs", "num_epochs", "num_minibatches", "chunks"):
             checks.positive(name, getattr(self, name))
         checks.seed("seed", self.seed)
         for name in ("users", "networks", "rewards", "evaluation_users"):
             checks.some(name, getattr(self, name))
         self._check_sizes()
+        checks.within("gat_layers", self.gat_layers, 1, MOST_LAYERS)
         checks.within("gat_share", self.gat_share, 0.0, float("inf"))
         checks.within("validation_envs", self.validation_envs, 0, 2**31 - 1)
         checks.positive("validation_steps", self.validation_steps)
