@@ -584,7 +584,7 @@ def codes_of_graphs(ties, users):
         (4, 3),
         (5, 4),
         (33, 6),
-        pytest.param(6, 3),
+        (6, 3),
         *[
             pytest.param(users, k, marks=pytest.mark.slow)
             for users, k in zip(
@@ -608,6 +608,19 @@ def test_small_regular_graphs_are_found():
     state = (jax.random.key(0), ties, starts._bad(ties, 6), jnp.zeros((), jnp.int32))
     state = jax.jit(lambda state: jax.lax.fori_loop(0, 100, lambda _, s: starts._exchange(6, s), state))(state)
     assert not (state[1] == ties).all()
+
+
+def test_half_of_all_ties_are_found():
+    """Where a new tie is as likely to repeat another as not, rounds must be left alone for long."""
+
+    def rounds(key):
+        ties = jax.random.permutation(key, jnp.repeat(jnp.arange(101, dtype=jnp.int32), 50)).reshape(-1, 2)
+        state = (key, ties, starts._bad(ties, 101), jnp.zeros((), jnp.int32))
+        return jax.lax.while_loop(
+            lambda state: state[2].any() & (state[3] < 2000), lambda state: starts._exchange(101, state), state
+        )[3]
+
+    assert (jax.jit(jax.vmap(rounds))(jax.random.split(jax.random.key(0), 4)) < 1000).all()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Int, UInt32
 
 from jaxrec.envs.rewiring import bitset, draws
 
-STUCK = 16  # rounds without success after which random ties exchange ends, good or bad
+STUCK = 32  # rounds without success after which random ties exchange ends, good or bad; a power of 2
 
 
 def k_regular(key: Array, users: int, k: int) -> Int[Array, "ties 2"]:
@@ -74,7 +74,7 @@ def _exchange(users: int, state: tuple[Array, Array, Array, Array]) -> tuple[Arr
     words = jax.random.bits(jax.random.fold_in(key, rounds), (bad.shape[0] + 1,), jnp.uint32)
     turned, kicked = words[1:] % 2 == 1, words[1:] // 2 % 2 == 1
     first, second = jnp.where(turned, ties[:, 1], ties[:, 0]), jnp.where(turned, ties[:, 0], ties[:, 1])
-    kick = (4 * bad.sum() > bad.shape[0]) | (rounds % STUCK == STUCK - 1)
+    kick = (4 * bad.sum() > bad.shape[0]) | _is_stuck(rounds + 1)
     moving = jnp.where(kick, kicked, bad)  # where all are bad there is no good tie to exchange with
     shift = 1 + (words[0] % max(bad.shape[0] - 1, 1)).astype(jnp.int32)
     gives = moving & ~jnp.roll(moving, -shift)
@@ -82,6 +82,11 @@ def _exchange(users: int, state: tuple[Array, Array, Array, Array]) -> tuple[Arr
     second = jnp.where(gives, jnp.roll(second, -shift), jnp.where(takes, jnp.roll(second, shift), second))
     ties = jnp.stack([first, second], axis=1)
     return key, ties, _bad(ties, users), rounds + 1
+
+
+def _is_stuck(rounds: Int[Array, ""]) -> Bool[Array, ""]:
+    """After STUCK rounds, twice as many, four times: always later, as dense graphs need hundreds that are left alone."""
+    return (rounds >= STUCK) & (rounds & (rounds - 1) == 0)
 
 
 def _bad(ties: Int[Array, "ties 2"], users: int) -> Bool[Array, " ties"]:
