@@ -626,7 +626,6 @@ def test_half_of_all_ties_are_found():
 @pytest.mark.parametrize(
     ("starter", "users", "number", "graphs"),
     [
-        # 60 hexagons and 10 pairs of triangles: exchanging ends is only nearly uniform.
         pytest.param("k_regular", 6, 2, 70, id="6 users, 2 neighbours", marks=pytest.mark.slow),
         pytest.param("uniform_random", 4, 3, 20, id="4 users, 3 ties"),
         pytest.param("k_regular", 4, 1, 3, id="4 users, 1 neighbour", marks=pytest.mark.slow),
@@ -642,10 +641,7 @@ def test_start_graphs_are_uniform(starter, users, number, graphs, key):
     ties = draw_graphs(getattr(starts, starter), jax.random.split(key, 400 * graphs), users, number)
     found, counts = np.unique(codes_of_graphs(ties, users), axis=0, return_counts=True)
     assert len(found) == graphs
-    if users == 6 and number in (2, 3):
-        assert np.abs(counts / 400 - 1).max() < 0.3
-    else:
-        assert stats.chisquare(counts).pvalue > 1e-4
+    assert stats.chisquare(counts).pvalue > 1e-4
 
 
 @pytest.mark.parametrize("starter", [starts.k_regular, starts.uniform_random])

@@ -13,22 +13,24 @@ from jaxtyping import Bool, Int, UInt32
 from jaxrec.envs.rewiring import bitset, draws
 
 STUCK = 32  # rounds without success after which random ties exchange ends, good or bad; a power of 2
+REDRAWN = 2  # neighbours: nearly every second pairing has no loop and no tie twice, whatever the users
 
 
 def k_regular(key: Array, users: int, k: int) -> Int[Array, "ties 2"]:
     """A random graph in which everybody has k neighbours; users * k must be even and k < users.
 
     The configuration model: k stubs a user, paired at random. A loop, or a tie that repeats another, then exchanges an
-    end with a random good tie, until none is left (McKay & Wormald 1990 call it switching). Dense graphs are the
+    end with a random good tie, until none is left (McKay & Wormald 1990 call it switching): nearly uniform, the more so
+    the more users. Up to `REDRAWN` neighbours all are paired anew instead, which is uniform. Dense graphs are the
     complements of sparse ones.
     """
     if 2 * k > users - 1:
         sparse = adjacency_matrix(k_regular(key, users, users - 1 - k), users)
         return ties_of(~sparse & ~jnp.eye(users, dtype=bool), users * k // 2)
-    stubs = jnp.repeat(jnp.arange(users, dtype=jnp.int32), k)
-    ties = stubs[jnp.argsort(jax.random.bits(key, stubs.shape, jnp.uint32))].reshape(-1, 2)
+    ties = _paired(key, users, k)
     state = (jax.random.fold_in(key, 1), ties, _bad(ties, users), jnp.zeros((), jnp.int32))
-    return jax.lax.while_loop(lambda state: state[2].any(), partial(_exchange, users), state)[1]
+    mend = partial(_exchange, users) if k > REDRAWN else partial(_redraw, users, k)
+    return jax.lax.while_loop(lambda state: state[2].any(), mend, state)[1]
 
 
 def uniform_random(key: Array, users: int, ties: int) -> Int[Array, "ties 2"]:
@@ -68,6 +70,19 @@ def ties_of(matrix: Bool[Array, "users users"], ties: int) -> Int[Array, "ties 2
     return jnp.stack(jnp.nonzero(jnp.triu(matrix), size=ties), axis=1).astype(jnp.int32)
 
 
+def _paired(key: Array, users: int, k: int) -> Int[Array, "ties 2"]:
+    """k stubs of each user, paired at random."""
+    stubs = jnp.repeat(jnp.arange(users, dtype=jnp.int32), k)
+    return stubs[jnp.argsort(jax.random.bits(key, stubs.shape, jnp.uint32))].reshape(-1, 2)
+
+
+def _redraw(users: int, k: int, state: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
+    """One round: everything is paired anew."""
+    key, _, _, rounds = state
+    ties = _paired(jax.random.fold_in(key, rounds), users, k)
+    return key, ties, _bad(ties, users), rounds + 1
+
+
 def _exchange(users: int, state: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
     """One round: every bad tie exchanges an end with the tie that a random shift puts beside it, if that is good."""
     key, ties, bad, rounds = state
@@ -85,7 +100,7 @@ def _exchange(users: int, state: tuple[Array, Array, Array, Array]) -> tuple[Arr
 
 
 def _is_stuck(rounds: Int[Array, ""]) -> Bool[Array, ""]:
-    """After STUCK rounds, twice as many, four times: always later, as dense graphs need hundreds that are left alone."""
+    """After STUCK rounds, twice, four times as many: ever later, as dense graphs need hundreds that are left alone."""
     return (rounds >= STUCK) & (rounds & (rounds - 1) == 0)
 
 
