@@ -38,7 +38,7 @@ class Hollow(Chain):
         return obs, HollowState(**vars(state), nothing=jnp.zeros((0, 2)))
 
 
-LEARNING = LearningConfig(steps=(512,), gat_share=1.0, num_envs=8, num_steps=16, num_minibatches=2)
+LEARNING = LearningConfig(steps=(512,), gat_share=1.0, num_envs=8, num_steps=(16,), num_minibatches=2)
 AGENTS = {  # made once JAX may touch devices
     "q": lambda: QLearning(Hollow(), 4096, num_envs=64, num_steps=2),
     "ppo": lambda: PPO(Chain(), MLP(2), 1024, num_envs=8, num_steps=32, num_epochs=2),

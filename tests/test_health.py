@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import time
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ import survivor
 from probes import Chain
 
 import jaxrec
-from jaxrec import InputError, files
+from jaxrec import InputError, devices, files
 from jaxrec.agents import MLP, PPO, QLearning, TrainingError, checkpoints, fit, memory
 from jaxrec.cli import main
 from jaxrec.experiments import STUDIES
@@ -189,22 +190,22 @@ def test_what_fits_is_counted_in_full(monkeypatch):
     """Worked by hand: 3 runs of 5 floats and a key, and batches of 7 bytes."""
     state = {"w": jax.ShapeDtypeStruct((3, 5), jnp.float32), "key": jax.random.split(jax.random.key(0), 3)}
     batch = jax.ShapeDtypeStruct((3, 7), jnp.int8)
-    needed = 3 * (5 * 4 + 8 + 7)
-    monkeypatch.setattr(memory, "available", lambda: needed)
-    memory.check_fits(state, batch)
-    monkeypatch.setattr(memory, "available", lambda: needed - 1)
+    needed, mesh = 3 * (5 * 4 + 8 + 7), devices.mesh(3)
+    monkeypatch.setattr(memory, "available", lambda _: needed)
+    memory.check_fits(state, batch, mesh)
+    monkeypatch.setattr(memory, "available", lambda _: needed - 1)
     with pytest.raises(InputError) as error:
-        memory.check_fits(state, batch)
+        memory.check_fits(state, batch, mesh)
     assert "would hold 105.0 B, and there are 104.0 B" in str(error.value)
     assert "state.w float32[3, 5] 60.0 B; state.key key<fry>[3] 24.0 B; batch int8[3, 7] 21.0 B" in str(error.value)
-    monkeypatch.setattr(memory, "available", lambda: None)
-    memory.check_fits(state, batch)
+    monkeypatch.setattr(memory, "available", lambda _: None)
+    memory.check_fits(state, batch, mesh)
 
 
 def test_memory_of_the_machine():
     """Between what is free and all there is."""
     page = os.sysconf("SC_PAGE_SIZE")
-    assert 0 < memory.available() <= page * os.sysconf("SC_PHYS_PAGES")
+    assert 0 < memory.available(jax.devices()) <= page * os.sysconf("SC_PHYS_PAGES")
 
 
 def test_memory_of_devices_that_tell(monkeypatch):
@@ -215,5 +216,16 @@ def test_memory_of_devices_that_tell(monkeypatch):
         def memory_stats(self):
             return {"bytes_limit": 100, "bytes_in_use": self.used}
 
-    monkeypatch.setattr(jax, "local_devices", lambda: [Device(10), Device(25)])
-    assert memory.available() == 165
+    assert memory.available([Device(10), Device(25)]) == 150, "in equal shares"
+
+
+@pytest.mark.parametrize(("local", "size", "share"), [(1, 1, 1), (1, 2, 0.5), (4, 8, 0.5), (8, 8, 1)])
+def test_each_host_holds_its_share(local, size, share, monkeypatch):
+    """Stand-ins for meshes: of several hosts, and of fewer devices than there are."""
+    mesh = mock.Mock(spec=jax.sharding.Mesh, local_devices=[None] * local, size=size)
+    state, needed = jax.ShapeDtypeStruct((8, 100), jnp.int8), int(800 * share)
+    monkeypatch.setattr(memory, "available", lambda devices: needed if len(devices) == local else None)
+    memory.check_fits(state, (), mesh)
+    monkeypatch.setattr(memory, "available", lambda _: needed - 1)
+    with pytest.raises(InputError, match="would hold"):
+        memory.check_fits(state, (), mesh)

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrec import checks, hosts
+from jaxrec.agents.identity import differing
 
 KEPT = 2  # should the last be unreadable
 
@@ -164,9 +165,10 @@ class Checkpoints:
         if about["checksums"][0] != zlib.crc32(about["training"].encode()):
             raise ValueError("what was written is not what is there")
         if about["training"] != self._about:
+            theirs, ours = differing(about["training"], self._about)
             raise checks.InputError(
                 f"checkpoints={str(self.path)!r} are of another training; name another folder, or train what it holds: "
-                f"{about['training']}"
+                f"... {theirs} ..., not ... {ours} ..."
             )
         leaves = self._read(step, "state", self._args.StandardRestore(shapes))
         leaves = {name: np.asarray(leaf) for name, leaf in leaves.items()}

@@ -1,15 +1,12 @@
 """The host loop around a jitted agent: chunks, progress, metrics. The jitted inside never prints or writes."""
 
 import contextlib
-import re
-import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-import jax
 import numpy as np
 from jax import Array
 from jax.sharding import Mesh
@@ -18,6 +15,7 @@ from jaxrec import checks, devices, hosts, interruption
 from jaxrec.agents import runs
 from jaxrec.agents.best import Best, Evaluate, better, earned, policies, unscored
 from jaxrec.agents.checkpoints import Checkpoints, keeping, seconds
+from jaxrec.agents.identity import identity
 from jaxrec.agents.memory import check_fits
 from jaxrec.environment import canonical
 from jaxrec.progress import Meter, NoMeter
@@ -92,7 +90,7 @@ def fit(
         checkpoint_seconds: the state is kept at the end of a chunk so long after the last time, later where keeping it
             took more than a twentieth of that; 0: at the end of every chunk. Also at the end, and where a signal ends
             the training, which it does at the end of a chunk: see `jaxrec.interruption`.
-        state: where to start from, instead of `agent.init` (for instance with other weights); it is given away.
+        state: where to start from, instead of `agent.init` (for instance with other weights).
         evaluate: (policy, params, key) -> float[], scores the policy of one run at the end of every chunk, on the same
             draws each time. By default the chunks themselves score: what one earned (`episode_return`, else `reward`)
             is the mean over all the policies that it went through, and counts for the one that began it, which
@@ -120,15 +118,15 @@ def fit(
     runs.with_swept(agent, values).check()
     agent.env.check_params(params, keys.shape)
     params = canonical(params)
-    about = _about(agent, values, keys, params, evaluate)
+    about = "" if checkpoints is None else _about(agent, values, keys, params, state, evaluate)
     mesh = devices.mesh(len(keys)) if mesh is None else mesh
     keys, params, values = devices.place((keys, params, values), mesh)
     meter = meter or NoMeter()
     chunk = -(-agent.num_batches // chunks)
     on_metrics = on_metrics or (lambda *_: None)
     start = runs.init.eval_shape(agent, values, keys, params, mesh) if state is None else state
-    check_fits(start, runs.experience.eval_shape(agent, start, params) if hasattr(agent, "experience") else ())
-    state = devices.place(runs.init(agent, values, keys, params, mesh) if state is None else state, mesh)
+    check_fits(start, runs.experience.eval_shape(agent, start, params) if hasattr(agent, "experience") else (), mesh)
+    state = devices.place(runs.init(agent, values, keys, params, mesh) if state is None else runs.copied(state), mesh)
     kept = None if checkpoints is None else Checkpoints(checkpoints, about)
     best = unscored(agent, state) if kept and hasattr(agent, "policy") else None
     if evaluate and best is None:
@@ -170,6 +168,8 @@ def fit(
         with _policies_written(kept, agent, state, best, done, task):  # also if a kill came just before them
             if kept and done > begins:
                 kept.save(done, (state, best), history)
+    if kept:
+        hosts.told(lambda: None)  # the others may read what the first has written
     return devices.own(state)
 
 
@@ -192,13 +192,11 @@ def _policies_written(kept: Checkpoints | None, agent: Any, state: Any, best: Be
             written.result()
 
 
-def _about(agent: Agent, swept: dict[str, Any], keys: Array, params: Any, evaluate: Evaluate | None) -> str:
-    """What decides about the states of a training."""
-    with np.printoptions(threshold=sys.maxsize):  # all of them: NumPy leaves out the middle of many
-        text = f"{runs.with_swept(agent, swept)!r} from keys {jax.random.key_data(keys).tolist()} with {params!r}"
-    if evaluate:
-        text += f", scored by {evaluate!r}"
-    return re.sub(r" at 0x[0-9a-f]+", "", text)  # where a function lies is another place in every process
+def _about(agent: Agent, swept: dict[str, Any], keys: Array, params: Any, start: Any, evaluate: Evaluate | None) -> str:
+    with keeping():
+        return identity(
+            evaluate, agent=runs.with_swept(agent, swept), keys=keys, params=params, start=hosts.whole(start)
+        )
 
 
 def _check_finite(metrics: dict[str, np.ndarray], first: int, last: int, kept: Checkpoints | None) -> None:

@@ -50,6 +50,12 @@ def init(agent: Any, swept: dict[str, Any], keys: Array, params: Any, mesh: Mesh
     return _laid(_by_runs(init, mesh)(agent, swept, keys, params), mesh)
 
 
+@jax.jit
+def copied(state: Any) -> Any:
+    """Every leaf in memory of its own, as `advance` takes them: outside `jit`, `init` may give the same array twice."""
+    return jax.tree.map(lambda leaf: jnp.array(leaf, leaf.dtype, copy=True), state)
+
+
 @partial(jax.jit, static_argnames="mesh", donate_argnames="state")
 def advance(
     agent: Any, swept: dict[str, Any], state: Any, params: Any, first: Any, last: Any, mesh: Mesh

@@ -71,7 +71,7 @@ def ties_of(matrix: Bool[Array, "users users"], ties: int) -> Int[Array, "ties 2
 
 
 def _paired(key: Array, users: int, k: int) -> Int[Array, "ties 2"]:
-    """k stubs of each user, paired at random."""
+    """K stubs of each user, paired at random."""
     stubs = jnp.repeat(jnp.arange(users, dtype=jnp.int32), k)
     return stubs[jnp.argsort(jax.random.bits(key, stubs.shape, jnp.uint32))].reshape(-1, 2)
 
