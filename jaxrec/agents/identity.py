@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 
@@ -36,7 +37,7 @@ def _described(tree: Any) -> str:
 def _leaf(leaf: Any) -> str:
     if not isinstance(leaf, jax.Array | np.ndarray):
         return repr(leaf)
-    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         leaf = jax.random.key_data(leaf)
     values = np.ascontiguousarray(leaf)
     return f"{values.dtype}{list(leaf.shape)} {hashlib.sha256(values.tobytes()).hexdigest()[:16]}"
