@@ -61,10 +61,12 @@ def seed(name: str, value: int) -> None:
     within(name, value, 0, 2**31 - 1)
 
 
-def some(name: str, values: Collection[Any]) -> None:
-    """Raises InputError if there are no `values`."""
+def distinct(name: str, values: Collection[Any]) -> None:
+    """Raises InputError if there are no `values`, or one twice."""
     if not len(values):
         raise InputError(f"{name} must have at least one value, got none")
+    if len(set(values)) < len(values):
+        raise InputError(f"{name} must have each value once, got {values}")
 
 
 def concrete(name: str, value: Any) -> np.ndarray | None:

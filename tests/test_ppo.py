@@ -176,6 +176,22 @@ def test_where_nothing_is_asked_the_policy_does_not_move():
     assert of_value > 0, "but the value does"
 
 
+class AsksInHalf(MaskedArms):
+    """Asks in the games with cue 1 alone, and has the cue as a metric."""
+
+    def observe(self, state, params):
+        return super().observe(state, params).replace(requested=state.cue == 1)
+
+    def metrics(self, state, action, next_state, params):
+        return {"cue": state.cue}
+
+
+def test_what_is_tracked_is_a_mean_over_all_steps_that_asked():
+    """With two games a step, in a quarter of the steps none asks: they count for nothing, not as 0."""
+    _, metrics = trained(learner(AsksInHalf(), 2_000, num_envs=2, track=("cue",)))
+    np.testing.assert_allclose(metrics["cue"], 1.0, rtol=1e-6)
+
+
 def test_recurrent_memory_is_that_of_the_rollout():
     """What the loss computes over a sequence is what acting computed: the ratio of probabilities begins at 1."""
     agent = learner(Cue(3), network=LSTM(2, 8))

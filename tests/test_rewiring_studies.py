@@ -2,21 +2,26 @@
 
 import dataclasses
 import json
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import struct
+from matplotlib.figure import Figure
 
 import jaxrec
-from jaxrec import saved
+from jaxrec.agents import NetworkPolicy, NodeMLP
 from jaxrec.envs.rewiring import RewiringGame
 from jaxrec.experiments import study
+from jaxrec.experiments.figures import interval_line
 from jaxrec.experiments.log import FolderLog
-from jaxrec.experiments.rewiring import learning, play, reference
+from jaxrec.experiments.rewiring import learning, learning_report, play, reference
 from jaxrec.experiments.rewiring.baselines import BaselinesConfig
 from jaxrec.experiments.rewiring.competition import EXPERIMENTS, KINDS, CompetitionConfig
 from jaxrec.experiments.rewiring.learning import GPU, LearningConfig
-from jaxrec.experiments.rewiring.learning_report import Run
+from jaxrec.experiments.rewiring.learning_report import JUDGED, Learned, Rivals, Run
 from jaxrec.experiments.rewiring.santos import SantosConfig, critical_timescale
 from jaxrec.experiments.rewiring.sweep import sweep
 from jaxrec.progress import NoMeter
@@ -113,22 +118,66 @@ def test_putting_ended_episodes_away_loses_none(monkeypatch):
     assert (parts["max_degree"] > 0).all(), "every episode was noted"
 
 
-def test_the_policy_that_scored_best_is_kept(tmp_path):
-    config = LearningConfig(
-        seeds=2, steps=(512,), num_envs=8, num_steps=(16,), num_minibatches=2, chunks=4, validation_envs=8,
-        validation_steps=40,
-    )  # fmt: skip
-    key = jax.random.key(3)
-    learned = learning.train(config, Run(10, "aligned", "mlp"), key, FolderLog(tmp_path), NoMeter())
-    (folder,) = (tmp_path / "checkpoints").iterdir()
-    kept, env = saved.read(folder), config.env(10, "aligned")
-    score = jax.jit(learning.validation(env, config))
-    for run, key_run in enumerate(jax.random.split(key, 2)):
-        policy = jax.tree.map(lambda leaf, run=run: leaf[run], learned.policies)
-        again = score(policy, env.default_params, jax.random.fold_in(key_run, 2**32 - 1))
-        assert again == pytest.approx(kept.score[run], abs=1e-5)
-        last = jax.tree.map(lambda leaf, run=run: leaf[run], kept.last)
-        assert score(last, env.default_params, jax.random.fold_in(key_run, 2**32 - 1)) <= again + 1e-5
+def test_who_is_recommended_counts_only_where_the_tie_goes_there():
+    """Whoever recommends the focused user to itself recommends nobody."""
+    env, policies = LearningConfig().env(10, "engagement"), jax.tree.map(lambda leaf: leaf[None], ToThemselves())
+    played = play.play(env, policies, jax.random.key(0), 4, NoMeter())
+    assert (played["requests"] > 0).all()
+    assert (played["rewires"] == 0).all()
+    assert np.isnan(played["action_strategy"]).all()
+    assert np.isnan(played["action_degree"]).all()
+
+
+class ToThemselves(struct.PyTreeNode):
+    """Recommends the focused user."""
+
+    nothing: Any = struct.field(default_factory=lambda: jnp.zeros(()))
+
+    def init(self, key):
+        return ()
+
+    def act(self, memory, obs, key):
+        return obs.focused, memory
+
+
+def test_no_return_is_drawn_before_an_episode_has_ended(tmp_path):
+    config = dataclasses.replace(TINY["rewiring-learning"], steps=(256,), chunks=2, num_steps=(4,))
+    log = FolderLog(tmp_path)
+    learned = learning.train(config, Run(10, "aligned", "mlp"), jax.random.key(3), log, NoMeter())
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    ended = [row["episodes"] > 0 for row in rows if row["part"] == "training"]
+    returns = learned.curves["episode_return"]
+    assert np.isnan(returns[0]).any(), "too few steps for each seed to end one"
+    assert np.isfinite(returns).any(axis=1).tolist() == ended
+    assert [row["episode_return"] is not None for row in rows] == ended
+
+
+def test_lines_leave_out_what_is_no_number():
+    axes = Figure().subplots()
+    samples = np.array([[np.nan, np.nan, np.nan], [1.0, np.nan, np.nan], [1.0, 2.0, 6.0]])
+    interval_line(axes, [0, 1, 2], samples, "returns", "black")
+    np.testing.assert_array_equal(axes.lines[0].get_xydata(), [[1, 1], [2, 3]])
+
+
+@pytest.mark.parametrize(
+    ("run", "claimed"),
+    [
+        (Run(10, "aligned", "mlp"), True),
+        (Run(10, "engagement", "gat"), True),
+        (Run(10, "engagement", "mlp"), False),
+        (Run(30, "aligned", "gat"), True),
+        (Run(100, "aligned", "mlp"), False),
+    ],
+)
+def test_a_claim_is_the_papers_where_it_makes_it(run, claimed):
+    metric = JUDGED[run.reward]
+    played = {run.users: {metric: np.array([[0.6, 0.7], [0.61, 0.71]])}}
+    one = Learned(run, NetworkPolicy((), NodeMLP()), np.zeros(1), {}, played)
+    rivals = Rivals(played[run.users], {metric: ("good", np.array([0.1, 0.2, 0.1, 0.2]))})
+    (finding,) = learning_report._against_heuristics([one], {run.users: rivals})
+    assert (finding.source == learning_report.PAPER) == claimed
+    assert finding.holds
+    assert finding.value == pytest.approx(0.505)
 
 
 @pytest.mark.slow

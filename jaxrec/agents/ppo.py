@@ -197,7 +197,7 @@ class PPO(struct.PyTreeNode):
 
         def body(state: PPOState, batch: Array) -> tuple[PPOState, dict[str, Array]]:
             state, sums = self._batch(state, params, batch)
-            return state, _summary(sums, 1)
+            return state, self._summary(sums, 1)
 
         return jax.lax.scan(body, self.init(key, params), jnp.arange(self.num_batches))
 
@@ -212,7 +212,7 @@ class PPO(struct.PyTreeNode):
             return state, jax.tree.map(jnp.add, sums, more)
 
         state, sums = jax.lax.fori_loop(first + 1, last, body, self._batch(state, params, first))
-        return state, _summary(sums, last - first)
+        return state, self._summary(sums, last - first)
 
     def experience(self, state: PPOState, params: Any) -> Samples:
         """What the next batch would be learned from."""
@@ -261,7 +261,7 @@ class PPO(struct.PyTreeNode):
             running = state.running + step.reward
             ended = {"return": jnp.where(step.done, running, 0).sum(), "episodes": step.done.sum()}
             tracked = jax.vmap(partial(self._tracked, params))(step)
-            ended |= {name: losses.weighted_mean(values, weight) for name, values in tracked.items()}
+            ended |= {name: (values * weight).sum() for name, values in tracked.items()} | {"asked": weight.sum()}
             state = state.replace(
                 obs=obs, env_state=env_state, memory=memory, starts=step.done, running=jnp.where(step.done, 0, running)
             )
@@ -271,9 +271,7 @@ class PPO(struct.PyTreeNode):
         state, (samples, rewards, final, terminated, truncated, ended) = jax.lax.scan(
             body, state, (times, jax.random.split(key, self.num_steps))
         )
-        metrics = {"reward": rewards.mean()}
-        for name, values in ended.items():
-            metrics[name] = values.mean() if name in self.track else values.sum()
+        metrics = {"reward": rewards.mean()} | jax.tree.map(jnp.sum, ended)
         paid = Paid(self.reward_scale * rewards, terminated, truncated)
         if self.critic is not None:
             state, samples = self._criticise(self.critic, state, samples, paid, final)
@@ -384,6 +382,17 @@ class PPO(struct.PyTreeNode):
         }
         return loss, metrics
 
+    def _summary(self, sums: dict[str, Array], batches: Array | int) -> dict[str, Array]:
+        """Means over batches; of what is tracked, over the steps that asked for an action (0 where none did).
+
+        `episode_return` is the mean over the episodes that ended (0 where none did), `episodes` how many.
+        """
+        means = {name: total / batches for name, total in sums.items() if name not in ("return", "episodes", "asked")}
+        tracked = {name: sums[name] / jnp.maximum(sums["asked"], 1) for name in self.track}
+        episodes = sums["episodes"].astype(float)
+        ended = {"episode_return": sums["return"] / jnp.maximum(episodes, 1), "episodes": episodes}
+        return means | tracked | ended
+
     def _fresh(self, memory: Any, starts: Array) -> Any:
         """`memory` of each environment, the initial one where an episode starts."""
         initial = self.network.initial_memory()
@@ -397,10 +406,3 @@ def _weight(obs: Any, like: Array) -> Array:
     """float[num_envs]: 1 where an action is asked for."""
     requested = getattr(obs, "requested", None)
     return jnp.ones_like(like) if requested is None else requested.astype(like.dtype)
-
-
-def _summary(sums: dict[str, Array], batches: Array | int) -> dict[str, Array]:
-    """Means over batches; `episode_return` is that over the episodes that ended, `episodes` how many did."""
-    metrics = {name: total / batches for name, total in sums.items() if name not in ("return", "episodes")}
-    episodes = sums["episodes"].astype(float)
-    return metrics | {"episode_return": sums["return"] / jnp.maximum(episodes, 1), "episodes": episodes}

@@ -11,9 +11,13 @@ from jaxrec.experiments.statistics import estimate
 def interval_line(
     axes: Axes, x: Sequence[float] | np.ndarray, samples: np.ndarray, label: str, colour: str, style: str = "o-"
 ) -> None:
-    """Means over the last axis of `samples` ([points, runs]), with their 95 % intervals as a band."""
-    points = [estimate(values) for values in samples]
-    axes.plot(x, [point.value for point in points], style, color=colour, label=label, ms=3.5, lw=1.6)
-    if all(point.low is not None for point in points):
-        low, high = [point.low for point in points], [point.high for point in points]
-        axes.fill_between(x, np.asarray(low, float), np.asarray(high, float), color=colour, alpha=0.18, lw=0)
+    """Means over the last axis of `samples` ([points, runs]), with their 95 % intervals as a band.
+
+    What is no number is left out: a run that has none yet, a point where no run has one.
+    """
+    known = [(at, row[np.isfinite(row)]) for at, row in zip(x, samples, strict=True)]
+    points = [(at, estimate(row)) for at, row in known if row.size]
+    at, means = [at for at, _ in points], [point.value for _, point in points]
+    axes.plot(at, means, style, color=colour, label=label, ms=3.5, lw=1.6)
+    low, high = (np.array([getattr(point, end) for _, point in points], float) for end in ("low", "high"))
+    axes.fill_between(at, low, high, color=colour, alpha=0.18, lw=0)  # none where there is but one run

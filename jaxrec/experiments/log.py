@@ -44,8 +44,7 @@ class FolderLog:
     def __init__(self, path: Path, trackers: Trackers | None = None):
         self._trackers = trackers or Trackers()
         self._metrics = path / "metrics.jsonl"
-        if hosts.is_first():
-            self._metrics.unlink(missing_ok=True)
+        self._mode = "w"  # what was noted before stays until its first line comes again
         self._checkpoints = path / "checkpoints"
         self._trainings = 0
 
@@ -54,8 +53,9 @@ class FolderLog:
         if not hosts.is_first():
             return
         line = plain(values)
-        with naming(self._metrics), self._metrics.open("a") as file:
+        with naming(self._metrics), self._metrics.open(self._mode) as file:
             file.write(json.dumps(line) + "\n")
+        self._mode = "a"
         self._trackers.line(line)
 
     def checkpoints(self, task: str) -> Path:

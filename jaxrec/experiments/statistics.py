@@ -41,6 +41,13 @@ def estimate(samples: Any) -> Estimate:
     return Estimate(mean, mean - half, mean + half)
 
 
+def known_means(samples: np.ndarray) -> np.ndarray:
+    """float[rows]: means over the last axis of `samples`, [rows, n], of what is a number; NaN where nothing is."""
+    known = np.isfinite(samples)
+    counts = known.sum(axis=-1)
+    return np.where(counts > 0, np.where(known, samples, 0.0).sum(axis=-1) / np.maximum(counts, 1), np.nan)
+
+
 def jackknife(pairs: np.ndarray) -> np.ndarray:
     """Samples whose mean and interval are those of a mean over ordered pairs of different seeds.
 

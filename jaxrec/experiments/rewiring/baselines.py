@@ -63,7 +63,7 @@ class BaselinesConfig:
         if self.plane_runs:
             checks.positive("plane_runs", self.plane_runs)
         checks.seed("seed", self.seed)
-        checks.some("timescales", self.timescales)
+        checks.distinct("timescales", self.timescales)
         if len(self.scatter_users) != len(self.scatter_steps):
             raise checks.InputError(
                 f"scatter_steps must have one limit a size, got {self.scatter_steps} for {self.scatter_users}"

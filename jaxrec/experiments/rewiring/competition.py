@@ -71,7 +71,7 @@ class CompetitionConfig:
             checks.positive(name, getattr(self, name))
         checks.seed("seed", self.seed)
         for name in ("timescales", "recommender_timescales"):
-            checks.some(name, getattr(self, name))
+            checks.distinct(name, getattr(self, name))
         for name in ("timescales", "recommender_timescales", "adoption_timescale", "beta_recommender"):
             checks.within(name, getattr(self, name), 0.0, np.inf)
         self.env()

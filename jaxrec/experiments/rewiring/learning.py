@@ -15,8 +15,7 @@ from jax import Array
 
 from jaxrec import checks
 from jaxrec.agents import GAT, PPO, LeastSquares, NetworkPolicy, NodeMLP, Ranking, fit
-from jaxrec.agents.best import Evaluate
-from jaxrec.environment import Environment, batched
+from jaxrec.environment import batched
 from jaxrec.envs.rewiring import ELEVEN, RewiringGame, heuristic, moments
 from jaxrec.envs.rewiring.policies import HeuristicPolicy
 from jaxrec.envs.rewiring.recommenders import stack_kinds
@@ -24,10 +23,9 @@ from jaxrec.experiments.report import Report
 from jaxrec.experiments.rewiring.interpretation import interpret
 from jaxrec.experiments.rewiring.learning_report import JUDGED, Learned, Rivals, Run, write
 from jaxrec.experiments.rewiring.play import play
+from jaxrec.experiments.statistics import known_means
 from jaxrec.experiments.study import Log, Study
 from jaxrec.progress import Meter
-from jaxrec.rollout import rollout
-from jaxrec.saved import load_policy
 
 DEGREES = {10: 4, 30: 8, 100: 28, 500: 30}
 """Mean degree at each size of the paper's Table 4; its beta and time limit are the environment's defaults."""
@@ -80,11 +78,6 @@ class LearningConfig:
     """Values by least squares on moments of the society (`LeastSquares`), not by a network."""
     warm_start: bool = False
     """Each size starts from the weights learned at the size before it."""
-    validation_envs: int = 0
-    """At the end of every chunk a policy is scored in so many societies; what counts is the one with the highest score
-    of its training, played in episodes of their own. 0: it is the last."""
-    validation_steps: int = 2_000
-    """Recommendations in each of these societies."""
     evaluation_users: tuple[int, ...] = (10, 30)
     """Sizes at which everything learned is evaluated: the table of transfer."""
     evaluation_episodes: tuple[int, ...] = (1024, 64)
@@ -98,12 +91,10 @@ class LearningConfig:
             checks.positive(name, getattr(self, name))
         checks.seed("seed", self.seed)
         for name in ("users", "networks", "rewards", "evaluation_users"):
-            checks.some(name, getattr(self, name))
+            checks.distinct(name, getattr(self, name))
         self._check_sizes()
         checks.within("gat_layers", self.gat_layers, 1, MOST_LAYERS)
-        checks.within("gat_share", self.gat_share, 0.0, float("inf"))
-        checks.within("validation_envs", self.validation_envs, 0, 2**31 - 1)
-        checks.positive("validation_steps", self.validation_steps)
+        checks.within("gat_share", self.gat_share, 0.0, 1.0)
         for name in self.networks:
             checks.lookup(dict.fromkeys(NETWORKS), name, "network")
         for name in self.rewards:
@@ -197,33 +188,20 @@ def train(
     steps: list[int] = []
 
     def on_metrics(batches: int, metrics: dict[str, np.ndarray]) -> None:
-        rows.append(metrics)
+        ended = metrics["episodes"] > 0
+        rows.append(metrics | {"episode_return": np.where(ended, metrics["episode_return"], np.nan)})
         steps.append(batches * agent.num_envs * agent.num_steps)
-        means = {name: float(values.mean()) for name, values in metrics.items()}
+        means = {name: float(known_means(values)) for name, values in rows[-1].items()}
         log(part="training", run=str(run), steps=steps[-1], **means)
 
     keys = jax.random.split(key, config.seeds)
     params = batched(agent.env.default_params, config.seeds)
     start = None if smaller is None else jax.jit(jax.vmap(agent.init))(keys, params, smaller.policies.weights)
     task = f"training {config.seeds} seeds of {run}"
-    kept, evaluate = log.checkpoints(task), validation(agent.env, config) if config.validation_envs else None
-    state = fit(agent, keys, params, config.chunks, meter, on_metrics, task, kept, state=start, evaluate=evaluate)
-    policies = (
-        load_policy(kept, run=None, best=True) if evaluate and kept else NetworkPolicy(state.weights, agent.network)
-    )
+    state = fit(agent, keys, params, config.chunks, meter, on_metrics, task, log.checkpoints(task), state=start)
+    policies = NetworkPolicy(state.weights, agent.network)
     curves = {name: np.stack([row[name] for row in rows]) for name in ("episode_return", "entropy", *TRACKED)}
     return Learned(run, policies, np.array(steps), curves, {})
-
-
-def validation(env: Environment, config: LearningConfig) -> Evaluate:
-    """What scores a policy on the way: its mean return, of the episodes that end in so many steps."""
-
-    def score(policy: NetworkPolicy, params: Any, key: Array) -> Array:
-        played = rollout(env, policy, key, config.validation_envs, config.validation_steps, params)
-        returns, ended = (played.episode_return * played.episodes).sum(), played.episodes.sum()
-        return jnp.where(ended > 0, returns / jnp.maximum(ended, 1), -jnp.inf)
-
-    return score
 
 
 def rivals(env: RewiringGame, key: Array, episodes: int, meter: Meter) -> Rivals:

@@ -24,7 +24,7 @@ class Under(struct.PyTreeNode):
     Attributes:
         state, obs: of the environment; they no longer change where the episode has ended.
         ended: bool.
-        acted: int32, recommendations asked for.
+        acted: int32, recommendations of somebody to tie: where nobody may be recommended, the tie stays.
         cooperators, degree: float, sums over those recommended: cooperates or not, and the degree.
     """
 
@@ -48,7 +48,8 @@ def play(env: RewiringGame, policies: Any, key: Array, episodes: int, meter: Met
 
     Returns:
         metric -> float[policies, episodes]: `cooperation`, `degree_variance`, `max_degree` and `assortativity` at the
-        end; `requests` and `rewires` in all; `action_strategy` and `action_degree`, means over those recommended.
+        end; `requests` and `rewires` in all; `action_strategy` and `action_degree`, means over those recommended (NaN
+        where nobody was).
     """
     key_start, key = jax.random.split(key)
     under = _begin(env, key_start, episodes, jax.tree.leaves(policies)[0].shape[0])
@@ -90,7 +91,8 @@ def _advance(env: RewiringGame, policies: Any, under: Under, key: Array) -> Unde
             keys = jax.random.split(key_act, under.ended.shape[0])
             action = jax.vmap(lambda obs, key: policy.act(policy.init(key), obs, key)[0])(under.obs, keys)
             taken = lockstep.step(env, key_step, under.state, under.obs, action, env.default_params)
-            counts = under.obs.requested & ~under.ended
+            valid = jax.vmap(lambda mask, index: mask[index])(under.obs.action_mask, action)
+            counts = valid & under.obs.requested & ~under.ended
             chosen = jax.vmap(lambda nodes, index: nodes[index])(under.obs.nodes, action)
             after = Under(
                 taken.next_state,
@@ -114,7 +116,7 @@ def _outcome(env: RewiringGame, under: Under) -> dict[str, Array]:
     def of_episode(one: Under) -> dict[str, Array]:
         measured = env.metrics(one.state, 0, one.state, env.default_params)
         names = ("cooperation", "degree_variance", "max_degree", "assortativity")
-        acted = jnp.maximum(one.acted, 1)
+        acted = jnp.where(one.acted > 0, one.acted, jnp.nan)
         return {name: measured[name] for name in names} | {
             "requests": one.state.requests,
             "rewires": one.state.rewires,

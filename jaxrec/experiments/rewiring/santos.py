@@ -65,7 +65,7 @@ class SantosConfig:
         self.env()
         self.plane_env()
         for name in ("timescales", "plane_timescales"):
-            checks.some(name, getattr(self, name))
+            checks.distinct(name, getattr(self, name))
             checks.within(name, getattr(self, name), 0.0, np.inf)
 
     def env(self) -> RewiringGame:
