@@ -234,6 +234,21 @@ THIRTY = LearningConfig(
     evaluation_episodes=(1024, 4096),
 )
 """A batch holds whole episodes, about one of each society: its returns are what values are fitted to."""
+HUNDRED = LearningConfig(
+    seeds=4,
+    users=(100,),
+    networks=("mlp",),
+    steps=(9_000_000,),
+    num_envs=64,
+    num_steps=(4096,),
+    num_minibatches=16,
+    traces=(0.95, 0.95),
+    entropy_weights=(0.0, 0.0),
+    fitted_values=True,
+    evaluation_users=(10, 30, 100),
+    evaluation_episodes=(1024, 256, 32),
+)
+"""For one core and an afternoon; a batch of all seeds holds 64 x 4096 x 4 graphs of 10 kB."""
 PAPER = LearningConfig(
     users=(10, 30, 100),
     steps=(4_000_000, 4_000_000, 8_000_000),
@@ -263,6 +278,6 @@ at N = 500: 21 and 33 GB. What attention keeps of one minibatch for its gradient
 STUDY = Study(
     "rewiring-learning",
     "Recommenders learn to rewire: engagement against cooperation (Carvalho, section 4)",
-    {"quick": QUICK, "ten": TEN, "thirty": THIRTY, "paper": PAPER, "gpu": GPU},
+    {"quick": QUICK, "ten": TEN, "thirty": THIRTY, "hundred": HUNDRED, "paper": PAPER, "gpu": GPU},
     execute,
 )
