@@ -416,9 +416,10 @@ def deployed(oracle):
 
 
 @pytest.mark.slow
-def test_deployed_keeps_the_contract(rough):
-    params = DeployedParams(users=TRUTH, model=rough)
-    api_test(Deployed(DEPLOYED.users, MODEL), params, num_envs=4, num_steps=9)
+def test_deployed_keeps_the_contract():
+    model = LearnedUsers(**SLATES, **CLICKED, network=NETWORK)
+    params = DeployedParams(users=TRUTH, model=any_weights(model))
+    api_test(Deployed(DEPLOYED.users, model), params, num_envs=4, num_steps=9)
 
 
 def test_beliefs_of_an_exact_model_are_those_of_exact_inference(deployed):

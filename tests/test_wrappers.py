@@ -19,7 +19,7 @@ from jaxrec.wrappers import FiveValues, FlatObservation, TimeLimit, Wrapper
 
 ENVIRONMENTS = jaxrec.registered()
 QUICK = [name if name == "PolarisingUsers-v0" else pytest.param(name, marks=pytest.mark.slow) for name in ENVIRONMENTS]
-SMALL = {"RewiringGame-v0": {"num_users": 6, "degree": 2}}  # episodes that end soon
+SMALL = {"RewiringGame-v0": {"num_users": 4, "degree": 2}}  # episodes that end soon
 
 
 @pytest.fixture
