@@ -65,6 +65,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     except (TrainingError, OSError) as error:
         _say("; ".join([str(error), *getattr(error, "__notes__", [])]), "red")
         sys.exit(2)
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error) and "Out of memory" not in str(error):
+            raise
+        _say(f"this needs more memory than there is: {str(error).splitlines()[0]}", "red")
+        sys.exit(2)
     except interruption.Interrupted as stop:
         _say("; ".join(["interrupted", *getattr(stop, "__notes__", [])]), "yellow")
         sys.exit(stop.exit_code)
@@ -112,12 +117,15 @@ def run_command(argv: Sequence[str]) -> None:
         sys.exit(0 if argv else 2)
     chosen = study(argv[0])
     hosts.join()
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--preset")
     parser.add_argument("--config")
     parser.add_argument("--resume")
     parser.add_argument("--track", action="append", default=[])
-    given, rest = parser.parse_known_args(argv[1:])
+    try:
+        given, rest = parser.parse_known_args(argv[1:])
+    except argparse.ArgumentError as error:
+        raise checks.InputError(str(error)) from None
     trackers = [tracker(name) for name in given.track]
     with interruption.watched():
         if given.resume is None:
@@ -158,7 +166,7 @@ def _run(chosen: Study, preset: str, config: Any, settings: Sequence[str], track
     return chosen.run(preset, given.config, given.out, meter_for_terminal(), trackers)
 
 
-OUT = tyro.conf.arg(help="Folder to write; must not exist. Default: runs/, with study, preset, date and time.")
+OUT = tyro.conf.arg(help="Folder to write, new or empty. Default: runs/, with study, preset, date and time.")
 
 
 def _print_findings(folder: Path) -> None:
@@ -202,7 +210,7 @@ def reproduce_command(argv: Sequence[str]) -> None:
     """Runs a run again and compares."""
     options = tyro.cli(ReproduceOptions, args=argv, prog="jaxrec reproduce")
     begun = RunFolder.open(options.folder).manifest()["hardware"]
-    _use_every_core(begun["devices"] if begun.get("platform") == "cpu" else None)
+    _use_every_core(begun["devices"] if begun["platform"] == "cpu" else None)
     with interruption.watched():
         again = reproduce(options.folder, options.out, meter_for_terminal(), options.rtol)
     table = Table("file", "values", "differing", "largest deviation", "where")
@@ -242,8 +250,8 @@ class RolloutOptions:
 
     def prepare(self) -> Callable[[jax.Array], Any]:
         """The rollout, checked, as a function of a key."""
-        checks.positive("num_envs", self.num_envs)
-        checks.positive("num_steps", self.num_steps)
+        checks.positive("num_envs", self.num_envs, checks.MOST_STEPS)
+        checks.positive("num_steps", self.num_steps, checks.MOST_STEPS)
         checks.new_file("out", self.out)
         env, params = make(self.env, **{name: _literal(value) for name, value in self.args.items()})
         policy = env.policy(self.policy)
@@ -267,6 +275,7 @@ def _literal(text: str) -> Any:
 def rollout_command(argv: Sequence[str]) -> None:
     """Runs a policy and prints its metrics."""
     options = tyro.cli(RolloutOptions, args=argv, prog="jaxrec rollout")
+    checks.seed("seed", options.seed)
     result = options.prepare()(jax.random.key(options.seed))
     metrics = dict(sorted(result.per_env.items()))
     if result.episodes.sum() > 0:
@@ -284,6 +293,7 @@ def bench_command(argv: Sequence[str]) -> None:
     options = tyro.cli(
         RolloutOptions, args=argv, prog="jaxrec bench", description="Times such a rollout, compilation apart."
     )
+    checks.seed("seed", options.seed)
     timing = measure(lambda key: options.prepare()(key).per_env, jax.random.key(options.seed))
     steps = options.num_envs * options.num_steps
     machine = hardware()

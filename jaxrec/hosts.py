@@ -6,6 +6,7 @@ and shows progress. What only the first knows, such as what a file holds, it tel
 
 import os
 import pickle
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -27,7 +28,7 @@ def join(environment: Mapping[str, str] = os.environ) -> None:
     the first process), `JAX_NUM_PROCESSES` and `JAX_PROCESS_ID`.
 
     Raises:
-        InputError: if some of those variables are set and others not, or are not numbers.
+        InputError: if some of those variables are set and others not, or one is not what it must be.
     """
     given = {name: environment[name] for name in VARIABLES if name in environment}
     if given:
@@ -36,12 +37,15 @@ def join(environment: Mapping[str, str] = os.environ) -> None:
             raise checks.InputError(f"{', '.join(given)} also needs {', '.join(missing)}")
         if jax.distributed.is_initialized():
             return
+        address = given["JAX_COORDINATOR_ADDRESS"]
+        if not re.fullmatch(r".+:\d+", address):
+            raise checks.InputError(f"JAX_COORDINATOR_ADDRESS must be host:port, got {address!r}")
         count, number = (_whole(name, given[name]) for name in VARIABLES[1:])
         if not 0 <= number < count:
             raise checks.InputError(
                 f"JAX_PROCESS_ID must be at least 0 and below JAX_NUM_PROCESSES={count}, got {number}"
             )
-        jax.distributed.initialize(given["JAX_COORDINATOR_ADDRESS"], count, number)
+        jax.distributed.initialize(address, count, number)
     elif int(environment.get("SLURM_STEP_NUM_TASKS", "1")) > 1 and not jax.distributed.is_initialized():
         jax.distributed.initialize()
 
@@ -93,7 +97,8 @@ def told(function: Callable[[], T]) -> T:
 def _broadcast(message: bytes) -> bytes:
     from jax.experimental import multihost_utils
 
-    length = int(multihost_utils.broadcast_one_to_all(np.int32(len(message))))
+    length = np.frombuffer(len(message).to_bytes(8, "little"), np.uint8)  # an int32 ends at 2 GiB
+    length = int.from_bytes(np.asarray(multihost_utils.broadcast_one_to_all(length)).tobytes(), "little")
     content = np.zeros(length, np.uint8)
     if is_first():
         content[:] = np.frombuffer(message, np.uint8)

@@ -162,6 +162,7 @@ def test_what_the_first_process_refuses_ends_them_all(tmp_path):
     [
         ({"JAX_PROCESS_ID": "0"}, "JAX_PROCESS_ID also needs JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES"),
         (dict(zip(hosts.VARIABLES, ("here:1", "two", "0"), strict=True)), "JAX_NUM_PROCESSES must be an integer, got"),
+        (dict(zip(hosts.VARIABLES, ("here", "2", "0"), strict=True)), "ADDRESS must be host:port, got 'here'"),
         (dict(zip(hosts.VARIABLES, ("here:1", "2", "2"), strict=True)), "JAX_PROCESS_ID must be .* below .*=2, got 2"),
     ],
 )
@@ -281,9 +282,19 @@ def test_a_sweep_is_one_table_of_all_combinations_and_seeds(tmp_path):
             found.write(tmp_path / name)
 
 
-def test_a_sweep_over_nothing_is_refused():
-    with pytest.raises(jaxrec.InputError, match=r"values\['gamma'\] must have at least one, got none"):
-        sweep(QLearning(Chain(), 64, num_envs=32), {"gamma": []}, 2, jax.random.key(0))
+@pytest.mark.parametrize(
+    ("several", "message"),
+    [
+        ([], "must have at least one, got none"),
+        ("often", "must be a sequence of values, got 'often'"),
+        (["often"], "must be numbers, or all of one kind"),
+        ([0.5, VisitStep(1.0)], "must be numbers, or all of one kind"),
+        ([0.5, 0.9, 0.5], "must have each value once"),
+    ],
+)
+def test_what_a_sweep_cannot_be_over_is_refused(several, message):
+    with pytest.raises(jaxrec.InputError, match=rf"values\['gamma'\] {message}"):
+        sweep(QLearning(Chain(), 64, num_envs=32), {"gamma": several}, 2, jax.random.key(0))
 
 
 @pytest.mark.parametrize("cluster", [False, True])

@@ -14,7 +14,9 @@ from jaxrec.agents import TabularPolicy
 from jaxrec.envs.polarising import PolarisingUsers
 from jaxrec.experiments import STUDIES, folder, manifest, report, statistics, study
 from jaxrec.experiments.folder import RunFolder
+from jaxrec.experiments.log import FolderLog
 from jaxrec.experiments.tampering import TamperingConfig, measures
+from jaxrec.files import PARTIAL
 
 TINY = TamperingConfig(seeds=3, episodes=600, num_envs=200, evaluation_episodes=60, chunks=3)
 
@@ -85,6 +87,21 @@ def test_an_existing_folder_is_refused_before_anything_runs(tmp_path):
             study("tampering").run(config=TINY, out=taken)
     assert (tmp_path / "precious").read_text() == "data"
     assert list(tmp_path.iterdir()) == [tmp_path / "precious"]
+
+
+def test_what_a_run_left_that_was_killed_before_it_wrote_is_taken(tmp_path):
+    (tmp_path / f".manifest.json.1{PARTIAL}").write_text("half")
+    assert RunFolder.create(tmp_path, "study").path == tmp_path
+
+
+def test_metrics_stay_until_they_come_again(tmp_path):
+    """A run that goes on and cannot even restore loses nothing."""
+    (tmp_path / "metrics.jsonl").write_text("of before\n")
+    log = FolderLog(tmp_path)
+    assert (tmp_path / "metrics.jsonl").read_text() == "of before\n"
+    log(step=1)
+    log(step=2)
+    assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 1}\n{"step": 2}\n'
 
 
 def test_unnamed_folders_stand_beside_each_other(tmp_path, monkeypatch):

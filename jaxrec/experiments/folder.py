@@ -21,6 +21,7 @@ except ImportError:  # Windows
 
 REQUIRED = {"study", "preset", "config", "commit", "versions", "hardware", "status"}  # of a manifest to go on from
 TYPES = {"study": str, "versions": dict, "hardware": dict}
+HARDWARE = {"platform": str, "devices": int}
 
 
 class RunFolder:
@@ -38,23 +39,26 @@ class RunFolder:
         """Makes the folder.
 
         Args:
-            out: its path, which must not exist; or None for `runs/NAME-DATE-TIME`, with a number behind it if that is
-                taken.
+            out: its path, new or empty, as that of a run which was killed before it wrote; or None for
+                `runs/NAME-DATE-TIME`, with a number behind it if that is taken.
             name: what was run.
 
         Raises:
-            InputError: if `out` exists, something that is no folder stands in its way, or it cannot be made.
+            InputError: if `out` holds something, something that is no folder stands in its way, or it cannot be made.
         """
         if out is not None:
             path = Path(out)
             try:
-                path.mkdir(parents=True)
+                path.mkdir(parents=True, exist_ok=True)
+                taken = any(not each.name.endswith(PARTIAL) for each in path.iterdir())
             except (FileExistsError, NotADirectoryError):
-                raise checks.InputError(
-                    f"out={str(path)!r} exists, and a run never overwrites another: name a new folder"
-                ) from None
+                taken = True
             except OSError as error:
                 raise checks.InputError(f"out={str(path)!r} cannot be made: {error}") from None
+            if taken:
+                raise checks.InputError(
+                    f"out={str(path)!r} exists, and a run never overwrites another: name a new folder"
+                )
             return cls(path)
         base = Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
         for attempt in range(1000):
@@ -116,12 +120,16 @@ class RunFolder:
             raise checks.InputError(f"{str(self.path)!r} is not the folder of a run: {error}") from None
         if not isinstance(about, dict) or not set(about) >= REQUIRED:
             raise checks.InputError(f"{str(self.path / 'manifest.json')!r} must have {', '.join(sorted(REQUIRED))}")
-        for name, kind in TYPES.items():
-            if not isinstance(about[name], kind):
-                raise checks.InputError(
-                    f"{name} in {str(self.path / 'manifest.json')!r} must be a {kind.__name__}, got {about[name]!r}"
-                )
+        self._check_types(about, TYPES, "")
+        self._check_types(about["hardware"], HARDWARE, "hardware.")
         return about
+
+    def _check_types(self, values: dict[str, Any], kinds: dict[str, type], prefix: str) -> None:
+        for name, kind in kinds.items():
+            value = values.get(name)
+            if type(value) is not kind or value == 0:
+                file = str(self.path / "manifest.json")
+                raise checks.InputError(f"{prefix}{name} in {file!r} must be a {kind.__name__}, got {value!r}")
 
     def remove_partial(self) -> None:
         """Removes what a process left that was killed while it wrote a file."""

@@ -85,18 +85,16 @@ def sweep(
         **options: of `fit`.
 
     Raises:
-        InputError: as `fit`; or for no values.
+        InputError: as `fit`; or for no values, values of several kinds, or the same twice.
     """
     checks.positive("seeds", seeds)
-    for name, several in values.items():
-        if not len(several):
-            raise checks.InputError(f"values[{name!r}] must have at least one, got none")
+    columns = {name: _column(name, several) for name, several in values.items()}
     combinations = list(itertools.product(*values.values()))
-    columns = zip(*combinations, strict=True)
-    swept = {
-        name: jax.tree.map(lambda *leaves: jnp.repeat(jnp.stack(leaves), seeds, axis=0), *map(canonical, column))
-        for name, column in zip(values, columns, strict=True)
+    places = itertools.product(*(range(len(several)) for several in values.values()))
+    chosen = {
+        name: np.repeat(np.array(each), seeds) for name, each in zip(values, zip(*places, strict=True), strict=True)
     }
+    swept = {name: jax.tree.map(lambda leaf, at=chosen[name]: leaf[at], column) for name, column in columns.items()}
     keys = jnp.tile(jax.random.split(key, seeds), len(combinations))
     last: dict[str, np.ndarray] = {}
     tell = options.pop("on_metrics", None) or (lambda *_: None)
@@ -117,6 +115,24 @@ def sweep(
     return Sweep(states, rows, tuple(values))
 
 
+def _column(name: str, several: Sequence[Any]) -> Any:
+    """The values of one hyper-parameter as one PyTree, with a leading axis."""
+    if isinstance(several, str) or not hasattr(several, "__len__"):
+        raise checks.InputError(f"values[{name!r}] must be a sequence of values, got {several!r}")
+    if not len(several):
+        raise checks.InputError(f"values[{name!r}] must have at least one, got none")
+    if len({str(_cell(value)) for value in several}) < len(several):
+        raise checks.InputError(f"values[{name!r}] must have each value once, got {several!r}")
+    try:
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(canonical, several))
+    except (TypeError, ValueError) as error:
+        raise checks.InputError(
+            f"values[{name!r}] must be numbers, or all of one kind, got {several!r}: {error}"
+        ) from None
+
+
 def _cell(value: Any) -> Any:
     """A number as it is, anything else as it is written."""
-    return value if isinstance(value, int | float) else value.item() if hasattr(value, "item") else str(value)
+    if isinstance(value, int | float):
+        return value
+    return value.item() if hasattr(value, "item") and value.size == 1 else str(value)
