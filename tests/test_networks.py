@@ -149,6 +149,11 @@ def test_networks_that_do_not_fit_are_refused():
     check_network(LSTM(2), Cue())
 
 
+def test_pooling_that_is_none_is_refused(untyped):
+    with pytest.raises(jaxrec.InputError, match=r"unknown pooling 'meen'. Did you mean 'mean'"):
+        Ranking(NodeMLP(), pooling="meen")
+
+
 def decomposes(function, *args):
     """Whether a program takes a QR decomposition."""
     return " qr[" in str(jax.make_jaxpr(function)(*args))

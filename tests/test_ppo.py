@@ -333,11 +333,23 @@ def test_fit_equals_train_and_compiles_once():
         ({"network": LSTM(2), "num_minibatches": 64}, "num_minibatches must divide num_envs=32"),
         ({"network": MLP(3)}, "logits of shape \\(2,\\)"),
         ({"num_envs": 0}, "num_envs"),
+        ({"network": "mlp"}, "network must have is_recurrent, initial_memory, init, apply, .* got 'mlp'"),
+        ({"track": ("earning",)}, "unknown metric of Cue 'earning'. Did you mean 'earned'"),
     ],
 )
 def test_bad_settings_are_refused(changes, message):
     with pytest.raises(jaxrec.InputError, match=message):
         learner(Cue(1), **changes)
+
+
+def test_a_start_within_episodes_that_all_end_together_is_refused():
+    agent = learner(Cue(3), 768, num_envs=32, num_steps=8)
+    keys, params = jax.random.split(jax.random.key(0), 2), jaxrec.batched(agent.env.default_params, 2)
+    begun = fit(agent, keys, params, state=jax.vmap(agent.init)(keys, params))  # 24 steps: at an end
+    within = jax.vmap(lambda state: agent.advance(state, agent.env.default_params, 0, 1)[0])(begun)
+    with pytest.raises(jaxrec.InputError, match="state must be at the start of an episode in Cue"):
+        fit(agent, keys, params, state=within)
+    fit(agent, keys, params, state=begun)
 
 
 def test_bad_hyper_parameters_are_refused():

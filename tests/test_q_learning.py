@@ -50,7 +50,7 @@ class Table:
 @pytest.mark.parametrize("batch", [1, 5, 400])
 def test_sample_averages_equal_the_sequential_learner_exactly(batch):
     rng = np.random.default_rng(batch)
-    q, visits = jnp.asarray(rng.random((7, 3)), float), jnp.asarray(rng.integers(0, 5, (7, 3)), jnp.int32)
+    q, visits = jnp.asarray(rng.random((7, 3)), float), jnp.asarray(rng.integers(0, 5, (7, 3)), jnp.uint32)
     experience = random_experience(rng, batch)
     parallel = Table(step_size=VisitStep(1.0), gamma=0.9)(q, visits, experience)
     for order in (np.arange(batch), rng.permutation(batch)):
@@ -70,7 +70,7 @@ def test_sample_averages_equal_the_sequential_learner_exactly(batch):
 def test_other_step_sizes_equal_the_mean_over_orders_of_the_sequential_learner(step_size, alpha):
     """k targets weigh the same: so they do on average over the orders in which a sequential learner may meet them."""
     rng = np.random.default_rng(0)
-    q, visits = jnp.asarray(rng.random((7, 3)), float), jnp.asarray(rng.integers(0, 3, (7, 3)), jnp.int32)
+    q, visits = jnp.asarray(rng.random((7, 3)), float), jnp.asarray(rng.integers(0, 3, (7, 3)), jnp.uint32)
     experience = random_experience(rng, 60)
     parallel, _ = Table(step_size=step_size, gamma=0.9)(q, visits, experience)
     orders = [rng.permutation(60) for _ in range(4000)]
@@ -84,7 +84,7 @@ def test_one_environment_is_the_sequential_learner(step_size):
     rng = np.random.default_rng(1)
     table = Table(step_size=step_size, gamma=0.9)
     alpha = (lambda n: 0.3) if isinstance(step_size, GeometricStep) else (lambda n: 1 - ((n - 1) / n) ** 2)
-    q, visits = jnp.zeros((7, 3)), jnp.zeros((7, 3), jnp.int32)
+    q, visits = jnp.zeros((7, 3)), jnp.zeros((7, 3), jnp.uint32)
     experience = random_experience(rng, 200, layered=False)
     alone = sequential(q, visits, experience, 0.9, alpha)
     for i in range(200):
@@ -300,12 +300,35 @@ def test_fit_needs_an_axis_of_runs(small, key):
         fit(agent, jax.random.split(key, 3), params)
 
 
-@pytest.mark.parametrize("visits", [0, 7, 10**7, 2**30])
+@pytest.mark.parametrize("visits", [0, 7, 10**7, 2**30, 2**32 - 6000])
 @pytest.mark.parametrize("k", [1, 5000])
 def test_visit_steps_stay_accurate_at_many_visits(visits, k):
     exactly = 1 - (visits / (visits + k)) ** 3.0
-    step = VisitStep(3.0)(jnp.int32(visits), jnp.int32(k), jnp.zeros(()))
+    step = VisitStep(3.0)(jnp.uint32(visits), jnp.uint32(k), jnp.zeros(()))
     assert float(step) == pytest.approx(exactly, rel=1e-4)
+
+
+@pytest.mark.parametrize("step_size", [GeometricStep(0.1, 0.1), VisitStep(1.0)])
+def test_visits_are_counted_as_far_as_a_training_reaches(step_size):
+    """Past what int32 counts, k visits at once still move a cell as k, not as one k times over."""
+    rng = np.random.default_rng(0)
+    experience, before = random_experience(rng, 400), 3 * 2**30
+    q, visits = jnp.zeros((7, 3)), jnp.full((7, 3), before, jnp.uint32)
+    after, counted = Table(step_size=step_size, gamma=0.9)(q, visits, experience)
+    assert counted.sum() - visits.sum(dtype=np.uint32) == 400
+    for cell in np.ndindex(4, 3):
+        here = (experience[0] == cell[0]) & (experience[1] == cell[1])
+        moved = float(step_size(jnp.uint32(before), jnp.uint32(here.sum()), jnp.zeros(())))
+        assert after[cell] == pytest.approx(moved * experience[2][here].mean(), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [({"step_size": 0.1}, "step_size must be a GeometricStep"), ({"total_steps": 2**32}, "total_steps, in whole")],
+)
+def test_what_cannot_be_learned_with_is_refused(settings, said, key):
+    with pytest.raises(jaxrec.InputError, match=said):
+        QLearning(Chain(), **{"total_steps": 64, "num_envs": 32} | settings).init(key, Chain().default_params)
 
 
 def test_needs_an_index(key):

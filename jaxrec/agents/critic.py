@@ -84,7 +84,7 @@ def check_critic(critic: LeastSquares, env: Environment) -> None:
     seen = jax.eval_shape(env.reset_env, jax.random.key(0), env.default_params)
     try:
         shape = jax.eval_shape(critic.features, *seen).shape
-    except (AttributeError, IndexError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise checks.InputError(
             f"critic.features does not take an observation and state of {env.name}: {error}"
         ) from error

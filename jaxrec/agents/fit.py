@@ -90,7 +90,8 @@ def fit(
         checkpoint_seconds: the state is kept at the end of a chunk so long after the last time, later where keeping it
             took more than a twentieth of that; 0: at the end of every chunk. Also at the end, and where a signal ends
             the training, which it does at the end of a chunk: see `jaxrec.interruption`.
-        state: where to start from, instead of `agent.init` (for instance with other weights).
+        state: where to start from, instead of `agent.init` (for instance with other weights). Where episodes have a
+            fixed length, each must be at its start: all end together.
         evaluate: (policy, params, key) -> float[], scores the policy of one run at the end of every chunk, on the same
             draws each time. By default the chunks themselves score: what one earned (`episode_return`, else `reward`)
             is the mean over all the policies that it went through, and counts for the one that began it, which
@@ -105,8 +106,8 @@ def fit(
 
     Raises:
         InputError: for concrete parameters or hyper-parameters out of range, no axis of runs, a training that needs
-            more memory than there is, checkpoints of another training or of which none can be read, or `evaluate`
-            without checkpoints or of an agent that has no policy.
+            more memory than there is, a `state` within episodes of fixed length, checkpoints of another training or of
+            which none can be read, or `evaluate` without checkpoints or of an agent that has no policy.
         Interrupted: if a signal asked to stop.
         OSError: if what is to be kept cannot be written; what was kept before stays.
         TrainingError: as soon as a metric of a run is not finite, or NaN is in its state; it names the last checkpoint.
@@ -118,6 +119,7 @@ def fit(
     runs.with_swept(agent, values).check()
     agent.env.check_params(params, keys.shape)
     params = canonical(params)
+    _check_start(agent.env, state)
     about = "" if checkpoints is None else _about(agent, values, keys, params, state, evaluate)
     mesh = devices.mesh(len(keys)) if mesh is None else mesh
     keys, params, values = devices.place((keys, params, values), mesh)
@@ -190,6 +192,17 @@ def _policies_written(kept: Checkpoints | None, agent: Any, state: Any, best: Be
         yield
         with keeping():
             written.result()
+
+
+def _check_start(env: Any, state: Any) -> None:
+    """Raises InputError for a start within an episode, where a count of steps says when all begin anew."""
+    horizon, within = getattr(env, "fixed_horizon", None), getattr(state, "env_state", None)
+    if horizon is not None and within is not None and (hosts.whole(within.time) % horizon).any():
+        raise checks.InputError(
+            f"state must be at the start of an episode in {env.name}, where all last {horizon} steps and end together; "
+            f"its environments are at steps up to {int(hosts.whole(within.time).max())}: take `env_state` and `obs` of "
+            "`agent.init`"
+        )
 
 
 def _about(agent: Agent, swept: dict[str, Any], keys: Array, params: Any, start: Any, evaluate: Evaluate | None) -> str:

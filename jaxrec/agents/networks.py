@@ -176,6 +176,10 @@ class Ranking(nn.Module):
     value_embed: nn.Module | None = Neighbourhood()
     is_recurrent: ClassVar[bool] = False
 
+    def __post_init__(self) -> None:
+        checks.lookup(dict.fromkeys(("mean", "sum")), self.pooling, "pooling")
+        super().__post_init__()
+
     def initial_memory(self) -> tuple[()]:
         """None."""
         return ()
@@ -218,7 +222,7 @@ class NetworkPolicy(struct.PyTreeNode):
         return self.network.initial_memory()
 
     def act(self, carry: Any, obs: Any, key: Array) -> tuple[Array, Any]:
-        """(int32[] action, memory)."""
+        """(int32[] action, memory); of several likeliest, the first is taken."""
         carry, logits, _ = self.network.apply(self.weights, carry, obs)
         chosen = distribution(logits, obs)
         action = chosen.mode() if self.greedy else chosen.sample(seed=key)
@@ -238,13 +242,16 @@ def distribution(logits: Array, obs: Any) -> Any:
 
 def check_network(network: Any, env: Environment) -> None:
     """Raises InputError unless `network` takes the observations of `env` and has a logit for each of its actions."""
+    missing = [name for name in ("is_recurrent", "initial_memory", "init", "apply") if not hasattr(network, name)]
+    if missing:
+        raise checks.InputError(f"network must have {', '.join(missing)}, as jaxrec.agents.MLP has; got {network!r}")
     key, params = jax.random.key(0), env.default_params
     obs, _ = jax.eval_shape(env.reset_env, key, params)
     memory = jax.eval_shape(network.initial_memory)
     try:
         weights = jax.eval_shape(network.init, key, memory, obs)
         _, logits, value = jax.eval_shape(network.apply, weights, memory, obs)
-    except (AttributeError, OverflowError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise checks.InputError(
             f"network {type(network).__name__} does not take what {env.name} observes: {error}"
         ) from error

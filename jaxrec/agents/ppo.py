@@ -141,11 +141,12 @@ class PPO(struct.PyTreeNode):
     def __post_init__(self) -> None:
         for name in ("total_steps", "num_envs", "num_steps", "num_epochs", "num_minibatches"):
             checks.positive(name, getattr(self, name))
+        check_network(self.network, self.env)
         whole = self.num_envs * (1 if self.network.is_recurrent else self.num_steps)
         if whole % self.num_minibatches:
             of = "num_envs" if self.network.is_recurrent else "num_envs * num_steps"
             raise checks.InputError(f"num_minibatches must divide {of}={whole}, got {self.num_minibatches}")
-        check_network(self.network, self.env)
+        self._check_track()
 
     def check(self) -> None:
         """Raises InputError for a concrete hyper-parameter out of range."""
@@ -160,6 +161,15 @@ class PPO(struct.PyTreeNode):
             checks.bounded(getattr(self, name), name)
         if self.critic is not None:
             check_critic(self.critic, self.env)
+
+    def _check_track(self) -> None:
+        """Raises InputError for what is to be tracked and no metric of the environment."""
+        if self.track:
+            key, params = jax.random.key(0), self.env.default_params
+            _, state = jax.eval_shape(self.env.reset_env, key, params)
+            measured = jax.eval_shape(self.env.metrics, state, jnp.int32(0), state, params)
+            for name in self.track:
+                checks.lookup(measured, name, f"metric of {self.env.name}")
 
     @property
     def num_batches(self) -> int:
@@ -318,8 +328,7 @@ class PPO(struct.PyTreeNode):
         if not self.track:
             return {}
         measured = self.env.metrics(step.state, step.action, step.next_state, params)
-        kind = f"metric of {self.env.name}"
-        return {name: jnp.asarray(checks.lookup(measured, name, kind), float) for name in self.track}
+        return {name: jnp.asarray(measured[name], float) for name in self.track}
 
     def _learn(
         self, state: PPOState, samples: Samples, progress: Float[Array, ""], key: Array

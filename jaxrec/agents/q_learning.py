@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 from jax import Array
 from jaxtyping import Float, Int
@@ -30,7 +31,7 @@ from jaxrec.environment import Environment
 from jaxrec.policy import Stateless
 
 SMALLEST_STEP = 1e-9
-MOST_VISITS = 2**30  # counted no further: int32 would overflow
+MOST_VISITS = 2**32 - 1  # that uint32 counts
 
 
 class GeometricStep(struct.PyTreeNode):
@@ -73,7 +74,7 @@ class VisitStep(struct.PyTreeNode):
     def __call__(self, visits: Array, k: Array, progress: Array) -> Array:
         """float[]: how far `k` visits of a cell with `visits` before them move it."""
         # 1 - (visits / (visits + k))^weight, without the cancellation that stops learning after 10^7 visits.
-        return -jnp.expm1(self.weight * jnp.log1p(-k / (visits + k)))
+        return -jnp.expm1(self.weight * jnp.log1p(-(k / (visits + k))))
 
 
 class TabularPolicy(Stateless):
@@ -113,7 +114,7 @@ class QLearningState(struct.PyTreeNode):
 
     Attributes:
         q: float[num_observations, num_actions], action values.
-        visits: int32[num_observations, num_actions], updates of each cell so far.
+        visits: uint32[num_observations, num_actions], updates of each cell so far.
         env_state, obs: of the `num_envs` environments.
         key: typed key of the draws to come.
     """
@@ -135,7 +136,8 @@ class QLearning(struct.PyTreeNode):
 
     Attributes:
         env: an environment with `num_observations` and `observation_index`.
-        total_steps: environment steps of the training, over all environments; rounded up to whole batches.
+        total_steps: environment steps of the training, over all environments; rounded up to whole batches, at most
+            2^32 - 1.
         num_envs: environments in parallel.
         num_steps: steps of each environment in a batch.
         gamma: (leaf) discount.
@@ -163,12 +165,16 @@ class QLearning(struct.PyTreeNode):
             )
         for name in ("total_steps", "num_envs", "num_steps"):
             checks.positive(name, getattr(self, name))
+        whole = self.num_batches * self.num_envs * self.num_steps
+        checks.positive("total_steps, in whole batches,", whole, MOST_VISITS)
 
     def check(self) -> None:
         """Raises InputError for a concrete hyper-parameter out of range."""
         for name in ("gamma", "epsilon_start", "epsilon_end", "trace"):
             checks.within(name, getattr(self, name), 0.0, 1.0)
         checks.bounded(self.initial_q, "initial_q")
+        if not isinstance(self.step_size, GeometricStep | VisitStep):
+            raise checks.InputError(f"step_size must be a GeometricStep or a VisitStep, got {self.step_size!r}")
         self.step_size.check()
 
     @property
@@ -187,7 +193,7 @@ class QLearning(struct.PyTreeNode):
         obs, env_state = lockstep.reset(self.env, key_reset, params, self.num_envs)
         shape = (self.env.num_observations, self.env.num_actions)
         q = jnp.full(shape, self.initial_q, float)
-        return QLearningState(q, jnp.zeros(shape, jnp.int32), env_state, obs, key)
+        return QLearningState(q, jnp.zeros(shape, jnp.uint32), env_state, obs, key)
 
     def train(self, key: Array, params: Any) -> tuple[QLearningState, dict[str, Array]]:
         """A whole training, jittable: the final state, and metrics of each batch (float[num_batches])."""
@@ -263,9 +269,9 @@ class QLearning(struct.PyTreeNode):
         target = experience.reward + self.gamma * jnp.where(experience.terminated, 0, future)
         cell = (experience.here, experience.action)
         before = visits[cell]
-        # That the count depends on `before` also makes XLA read it first: else it copies the table to read it later.
-        visits = visits.at[cell].add(jnp.where(before < MOST_VISITS, 1, 0))
-        k = jnp.maximum(visits[cell] - before, 1)
+        # That what is added depends on `before` makes XLA read it first: else it copies the table to read it later.
+        visits = visits.at[cell].add(jnp.where(before < np.uint32(MOST_VISITS), 1, 0).astype(visits.dtype))
+        k = visits[cell] - before
         step = self.step_size(before, k, progress)
         return (q.at[cell].add(step / k * (target - q[cell])), visits, target), None
 

@@ -16,12 +16,12 @@ from jaxrec.envs.rewiring import ELEVEN, RewiringGame, heuristic
 from jaxrec.rollout import rollout
 
 STATES = 24  # requests looked at for each seed
-WARM_UP = 12  # steps of each episode; where it is looked at
+EARLY = 12  # requests of an episode: among the first so many one is looked at
 FEATURES = ("strategy", "degree", "distance", "betweenness", "shared")
 
 
 def interpret(env: RewiringGame, policies: Any, key: Array) -> dict[str, dict[str, np.ndarray]]:
-    """What each of `policies` (stacked along an axis of seeds) looks for, in requests from its own episodes.
+    """What each of `policies` (stacked along an axis of seeds) looks for, in early requests of its own episodes.
 
     Returns:
         `correlation`: feature -> float[seeds], the rank correlation of score and feature over the valid users of one
@@ -47,8 +47,9 @@ def interpret(env: RewiringGame, policies: Any, key: Array) -> dict[str, dict[st
 
 def _requests(env: RewiringGame, policy: Any, key: Array) -> Any:
     """The observations of one seed: leaves [STATES, ...]."""
-    played = rollout(env, policy, key, STATES, WARM_UP, trajectory=True).trajectory
-    when = jax.random.randint(key, (STATES,), 0, WARM_UP)
+    key_play, key_when = jax.random.split(key)
+    played = rollout(env, policy, key_play, STATES, EARLY, trajectory=True).trajectory
+    when = jax.random.randint(key_when, (STATES,), 0, EARLY)
     return jax.tree.map(lambda leaf: leaf[when, jnp.arange(STATES)], played.obs)
 
 

@@ -273,7 +273,9 @@ GPU = LearningConfig(
     evaluation_episodes=(1024, 1024, 1024, 32),
 )
 """For a GPU of 80 GB: a batch of all seeds holds 128 x 4096 x 4 graphs of 10 kB at N = 100, and 128 x 256 x 4 of 250 kB
-at N = 500: 21 and 33 GB. What attention keeps of one minibatch for its gradient adds some tens."""
+at N = 500: 21 and 33 GB. What attention keeps of one minibatch for its gradient adds some tens. At N = 500 no episode
+ends in so few steps: what is learned comes from the rewards on the way, and there are no returns to draw.
+"""
 
 STUDY = Study(
     "rewiring-learning",

@@ -311,7 +311,8 @@ def _looks(looks: dict[str, Any]) -> list[Section]:
     titles = {
         "correlation": (
             "What they look for: rank correlation of score and feature",
-            "Over the users who may be recommended in a request; `shared`: neighbours in common with the focused user.",
+            "Over the users who may be recommended in a request, one of the first twelve of an episode; `shared`: "
+            "neighbours in common with the focused user.",
         ),
         "agreement": (
             "Agreement with each heuristic",
