@@ -482,6 +482,8 @@ def run(options: Options) -> dict[str, Any]:
     for name in ("users", "lanes"):
         for number in getattr(options, name):
             checks.positive(name, number)
+    if options.repeats:
+        checks.positive("repeats", options.repeats)
     if any(users <= rivals.DEGREE for users in options.users):
         raise InputError(f"users must be above {rivals.DEGREE}, the number of neighbours, got {options.users}")
     console = Console(width=None if sys.stdout.isatty() else 140)
