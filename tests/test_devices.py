@@ -151,6 +151,7 @@ def test_two_processes_write_one_run_stop_together_and_go_on(tmp_path):
 
 @pytest.mark.slow
 def test_what_the_first_process_refuses_ends_them_all(tmp_path):
+    (tmp_path / "precious").write_text("data")
     pair = together("survivor.py", "run", "survivor", "--out", tmp_path)
     errors = [process.communicate(timeout=60)[1] for process in pair]
     assert [process.returncode for process in pair] == [2, 2], errors
