@@ -54,6 +54,13 @@ def test_it_is_short_and_the_same_wherever_functions_lie():
     assert identity(evaluate=scoring(1.0)) == identity(evaluate=scoring(1.0))
 
 
+def test_it_is_the_same_for_a_class_of_a_script_and_of_a_module():
+    here, script = type("World", (), {}), type("World", (), {"__module__": "__main__"})
+    assert here.__module__ != script.__module__
+    assert identity(agent=Held(1, users=here())) == identity(agent=Held(1, users=script()))
+    assert identity(agent=Held(1, users=here())) != identity(agent=Held(1, users=type("Island", (), {})()))
+
+
 def test_where_two_differ():
     long = "a" * 500
     assert differing(long + "x\n y" + long, long + "z" + long) == (

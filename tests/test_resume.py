@@ -212,6 +212,7 @@ def kill_at_random(run, kills, draw):
     """Begins a run, and kills it and what goes on with it."""
     for kill in range(kills):
         begun = (run / "manifest.json").exists()
+        (run / "metrics.jsonl").unlink(missing_ok=True)  # so that its lines are those of this process
         process = child("run", "survivor", *(("--resume", run) if begun else ("--out", run)), SURVIVOR_PAUSE="0.02")
         wait_for_lines(process, run, 1 if kill == 0 else draw.randint(0, LINES - 1))
         time.sleep(draw.uniform(0, 0.3))

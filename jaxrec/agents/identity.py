@@ -18,7 +18,9 @@ def identity(evaluate: Callable[..., Any] | None = None, **parts: Any) -> str:
         text = "; ".join(f"{name} {_described(tree)}" for name, tree in parts.items() if tree is not None)
         if evaluate:
             text += f"; scored by {evaluate!r} with {_described(_enclosed(evaluate))}"
-    return re.sub(r" at 0x[0-9a-f]+", "", text)  # where a function lies is another place in every process
+    # The class of a script is of another module where that is imported; all lies elsewhere in every process.
+    text = re.sub(r"<(?:[\w<>]+\.)+(\w+) object at", r"<\1 object at", text)
+    return re.sub(r" at 0x[0-9a-f]+", "", text)
 
 
 def differing(text: str, other: str, around: int = 60) -> tuple[str, str]:
