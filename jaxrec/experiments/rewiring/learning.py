@@ -236,19 +236,20 @@ THIRTY = LearningConfig(
 """A batch holds whole episodes, about one of each society: its returns are what values are fitted to."""
 HUNDRED = LearningConfig(
     seeds=4,
-    users=(100,),
+    users=(30, 100),
     networks=("mlp",),
-    steps=(9_000_000,),
-    num_envs=64,
-    num_steps=(4096,),
+    steps=(32_000_000, 3_000_000),
+    num_envs=128,
+    num_steps=(2048, 4096),
     num_minibatches=16,
-    traces=(0.95, 0.95),
+    learning_rates=(2e-2, 5e-3),
     entropy_weights=(0.0, 0.0),
     fitted_values=True,
-    evaluation_users=(10, 30, 100),
-    evaluation_episodes=(1024, 256, 32),
+    warm_start=True,
+    evaluation_users=(10, 30, 100, 500),
+    evaluation_episodes=(1024, 1024, 64, 4),
 )
-"""For one core and an afternoon; a batch of all seeds holds 64 x 4096 x 4 graphs of 10 kB."""
+"""For one core and some hours: among 100 users learning goes on from what was learned among 30."""
 PAPER = LearningConfig(
     users=(10, 30, 100),
     steps=(4_000_000, 4_000_000, 8_000_000),
