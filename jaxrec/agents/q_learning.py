@@ -271,7 +271,7 @@ class QLearning(struct.PyTreeNode):
         before = visits[cell]
         # That what is added depends on `before` makes XLA read it first: else it copies the table to read it later.
         visits = visits.at[cell].add(jnp.where(before < np.uint32(MOST_VISITS), 1, 0).astype(visits.dtype))
-        k = visits[cell] - before
+        k = jnp.maximum(visits[cell] - before, 1)
         step = self.step_size(before, k, progress)
         return (q.at[cell].add(step / k * (target - q[cell])), visits, target), None
 
