@@ -120,6 +120,24 @@ def test_probe_of_truncation():
     assert value(agent, state, jnp.ones(1)) == pytest.approx(4, abs=0.15)
 
 
+@pytest.mark.parametrize("limit", [1, 4, 7])
+def test_targets_hold_the_value_of_the_true_final_observation(limit):
+    """Every step, some, or none of a batch is cut off: more of them than one block holds, and none at all."""
+    env = TimeLimit(Clock(20), limit)
+    agent = learner(env, gamma=0.5, trace=0.0, num_envs=3, num_steps=6, num_minibatches=1)
+
+    def collected(key):
+        state = agent.init(key, env.default_params)
+        return state, agent.experience(state, env.default_params)
+
+    states, samples = jax.jit(jax.vmap(collected))(jax.random.split(jax.random.key(0), 2))
+    for seed in range(2):
+        state = jax.tree.map(lambda leaf, seed=seed: leaf[seed], states)
+        for step, targets in enumerate(samples.target[seed]):
+            led_to = jax.nn.one_hot(step % limit + 1, 20)  # not the start that followed a cut
+            np.testing.assert_allclose(targets, 1 + 0.5 * value(agent, state, led_to), rtol=1e-5)
+
+
 def test_probe_of_actions_and_observations_and_a_sweep_by_vmap():
     agent = learner(Cue(1))
     params = agent.env.default_params

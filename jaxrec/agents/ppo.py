@@ -287,9 +287,26 @@ class PPO(struct.PyTreeNode):
             state, samples = self._criticise(self.critic, state, samples, paid, final)
             return state, samples, metrics
         last = evaluate(state.weights, self._fresh(state.memory, state.starts), state.obs)[2]
-        ends = None if final is None else jax.vmap(evaluate, in_axes=(None, 0, 0))(state.weights, *final)[2]
+        ends = None if final is None else self._cut_off_values(state.weights, final, truncated)
         advantage = self._advantages(paid, samples.value, last, ends, self.trace)
         return state, samples.replace(advantage=advantage, target=advantage + samples.value), metrics
+
+    def _cut_off_values(self, weights: Any, final: tuple[Any, Any], truncated: Array) -> Array:
+        """float[num_steps, num_envs]: the value of the true final observation where an episode was cut off, else 0.
+
+        Few are: they are picked out and valued `num_envs` at a time.
+        """
+        places = jnp.nonzero(truncated.ravel(), size=truncated.size, fill_value=truncated.size)[0]
+        final = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), final)
+
+        def body(block: Array, values: Array) -> Array:
+            at = jax.lax.dynamic_slice_in_dim(places, block * self.num_envs, self.num_envs)
+            memory, obs = jax.tree.map(lambda leaf: leaf[at], final)
+            _, _, value = jax.vmap(self.network.apply, in_axes=(None, 0, 0))(weights, memory, obs)
+            return values.at[at].set(value, mode="drop")
+
+        blocks = -(-truncated.sum() // self.num_envs)
+        return jax.lax.fori_loop(0, blocks, body, jnp.zeros(truncated.size)).reshape(truncated.shape)
 
     def _criticise(
         self, fitted: LeastSquares, state: PPOState, samples: Samples, paid: Paid, final: Array | None
