@@ -1,5 +1,11 @@
 """Two trainings are taken for the same if they are, however large what they are given, and only then."""
 
+import functools
+import os
+import subprocess
+import sys
+
+import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +16,7 @@ from probes import Chain
 import jaxrec
 from jaxrec.agents import QLearning, fit
 from jaxrec.agents.identity import differing, identity
+from jaxrec.envs.polarising import PolarisingUsers
 
 AGENT = QLearning(Chain(), 64, num_envs=4, num_steps=8)
 KEYS = jax.random.split(jax.random.key(0), 2)
@@ -24,9 +31,40 @@ def enclosing(weight):
     return lambda policy, params, key, by=weight: jnp.asarray(by)
 
 
+def nested(weight):
+    inner = scoring(weight)
+    return lambda policy, params, key: inner(policy, params, key)
+
+
+def world(reward):
+    return PolarisingUsers(reward=reward)
+
+
 class Held(struct.PyTreeNode):
     rate: object
-    users: int = struct.field(pytree_node=False, default=3)
+    users: object = struct.field(pytree_node=False, default=3)
+
+
+class Scorer:
+    """A function by its class and attributes, and one by a method."""
+
+    def __init__(self, weight):
+        self.weight = weight
+
+    def __call__(self, policy, params, key):
+        return jnp.asarray(self.weight)
+
+    def score(self, policy, params, key):
+        return jnp.asarray(self.weight)
+
+
+def unfilled(weight):
+    def function(policy, params, key):
+        return later
+
+    if weight > 2:
+        later = weight
+    return function
 
 
 @pytest.mark.parametrize(
@@ -42,6 +80,20 @@ class Held(struct.PyTreeNode):
         ({"evaluate": scoring(1.0)}, {"evaluate": scoring(2.0)}),
         ({"evaluate": enclosing(1.0)}, {"evaluate": enclosing(2.0)}),
         ({"evaluate": scoring(np.zeros(2000))}, {"evaluate": scoring(np.eye(1, 2000, 1000)[0])}),
+        ({"evaluate": lambda *_: jnp.ones(())}, {"evaluate": lambda *_: jnp.zeros(())}),
+        ({"evaluate": lambda *_: 1.0}, {"evaluate": lambda *_: 2.0}),
+        ({"evaluate": nested(1.0)}, {"evaluate": nested(2.0)}),
+        ({"evaluate": jax.jit(scoring(1.0))}, {"evaluate": jax.jit(scoring(2.0))}),
+        ({"evaluate": functools.partial(scoring(1.0))}, {"evaluate": functools.partial(scoring(2.0))}),
+        ({"evaluate": functools.partial(scoring(1.0), 1)}, {"evaluate": functools.partial(scoring(1.0), 2)}),
+        ({"evaluate": Scorer(1.0)}, {"evaluate": Scorer(2.0)}),
+        ({"evaluate": Scorer(1.0).score}, {"evaluate": Scorer(2.0).score}),
+        ({"evaluate": scoring({1: 2, "a": 3})}, {"evaluate": scoring({1: 2, "a": 4})}),
+        ({"evaluate": unfilled(1)}, {"evaluate": unfilled(3)}),
+        ({"agent": Held(1, users=lambda u: u)}, {"agent": Held(1, users=lambda u: -u)}),
+        ({"agent": world(lambda u, w: u.recommender)}, {"agent": world(lambda u, w: -10 * u.recommender)}),
+        ({"agent": Held(flax.core.freeze({"a": jnp.zeros(2)}))}, {"agent": Held(flax.core.freeze({"a": jnp.ones(2)}))}),
+        ({"agent": Held(jax.tree_util.Partial(scoring, 1))}, {"agent": Held(jax.tree_util.Partial(scoring, 2))}),
     ],
 )
 def test_what_differs_has_another(one, other):
@@ -51,7 +103,41 @@ def test_what_differs_has_another(one, other):
 
 def test_it_is_short_and_the_same_wherever_functions_lie():
     assert len(identity(agent=Held(jnp.zeros(10**6)))) < 200
-    assert identity(evaluate=scoring(1.0)) == identity(evaluate=scoring(1.0))
+    for made in (scoring, enclosing, nested, unfilled, Scorer):
+        assert identity(evaluate=made(1.0)) == identity(evaluate=made(1.0))
+
+
+def test_it_is_the_same_in_every_process(tmp_path):
+    """Sets of texts come in another order in each."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from jaxrec.agents.identity import identity\n"
+        "def scoring(names):\n"
+        "    return lambda policy, params, key: 'users' in names or key in {'clicks', 'slates', 'users'}\n"
+        "print(identity(evaluate=scoring({'clicks', 'users', 'slates', 'likes'})))\n"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, script],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(said) == 1
+    assert "names=set of 'clicks', 'likes', 'slates', 'users'" in said.pop()
+
+
+def test_rings_end():
+    def function(policy, params, key):
+        return function
+
+    ring = [function]
+    ring.append(ring)
+    assert identity(evaluate=function) == identity(evaluate=function)
+    assert identity(agent=ring).count("\n") < 10
 
 
 def test_it_is_the_same_for_a_class_of_a_script_and_of_a_module():
@@ -62,12 +148,15 @@ def test_it_is_the_same_for_a_class_of_a_script_and_of_a_module():
 
 
 def test_where_two_differ():
-    long = "a" * 500
-    assert differing(long + "x\n y" + long, long + "z" + long) == (
-        "a" * 60 + "x y" + "a" * 56,
-        "a" * 60 + "z" + "a" * 59,
+    """What changed is named; of many changes, and of a long one, the beginning."""
+    one, other = (identity(agent=AGENT.replace(epsilon_end=end, gamma=gamma)) for end, gamma in ((0.5, 0.9), (0.25, 1)))
+    assert differing(one, other) == (
+        "agent.gamma=0.9, agent.epsilon_end=0.5",
+        "agent.gamma=1, agent.epsilon_end=0.25",
     )
-    assert differing("same", "same and more") == ("same", "same and more")
+    assert differing("a\nb", "a") == ("b", "nothing more")
+    many = "\n".join(f"line {i}" for i in range(9))
+    assert differing(many, "x" * 500) == ("line 0, line 1, line 2, ...", "x" * 96 + " ...")
 
 
 def test_trainings_from_other_starts_are_others(tmp_path):

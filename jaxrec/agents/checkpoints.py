@@ -168,7 +168,7 @@ class Checkpoints:
             theirs, ours = differing(about["training"], self._about)
             raise checks.InputError(
                 f"checkpoints={str(self.path)!r} are of another training; name another folder, or train what it holds: "
-                f"... {theirs} ..., not ... {ours} ..."
+                f"theirs has {theirs}; this one {ours}"
             )
         leaves = self._read(step, "state", self._args.StandardRestore(shapes))
         leaves = {name: np.asarray(leaf) for name, leaf in leaves.items()}

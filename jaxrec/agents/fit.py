@@ -200,15 +200,15 @@ def _check_start(env: Any, state: Any) -> None:
     if horizon is not None and within is not None and (hosts.whole(within.time) % horizon).any():
         raise checks.InputError(
             f"state must be at the start of an episode in {env.name}, where all last {horizon} steps and end together; "
-            f"its environments are at steps up to {int(hosts.whole(within.time).max())}: take `env_state` and `obs` of "
-            "`agent.init`"
+            f"its environments are at steps up to {int(hosts.whole(within.time).max())}: take what `agent.init` gives "
+            "and put into it what was learned (weights, or a table) alone"
         )
 
 
 def _about(agent: Agent, swept: dict[str, Any], keys: Array, params: Any, start: Any, evaluate: Evaluate | None) -> str:
     with keeping():
         return identity(
-            evaluate, agent=runs.with_swept(agent, swept), keys=keys, params=params, start=hosts.whole(start)
+            agent=runs.with_swept(agent, swept), keys=keys, params=params, start=hosts.whole(start), evaluate=evaluate
         )
 
 
