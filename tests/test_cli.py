@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 
+import jax
 import pytest
 
 import jaxrec
@@ -116,7 +117,6 @@ def test_run_writes_a_folder_with_changed_settings(capsys, tmp_path, monkeypatch
         (["rollout", "PolarisingUsers-v0", "--num-envs", "0"], "num_envs"),
         (["rollout", "PolarisingUsers-v0", "--num-steps", "-1"], "num_steps"),
         (["rollout", "PolarisingUsers-v0", "--seed", "-1"], "seed must be within"),
-        (["rollout", "PolarisingUsers-v0", "--num-envs", "2000000000"], "this needs more memory than there is"),
         (["rollout", "PolarisingUsers-v0", "--params", "influence", "1.5"], "influence must be within [0.0, 1.0]"),
         (["rollout", "PolarisingUsers-v0", "--params", "influence", "nan"], "influence"),
         (["rollout", "PolarisingUsers-v0", "--params", "influence", "much"], "influence"),
@@ -143,6 +143,18 @@ def test_bad_input_is_one_line_and_exit_code_2(capsys, argv, message):
     assert message in error
     assert "Traceback" not in error
     assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize("said", ["RESOURCE_EXHAUSTED: of 264 GB\nhere", "INTERNAL: Out of memory\nthere"])
+def test_too_little_memory_is_one_line(said, capsys, monkeypatch):
+    def rollout(*_, **__):
+        raise jax.errors.JaxRuntimeError(said)
+
+    monkeypatch.setattr("jaxrec.cli.rollout", rollout)
+    with pytest.raises(SystemExit) as stop:
+        main(["rollout", "PolarisingUsers-v0"])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == f"jaxrec: this needs more memory than there is: {said.splitlines()[0]}\n"
 
 
 def test_as_a_process(tmp_path):

@@ -291,6 +291,8 @@ def test_a_sweep_is_one_table_of_all_combinations_and_seeds(tmp_path):
         (["often"], "must be numbers, or all of one kind"),
         ([0.5, VisitStep(1.0)], "must be numbers, or all of one kind"),
         ([0.5, 0.9, 0.5], "must have each value once"),
+        ([1, 1.0], "must have each value once"),
+        ([0.5, 0.5 + 1e-12], "must have each value once"),
     ],
 )
 def test_what_a_sweep_cannot_be_over_is_refused(several, message):

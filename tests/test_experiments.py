@@ -94,6 +94,20 @@ def test_what_a_run_left_that_was_killed_before_it_wrote_is_taken(tmp_path):
     assert RunFolder.create(tmp_path, "study").path == tmp_path
 
 
+def test_a_folder_that_another_run_took_meanwhile_is_refused(tmp_path, monkeypatch):
+    create = RunFolder.create
+
+    def create_too_late(out, name):
+        folder = create(out, name)
+        folder.write_text("manifest.json", "of the other run")
+        return folder
+
+    monkeypatch.setattr(RunFolder, "create", create_too_late)
+    with pytest.raises(jaxrec.InputError, match="exists"):
+        study("tampering").run(config=TINY, out=tmp_path / "run")
+    assert (tmp_path / "run" / "manifest.json").read_text() == "of the other run"
+
+
 def test_metrics_stay_until_they_come_again(tmp_path):
     """A run that goes on and cannot even restore loses nothing."""
     (tmp_path / "metrics.jsonl").write_text("of before\n")

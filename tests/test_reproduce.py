@@ -174,10 +174,11 @@ def test_one_that_was_cut_off_goes_on(whole, tmp_path, monkeypatch):
         ({"study": ["x"]}, "study in "),
         ({"hardware": None}, "hardware in "),
         ({"hardware": {"platform": "cpu"}}, "hardware.devices in "),
-        ({"hardware": {"platform": "cpu", "devices": "two"}}, "must be a int, got 'two'"),
+        ({"hardware": {"platform": "cpu", "devices": "two"}}, "must be of type int, and not 0, got 'two'"),
         ({"hardware": {"platform": 1, "devices": 1}}, "hardware.platform in "),
         ({"config": {"seeds": 1}}, "not the settings of a Config: seed, slopes, chunks, ceiling missing"),
         ({"config": {"walkers": 1}}, "unknown setting 'walkers'"),
+        ({"config": {"walkers": 1}}, ", whose settings these are"),
     ],
 )
 def test_what_cannot_be_run_again_is_refused(edit, message, run, tmp_path, capsys):

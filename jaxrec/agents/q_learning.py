@@ -270,7 +270,8 @@ class QLearning(struct.PyTreeNode):
         cell = (experience.here, experience.action)
         before = visits[cell]
         # That what is added depends on `before` makes XLA read it first: else it copies the table to read it later.
-        visits = visits.at[cell].add(jnp.where(before < np.uint32(MOST_VISITS), 1, 0).astype(visits.dtype))
+        counted = before <= np.uint32(MOST_VISITS - self.num_envs)  # else those of all environments might begin anew
+        visits = visits.at[cell].add(counted.astype(visits.dtype))
         k = jnp.maximum(visits[cell] - before, 1)
         step = self.step_size(before, k, progress)
         return (q.at[cell].add(step / k * (target - q[cell])), visits, target), None

@@ -47,19 +47,15 @@ class RunFolder:
             InputError: if `out` holds something, something that is no folder stands in its way, or it cannot be made.
         """
         if out is not None:
-            path = Path(out)
+            folder = cls(Path(out))
             try:
-                path.mkdir(parents=True, exist_ok=True)
-                taken = any(not each.name.endswith(PARTIAL) for each in path.iterdir())
+                folder.path.mkdir(parents=True, exist_ok=True)
             except (FileExistsError, NotADirectoryError):
-                taken = True
+                pass  # it is, or lies in, what is no folder: not unused
             except OSError as error:
-                raise checks.InputError(f"out={str(path)!r} cannot be made: {error}") from None
-            if taken:
-                raise checks.InputError(
-                    f"out={str(path)!r} exists, and a run never overwrites another: name a new folder"
-                )
-            return cls(path)
+                raise checks.InputError(f"out={str(folder.path)!r} cannot be made: {error}") from None
+            folder.check_unused()
+            return folder
         base = Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
         for attempt in range(1000):
             path = base if attempt == 0 else base.with_name(f"{base.name}-{attempt}")
@@ -80,6 +76,13 @@ class RunFolder:
             raise checks.InputError(f"there is no folder {str(path)!r}")
         folder.manifest()
         return folder
+
+    def check_unused(self) -> None:
+        """Raises InputError unless nothing is here but what a process left that was killed while it wrote a file."""
+        if not self.path.is_dir() or any(not each.name.endswith(PARTIAL) for each in self.path.iterdir()):
+            raise checks.InputError(
+                f"out={str(self.path)!r} exists, and a run never overwrites another: name a new folder"
+            )
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -129,7 +132,9 @@ class RunFolder:
             value = values.get(name)
             if type(value) is not kind or value == 0:
                 file = str(self.path / "manifest.json")
-                raise checks.InputError(f"{prefix}{name} in {file!r} must be a {kind.__name__}, got {value!r}")
+                raise checks.InputError(
+                    f"{prefix}{name} in {file!r} must be of type {kind.__name__}, and not 0, got {value!r}"
+                )
 
     def remove_partial(self) -> None:
         """Removes what a process left that was killed while it wrote a file."""

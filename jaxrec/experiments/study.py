@@ -84,7 +84,7 @@ class Study:
         Args:
             preset: where the configuration comes from; the first one if neither this nor `config` is given.
             config: what to run, if not the preset as it is.
-            out: the folder, which must not exist; `runs/...` with date and time if None.
+            out: the folder, new or empty; `runs/...` with date and time if None.
             meter: told of the progress.
             trackers: told of every line of metrics; see `jaxrec.experiments.tracking`.
 
@@ -94,7 +94,7 @@ class Study:
             trainings, from which `resume` goes on.
 
         Raises:
-            InputError: if the preset is unknown, the configuration wrong or the folder exists.
+            InputError: if the preset is unknown, the configuration wrong, or something is in the folder.
         """
         if config is None:
             preset = next(iter(self.presets)) if preset is None else preset
@@ -104,6 +104,8 @@ class Study:
         about = hosts.told(lambda: manifest(self.name, preset, configuration.to_json(config)))
         folder = RunFolder(hosts.told(lambda: RunFolder.create(out, f"{self.name}-{preset or 'custom'}").path))
         with folder.locked():
+            hosts.told(folder.check_unused)  # another run may have been there since
+            folder.remove_partial()
             return self._execute(folder, about, config, meter, trackers)
 
     def resume(self, folder: str | Path, meter: Meter | None = None, trackers: Sequence[Tracker] = ()) -> Path:
@@ -139,9 +141,15 @@ class Study:
         Raises:
             InputError: if the study has other settings now, or it was edited to what cannot be.
         """
-        with checks.prefixed(repr(str(folder.path / "manifest.json"))):
-            config = configuration.from_json(type(next(iter(self.presets.values()))), folder.manifest()["config"])
+        about = folder.manifest()
+        try:
+            config = configuration.from_json(type(next(iter(self.presets.values()))), about["config"])
             config.check()
+        except checks.InputError as error:
+            raise checks.InputError(
+                f"{str(folder.path / 'manifest.json')!r}: {error}; the run was begun at commit {about['commit']}, "
+                "whose settings these are"
+            ) from None
         return config
 
     def _check_resumable(self, path: Path, begun: dict[str, Any], now: dict[str, Any]) -> None:

@@ -117,18 +117,18 @@ def sweep(
 
 def _column(name: str, several: Sequence[Any]) -> Any:
     """The values of one hyper-parameter as one PyTree, with a leading axis."""
-    if isinstance(several, str) or not hasattr(several, "__len__"):
+    if isinstance(several, str) or not hasattr(several, "__len__") or getattr(several, "ndim", 1) == 0:
         raise checks.InputError(f"values[{name!r}] must be a sequence of values, got {several!r}")
     if not len(several):
         raise checks.InputError(f"values[{name!r}] must have at least one, got none")
-    if len({str(_cell(value)) for value in several}) < len(several):
-        raise checks.InputError(f"values[{name!r}] must have each value once, got {several!r}")
     try:
-        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(canonical, several))
-    except (TypeError, ValueError) as error:
-        raise checks.InputError(
-            f"values[{name!r}] must be numbers, or all of one kind, got {several!r}: {error}"
-        ) from None
+        column = jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(canonical, several))
+    except (TypeError, ValueError):
+        raise checks.InputError(f"values[{name!r}] must be numbers, or all of one kind, got {several!r}") from None
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(column)]
+    if len({b"".join(leaf[i].tobytes() for leaf in leaves) for i in range(len(several))}) < len(several):
+        raise checks.InputError(f"values[{name!r}] must have each value once, got {several!r}")
+    return column
 
 
 def _cell(value: Any) -> Any:
