@@ -180,6 +180,18 @@ def test_a_claim_is_the_papers_where_it_makes_it(run, claimed):
     assert finding.value == pytest.approx(0.505)
 
 
+def test_what_training_on_adds_is_held_against_where_it_began():
+    """Seed by seed, both played in the larger society; of each reward and network apart."""
+    policies = NetworkPolicy((), NodeMLP())
+    at_10 = {30: {"cooperation": np.array([[0.2, 0.4], [0.5, 0.5]])}}
+    at_30 = {30: {"cooperation": np.array([[0.4, 0.4], [0.6, 0.6]]), "requests": np.ones((2, 2))}}
+    runs = [Run(10, "aligned", "mlp"), Run(30, "engagement", "mlp"), Run(30, "aligned", "mlp")]
+    learned = [Learned(run, policies, np.zeros(1), {}, at_10 if run.users == 10 else at_30) for run in runs]
+    (finding,) = learning_report._gone_on(learned)
+    assert finding.name == "mlp for aligned, N = 30: cooperation beyond what was learned at N = 10"
+    assert finding.value == pytest.approx(0.1)
+
+
 @pytest.mark.slow
 def test_the_gpu_preset_runs_scaled_down(tmp_path):
     """Its sizes and lengths are smaller here; larger societies start from the weights of smaller ones, as in it."""

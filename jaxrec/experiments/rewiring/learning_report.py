@@ -94,6 +94,8 @@ def write(config: Any, learned: list[Learned], heuristics: Heuristics, looks: di
     report.findings += _alignment(learned)
     report.findings += _networks(learned)
     report.findings += _transfer_claims(learned, heuristics)
+    if config.warm_start:
+        report.findings += _gone_on(learned)
     for users in config.users:
         ours = [one for one in learned if one.run.users == users]
         if users in config.evaluation_users:
@@ -218,6 +220,22 @@ def _transfer_claims(learned: list[Learned], heuristics: Heuristics) -> list[Fin
             best = max((other.means(10, metric) for other in at_home), key=np.mean)
             title = f"{run}, played at N = 10: {metric} beyond the best trained there"
             findings.append(above(title, one.means(10, metric) - best, 0.0, PAPER))
+    return findings
+
+
+def _gone_on(learned: list[Learned]) -> list[Finding]:
+    """What training on in a larger society adds to the weights that it began with, played there."""
+    findings = []
+    before: dict[tuple[str, str], Learned] = {}
+    for one in learned:
+        run, metric = one.run, JUDGED[one.run.reward]
+        smaller = before.get((run.reward, run.network))
+        before[run.reward, run.network] = one
+        if smaller is not None and run.users in one.played:
+            gap = one.means(run.users, metric) - smaller.means(run.users, metric)
+            findings.append(
+                above(f"{run}: {metric} beyond what was learned at N = {smaller.run.users}", gap, 0.0, OURS)
+            )
     return findings
 
 
