@@ -203,6 +203,7 @@ def test_the_gpu_preset_runs_scaled_down(tmp_path):
         num_envs=8,
         num_steps=(4, 2),
         num_minibatches=2,
+        learning_rates=GPU.learning_rates[:2],
         evaluation_users=(10, 30),
         evaluation_episodes=(4, 2),
         chunks=2,
