@@ -124,7 +124,9 @@ def _bars(found: Estimated, task: str) -> Figure:
             value = estimate(found.values(name, task, metric))
             half = 0.0 if value.low is None else value.value - value.low
             axes.bar(place, value.value, yerr=half, color=COLOURS[name], capsize=3, width=0.7)
-            axes.annotate(f"{value.value:.2f}", (place, value.value + half), ha="center", va="bottom", fontsize=7)
+            top, above = (place, value.value + half), (0, 3)  # points: clear of the cap
+            axes.annotate(f"{value.value:.2f}", top, above, textcoords="offset points", ha="center", fontsize=7)
+        axes.margins(y=0.1)
         axes.set_xticks(range(len(found.scored)), _short(list(found.scored)), fontsize=8)
         axes.set(title=label)
         axes.spines[["top", "right"]].set_visible(False)
