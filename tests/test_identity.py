@@ -9,12 +9,13 @@ import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from flax import struct
 from probes import Chain
 
 import jaxrec
-from jaxrec.agents import QLearning, fit
+from jaxrec.agents import MLP, QLearning, fit
 from jaxrec.agents.identity import differing, identity
 from jaxrec.envs.polarising import PolarisingUsers
 
@@ -36,6 +37,36 @@ def nested(weight):
     return lambda policy, params, key: inner(policy, params, key)
 
 
+def reading(weight):
+    """A function of a module of its own, whose constant it reads."""
+    module = {"WEIGHT": weight}
+    exec("def score(policy, params, key):\n    return (lambda: WEIGHT)()\n", module)
+    return module["score"]
+
+
+def bound(weight):
+    net = MLP(2, (4,))
+    weights = net.init(jax.random.key(0), (), jnp.ones(3))
+    net = net.bind(jax.tree.map(lambda leaf: leaf * weight, weights))
+    return lambda policy, params, key: net((), jnp.ones(3))[2]
+
+
+def wrapped(weight):
+    return Wrapping(nested, weight)
+
+
+def called(weight):
+    class Here:
+        def __call__(self, policy, params, key):
+            return weight
+
+    return Here()
+
+
+def drawing(implementation):
+    return jax.random.key(0, impl=implementation)
+
+
 def world(reward):
     return PolarisingUsers(reward=reward)
 
@@ -43,6 +74,17 @@ def world(reward):
 class Held(struct.PyTreeNode):
     rate: object
     users: object = struct.field(pytree_node=False, default=3)
+
+
+class Wrapping:
+    """As decorators of libraries are."""
+
+    def __init__(self, function, weight):
+        functools.update_wrapper(self, function)
+        self.weight = weight
+
+    def __call__(self, policy, params, key):
+        return jnp.asarray(self.weight)
 
 
 class Scorer:
@@ -56,6 +98,13 @@ class Scorer:
 
     def score(self, policy, params, key):
         return jnp.asarray(self.weight)
+
+    @functools.cached_property
+    def table(self):
+        return jnp.ones(3)
+
+    def __repr__(self):
+        raise RuntimeError
 
 
 def unfilled(weight):
@@ -90,6 +139,13 @@ def unfilled(weight):
         ({"evaluate": Scorer(1.0).score}, {"evaluate": Scorer(2.0).score}),
         ({"evaluate": scoring({1: 2, "a": 3})}, {"evaluate": scoring({1: 2, "a": 4})}),
         ({"evaluate": unfilled(1)}, {"evaluate": unfilled(3)}),
+        ({"evaluate": reading(1)}, {"evaluate": reading(2)}),
+        ({"evaluate": bound(1)}, {"evaluate": bound(5)}),
+        ({"evaluate": wrapped(1)}, {"evaluate": wrapped(2)}),
+        ({"evaluate": called(1)}, {"evaluate": called(2)}),
+        ({"evaluate": lambda p, *k: k}, {"evaluate": lambda p, k: k}),
+        ({"agent": Held(drawing("rbg"))}, {"agent": Held(drawing("unsafe_rbg"))}),
+        ({"agent": Held("a  b")}, {"agent": Held("a b")}),
         ({"agent": Held(1, users=lambda u: u)}, {"agent": Held(1, users=lambda u: -u)}),
         ({"agent": world(lambda u, w: u.recommender)}, {"agent": world(lambda u, w: -10 * u.recommender)}),
         ({"agent": Held(flax.core.freeze({"a": jnp.zeros(2)}))}, {"agent": Held(flax.core.freeze({"a": jnp.ones(2)}))}),
@@ -103,7 +159,7 @@ def test_what_differs_has_another(one, other):
 
 def test_it_is_short_and_the_same_wherever_functions_lie():
     assert len(identity(agent=Held(jnp.zeros(10**6)))) < 200
-    for made in (scoring, enclosing, nested, unfilled, Scorer):
+    for made in (scoring, enclosing, nested, unfilled, Scorer, reading, bound, wrapped, called):
         assert identity(evaluate=made(1.0)) == identity(evaluate=made(1.0))
 
 
@@ -115,6 +171,10 @@ def test_it_is_the_same_in_every_process(tmp_path):
         "def scoring(names):\n"
         "    return lambda policy, params, key: 'users' in names or key in {'clicks', 'slates', 'users'}\n"
         "print(identity(evaluate=scoring({'clicks', 'users', 'slates', 'likes'})))\n"
+        "import numpy as np\n"
+        "class Model: pass\n"
+        "held = {frozenset(('a', 'b', 'c')): np.random.default_rng(0), Model: np.array([Model, {'d', 'e', 'f'}, 1])}\n"
+        "print(identity(agent=held))\n"
     )
     said = {
         subprocess.run(
@@ -128,6 +188,39 @@ def test_it_is_the_same_in_every_process(tmp_path):
     }
     assert len(said) == 1
     assert "names=set of 'clicks', 'likes', 'slates', 'users'" in said.pop()
+
+
+def test_what_is_worked_out_on_the_way_changes_nothing():
+    scorer, schedule = Scorer(1.0), optax.cosine_decay_schedule(1.0, 100)
+    before = identity(evaluate=scorer), identity(evaluate=lambda *_: schedule(0))
+    assert scorer.table.sum() == 3
+    schedule(3)
+    assert before[0] == identity(evaluate=scorer)
+    assert before[1].split("\n")[1:] == identity(evaluate=lambda *_: schedule(0)).split("\n")[1:]
+
+
+def test_what_has_no_values_is_known_by_its_kind():
+    deleted = jnp.ones(3)
+    deleted.delete()
+    assert identity(agent=[deleted]) == "agent=list of 1\nagent[0]=float32[3]"
+    seen = []
+    jax.jit(lambda x: seen.append(identity(agent=[x])))(jnp.ones(2))
+    assert seen == ["agent=list of 1\nagent[0]=float32[2]"]
+
+
+def test_it_grows_with_what_there_is_not_with_the_ways_to_it():
+    """Jitted methods all lead to one object, and so to each other."""
+
+    class Model:
+        def __init__(self):
+            for i in range(12):
+                setattr(self, f"step{i}", jax.jit(functools.partial(self.score, i)))
+
+        def score(self, i, policy, params, key):
+            return i
+
+    assert identity(evaluate=Model().score).count("\n") < 20
+    assert identity(evaluate=Model().score) == identity(evaluate=Model().score)
 
 
 def test_rings_end():
@@ -168,3 +261,8 @@ def test_trainings_from_other_starts_are_others(tmp_path):
         fit(AGENT, KEYS, PARAMS, state=start.replace(q=start.q + 5), checkpoints=tmp_path)
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 500
+
+
+def test_it_does_not_depend_on_where_libraries_lie():
+    for activation in (flax.linen.tanh, jax.nn.relu, jax.nn.gelu, jnp.tanh):
+        assert "/" not in identity(agent=MLP(2, activation=activation))

@@ -270,9 +270,9 @@ class QLearning(struct.PyTreeNode):
         cell = (experience.here, experience.action)
         before = visits[cell]
         # That what is added depends on `before` makes XLA read it first: else it copies the table to read it later.
-        counted = before <= np.uint32(MOST_VISITS - self.num_envs)  # else those of all environments might begin anew
+        counted = before <= np.uint32(MOST_VISITS - 2 * self.num_envs)  # else visits + k might begin anew
         visits = visits.at[cell].add(counted.astype(visits.dtype))
-        k = jnp.maximum(visits[cell] - before, 1)
+        k = jnp.where(counted, visits[cell] - before, self.num_envs)  # as many as there may be, where none is counted
         step = self.step_size(before, k, progress)
         return (q.at[cell].add(step / k * (target - q[cell])), visits, target), None
 

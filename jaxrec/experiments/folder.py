@@ -79,7 +79,11 @@ class RunFolder:
 
     def check_unused(self) -> None:
         """Raises InputError unless nothing is here but what a process left that was killed while it wrote a file."""
-        if not self.path.is_dir() or any(not each.name.endswith(PARTIAL) for each in self.path.iterdir()):
+        try:
+            held = not self.path.is_dir() or any(not each.name.endswith(PARTIAL) for each in self.path.iterdir())
+        except OSError as error:
+            raise checks.InputError(f"out={str(self.path)!r} cannot be read: {error}") from None
+        if held:
             raise checks.InputError(
                 f"out={str(self.path)!r} exists, and a run never overwrites another: name a new folder"
             )
