@@ -23,10 +23,13 @@ from jax import core
 
 CONSTANTS = (int, float, complex, str, bytes, tuple, list, dict, set, frozenset, np.ndarray, np.generic, jax.Array)
 
+Digests = dict[int, tuple[Any, str]]
+"""Of functions met before, by where they lie; each is kept, so that nothing else comes to lie there."""
+
 
 def identity(**parts: Any) -> str:
     """Of what a training is given, whatever it is made of; a part that is None is left out."""
-    digests: dict[int, tuple[Any, str]] = {}
+    digests: Digests = {}
     with np.printoptions(threshold=sys.maxsize, floatmode="unique"):  # NumPy else leaves out numbers, and digits
         return "\n".join(
             line for name, part in parts.items() if part is not None for line in _lines(name, part, digests)
@@ -43,10 +46,6 @@ def _brief(lines: list[str], known: set[str], most: int, width: int) -> str:
     new = [line for line in lines if line not in known]
     shown = [line if len(line) <= width else f"{line[: width - 4]} ..." for line in new[:most]]
     return ", ".join(shown + ["..."] * (len(new) > most)) or "nothing more"
-
-
-Digests = dict[int, tuple[Any, str]]
-"""Of functions met before, by where they lie; each is kept, so that nothing else comes to lie there."""
 
 
 def _lines(path: str, value: Any, digests: Digests, within: tuple[int, ...] = ()) -> Iterator[str]:
