@@ -43,6 +43,14 @@ def among_the_studies(monkeypatch):
     monkeypatch.setitem(STUDIES, "survivor", survivor.STUDY)
 
 
+@pytest.fixture(autouse=True)
+def interrupts_are_heard():
+    """Also where the tests run in the background of a shell, which has SIGINT ignored there."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def files(run):
     """What a run wrote, but for its own story and the states of its trainings."""
     paths = (path for path in run.rglob("*") if path.is_file())
