@@ -45,9 +45,9 @@ LIMITS = (
     "What to expect: each figure is the median of repeats on a machine that may serve others too; min - max shows how "
     "quiet it was. CartPole is trained from nothing in every timed run, by both. What differs beside the settings: "
     "rejax takes two gradients, of actor and critic, each clipped entry by entry, where ours is one, scaled to a norm; "
-    "its Adam has an epsilon of 1e-8, ours of 1e-5; its policy begins with logits of the "
-    "order of 1, ours of 0.01; to it an episode that was cut off has ended. The parts of a step in a society are "
-    "differences of medians: of playing at random, of playing by the network, and of training."
+    "its Adam has an epsilon of 1e-8, ours of 1e-5; its policy begins with logits of the order of 1, ours of 0.01; to "
+    "it an episode that was cut off has ended. The parts of a step in a society are differences of medians: of playing "
+    "at random, of playing by the network, and of training."
 )
 
 

@@ -138,6 +138,18 @@ def test_targets_hold_the_value_of_the_true_final_observation(limit):
             np.testing.assert_allclose(targets, 1 + 0.5 * value(agent, state, led_to), rtol=1e-5)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
+def test_values_where_episodes_were_cut_off_here_and_there(share):
+    """Also where those of the last block are fewer than it holds: no place beside theirs gets a value."""
+    agent = learner(TimeLimit(Clock(5), 9), num_envs=8, num_steps=12)
+    rng = np.random.default_rng(0)
+    state = agent.init(jax.random.key(0), agent.env.default_params)
+    obs, truncated = jnp.asarray(rng.normal(size=(12, 8, 5))), jnp.asarray(rng.random((12, 8)) < share)
+    of_each = jax.vmap(jax.vmap(partial(value, agent, state)))(obs)
+    found = jax.jit(agent._cut_off_values)(state.weights, ((), obs), truncated)
+    np.testing.assert_allclose(found, np.where(truncated, of_each, 0), rtol=1e-5)
+
+
 def test_probe_of_actions_and_observations_and_a_sweep_by_vmap():
     agent = learner(Cue(1))
     params = agent.env.default_params

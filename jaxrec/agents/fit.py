@@ -87,8 +87,8 @@ def fit(
         checkpoints: a folder that keeps the state, for a training to go on from: the same call after an interruption
             gives what it would have given. Those of another training are refused: with other hyper-parameters, keys,
             parameters, start, or functions (their code, what they enclose, and the constants that they read; not what
-            they call). Where the training ends or is asked to stop, there are also its policies,
-            the last and the best of each run with the score it earned, for `jaxrec.load_policy`. None keeps nothing.
+            they call). Where the training ends or is asked to stop, there are also its policies, the last and the best
+            of each run with the score it earned, for `jaxrec.load_policy`. None keeps nothing.
         checkpoint_seconds: the state is kept at the end of a chunk so long after the last time, later where keeping it
             took more than a twentieth of that; 0: at the end of every chunk. Also at the end, and where a signal ends
             the training, which it does at the end of a chunk: see `jaxrec.interruption`.

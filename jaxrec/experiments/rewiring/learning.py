@@ -276,8 +276,8 @@ GPU = LearningConfig(
 """For a GPU of 80 GB: a batch of all seeds holds 128 x 4096 x 4 graphs of 10 kB at N = 100, and 128 x 256 x 4 of 250 kB
 at N = 500: 21 and 33 GB. What attention keeps of one minibatch for its gradient adds some tens. At N = 500 no episode
 ends in so few steps: what is learned comes from the rewards on the way, and there are no returns to draw. It begins
-among 30 because what an MLP learned there held among 100 (`HUNDRED`), where graph attention that began there was not
-done after 16 million steps.
+among 30 because what an MLP learned there earned more requests than any heuristic among 100 (`HUNDRED`), where graph
+attention that began there was not done after 16 million steps.
 """
 
 STUDY = Study(
