@@ -10,6 +10,7 @@ from jax import Array
 
 from jaxrec import checks, lockstep
 from jaxrec.environment import Environment, canonical
+from jaxrec.jitted import jit
 from jaxrec.policy import Policy, check_policy
 
 
@@ -91,7 +92,7 @@ def rollout(
     return _rollout(env, policy, key, num_envs, num_steps, canonical(params), trajectory)
 
 
-@partial(jax.jit, static_argnames=("env", "num_envs", "num_steps", "trajectory"))
+@jit(static_argnames=("env", "num_envs", "num_steps", "trajectory"))
 def _rollout(
     env: Environment, policy: Any, key: Array, num_envs: int, num_steps: int, params: Any, trajectory: bool
 ) -> Rollout:

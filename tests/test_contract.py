@@ -64,9 +64,9 @@ def test_equal_environments_share_one_compilation(env_id, key):
     assert hash(one) == hash(two)
     policy = one.policy(next(iter(one.policies)))
     jaxrec.rollout(one, policy, key, 3, 5, params)
-    compiled = _rollout._cache_size()
+    compiled = _rollout.compiled._cache_size()
     jaxrec.rollout(two, policy, jax.random.key(1), 3, 5, params)
-    assert _rollout._cache_size() == compiled
+    assert _rollout.compiled._cache_size() == compiled
 
 
 @pytest.mark.parametrize("env_id", QUICK)

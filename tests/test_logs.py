@@ -332,9 +332,9 @@ def test_users_shift_as_the_paper_says(generated):
 
 def test_nothing_is_compiled_twice(generated):
     params = PreferenceShift().default_params
-    cached = dataset._generate._cache_size()
+    cached = dataset._generate.compiled._cache_size()
     logs, truth = dataset.generate(jax.random.key(1), params.replace(influence=0.0), USERS, PreferenceShift())
-    assert dataset._generate._cache_size() == cached
+    assert dataset._generate.compiled._cache_size() == cached
     np.testing.assert_array_equal(truth.preferences, truth.natural)
     assert not np.array_equal(logs.choices, generated[0].choices)
     again, _ = dataset.generate(jax.random.key(0), num_users=USERS)

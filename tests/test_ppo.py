@@ -324,9 +324,9 @@ def test_a_training_goes_on_where_it_was_cut_off(tmp_path):
     settings = {"chunks": 6, "on_metrics": cut, "checkpoints": tmp_path / "kept", "checkpoint_seconds": 0}
     with pytest.raises(KeyboardInterrupt):
         fit(Walks(), keys, params, **settings)
-    compiled = runs.advance._cache_size()
+    compiled = runs.advance.compiled._cache_size()
     resumed = fit(Walks(), keys, params, **settings)
-    assert runs.advance._cache_size() == compiled, "a chunk compiled again"
+    assert runs.advance.compiled._cache_size() == compiled, "a chunk compiled again"
     assert seen == [1, 2, 3, 4, 1, 2, 3, 4, 5, 6], "what was told before is told again"
     for before, after in zip(told[:3], told[4:7], strict=True):
         assert before["reward"].dtype == after["reward"].dtype

@@ -234,12 +234,12 @@ def test_fit_equals_train_in_whatever_chunks_and_compiles_once(small):
     from jaxrec.agents import runs
 
     seen = []
-    before = runs.advance._cache_size()
+    before = runs.advance.compiled._cache_size()
     for chunks in (1, 7, 50):
         state = fit(agent, keys, many, chunks, on_metrics=lambda done, metrics: seen.append((done, metrics)))
         for i in range(2):
             np.testing.assert_allclose(state.q[i], whole[i].q, rtol=1e-5)
-    assert runs.advance._cache_size() == before + 1
+    assert runs.advance.compiled._cache_size() == before + 1
     assert seen[0][0] == seen[-1][0] == agent.num_batches == 30
     assert seen[-1][1]["reward"].shape == (2,)
 

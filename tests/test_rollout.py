@@ -51,11 +51,11 @@ def test_metrics_are_the_means_of_the_trajectory(polarising, key):
 def test_a_second_call_does_not_retrace_whatever_the_parameters(polarising, key):
     env, params = polarising
     jaxrec.rollout(env, AlwaysSource(0), key, 3, 31, params)
-    compiled = _rollout._cache_size()
+    compiled = _rollout.compiled._cache_size()
     for influence in (0.25, 0, jnp.float32(0.5), np.float64(0.5)):
         changed = params.replace(influence=influence, ceiling=0.5)
         jaxrec.rollout(env, AlwaysSource(2), jax.random.key(5), 3, 31, changed)
-    assert _rollout._cache_size() == compiled
+    assert _rollout.compiled._cache_size() == compiled
 
 
 def test_equal_keys_are_same_noise_twins_across_influence(polarising, key):

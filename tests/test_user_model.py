@@ -202,7 +202,7 @@ def fitted(params):
     found, compiled = {}, []
     for number, world in enumerate(WORLDS):
         found[world] = trained(learner_of(world, number), params, number)
-        compiled.append(runs.advance._cache_size())
+        compiled.append(runs.advance.compiled._cache_size())
     return found, compiled
 
 

@@ -1,7 +1,6 @@
 """The best policy of a training so far, with the score that it earned."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
@@ -9,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 from jax import Array
+
+from jaxrec.jitted import jit
 
 Evaluate = Callable[[Any, Any, Array], Array]
 """(policy, params, key) -> float[], the score of the policy of one run; jittable, higher is better."""
@@ -28,7 +29,7 @@ class Best(struct.PyTreeNode):
     batches: Any
 
 
-@partial(jax.jit, donate_argnames="into", keep_unused=True)
+@jit(donate_argnames="into", keep_unused=True)
 def policies(agent: Any, state: Any, into: Any = None) -> Any:
     """What was learned so far, as copies: the training gives its state away.
 
@@ -44,7 +45,7 @@ def unscored(agent: Any, state: Any) -> Best:
     return Best(policy, jnp.full(runs, -jnp.inf), jnp.zeros(runs, jnp.int32))
 
 
-@partial(jax.jit, donate_argnums=0)
+@jit(donate_argnames="best")
 def better(best: Best, policy: Any, score: Any, batches: Any) -> Best:
     """With `policy`, after so many batches, where it earned more; the first of equals stays."""
     higher = score > best.score

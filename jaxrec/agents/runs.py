@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
@@ -12,6 +11,7 @@ from jax.sharding import Mesh, PartitionSpec
 
 from jaxrec import checks, devices
 from jaxrec.agents.best import Evaluate, evaluated
+from jaxrec.jitted import jit
 
 
 def check_swept(agent: Any, swept: dict[str, Any], runs: int) -> None:
@@ -28,19 +28,19 @@ def with_swept(agent: Any, swept: dict[str, Any]) -> Any:
     return agent.replace(**swept) if swept else agent
 
 
-@jax.jit
+@jit()
 def experience(agent: Any, state: Any, params: Any) -> Any:
     """What the next batch would be learned from."""
     return jax.vmap(agent.experience)(state, params)
 
 
-@partial(jax.jit, static_argnames=("evaluate", "mesh"))
+@jit(static_argnames=("evaluate", "mesh"))
 def scores(evaluate: Evaluate, policy: Any, params: Any, keys: Array, mesh: Mesh) -> Array:
     """float[runs]: of a policy each."""
     return _by_runs(lambda _, *each: evaluated(evaluate, *each), mesh)((), policy, params, keys)
 
 
-@partial(jax.jit, static_argnames="mesh")
+@jit(static_argnames="mesh")
 def init(agent: Any, swept: dict[str, Any], keys: Array, params: Any, mesh: Mesh) -> Any:
     """The start of every training."""
 
@@ -50,13 +50,13 @@ def init(agent: Any, swept: dict[str, Any], keys: Array, params: Any, mesh: Mesh
     return _laid(_by_runs(init, mesh)(agent, swept, keys, params), mesh)
 
 
-@jax.jit
+@jit()
 def copied(state: Any) -> Any:
     """Every leaf in memory of its own, as `advance` takes them: outside `jit`, `init` may give the same array twice."""
     return jax.tree.map(lambda leaf: jnp.array(leaf, leaf.dtype, copy=True), state)
 
 
-@partial(jax.jit, static_argnames="mesh", donate_argnames="state")
+@jit(static_argnames="mesh", donate_argnames="state")
 def advance(
     agent: Any, swept: dict[str, Any], state: Any, params: Any, first: Any, last: Any, mesh: Mesh
 ) -> tuple[Any, dict[str, Array]]:

@@ -5,7 +5,6 @@ trained on, is `LearnedUsers` itself.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -18,6 +17,7 @@ from jaxrec.envs.learned import inference
 from jaxrec.envs.learned.env import LearnedParams, LearnedState, LearnedUsers
 from jaxrec.envs.learned.logs import Logs, nobody
 from jaxrec.envs.preference import dynamics
+from jaxrec.jitted import jit
 from jaxrec.policy import Policy, check_policy
 
 
@@ -83,7 +83,7 @@ def _checked(env: LearnedUsers, policy: Policy, params: LearnedParams, past: Log
     return nobody(env.horizon) if past is None else past.padded(env.horizon)
 
 
-@partial(jax.jit, static_argnames=("env", "samples"))
+@jit(static_argnames=("env", "samples"))
 def _future(env: LearnedUsers, policy: Any, key: Array, params: Any, past: Logs, samples: int) -> Anticipated:
     def of_user(each: tuple[Array, Logs]) -> Anticipated:
         key, past = each
@@ -92,7 +92,7 @@ def _future(env: LearnedUsers, policy: Any, key: Array, params: Any, past: Logs,
     return jax.lax.map(of_user, (jax.random.split(key, past.num_users), past))
 
 
-@partial(jax.jit, static_argnames=("env", "samples"))
+@jit(static_argnames=("env", "samples"))
 def _counterfactual(env: LearnedUsers, policy: Any, key: Array, params: Any, past: Logs, samples: int) -> Anticipated:
     def of_user(each: tuple[Array, Array]) -> Anticipated:
         key, first = each

@@ -5,7 +5,6 @@ Systems", Appendix H.3.
 """
 
 import dataclasses
-from functools import partial
 from typing import Any
 
 import jax
@@ -19,6 +18,7 @@ from jaxrec.environment import canonical
 from jaxrec.envs.learned.deployed import Deployed
 from jaxrec.envs.learned.logs import Logs
 from jaxrec.envs.preference.env import PreferenceShift
+from jaxrec.jitted import jit
 from jaxrec.policy import Policy, Stateless, check_policy
 from jaxrec.rollout import rollout
 
@@ -133,7 +133,7 @@ def record(
     return logs.replace(policies=(name,)), truth
 
 
-@partial(jax.jit, static_argnames=("env", "num_users"))
+@jit(static_argnames=("env", "num_users"))
 def _record(
     env: PreferenceShift | Deployed, policy: Any, key: Array, num_users: int, params: Any
 ) -> tuple[Logs, Trajectories]:
@@ -153,7 +153,7 @@ def _record(
     return logs, Trajectories(preferences=throughout("preference"), natural=throughout("natural"))
 
 
-@partial(jax.jit, static_argnames=("env", "num_users"))
+@jit(static_argnames=("env", "num_users"))
 def _generate(
     env: PreferenceShift, policies: Any, key: Array, num_users: int, params: Any
 ) -> tuple[Logs, Trajectories]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
@@ -15,6 +14,7 @@ from jaxrec import checks
 from jaxrec.agents import LSTM, PPO, NetworkPolicy, fit
 from jaxrec.envs.preference.dynamics import BINS
 from jaxrec.experiments.study import Log
+from jaxrec.jitted import jit
 from jaxrec.progress import Meter
 
 
@@ -123,7 +123,7 @@ def play(
     return {name: np.asarray(values) for name, values in sums.items()}, np.asarray(users)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
+@jit(static_argnames=("env", "trajectories", "preferences"))
 def _play(
     env: Any, trajectories: int, preferences: Callable[[Any], Array], policies: Any, keys: Array, params: Any
 ) -> tuple[dict[str, Array], Array]:

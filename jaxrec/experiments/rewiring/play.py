@@ -11,6 +11,7 @@ from jax import Array
 
 from jaxrec import lockstep
 from jaxrec.envs.rewiring import RewiringGame
+from jaxrec.jitted import jit
 from jaxrec.progress import Meter
 
 CHUNK = 50  # steps between looks at how many episodes have ended
@@ -81,7 +82,7 @@ def _begin(env: RewiringGame, key: Array, episodes: int, policies: int) -> Under
     return Under(state, obs, zeros(bool), zeros(jnp.int32), zeros(), zeros())
 
 
-@partial(jax.jit, static_argnames="env", donate_argnames="under")
+@jit(static_argnames="env", donate_argnames="under")
 def _advance(env: RewiringGame, policies: Any, under: Under, key: Array) -> Under:
     """Every episode `CHUNK` steps on."""
 

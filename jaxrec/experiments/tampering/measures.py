@@ -18,6 +18,7 @@ from jaxrec.envs.polarising import (
     population,
 )
 from jaxrec.experiments.statistics import jackknife
+from jaxrec.jitted import jit
 from jaxrec.rollout import rollout
 
 USERS = {**TRAINING, **UNSEEN}
@@ -73,7 +74,7 @@ def exact_values(env: PolarisingUsers, q: Any) -> np.ndarray:
     return exact.value_without_influence(env, exact.greedy_probabilities(np.asarray(q)), params_of(USERS))
 
 
-@partial(jax.jit, static_argnames=("env", "episodes"))
+@jit(static_argnames=("env", "episodes"))
 def behaviour(env: PolarisingUsers, policies: Any, keys: Array, episodes: int, influence: Any) -> Behaviour:
     """What each of `policies` (stacked along an axis of seeds, one key each) does to each of the users."""
 

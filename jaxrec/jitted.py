@@ -1,0 +1,62 @@
+"""`jax.jit` for functions of PyTrees whose classes the caller chooses: policies and agents."""
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Generic, ParamSpec, TypeVar
+
+import jax
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def jit(static_argnames: str | Sequence[str] = (), **options: Any) -> Callable[[Callable[P, R]], "Jitted[P, R]"]:
+    """A decorator: `jax.jit(static_argnames=..., **options)` that compiles again for arguments of other classes.
+
+    jaxlib 0.10.0 to 0.10.2 (0.9.2 does not) take two structures for equal that differ in nothing but the class of a
+    registered dataclass, as those of `flax.struct` are. Their hashes differ, so mostly `jax.jit` keeps them apart; but
+    the tables behind it look at a part of the hash, and for about one pair of classes in a few hundred it silently
+    runs what it compiled for the other class: another policy. Here the classes are a static argument of their own.
+    """
+    names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
+    return lambda function: Jitted(function, names, options)
+
+
+class Jitted(Generic[P, R]):
+    """A function with its compiled programs, told apart also by the classes within its arguments.
+
+    Attributes:
+        compiled: by `jax.jit`, with those classes as one more static argument.
+    """
+
+    def __init__(self, function: Callable[P, R], static_argnames: tuple[str, ...], options: dict[str, Any]):
+        def told_apart(*args: Any, _classes: Any, **kwargs: Any) -> R:
+            return function(*args, **kwargs)
+
+        signature = inspect.signature(function)
+        classes = inspect.Parameter("_classes", inspect.Parameter.KEYWORD_ONLY)
+        told_apart.__signature__ = signature.replace(parameters=[*signature.parameters.values(), classes])
+        told_apart.__name__ = told_apart.__qualname__ = function.__name__
+        self.__doc__, self.__name__, self.__module__ = function.__doc__, function.__name__, function.__module__
+        self.compiled = jax.jit(told_apart, static_argnames=(*static_argnames, "_classes"), **options)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """What the function gives for these arguments."""
+        return self.compiled(*args, **kwargs, _classes=_classes(args, kwargs))
+
+    def eval_shape(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """What a call would return, as `jax.ShapeDtypeStruct`, without running it."""
+        return self.compiled.eval_shape(*args, **kwargs, _classes=_classes(args, kwargs))
+
+
+def _classes(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[type, ...]:
+    """Of every node, from the root on."""
+    return tuple(_of_nodes(jax.tree.structure((args, kwargs))))
+
+
+def _of_nodes(structure: Any) -> Iterator[type]:
+    node = structure.node_data()
+    if node is not None:
+        yield node[0]
+        for child in structure.children():
+            yield from _of_nodes(child)
