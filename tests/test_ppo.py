@@ -13,7 +13,7 @@ from probes import Chain, Clock, Cue, MaskedArms
 import jaxrec
 from benchmarks.gymnax_adapter import Gymnax
 from jaxrec import EnvParams
-from jaxrec.agents import LSTM, MLP, PPO, QLearning, TrainingError, VisitStep, fit, losses, runs
+from jaxrec.agents import LSTM, MLP, PPO, QLearning, TrainingError, VisitStep, fit, losses, ppo, runs
 from jaxrec.agents.networks import distribution
 from jaxrec.agents.ppo import Samples
 from jaxrec.wrappers import FlatObservation, TimeLimit
@@ -307,6 +307,19 @@ class Walks(Diverges):
         key, key_draw = jax.random.split(state["key"])
         at = state["at"] + self.slope * jax.random.normal(key_draw)
         return {**state, "key": key, "at": at}, {"reward": at}
+
+
+@pytest.mark.parametrize("network", [MLP, LSTM])
+def test_a_batch_too_large_to_be_copied_teaches_the_same(network, monkeypatch):
+    agent = learner(Cue(), 1024, network(Cue().num_actions))
+    programs, weights = [], []
+    for limit in (ppo.SHUFFLED_WHOLE, 0):
+        monkeypatch.setattr(ppo, "SHUFFLED_WHOLE", limit)
+        train = jax.jit(lambda key: agent.train(key, agent.env.default_params)[0].weights)
+        programs.append(str(train.trace(jax.random.key(0)).jaxpr))
+        weights.append(train(jax.random.key(0)))
+    assert programs[0] != programs[1], "the limit changes nothing"
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6), *weights)
 
 
 def test_a_training_goes_on_where_it_was_cut_off(tmp_path):
