@@ -64,7 +64,6 @@ class Samples(struct.PyTreeNode):
         obs, memory, starts: where the action was chosen.
         action: int32.
         log_prob, value: float, of the network that acted.
-        weight: float, 1 where an action was asked for, else 0.
         advantage, target: float, of the action and for the value.
         features: float[steps, num_envs, features], what the critic looks at; None once advantages are known.
     """
@@ -75,7 +74,6 @@ class Samples(struct.PyTreeNode):
     action: Any
     log_prob: Any
     value: Any
-    weight: Any
     advantage: Any
     target: Any
     features: Any
@@ -271,7 +269,7 @@ class PPO(struct.PyTreeNode):
                 final = self._features(step.next_obs, step.next_state)
             obs, env_state = lockstep.restart(self.env, key_reset, step, params, time, state.bank)
             weight = _weight(state.obs, value)
-            samples = Samples(state.obs, state.memory, state.starts, action, log_prob, value, weight, None, None, seen)
+            samples = Samples(state.obs, state.memory, state.starts, action, log_prob, value, None, None, seen)
             running = state.running + step.reward
             ended = {"return": jnp.where(step.done, running, 0).sum(), "episodes": step.done.sum()}
             tracked = jax.vmap(partial(self._tracked, params))(step)
@@ -399,21 +397,22 @@ class PPO(struct.PyTreeNode):
         _, (logits, value) = jax.lax.scan(step, first, (samples.obs, samples.starts))
         chosen = distribution(logits, samples.obs)
         log_ratio = chosen.log_prob(samples.action) - samples.log_prob
-        advantage = losses.normalised(samples.advantage, samples.weight)
+        weight = _weight(samples.obs, samples.value)
+        advantage = losses.normalised(samples.advantage, weight)
         each = jax.vmap(jax.vmap(losses.clipped_policy_loss, in_axes=(0, 0, None)), in_axes=(0, 0, None))
-        policy_loss = losses.weighted_mean(each(log_ratio, advantage, self.clip), samples.weight)
+        policy_loss = losses.weighted_mean(each(log_ratio, advantage, self.clip), weight)
         if self.critic is not None:
             value = samples.value  # no loss of the network's moves it
         of_value = jax.vmap(jax.vmap(losses.clipped_value_loss, in_axes=(0, 0, 0, None)), in_axes=(0, 0, 0, None))
         value_loss = of_value(value, samples.value, samples.target, self.value_clip).mean()
-        entropy = losses.weighted_mean(chosen.entropy(), samples.weight)
+        entropy = losses.weighted_mean(chosen.entropy(), weight)
         loss = policy_loss + self.value_weight * value_loss - entropy_weight * entropy
         metrics = {
             "loss": loss,
             "policy_loss": policy_loss,
             "value_loss": value_loss,
             "entropy": entropy,
-            "approximate_kl": losses.weighted_mean(jnp.exp(log_ratio) - 1 - log_ratio, samples.weight),
+            "approximate_kl": losses.weighted_mean(jnp.exp(log_ratio) - 1 - log_ratio, weight),
         }
         return loss, metrics
 
@@ -438,6 +437,6 @@ class PPO(struct.PyTreeNode):
 
 
 def _weight(obs: Any, like: Array) -> Array:
-    """float[num_envs]: 1 where an action is asked for."""
+    """float, as `like`: 1 where an action is asked for, else 0."""
     requested = getattr(obs, "requested", None)
     return jnp.ones_like(like) if requested is None else requested.astype(like.dtype)
