@@ -358,7 +358,6 @@ class PPO(struct.PyTreeNode):
         sequences = samples.starts.shape[1]
         rate = self.learning_rate + (self.learning_rate_end - self.learning_rate) * progress
         entropy_weight = self.entropy_weight + (self.entropy_weight_end - self.entropy_weight) * progress
-
         whole = sum(leaf.nbytes for leaf in jax.tree.leaves(samples)) <= SHUFFLED_WHOLE
 
         def picked(chosen: Array) -> Samples:
@@ -375,7 +374,7 @@ class PPO(struct.PyTreeNode):
             return (weights, optimiser), metrics | {"grad_norm": optax.tree.norm(gradients)}
 
         def epoch(carry: Any, key: Array) -> tuple[Any, dict[str, Array]]:
-            order = jax.random.permutation(key, sequences).reshape(self.num_minibatches, -1)
+            order = random_order(key, sequences).reshape(self.num_minibatches, -1)
             return jax.lax.scan(update, carry, jax.vmap(picked)(order) if whole else order)
 
         carry, metrics = jax.lax.scan(epoch, (state.weights, state.optimiser), jax.random.split(key, self.num_epochs))
@@ -434,6 +433,21 @@ class PPO(struct.PyTreeNode):
         return jax.tree.map(
             lambda old, new: jnp.where(starts.reshape(*shape, *[1] * (new.ndim - 1)), new, old), memory, initial
         )
+
+
+def random_order(key: Array, count: int) -> Int[Array, " count"]:
+    """0 ... `count` - 1 in random order.
+
+    `jax.random.permutation` sorts pairs, twice: a third of a training of CartPole on a CPU. From 2^10 to 2^16, one sort
+    of random bits with the index below them does: at least 16 bits are random, and where they are equal the lower index
+    is first, so that of two indices the lower is before the other with probability 1/2 + 2^-17 at most. Fewer are
+    sorted in no time, and of more too few bits would be left.
+    """
+    if not 2**10 <= count <= 2**16:
+        return jax.random.permutation(key, count)
+    low = jnp.uint32(2 ** (count - 1).bit_length() - 1)
+    drawn = jax.random.bits(key, (count,), jnp.uint32) & ~low
+    return (jax.lax.sort(drawn | jnp.arange(count, dtype=jnp.uint32), is_stable=False) & low).astype(jnp.int32)
 
 
 def _weight(obs: Any, like: Array) -> Array:
