@@ -333,19 +333,6 @@ def test_a_random_order_has_each_in_each_minibatch_as_often(count):
     assert scipy.stats.chi2.sf(pearson * (count - 1) / count, 3 * (count - 1)) > 1e-4
 
 
-@pytest.mark.parametrize("network", [MLP, LSTM])
-def test_a_batch_too_large_to_be_copied_teaches_the_same(network, monkeypatch):
-    agent = learner(Cue(), 1024, network(Cue().num_actions))
-    programs, weights = [], []
-    for limit in (ppo.SHUFFLED_WHOLE, 0):
-        monkeypatch.setattr(ppo, "SHUFFLED_WHOLE", limit)
-        train = jax.jit(lambda key: agent.train(key, agent.env.default_params)[0].weights)
-        programs.append(str(train.trace(jax.random.key(0)).jaxpr))
-        weights.append(train(jax.random.key(0)))
-    assert programs[0] != programs[1], "the limit changes nothing"
-    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6), *weights)
-
-
 def test_a_training_goes_on_where_it_was_cut_off(tmp_path):
     """Bit for bit, and only its own."""
     keys, params = jax.random.split(jax.random.key(0), 2), jaxrec.batched(EnvParams(), 2)

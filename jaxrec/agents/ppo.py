@@ -23,10 +23,6 @@ from jaxrec.agents.critic import LeastSquares, check_critic
 from jaxrec.agents.networks import NetworkPolicy, check_network, distribution
 from jaxrec.environment import Environment
 
-SHUFFLED_WHOLE = 2**26
-"""Bytes of a batch that every epoch copies in the order of its minibatches: faster where networks are small. A larger
-one is not held twice."""
-
 
 class PPOState(struct.PyTreeNode):
     """A training run under way.
@@ -358,14 +354,10 @@ class PPO(struct.PyTreeNode):
         sequences = samples.starts.shape[1]
         rate = self.learning_rate + (self.learning_rate_end - self.learning_rate) * progress
         entropy_weight = self.entropy_weight + (self.entropy_weight_end - self.entropy_weight) * progress
-        whole = sum(leaf.nbytes for leaf in jax.tree.leaves(samples)) <= SHUFFLED_WHOLE
 
-        def picked(chosen: Array) -> Samples:
-            return jax.tree.map(lambda leaf: leaf[:, chosen], samples)
-
-        def update(carry: Any, part: Any) -> tuple[Any, dict[str, Array]]:
+        def update(carry: Any, chosen: Array) -> tuple[Any, dict[str, Array]]:
             weights, optimiser = carry
-            part = devices.spread(part if whole else picked(part), axis=1)
+            part = devices.spread(jax.tree.map(lambda leaf: leaf[:, chosen], samples), axis=1)
             gradients, metrics = jax.grad(self._loss, has_aux=True)(weights, part, entropy_weight)
             updates, optimiser = self._optimiser().update(gradients, optimiser)
             weights = jax.tree.map(
@@ -375,7 +367,7 @@ class PPO(struct.PyTreeNode):
 
         def epoch(carry: Any, key: Array) -> tuple[Any, dict[str, Array]]:
             order = random_order(key, sequences).reshape(self.num_minibatches, -1)
-            return jax.lax.scan(update, carry, jax.vmap(picked)(order) if whole else order)
+            return jax.lax.scan(update, carry, order)
 
         carry, metrics = jax.lax.scan(epoch, (state.weights, state.optimiser), jax.random.split(key, self.num_epochs))
         return state.replace(weights=carry[0], optimiser=carry[1]), jax.tree.map(jnp.mean, metrics)
