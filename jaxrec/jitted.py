@@ -1,5 +1,6 @@
 """`jax.jit` for functions of PyTrees whose classes the caller chooses: policies and agents."""
 
+import functools
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -14,9 +15,9 @@ def jit(static_argnames: str | Sequence[str] = (), **options: Any) -> Callable[[
     """A decorator: `jax.jit(static_argnames=..., **options)` that compiles again for arguments of other classes.
 
     jaxlib 0.10.0 to 0.10.2 (0.9.2 does not) take two structures for equal that differ in nothing but the class of a
-    registered dataclass, as those of `flax.struct` are. Their hashes differ, so mostly `jax.jit` keeps them apart; but
-    the tables behind it look at seven bits first, and for about one pair of classes in a hundred (20 of 1500) it
-    silently runs what it compiled for the other class: another policy. Here the classes are a static argument.
+    registered dataclass, as those of `flax.struct` are. Their hashes differ, so that `jax.jit` mostly keeps them apart;
+    now and then (20 of 1500 pairs with 0.10.2 on a CPU) it silently runs what it compiled for the other class, another
+    policy. Here the classes are a static argument.
     """
     names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
     return lambda function: Jitted(function, names, options)
@@ -37,7 +38,7 @@ class Jitted(Generic[P, R]):
         classes = inspect.Parameter("_classes", inspect.Parameter.KEYWORD_ONLY)
         told_apart.__signature__ = signature.replace(parameters=[*signature.parameters.values(), classes])
         told_apart.__name__ = told_apart.__qualname__ = function.__name__
-        self.__doc__, self.__name__, self.__module__ = function.__doc__, function.__name__, function.__module__
+        functools.update_wrapper(self, function)
         self.compiled = jax.jit(told_apart, static_argnames=(*static_argnames, "_classes"), **options)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:

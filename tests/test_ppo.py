@@ -60,6 +60,29 @@ def test_advantages_with_trace_1_are_returns_less_values():
     np.testing.assert_allclose(advantages, np.array(returns) - values, rtol=1e-5)
 
 
+@pytest.mark.parametrize("count", [1, 7, 1024, 1500, 2**16, 2**16 + 1])
+def test_a_random_order_has_everything_once(count, key):
+    order = ppo.random_order(key, count)
+    np.testing.assert_array_equal(np.sort(order), np.arange(count))
+    assert order.dtype == jnp.int32
+    assert count < 7 or not jnp.array_equal(order, ppo.random_order(jax.random.key(1), count))
+
+
+@pytest.mark.parametrize("count", [1024, 1500, 4096])
+def test_a_random_order_has_each_in_each_minibatch_as_often(count):
+    """Over orders, the places of one index, of neighbours together, and of all, against what chance gives."""
+    orders = np.asarray(jax.vmap(lambda key: ppo.random_order(key, count))(jax.random.split(jax.random.key(0), 2000)))
+    minibatch = np.argsort(orders, axis=1) * 4 // count  # [orders, index]
+    for index in (0, 1, count // 2, count - 1):
+        assert scipy.stats.chisquare(np.bincount(minibatch[:, index], minlength=4)).pvalue > 1e-4
+    together = (minibatch[:, 1:] == minibatch[:, :-1]).mean(axis=1)
+    expected, error = (count / 4 - 1) / (count - 1), together.std() / np.sqrt(len(orders))
+    assert abs(together.mean() - expected) < 4 * error
+    overall = np.stack([np.bincount(of_index, minlength=4) for of_index in minibatch.T])
+    pearson = ((overall - 500.0) ** 2 / 500).sum()  # of each order the places are used once: 3 (count - 1) free
+    assert scipy.stats.chi2.sf(pearson * (count - 1) / count, 3 * (count - 1)) > 1e-4
+
+
 @pytest.mark.parametrize(
     ("ratio", "advantage", "loss", "slope"),
     [
@@ -308,29 +331,6 @@ class Walks(Diverges):
         key, key_draw = jax.random.split(state["key"])
         at = state["at"] + self.slope * jax.random.normal(key_draw)
         return {**state, "key": key, "at": at}, {"reward": at}
-
-
-@pytest.mark.parametrize("count", [1, 7, 1024, 1500, 2**16, 2**16 + 1])
-def test_a_random_order_has_everything_once(count, key):
-    order = ppo.random_order(key, count)
-    np.testing.assert_array_equal(np.sort(order), np.arange(count))
-    assert order.dtype == jnp.int32
-    assert count < 7 or not jnp.array_equal(order, ppo.random_order(jax.random.key(1), count))
-
-
-@pytest.mark.parametrize("count", [1024, 1500, 4096])
-def test_a_random_order_has_each_in_each_minibatch_as_often(count):
-    """Over orders, the places of one index, of neighbours together, and of all, against what chance gives."""
-    orders = np.asarray(jax.vmap(lambda key: ppo.random_order(key, count))(jax.random.split(jax.random.key(0), 2000)))
-    minibatch = np.argsort(orders, axis=1) * 4 // count  # [orders, index]
-    for index in (0, 1, count // 2, count - 1):
-        assert scipy.stats.chisquare(np.bincount(minibatch[:, index], minlength=4)).pvalue > 1e-4
-    together = (minibatch[:, 1:] == minibatch[:, :-1]).mean(axis=1)
-    expected, error = (count / 4 - 1) / (count - 1), together.std() / np.sqrt(len(orders))
-    assert abs(together.mean() - expected) < 4 * error
-    overall = np.stack([np.bincount(of_index, minlength=4) for of_index in minibatch.T])
-    pearson = ((overall - 500.0) ** 2 / 500).sum()  # of each order the places are used once: 3 (count - 1) free
-    assert scipy.stats.chi2.sf(pearson * (count - 1) / count, 3 * (count - 1)) > 1e-4
 
 
 def test_a_training_goes_on_where_it_was_cut_off(tmp_path):
