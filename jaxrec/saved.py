@@ -1,15 +1,18 @@
 """Policies on disk, to be used without the code that trained them.
 
 One file, `policy.npz`, holds those of one training: arrays as NumPy writes them, and `about.json` that says what they
-are the arrays of (`unzip -p policy.npz about.json` shows it). Classes are named by where they are imported from, with
-their fields; nothing is pickled.
+are the arrays of, and what each run was given (`unzip -p policy.npz about.json` shows it). Classes are named by where
+they are imported from, with their fields; nothing is pickled.
 """
 
 import dataclasses
 import importlib
 import json
 import math
+import re
+import sys
 import zipfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,7 @@ from jaxrec.files import replacing
 
 FILE = "policy.npz"
 FORMAT = 1  # what this version writes, and the newest that it reads
+SHOWN = 1000  # numbers of an array that the text lists
 PUBLIC = ("flax.linen", "jax.nn", "jax.numpy")  # where a function is looked for first, instead of where it is defined
 
 
@@ -95,9 +99,31 @@ def read(folder: str | Path) -> Saved:
 
 
 def write(
-    folder: Path, last: Any, batches: int, best: Any, score: np.ndarray, best_batches: np.ndarray, **about: Any
-) -> None:
-    """Writes `policy.npz`, atomically: see `Saved`; `about` is what else it says. What no file can hold it names."""
+    folder: Path,
+    last: Any,
+    batches: int,
+    best: Any,
+    score: np.ndarray,
+    best_batches: np.ndarray,
+    given: Mapping[str, Any] | None = None,
+    **about: Any,
+) -> str:
+    """Writes `policy.npz`, atomically: see `Saved`. What no file can hold it names.
+
+    Args:
+        folder: where to.
+        last: as in `Saved`, like the next four.
+        batches: of the last.
+        best: those with the highest score.
+        score: of the best.
+        best_batches: of the best.
+        given: what tells the runs apart, with a leading axis of runs on every leaf: in the text alone, so that of a
+            large array there is but the shape.
+        **about: what else the file says of itself.
+
+    Returns:
+        Why no other program could load it, and what to do, in a line; empty if one could.
+    """
     from jaxrec import __version__
 
     told, ours, theirs = {}, {}, {}  # arrays by name
@@ -105,6 +131,7 @@ def write(
         "format": FORMAT,
         "jaxrec": __version__,
         **{name: _written(value, told, name) for name, value in about.items()},
+        **{name: _written(value, None) for name, value in (given or {}).items()},
     }
     text |= {"runs": len(score), "batches": batches}
     text |= {name: _written(value.tolist(), told) for name, value in (("score", score), ("best_batches", best_batches))}
@@ -117,10 +144,37 @@ def write(
         # The lowest level: most of what there is to gain, in cells that no training has visited, for half of the time.
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
     ):
-        archive.writestr(zipfile.ZipInfo("about.json"), json.dumps(text, indent=1, allow_nan=False))
+        archive.writestr(zipfile.ZipInfo("about.json"), _laid_out(text))
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, array, allow_pickle=False)
+    lost = ", ".join(sorted(set(_lost(text["policy"]))))
+    return lost and (
+        f"{str(folder / FILE)!r} can be loaded by no other program, as none can import {lost}: define that at the top "
+        "level of a module, import it from there, and call `fit` again"
+    )
+
+
+def _laid_out(text: dict[str, Any]) -> str:
+    """As JSON, with a list of numbers on one line."""
+    told = json.dumps(text, indent=1, allow_nan=False)
+    return re.sub(r"\[\n([^][{}\"]+)\]", lambda found: f"[{' '.join(found[1].split())}]", told)
+
+
+def _lost(written: Any) -> Iterator[str]:
+    """What a policy is made of that another program cannot import: of a script, of a notebook, or within a function."""
+    if isinstance(written, list):
+        for part in written:
+            yield from _lost(part)
+    if isinstance(written, dict):
+        home = written.get("class") or written.get("function")
+        module, _, name = (home or "").partition(":")
+        if home and (module == "__main__" or not hasattr(sys.modules.get(module), name)):
+            yield home
+        if "unknown" in written:
+            yield written["unknown"].partition("\n")[0][:100]
+        for parts in (written.get("items", {}), written.get("fields", {})):
+            yield from _lost(list(parts.values()))
 
 
 def _find(folder: Path) -> Path:
@@ -135,8 +189,8 @@ def _find(folder: Path) -> Path:
     return found[0]
 
 
-def _written(value: Any, arrays: dict[str, np.ndarray], *path: str) -> Any:
-    """`value` as JSON; its arrays go to `arrays`, by where they are in it."""
+def _written(value: Any, arrays: dict[str, np.ndarray] | None, *path: str) -> Any:
+    """`value` as JSON; its arrays go to `arrays`, by where they are in it; if that is None, they are listed."""
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
@@ -148,13 +202,23 @@ def _written(value: Any, arrays: dict[str, np.ndarray], *path: str) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field: _written(getattr(value, field), arrays, *path, field) for field in _fields(value)}
         return {"class": _home(value.__class__), "fields": fields}
-    if isinstance(value, np.ndarray | np.generic | jax.Array) and not jnp.issubdtype(value.dtype, jax.dtypes.extended):
-        arrays["/".join(path)] = np.asarray(value)
-        return {"array": "/".join(path), "type": str(value.dtype)}  # NumPy's own file has not all types of JAX
+    if isinstance(value, np.ndarray | np.generic | jax.Array):
+        if arrays is None:
+            return _listed(value)
+        if not jnp.issubdtype(value.dtype, jax.dtypes.extended):
+            arrays["/".join(path)] = np.asarray(value)
+            return {"array": "/".join(path), "type": str(value.dtype)}  # NumPy's own file has not all types of JAX
     if callable(value) and hasattr(value, "__name__"):
         public = (each for each in PUBLIC if getattr(importlib.import_module(each), value.__name__, None) is value)
         return {"function": next((f"{each}:{value.__name__}" for each in public), _home(value))}
     return {"unknown": repr(value)}
+
+
+def _listed(array: Any) -> Any:
+    """Its numbers, or how many there are; of keys, what they are made of."""
+    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+        return {"impl": str(jax.random.key_impl(array)), "data": _listed(jax.random.key_data(array))}
+    return _written(np.asarray(array).tolist(), None) if array.size <= SHOWN else f"{array.dtype}{list(array.shape)}"
 
 
 def _read(written: Any, arrays: Any, prefix: str) -> Any:

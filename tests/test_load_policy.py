@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import ModuleType
 
 import jax
 import jax.numpy as jnp
@@ -153,7 +154,7 @@ def test_a_score_of_ones_own_is_that_of_the_table_at_the_end_of_a_chunk(tmp_path
 
 
 def test_without_an_episode_that_ended_there_is_no_score():
-    metrics = {"episode_return": np.array([0.0, -3.0]), "episodes": np.array([0, 2])}
+    metrics = {"episode_return": np.array([np.nan, -3.0]), "episodes": np.array([0, 2])}
     np.testing.assert_array_equal(best.earned(metrics), [-np.inf, -3.0])
     np.testing.assert_array_equal(best.earned({"loss": np.array([2.0])}), [-2.0])
 
@@ -205,6 +206,74 @@ def test_another_score_is_another_training(chain):
 def test_scores_need_something_to_keep():
     with pytest.raises(InputError, match="evaluate scores what is kept: give checkpoints"):
         trained(QLearning(Chain(), 384, num_envs=4, num_steps=8), None, evaluate=Scripted())
+
+
+def test_the_text_says_what_each_run_was_given(tmp_path):
+    """Which of several policies is which."""
+    agent = QLearning(Chain(), 64, num_envs=4, num_steps=8)
+    params = jaxrec.batched(Chain().default_params, RUNS).replace(influence=np.array([0.0, 0.5]))
+    fit(agent, KEYS, params, 2, checkpoints=tmp_path, swept={"epsilon_end": np.array([0.25, 0.5])})
+    about = saved.read(tmp_path).about
+    assert about["keys"] == {"impl": "threefry2x32", "data": jax.random.key_data(KEYS).tolist()}
+    assert about["params"]["fields"]["influence"] == [0.0, 0.5]
+    assert about["swept"] == {"items": {"epsilon_end": [0.25, 0.5]}}
+
+
+def test_of_a_large_parameter_the_text_says_how_large(tmp_path):
+    given = {"params": {"table": np.zeros((2, 1000)), "rate": np.array([np.inf, 1.0])}}
+    saved.write(tmp_path, {}, 0, {}, np.zeros(2), np.zeros(2, int), given)
+    table, rate = saved.read(tmp_path).about["params"]["items"].values()
+    assert (table, rate) == ("float64[2, 1000]", [{"float": "inf"}, 1.0])
+
+
+def test_a_file_that_does_not_say_what_runs_were_given_is_read(chain, tmp_path):
+    folder, last = chain
+    older = ("keys", "params")
+    rewritten(folder, tmp_path / "old", lambda about: {name: about[name] for name in about if name not in older})
+    same(jaxrec.load_policy(tmp_path / "old", run=None), last)
+
+
+MINE = """
+import dataclasses
+from probes import Chain
+
+@dataclasses.dataclass(unsafe_hash=True)
+class Mine(Chain):
+    pass
+"""
+
+
+def test_a_world_of_a_script_is_told_of_when_its_policy_is_written(tmp_path, monkeypatch):
+    """Not only when it is to be loaded; and what the warning says to do helps, without training again."""
+    script = {"__name__": "__main__"}
+    exec(MINE, script)
+    with pytest.warns(
+        UserWarning, match="none can import __main__:Mine: define that at the top level of a mod"
+    ) as told:
+        state = trained(QLearning(script["Mine"](), 64, num_envs=4, num_steps=8), tmp_path)
+    assert len(told) == 1
+    module = ModuleType("mine")
+    exec(MINE, module.__dict__)
+    monkeypatch.setitem(sys.modules, "mine", module)
+    again = trained(QLearning(module.Mine(), 64, num_envs=4, num_steps=8), tmp_path)
+    same(again.q, state.q)
+    assert isinstance(jaxrec.load_policy(tmp_path).env, module.Mine)
+
+
+def test_what_no_other_program_can_import_is_named_in_a_line(tmp_path):
+    @dataclasses.dataclass
+    class Here:
+        function: object
+
+    def told(policy):
+        return saved.write(tmp_path, policy, 0, policy, np.zeros(2), np.zeros(2, int))
+
+    assert told({"a": jnp.tanh, "b": np.zeros(2)}) == ""
+    assert f"import {__name__}:{told.__qualname__.replace('told', 'Here')}: define" in told(Here(jnp.tanh))
+    assert "<lambda>: define" in told([{"a": Everything((), 0.0, np.zeros(2), lambda x: x, {})}])
+    text = told({"a": type("Long", (), {"__repr__": lambda _: "long\n" * 99})()})
+    assert "import long: define" in text
+    assert "\n" not in text
 
 
 def rewritten(folder, to, change):

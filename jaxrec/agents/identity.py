@@ -1,18 +1,27 @@
 """What decides about the states of a training, as a text that is the same in every process that trains the same.
 
-A line for each value: `agent.gamma=0.99`; of arrays, and of functions within functions, a digest. A dataclass is known
-by its fields; a function by its name, its code, what it was made with (what it encloses, defaults, arguments given) and
-the constants of its module that it reads, not by what it calls; an object that is called, or whose method is, by its
-class and attributes; any other by its class and how it prints.
+First the versions of Python and of packages: `versions.jax=0.10.2`. Then a line for each value that is given:
+`agent.gamma=0.99`; of arrays, and of functions within functions, a digest. A dataclass is known by its fields; a
+function by its code and what it was made with (what it encloses, defaults, arguments given); an object of a user's
+class, and one that is called or whose method is, by its attributes; any other by its class and how it prints.
+
+Last the code, a line with a digest for each class and function: `code.Mine.transition=5891b5b522d5df08`. These are the
+classes of all that is given, with their bases, methods, properties and constants; and the classes and functions that
+any of these finds by a name, in its module or in a module named there, with the values that it finds so. Docstrings
+and line numbers do not count. The code of Python and of installed packages is left out, which are known by their
+versions; that of jaxrec is not, nor that of a package which was installed from a folder.
+
+Not noticed are compiled libraries, files that are read on the way, settings of JAX, attributes set on modules or
+classes of others, and what a function imports or looks up by a text while it runs.
 """
 
 import dataclasses
 import functools
-import hashlib
-import re
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from types import CodeType, FunctionType, MethodType, ModuleType
+from importlib.metadata import PackageNotFoundError, version
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import flax.linen as nn
@@ -21,19 +30,54 @@ import jax.numpy as jnp
 import numpy as np
 from jax import core
 
-CONSTANTS = (int, float, complex, str, bytes, tuple, list, dict, set, frozenset, np.ndarray, np.generic, jax.Array)
+from jaxrec.agents import code
+from jaxrec.agents.code import Named, digest, is_function, is_object, plain
 
-Digests = dict[int, tuple[Any, str]]
-"""Of functions met before, by where they lie; each is kept, so that nothing else comes to lie there."""
+VERSIONED = ("distrax", "flax", "jax", "jaxlib", "jaxrec", "jraph", "numpy", "optax")  # whatever is given
+
+
+@dataclasses.dataclass
+class _Met:
+    """On the way; all by where it lies, and kept, so that nothing else comes to lie there.
+
+    Attributes:
+        digests: of functions and objects.
+        labels: of classes, functions and modules: their names, which are numbered where several have the same.
+        code: those of them whose code is told.
+        packages: those of the others.
+        counts: how many have a name.
+    """
+
+    digests: dict[int, tuple[Any, str]] = dataclasses.field(default_factory=dict)
+    labels: dict[int, tuple[Any, str]] = dataclasses.field(default_factory=dict)
+    code: list[Any] = dataclasses.field(default_factory=list)
+    packages: set[str] = dataclasses.field(default_factory=set)
+    counts: Counter[str] = dataclasses.field(default_factory=Counter)
+
+    def label(self, thing: Any) -> str:
+        """Of a class, a function or a module; notes it, and the bases of a class."""
+        for each in thing.__mro__ if isinstance(thing, type) else (thing,):
+            if id(each) not in self.labels:
+                self._note(each)
+        return self.labels[id(thing)][1]
+
+    def _note(self, thing: Any) -> None:
+        name, package = code.name(thing), code.package(thing)
+        self.counts[name] += 1
+        self.labels[id(thing)] = thing, name if self.counts[name] == 1 else f"{name}#{self.counts[name]}"
+        if code.is_installed(package) and not code.holds_values(thing):
+            self.packages.add(package)
+        else:
+            self.code.append(thing)
 
 
 def identity(**parts: Any) -> str:
     """Of what a training is given, whatever it is made of; a part that is None is left out."""
-    digests: Digests = {}
+    met = _Met()
     with np.printoptions(threshold=sys.maxsize, floatmode="unique"):  # NumPy else leaves out numbers, and digits
-        return "\n".join(
-            line for name, part in parts.items() if part is not None for line in _lines(name, part, digests)
-        )
+        given = [line for name, part in parts.items() if part is not None for line in _lines(name, part, met)]
+        told = [f"code.{met.label(thing)}={_digested(thing, met)}" for thing in met.code]  # which grows on the way
+    return "\n".join([*_versions(met.packages), *given, *told])
 
 
 def differing(text: str, other: str, most: int = 3, width: int = 100) -> tuple[str, str]:
@@ -48,25 +92,42 @@ def _brief(lines: list[str], known: set[str], most: int, width: int) -> str:
     return ", ".join(shown + ["..."] * (len(new) > most)) or "nothing more"
 
 
-def _lines(path: str, value: Any, digests: Digests, within: tuple[int, ...] = ()) -> Iterator[str]:
-    """One for `value`, and those of what it is made of; `within` which objects it lies, so that rings end."""
+def _versions(packages: set[str]) -> Iterator[str]:
+    yield f"versions.python={sys.version_info.major}.{sys.version_info.minor}"
+    for name in sorted({*VERSIONED, *packages} - sys.stdlib_module_names):
+        try:
+            yield f"versions.{name}={version(name)}"
+        except PackageNotFoundError:  # distributed by another name, or a source tree that was never installed
+            yield f"versions.{name}={getattr(sys.modules.get(name), '__version__', 'unknown')}"
+
+
+def _lines(path: str, value: Any, met: _Met, within: tuple[int, ...] = (), deep: bool = False) -> Iterator[str]:
+    """One for `value`, and those of what it is made of; `within` which objects it lies, so that rings end.
+
+    `deep` within what may be reached along many ways, the like is told as a digest.
+    """
+    value = code.unchecked(value)
+    met.label(type(value))
     text, parts = _described(value)
     yield f"{path}={text}".replace("\n", "\\n")
     if id(value) in within:
         return
+    deep = deep or callable(value) or is_object(value)
     for name, part in parts.items():
-        if callable(value) and _is_function(part):
-            yield f"{path}{name}={_digested(part, digests)}"
+        if isinstance(part, Named | type | ModuleType):
+            yield f"{path}{name}={met.label(part.thing if isinstance(part, Named) else part)}"
+        elif deep and (is_function(part) or is_object(part)):
+            yield f"{path}{name}={_digested(part, met)}"
         else:
-            yield from _lines(path + name, part, digests, (*within, id(value)))
+            yield from _lines(path + name, part, met, (*within, id(value)), deep)
 
 
-def _digested(function: Any, digests: Digests) -> str:
-    """All lines of a function as one digest: made once, as functions may hold each other along many ways."""
-    if id(function) not in digests:
-        digests[id(function)] = function, "itself"  # where it is met within
-        digests[id(function)] = function, _digest("\n".join(_lines("", function, digests)).encode())
-    return digests[id(function)][1]
+def _digested(thing: Any, met: _Met) -> str:
+    """All its lines as one digest: made once, as functions and objects may hold each other along many ways."""
+    if id(thing) not in met.digests:
+        met.digests[id(thing)] = thing, "itself"  # where it is met within
+        met.digests[id(thing)] = thing, digest("\n".join(_lines("", thing, met)).encode())
+    return met.digests[id(thing)][1]
 
 
 def _described(value: Any) -> tuple[str, dict[str, Any]]:
@@ -75,25 +136,22 @@ def _described(value: Any) -> tuple[str, dict[str, Any]]:
     if isinstance(value, jax.Array | np.ndarray | np.generic):
         return _array(value)
     if isinstance(value, Mapping) and type(value).__module__ != "weakref":
-        return kind, {f"[{_plain(key)}]": value[key] for key in sorted(value, key=_plain)}
+        return kind, {f"[{plain(key)}]": value[key] for key in sorted(value, key=plain)}
     if names := isinstance(value, tuple) and getattr(value, "_fields", None):
         return kind, {f".{name}": getattr(value, name) for name in names}
     if isinstance(value, list | tuple):
         return f"{kind} of {len(value)}", {f"[{i}]": part for i, part in enumerate(value)}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if isinstance(value, type):
+        return f"{value.__name__} of {', '.join(map(plain, value.__bases__))}", code.contents(value)
+    if dataclasses.is_dataclass(value):
         fields = {f".{field.name}": getattr(value, field.name, None) for field in dataclasses.fields(value)}
         return kind, fields | ({".variables": value.variables} if isinstance(value, nn.Module) and value.scope else {})
-    if _is_function(value):
+    if is_function(value):
         return _function(value)
     leaves, structure = jax.tree.flatten(value)
     if not jax.tree_util.treedef_is_leaf(structure):
-        return _plain(structure), {f"[{i}]": leaf for i, leaf in enumerate(leaves)}
-    return _plain(value), {}
-
-
-def _is_function(value: Any) -> bool:
-    """Whether it is called, and no class, and known by more than its fields."""
-    return callable(value) and not isinstance(value, type) and not dataclasses.is_dataclass(value)
+        return plain(structure), {f"[{i}]": leaf for i, leaf in enumerate(leaves)}
+    return plain(value), _attributes(value) if is_object(value) else {}
 
 
 def _function(value: Any) -> tuple[str, dict[str, Any]]:
@@ -109,10 +167,11 @@ def _function(value: Any) -> tuple[str, dict[str, Any]]:
     if isinstance(value, FunctionType):
         made_with = {".defaults": value.__defaults__, ".kwdefaults": value.__kwdefaults__}
         made_with = {name: part for name, part in made_with.items() if part is not None}
-        return f"{value.__qualname__} {_code(value.__code__)}", made_with | _enclosed(value) | _constants(value)
+        text = f"{value.__qualname__} {code.digest_of(value.__code__)}"
+        return text, made_with | _enclosed(value) | code.read(value)
     wrapped = {".__wrapped__": value.__wrapped__} if hasattr(value, "__wrapped__") else {}
     called = {".__call__": call} if isinstance(call := type(value).__call__, FunctionType) else {}
-    return _plain(value), called | wrapped | (_attributes(value) if called else {})
+    return plain(value), called | wrapped | (_attributes(value) if called else {})
 
 
 def _attributes(value: Any) -> dict[str, Any]:
@@ -133,30 +192,6 @@ def _enclosed(function: FunctionType) -> dict[str, Any]:
     return found
 
 
-def _constants(function: FunctionType) -> dict[str, Any]:
-    """Of its module, those whose names stand in its code."""
-    names = sorted({name for code in _codes(function.__code__) for name in code.co_names} & set(function.__globals__))
-    found = {f".{name}": function.__globals__[name] for name in names if not name.startswith("__")}
-    return {name: value for name, value in found.items() if isinstance(value, CONSTANTS)}
-
-
-def _codes(code: CodeType) -> Iterator[CodeType]:
-    """It, and the code that lies in it."""
-    yield code
-    for part in code.co_consts:
-        if isinstance(part, CodeType):
-            yield from _codes(part)
-
-
-def _code(code: CodeType) -> str:
-    """Of what it does, not of where it is written."""
-    said = []
-    for each in _codes(code):
-        consts = [_plain(part) for part in each.co_consts if not isinstance(part, CodeType)]
-        said.append((each.co_code, each.co_names, each.co_flags, each.co_argcount, each.co_kwonlyargcount, consts))
-    return _digest(repr(said).encode())
-
-
 def _array(leaf: Any) -> tuple[str, dict[str, Any]]:
     kind = f"{leaf.dtype}{list(leaf.shape)}"
     if isinstance(leaf, core.Tracer) or (isinstance(leaf, jax.Array) and leaf.is_deleted()):
@@ -166,24 +201,4 @@ def _array(leaf: Any) -> tuple[str, dict[str, Any]]:
     values = np.ascontiguousarray(leaf)
     if values.dtype == object:
         return kind, {f"[{i}]": part for i, part in enumerate(values.ravel())}
-    return f"{kind} {repr(values.item()) if values.size == 1 else _digest(values.tobytes())}", {}
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:16]
-
-
-def _plain(value: Any) -> str:
-    """As it prints, without what another process would print otherwise: its class's module, and where it lies."""
-    if isinstance(value, type | ModuleType):
-        return value.__name__
-    if isinstance(value, set | frozenset):
-        return f"{type(value).__name__} of {', '.join(sorted(map(_plain, value)))}"
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # as optax makes the one of the other
-    try:
-        text = repr(value)
-    except Exception:  # whatever a class of the user's does there
-        return type(value).__name__
-    text = re.sub(r"<(?:[\w<>]+\.)+(\w+) object at", r"<\1 object at", text)
-    return re.sub(r"( at )?0x[0-9a-fA-F]+", "", text)
+    return f"{kind} {repr(values.item()) if values.size == 1 else digest(values.tobytes())}", {}
