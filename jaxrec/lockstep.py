@@ -1,8 +1,9 @@
 """Many environments stepped in lockstep: what rollouts and agents drive.
 
 Where every episode has the same length the whole batch ends together, and one scalar condition resets it: no reset is
-computed in between. Elsewhere each environment resets itself, as `Environment.step` does, or, where a reset is costly,
-restarts from a bank of start states drawn once.
+computed in between. Elsewhere each environment resets itself, as `Environment.step` does. Where a reset is costly,
+rollouts draw start states in advance and use each of them once (`Pool`), so that environments stay independent;
+agents, which state no interval over their episodes, restart from a bank of start states that they draw once.
 
 Where several devices share the environments (see `devices`), each has its part of them at every step.
 """
@@ -45,13 +46,26 @@ class Step(struct.PyTreeNode):
         return self.terminated | self.truncated
 
 
+class Pool(struct.PyTreeNode):
+    """Start states drawn in advance, as many as there are environments; each is used once.
+
+    Attributes:
+        starts: (observations, states); leaves [num_envs, ...].
+        used: int32[], how many of them are used, the first ones.
+    """
+
+    starts: Any
+    used: Any
+
+
 def reset(env: Environment, key: Array, params: Any, num_envs: int) -> tuple[Any, Any]:
     """(observations, states) of `num_envs` environments at the start of an episode."""
     return spread(jax.vmap(env.reset_env, in_axes=(0, None))(jax.random.split(key, num_envs), params))
 
 
 def step(env: Environment, key: Array, state: Any, obs: Any, action: Any, params: Any) -> Step:
-    """One step of every environment, without resets."""
+    """One step of every environment, without resets. In place of actions outside their space it has those taken."""
+    action = jax.vmap(env.legal_action, in_axes=(0, None))(action, params)
     keys = jax.random.split(key, jax.tree.leaves(state)[0].shape[0])
     next_obs, next_state, reward, terminated, _ = jax.vmap(env.step_env, in_axes=(0, 0, 0, None))(
         keys, state, action, params
@@ -93,6 +107,35 @@ def restart(
         drawn = jax.random.randint(key, (num_envs,), 0, jax.tree.leaves(bank)[0].shape[0])
         fresh = jax.tree.map(lambda leaf: leaf[drawn], bank)
     return spread(where_done(step.done, fresh, (step.next_obs, step.next_state)))
+
+
+def empty_pool(starts: tuple[Any, Any]) -> Pool:
+    """A pool in which nothing is drawn yet, for environments that began at `starts`: the first episode to end fills it.
+
+    It holds copies of `starts`, all of them used.
+    """
+    return Pool(starts, jnp.full((), jax.tree.leaves(starts)[0].shape[0], jnp.int32))
+
+
+def restart_from_pool(
+    env: Environment, key: Array, step: Step, params: Any, pool: Pool
+) -> tuple[tuple[Any, Any], Pool]:
+    """((observations, states), pool) to go on with after `step`: a start of its own where an episode ended.
+
+    The pool is drawn anew where fewer are left than episodes ended. A loop, not a condition: under `vmap` it runs only
+    while one of the batch needs it, where a condition would draw at every step.
+    """
+    num_envs = step.done.shape[0]
+    ended = step.done.sum(dtype=jnp.int32)
+
+    def draw(pool: Pool) -> Pool:
+        return Pool(reset(env, key, params, num_envs), jnp.zeros_like(pool.used))
+
+    pool = jax.lax.while_loop(lambda pool: pool.used + ended > num_envs, draw, pool)
+    place = jnp.minimum(pool.used + jnp.cumsum(step.done, dtype=jnp.int32) - 1, num_envs - 1)
+    fresh = jax.tree.map(lambda leaf: leaf[place], pool.starts)
+    going_on = spread(where_done(step.done, fresh, (step.next_obs, step.next_state)))
+    return going_on, pool.replace(used=pool.used + ended)
 
 
 def where_done(done: Array, fresh: Any, old: Any) -> Any:

@@ -150,7 +150,7 @@ def test_too_little_memory_is_one_line(said, capsys, monkeypatch):
     def rollout(*_, **__):
         raise jax.errors.JaxRuntimeError(said)
 
-    monkeypatch.setattr("jaxrec.cli.rollout", rollout)
+    monkeypatch.setattr("jaxrec.cli.rollouts.evaluate", rollout)
     with pytest.raises(SystemExit) as stop:
         main(["rollout", "PolarisingUsers-v0"])
     assert stop.value.code == 2

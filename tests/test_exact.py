@@ -80,6 +80,17 @@ def test_value_of_a_policy_equals_simulation_and_its_own_optimum(key):
         assert abs(returns.mean() - value) < 4 * returns.std() / 200
 
 
+@pytest.mark.parametrize("horizon", [4, 10])
+def test_rounding_does_not_choose_between_equally_good_sources(horizon):
+    """The population is its own mirror image, and so must be what the Bayes-optimal policy earns of its users."""
+    env = PolarisingUsers(horizon=horizon)
+    solution = exact.bayes_optimal(env, env.default_params)
+    values = exact.value_without_influence(env, exact.greedy_probabilities(solution.q), env.default_params)
+    np.testing.assert_allclose(values, values[::-1], rtol=1e-12)
+    in_float32 = exact.greedy_probabilities(solution.q.astype(np.float32))
+    np.testing.assert_allclose(exact.value_without_influence(env, in_float32, env.default_params), values, rtol=1e-12)
+
+
 def test_posterior_survives_certain_and_impossible_clicks():
     env = PolarisingUsers(horizon=3)
     params = env.default_params.replace(population=np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5]]))

@@ -10,11 +10,13 @@ import pytest
 from scipy import stats
 
 import jaxrec
+from jaxrec import statistics
 from jaxrec.agents import TabularPolicy
 from jaxrec.envs.polarising import PolarisingUsers
-from jaxrec.experiments import STUDIES, folder, manifest, report, statistics, study
+from jaxrec.experiments import STUDIES, folder, manifest, report, study
 from jaxrec.experiments.folder import RunFolder
 from jaxrec.experiments.log import FolderLog
+from jaxrec.experiments.statistics import above, below, measured
 from jaxrec.experiments.tampering import TamperingConfig, measures
 from jaxrec.files import PARTIAL
 
@@ -213,9 +215,9 @@ def test_estimate_is_the_student_interval():
     ],
 )
 def test_verdicts(samples, is_above, is_below):
-    assert statistics.above("x", samples, 1.0, "s").holds is is_above
-    assert statistics.below("x", samples, 1.0, "s").holds is is_below
-    assert statistics.measured("x", samples, "s").holds is None
+    assert above("x", samples, 1.0, "s").holds is is_above
+    assert below("x", samples, 1.0, "s").holds is is_below
+    assert measured("x", samples, "s").holds is None
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 6])
@@ -236,7 +238,7 @@ def test_jackknife_is_that_of_the_mean_over_pairs(seeds):
 
 
 def test_report_markdown():
-    findings = [statistics.above("rise", [2.0, 2.1, 2.2], 1.0, "Eq. 1"), statistics.measured("size", [0.5], "ours")]
+    findings = [above("rise", [2.0, 2.1, 2.2], 1.0, "Eq. 1"), measured("size", [0.5], "ours")]
     section = report.Section("Part", "Prose.", ("a", "b"), [("1", "2")], ["plot"])
     text = report.Report("Title", "Summary.", findings, [section]).markdown()
     assert "| rise | 2.100 [1.852, 2.348] | 1.000 | yes | Eq. 1 |" in text

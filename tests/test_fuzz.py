@@ -74,6 +74,7 @@ def play(env, keys, params, policy):
             next_obs, next_state, reward, terminated, _ = env.step_env(key_step, state, action, params)
             utilities = env.utilities(state, action, next_state, params)
             metrics = env.metrics(state, action, next_state, params)
+            metrics = {name: value for name, value in metrics.items() if name not in env.sparse_metrics}  # NaN there
             inside = env.observation_space(params).contains(next_obs) & env.action_space(params).contains(action)
             fresh = env.reset_env(key_reset, params)
             carry = jax.tree.map(lambda a, b: jnp.where(terminated, a, b), fresh, (next_obs, next_state))

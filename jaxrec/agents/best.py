@@ -60,7 +60,7 @@ def better(best: Best, policy: Any, score: Any, batches: Any) -> Best:
 def earned(metrics: dict[str, np.ndarray]) -> np.ndarray:
     """float[runs]: the mean return of episodes that ended in a chunk, -inf where none did; else reward, or -loss."""
     if "episode_return" in metrics:
-        return np.where(metrics["episodes"] > 0, metrics["episode_return"], -np.inf)
+        return np.where(np.isnan(metrics["episode_return"]), -np.inf, metrics["episode_return"])
     return metrics["reward"] if "reward" in metrics else -metrics["loss"]
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +18,7 @@ from jaxrec.agents.best import Best, Evaluate, better, earned, policies, unscore
 from jaxrec.agents.checkpoints import Checkpoints, keeping, seconds
 from jaxrec.agents.identity import identity
 from jaxrec.agents.memory import check_fits
-from jaxrec.environment import canonical
+from jaxrec.environment import Environment, canonical
 from jaxrec.progress import Meter, NoMeter
 from jaxrec.saved import write as save
 
@@ -85,10 +86,14 @@ def fit(
             on from, first with those of the chunks before.
         task: what the meter calls it.
         checkpoints: a folder that keeps the state, for a training to go on from: the same call after an interruption
-            gives what it would have given. Those of another training are refused: with other hyper-parameters, keys,
-            parameters, start, or functions (their code, what they enclose, and the constants that they read; not what
-            they call). Where the training ends or is asked to stop, there are also its policies, the last and the best
-            of each run with the score it earned, for `jaxrec.load_policy`. None keeps nothing.
+            gives what it would have given, and after the end what it gave. Those of another training are refused, with
+            what differs: hyper-parameters, keys, parameters, start or `evaluate`; versions of Python, jaxrec, JAX and
+            the packages that are used; code (not docstrings) of the classes and functions that are given, of the bases
+            and methods of those classes, and of all that these call by names in their modules, with the constants
+            there. Not noticed are changes of compiled libraries, of files that are read on the way, of attributes set
+            on modules of others, of settings of JAX, and of what a function imports itself. Where the training ends or
+            is asked to stop, there are also its policies, the last and the best of each run with the score it earned,
+            for `jaxrec.load_policy`. None keeps nothing.
         checkpoint_seconds: the state is kept at the end of a chunk so long after the last time, later where keeping it
             took more than a twentieth of that; 0: at the end of every chunk. Also at the end, and where a signal ends
             the training, which it does at the end of a chunk: see `jaxrec.interruption`.
@@ -113,9 +118,13 @@ def fit(
         Interrupted: if a signal asked to stop.
         OSError: if what is to be kept cannot be written; what was kept before stays.
         TrainingError: as soon as a metric of a run is not finite, or NaN is in its state; it names the last checkpoint.
+
+    Warns:
+        UserWarning: if the policies are made of classes that another program cannot import, such as those of a script.
     """
     checks.positive("chunks", chunks)
     checks.within("checkpoint_seconds", checkpoint_seconds, 0.0, float("inf"))
+    _check_runs(agent, keys, params)
     values: dict[str, Any] = canonical(dict(swept or {}))
     runs.check_swept(agent, values, len(keys))
     runs.with_swept(agent, values).check()
@@ -150,7 +159,7 @@ def fit(
             state, metrics = runs.advance(agent, values, state, params, done, last, mesh)
             seen = hosts.whole(metrics | {"state": runs.nan_within(state)})
             metrics = {name: np.asarray(value) for name, value in seen.items()}
-            _check_finite(metrics, done, last, kept)
+            _check_finite(metrics, getattr(agent, "sparse", ()), done, last, kept)
             del metrics["state"]
             if best is not None and evaluate:
                 scored = policies(agent, state, scored)
@@ -169,7 +178,8 @@ def fit(
                 saved, spent = time.monotonic(), seconds() - before
             shown = "reward" if "reward" in metrics else "loss"
             meter.advance(f"{shown} {metrics[shown].mean():.4f}")
-        with _policies_written(kept, agent, state, best, done, task):  # also if a kill came just before them
+        given = {"keys": keys, "params": params} | ({"swept": values} if values else {})
+        with _policies_written(kept, agent, state, best, done, task, given):  # also if a kill came just before them
             if kept and done > begins:
                 kept.save(done, (state, best), history)
     if kept:
@@ -178,22 +188,40 @@ def fit(
 
 
 @contextlib.contextmanager
-def _policies_written(kept: Checkpoints | None, agent: Any, state: Any, best: Best | None, done: int, task: str) -> Any:
+def _policies_written(
+    kept: Checkpoints | None, agent: Any, state: Any, best: Best | None, done: int, task: str, given: dict[str, Any]
+) -> Any:
     """At its end they are; within, a thread compresses them, which takes long for large tables."""
     if kept is None or best is None:
         yield
         return
-    last, highest = hosts.whole((policies(agent, state), best))
+    last, highest, given = hosts.whole((policies(agent, state), best, given))
     if not hosts.is_first():
         yield
         return
     scored = highest.policy, np.asarray(highest.score), np.asarray(highest.batches)
     about = {"task": task, "agent": type(agent).__name__, "env": agent.env}
     with ThreadPoolExecutor(1) as beside:
-        written = beside.submit(save, kept.path, last, done, *scored, **about)
+        written = beside.submit(save, kept.path, last, done, *scored, given, **about)
         yield
         with keeping():
-            written.result()
+            told = written.result()
+        if told:
+            warnings.warn(told, stacklevel=4)  # where `fit` is called
+
+
+def _check_runs(agent: Any, keys: Any, params: Any) -> None:
+    """Raises InputError for what is no agent, no keys [runs], or no parameters of its environment for each of them."""
+    if not isinstance(agent, Agent) or isinstance(agent, type):
+        hint = ": call it" if isinstance(agent, type) else ""
+        raise checks.InputError(f"agent must be an agent, such as jaxrec.agents.PPO, got {checks.brief(agent)}{hint}")
+    checks.typed_keys("keys", keys)
+    if params is None:
+        raise checks.InputError(
+            "params must have a leading axis of runs, got None: jaxrec.batched(env.default_params, runs)"
+        )
+    if isinstance(agent.env, Environment):
+        agent.env.check_type(params)
 
 
 def _check_start(env: Any, state: Any) -> None:
@@ -214,10 +242,14 @@ def _about(agent: Agent, swept: dict[str, Any], keys: Array, params: Any, start:
         )
 
 
-def _check_finite(metrics: dict[str, np.ndarray], first: int, last: int, kept: Checkpoints | None) -> None:
+def _check_finite(
+    metrics: dict[str, np.ndarray], sparse: tuple[str, ...], first: int, last: int, kept: Checkpoints | None
+) -> None:
+    """Raises TrainingError for a metric that is not finite; those in `sparse` may be missing, which is NaN."""
     for name, values in metrics.items():
-        if not np.isfinite(values).all():
-            bad = np.flatnonzero(~np.isfinite(values)).tolist()
+        bad = np.isinf(values) if name in sparse else ~np.isfinite(values)
+        if bad.any():
+            bad = np.flatnonzero(bad).tolist()
             good = kept and kept.latest()
             raise TrainingError(
                 f"{name} of runs {bad} was not finite in batches {first} ... {last - 1}: {values[bad]}; last good "

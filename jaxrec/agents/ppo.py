@@ -7,7 +7,6 @@ their network alone; see `networks`.
 the step counts for values, and has no weight in the policy loss, the entropy and the advantage statistics.
 """
 
-from functools import partial
 from typing import Any, ClassVar
 
 import jax
@@ -17,11 +16,14 @@ from flax import struct
 from jax import Array
 from jaxtyping import Float, Int
 
-from jaxrec import checks, devices, lockstep
+from jaxrec import checks, devices, lockstep, measures
 from jaxrec.agents import losses
 from jaxrec.agents.critic import LeastSquares, check_critic
 from jaxrec.agents.networks import NetworkPolicy, check_network, distribution
 from jaxrec.environment import Environment
+from jaxrec.inputs import check_clock, check_env
+from jaxrec.spaces import field_of
+from jaxrec.sums import Sum
 
 
 class PPOState(struct.PyTreeNode):
@@ -137,8 +139,11 @@ class PPO(struct.PyTreeNode):
     track: tuple[str, ...] = struct.field(pytree_node=False, default=())
 
     def __post_init__(self) -> None:
+        check_env(self.env)
+        object.__setattr__(self, "track", checks.hashable(self.track))
         for name in ("total_steps", "num_envs", "num_steps", "num_epochs", "num_minibatches"):
             checks.positive(name, getattr(self, name))
+        check_clock(self)
         check_network(self.network, self.env)
         whole = self.num_envs * (1 if self.network.is_recurrent else self.num_steps)
         if whole % self.num_minibatches:
@@ -166,6 +171,8 @@ class PPO(struct.PyTreeNode):
             key, params = jax.random.key(0), self.env.default_params
             _, state = jax.eval_shape(self.env.reset_env, key, params)
             measured = jax.eval_shape(self.env.metrics, state, jnp.int32(0), state, params)
+            measures.check_names(self.env, measured)
+            checks.distinct("track", self.track)
             for name in self.track:
                 checks.lookup(measured, name, f"metric of {self.env.name}")
 
@@ -217,14 +224,20 @@ class PPO(struct.PyTreeNode):
         def body(batch: Array, carry: Any) -> Any:
             state, sums = carry
             state, more = self._batch(state, params, batch)
-            return state, jax.tree.map(jnp.add, sums, more)
+            return state, sums.add(more)
 
-        state, sums = jax.lax.fori_loop(first + 1, last, body, self._batch(state, params, first))
-        return state, self._summary(sums, last - first)
+        state, more = self._batch(state, params, first)
+        state, sums = jax.lax.fori_loop(first + 1, last, body, (state, Sum.zeros(more).add(more)))
+        return state, self._summary(sums.total, last - first)
 
-    def experience(self, state: PPOState, params: Any) -> Samples:
-        """What the next batch would be learned from."""
-        return self._collect(state, params, 0, state.key)[1]
+    def experience(self, state: PPOState, params: Any, batch: Int[Array, ""] | int) -> Samples:
+        """What batch number `batch`, the next one after `state`, will be learned from."""
+        return self._collect(state, params, batch, jax.random.split(state.key, 3)[1])[1]
+
+    @property
+    def sparse(self) -> tuple[str, ...]:
+        """The metrics that are NaN in a chunk that has no such value."""
+        return ("episode_return", *self.track)
 
     def policy(self, state: PPOState, greedy: bool = True) -> NetworkPolicy:
         """What was learned so far: the likeliest action, or one drawn as in training."""
@@ -268,8 +281,7 @@ class PPO(struct.PyTreeNode):
             samples = Samples(state.obs, state.memory, state.starts, action, log_prob, value, None, None, seen)
             running = state.running + step.reward
             ended = {"return": jnp.where(step.done, running, 0).sum(), "episodes": step.done.sum()}
-            tracked = jax.vmap(partial(self._tracked, params))(step)
-            ended |= {name: (values * weight).sum() for name, values in tracked.items()} | {"asked": weight.sum()}
+            ended |= self._tracked(step, weight, params)
             state = state.replace(
                 obs=obs, env_state=env_state, memory=memory, starts=step.done, running=jnp.where(step.done, 0, running)
             )
@@ -338,12 +350,23 @@ class PPO(struct.PyTreeNode):
             paid.rewards, values, following, paid.terminated, paid.truncated, self.gamma, trace
         )
 
-    def _tracked(self, params: Any, step: lockstep.Step) -> dict[str, Array]:
-        """The metrics of one step of one environment that are to be reported."""
+    def _tracked(self, step: lockstep.Step, weight: Array, params: Any) -> dict[str, Any]:
+        """Of the metrics to be reported: sums over the environments that asked for an action and have them, and counts.
+
+        `weight`: float[num_envs], 1 where an action was asked for.
+        """
         if not self.track:
             return {}
-        measured = self.env.metrics(step.state, step.action, step.next_state, params)
-        return {name: jnp.asarray(measured[name], float) for name in self.track}
+        measured = jax.vmap(self.env.metrics, in_axes=(0, 0, 0, None))(step.state, step.action, step.next_state, params)
+        values = {name: jnp.asarray(measured[name], float) for name in self.track}
+        there = dict.fromkeys(self.track, weight)
+        for name in set(self.track) & set(self.env.sparse_metrics):
+            there[name] = weight * ~jnp.isnan(values[name])
+            values[name] = jnp.where(there[name] > 0, values[name], 0)
+        return {
+            "tracked": {name: (values[name] * there[name]).sum() for name in self.track},
+            "asked": {name: there[name].sum() for name in self.track},
+        }
 
     def _learn(
         self, state: PPOState, samples: Samples, progress: Float[Array, ""], key: Array
@@ -407,16 +430,16 @@ class PPO(struct.PyTreeNode):
         }
         return loss, metrics
 
-    def _summary(self, sums: dict[str, Array], batches: Array | int) -> dict[str, Array]:
-        """Means over batches; of what is tracked, over the steps that asked for an action (0 where none did).
+    def _summary(self, sums: dict[str, Any], batches: Array | int) -> dict[str, Array]:
+        """Means over batches; of what is tracked, over the steps that asked for an action and have a value.
 
-        `episode_return` is the mean over the episodes that ended (0 where none did), `episodes` how many.
+        `episode_return` is the mean over the episodes that ended, `episodes` how many. NaN where there was nothing.
         """
-        means = {name: total / batches for name, total in sums.items() if name not in ("return", "episodes", "asked")}
-        tracked = {name: sums[name] / jnp.maximum(sums["asked"], 1) for name in self.track}
-        episodes = sums["episodes"].astype(float)
-        ended = {"episode_return": sums["return"] / jnp.maximum(episodes, 1), "episodes": episodes}
-        return means | tracked | ended
+        apart = ("return", "episodes", "tracked", "asked")
+        means = {name: total / batches for name, total in sums.items() if name not in apart}
+        episodes = jnp.asarray(sums["episodes"], float)
+        ended = {"episode_return": sums["return"] / _or_nan(episodes), "episodes": episodes}
+        return means | {name: sums["tracked"][name] / _or_nan(sums["asked"][name]) for name in self.track} | ended
 
     def _fresh(self, memory: Any, starts: Array) -> Any:
         """`memory` of each environment, the initial one where an episode starts."""
@@ -442,7 +465,12 @@ def random_order(key: Array, count: int) -> Int[Array, " count"]:
     return (jax.lax.sort(drawn | jnp.arange(count, dtype=jnp.uint32), is_stable=False) & low).astype(jnp.int32)
 
 
+def _or_nan(count: Array) -> Array:
+    """A count to divide by: NaN in place of 0."""
+    return jnp.where(count > 0, count, jnp.nan)
+
+
 def _weight(obs: Any, like: Array) -> Array:
     """float, as `like`: 1 where an action is asked for, else 0."""
-    requested = getattr(obs, "requested", None)
+    requested = field_of(obs, "requested", None)
     return jnp.ones_like(like) if requested is None else requested.astype(like.dtype)

@@ -28,7 +28,9 @@ from jaxtyping import Float, Int
 
 from jaxrec import checks, lockstep
 from jaxrec.environment import Environment
+from jaxrec.inputs import check_clock, check_env
 from jaxrec.policy import Stateless
+from jaxrec.sums import Sum
 
 SMALLEST_STEP = 1e-9
 MOST_VISITS = 2**32 - 1  # that uint32 counts
@@ -89,6 +91,16 @@ class TabularPolicy(Stateless):
     q: Any
     env: Environment = struct.field(pytree_node=False)
     epsilon: Any = 0.0
+
+    @property
+    def num_observations(self) -> int:
+        """Of the environment that it is for."""
+        return self.q.shape[-2]
+
+    @property
+    def num_actions(self) -> int:
+        """Of the environment that it is for."""
+        return self.q.shape[-1]
 
     def act(self, carry: Any, obs: Any, key: Array) -> tuple[Array, Any]:
         """(int32[] action, carry)."""
@@ -159,12 +171,14 @@ class QLearning(struct.PyTreeNode):
     trace: Any = 0.0
 
     def __post_init__(self) -> None:
+        check_env(self.env)
         if self.env.num_observations is None:
             raise checks.InputError(
                 f"env must have indexable observations for tabular Q-learning; {self.env.name} has not"
             )
         for name in ("total_steps", "num_envs", "num_steps"):
             checks.positive(name, getattr(self, name))
+        check_clock(self)
         whole = self.num_batches * self.num_envs * self.num_steps
         checks.positive("total_steps, in whole batches,", whole, MOST_VISITS)
 
@@ -209,14 +223,16 @@ class QLearning(struct.PyTreeNode):
         def body(batch, carry):
             state, sums = carry
             state, metrics = self._batch(state, params, batch)
-            return state, jax.tree.map(jnp.add, sums, metrics)
+            return state, sums.add(metrics)
 
-        state, sums = jax.lax.fori_loop(first + 1, last, body, self._batch(state, params, first))
-        return state, jax.tree.map(lambda total: total / (last - first), sums)
+        state, metrics = self._batch(state, params, first)
+        state, sums = jax.lax.fori_loop(first + 1, last, body, (state, Sum.zeros(metrics).add(metrics)))
+        return state, jax.tree.map(lambda total: total / (last - first), sums.total)
 
-    def experience(self, state: QLearningState, params: Any) -> "Experience":
-        """What the next batch would be learned from."""
-        return self._collect(state, params, 0, self.epsilon_start, state.key)[1]
+    def experience(self, state: QLearningState, params: Any, batch: Int[Array, ""] | int) -> "Experience":
+        """What batch number `batch`, the next one after `state`, will be learned from."""
+        _, epsilon = self._progress(batch)
+        return self._collect(state, params, batch, epsilon, jax.random.split(state.key)[1])[1]
 
     def policy(self, state: QLearningState) -> TabularPolicy:
         """The greedy policy learned so far."""
@@ -225,8 +241,7 @@ class QLearning(struct.PyTreeNode):
     def _batch(
         self, state: QLearningState, params: Any, batch: Int[Array, ""] | int
     ) -> tuple[QLearningState, dict[str, Array]]:
-        progress = jnp.asarray(batch / self.num_batches, float)
-        epsilon = self.epsilon_start + (self.epsilon_end - self.epsilon_start) * progress
+        progress, epsilon = self._progress(batch)
         key, key_collect = jax.random.split(state.key)
         state, experience = self._collect(state.replace(key=key), params, batch, epsilon, key_collect)
         learn = partial(self._learn, progress=progress)
@@ -234,6 +249,11 @@ class QLearning(struct.PyTreeNode):
         (q, visits, _), _ = jax.lax.scan(learn, (state.q, state.visits, bootstrap), experience, reverse=True)
         metrics = {"reward": experience.reward.mean(), "epsilon": epsilon}
         return state.replace(q=q, visits=visits), metrics
+
+    def _progress(self, batch: Int[Array, ""] | int) -> tuple[Array, Array]:
+        """(float[] share of the training done before a batch, float[] share of random actions in it)."""
+        progress = jnp.asarray(batch / self.num_batches, float)
+        return progress, self.epsilon_start + (self.epsilon_end - self.epsilon_start) * progress
 
     def _collect(
         self, state: QLearningState, params: Any, batch: Int[Array, ""] | int, epsilon: Array, key: Array

@@ -26,6 +26,7 @@ from jaxrec.envs.learned import LearnedParams, LearnedUsers, Logs, inference
 from jaxrec.envs.learned.inference import Memory
 from jaxrec.envs.preference.dynamics import users_of
 from jaxrec.progress import Meter
+from jaxrec.sums import Sum
 
 KINDS = ("future", "initial", "counterfactual")
 
@@ -119,12 +120,12 @@ class LearnUsers(struct.PyTreeNode):
         """Updates `first` ... `last` - 1, jittable: the state, and the mean loss of training and validation."""
 
         def body(batch: Array, carry: Any) -> Any:
-            state, total = carry
+            state, losses = carry
             state, loss = self._update(state, params, batch)
-            return state, total + loss
+            return state, losses.add(loss)
 
-        state, total = jax.lax.fori_loop(first, last, body, (state, jnp.zeros(())))
-        return state, {"loss": total / (last - first), "validation_loss": state.validation_loss}
+        state, losses = jax.lax.fori_loop(first, last, body, (state, Sum.zeros(state.validation_loss)))
+        return state, {"loss": losses.total / (last - first), "validation_loss": state.validation_loss}
 
     def _optimiser(self) -> optax.GradientTransformation:
         schedule = optax.cosine_decay_schedule(1.0, self.num_batches)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from jaxrec.experiments.statistics import estimate
+from jaxrec.statistics import estimate
 
 
 def interval_line(

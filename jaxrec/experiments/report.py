@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from matplotlib.figure import Figure
 
-from jaxrec.experiments.statistics import Estimate, Finding
+from jaxrec.experiments.statistics import Finding
+from jaxrec.statistics import Estimate
 
 
 @dataclass

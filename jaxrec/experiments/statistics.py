@@ -1,73 +1,9 @@
-"""Means with intervals over seeds."""
+"""Claims held against what was measured."""
 
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from scipy import stats
-
-from jaxrec import checks
-
-CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean with its 95 % Student-t interval over seeds; no interval (None) from fewer than two."""
-
-    value: float
-    low: float | None
-    high: float | None
-
-    def __str__(self) -> str:
-        if self.low is None or self.high is None:
-            return f"{self.value:.3f}"
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
-
-
-def estimate(samples: Any) -> Estimate:
-    """The mean of independent samples (float[n], one a seed) with its interval.
-
-    Raises:
-        InputError: for no samples, or one that is not finite.
-    """
-    samples = np.asarray(samples, float)
-    if samples.size == 0 or not np.isfinite(samples).all():
-        raise checks.InputError(f"an estimate needs finite samples, got {samples}")
-    mean = float(samples.mean())
-    if samples.size < 2:
-        return Estimate(mean, None, None)
-    half = float(stats.sem(samples) * stats.t.ppf(0.5 + CONFIDENCE / 2, samples.size - 1))
-    return Estimate(mean, mean - half, mean + half)
-
-
-def known_means(samples: np.ndarray) -> np.ndarray:
-    """float[rows]: means over the last axis of `samples`, [rows, n], of what is a number; NaN where nothing is."""
-    known = np.isfinite(samples)
-    counts = known.sum(axis=-1)
-    return np.where(counts > 0, np.where(known, samples, 0.0).sum(axis=-1) / np.maximum(counts, 1), np.nan)
-
-
-def jackknife(pairs: np.ndarray) -> np.ndarray:
-    """Samples whose mean and interval are those of a mean over ordered pairs of different seeds.
-
-    Pairs that share a seed are not independent. The pseudo-values of Tukey's jackknife, one a seed, nearly are.
-
-    Args:
-        pairs: float[seeds, seeds, ...]; the diagonal is not read.
-
-    Returns:
-        float[seeds, ...]; the mean alone, float[1, ...], from fewer than three seeds, which give no interval.
-    """
-    seeds = len(pairs)
-    others = ~np.eye(seeds, dtype=bool)
-    pairs = np.where(others.reshape(seeds, seeds, *[1] * (pairs.ndim - 2)), pairs, 0.0)
-    total = pairs.sum(axis=(0, 1))
-    mean = total / (seeds * (seeds - 1))
-    if seeds < 3:
-        return mean[None]
-    without = (total - pairs.sum(axis=0) - pairs.sum(axis=1)) / ((seeds - 1) * (seeds - 2))
-    return seeds * mean - (seeds - 1) * without
+from jaxrec.statistics import estimate
 
 
 @dataclass(frozen=True)

@@ -44,10 +44,12 @@ class Study:
         """The configuration of a preset, with changes.
 
         Raises:
-            InputError: if there is no such preset.
-            TypeError: if there is no such field.
+            InputError: if there is no such preset, or no such setting.
         """
-        return dataclasses.replace(lookup(self.presets, preset, f"preset of {self.name}"), **changes)
+        config = lookup(self.presets, preset, f"preset of {self.name}")
+        for name in changes:
+            lookup(vars(config), name, f"setting of {self.name}")
+        return dataclasses.replace(config, **changes)
 
     def read(self, file: str | Path, preset: str | None = None) -> tuple[str, Any]:
         """The preset and the configuration that a file asks for: what `run` takes.
@@ -78,6 +80,7 @@ class Study:
         out: str | Path | None = None,
         meter: Meter | None = None,
         trackers: Sequence[Tracker] = (),
+        **changes: Any,
     ) -> Path:
         """Runs the study and writes its folder.
 
@@ -87,6 +90,7 @@ class Study:
             out: the folder, new or empty; `runs/...` with date and time if None.
             meter: told of the progress.
             trackers: told of every line of metrics; see `jaxrec.experiments.tracking`.
+            **changes: settings that differ from the preset's, such as `seeds=2`.
 
         Returns:
             The folder: `report.md`, `figures/`, `results.json`, `metrics.jsonl`, `manifest.json`, and `checkpoints/`
@@ -98,7 +102,11 @@ class Study:
         """
         if config is None:
             preset = next(iter(self.presets)) if preset is None else preset
-            config = self.config(preset)
+            config = self.config(preset, **changes)
+        elif changes:
+            raise checks.InputError(
+                f"config={checks.brief(config)} says what to run: give it {', '.join(changes)} instead"
+            )
         config = configuration.from_json(type(config), configuration.to_json(config))  # as a run that goes on reads it
         config.check()
         about = hosts.told(lambda: manifest(self.name, preset, configuration.to_json(config)))

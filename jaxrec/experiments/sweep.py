@@ -1,6 +1,7 @@
 """Sweeps over hyper-parameters and seeds: all in one training, over all devices, and one table at the end."""
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,8 @@ from pyarrow import csv, parquet
 from jaxrec import checks, hosts
 from jaxrec.agents import fit
 from jaxrec.environment import batched, canonical
-from jaxrec.experiments.statistics import estimate
 from jaxrec.files import replacing
+from jaxrec.statistics import Estimate, estimate
 
 WRITERS = {".csv": csv.write_csv, ".parquet": parquet.write_table}
 
@@ -39,16 +40,22 @@ class Sweep:
     def summary(self) -> list[dict[str, Any]]:
         """One row a configuration: hyper-parameters, `seeds`, and of each metric its mean over seeds, `_low`, `_high`.
 
-        The last two are the 95 % Student-t interval; None from a single seed.
+        The last two are the 95 % Student-t interval; None from a single seed. A metric that some run lacks, such as the
+        return where no episode ended, is averaged over the runs that have it (NaN if none has), and `_missing` says how
+        many lack it.
         """
         table = []
         for _, group in itertools.groupby(self.rows, lambda row: [row[name] for name in self.swept]):
             runs = list(group)
             row = {name: runs[0][name] for name in self.swept} | {"seeds": len(runs)}
             for name in runs[0]:
-                if name not in (*self.swept, "seed"):
-                    mean = estimate([run[name] for run in runs])
-                    row |= {name: mean.value, f"{name}_low": mean.low, f"{name}_high": mean.high}
+                if name in (*self.swept, "seed"):
+                    continue
+                known = [run[name] for run in runs if not math.isnan(run[name])]
+                mean = estimate(known) if known else Estimate(math.nan, None, None)
+                row |= {name: mean.value, f"{name}_low": mean.low, f"{name}_high": mean.high}
+                if any(math.isnan(each[name]) for each in self.rows):
+                    row[f"{name}_missing"] = len(runs) - len(known)
             table.append(row)
         return table
 
@@ -88,6 +95,8 @@ def sweep(
         InputError: as `fit`; or for no values, values of several kinds, or the same twice.
     """
     checks.positive("seeds", seeds)
+    for name in set(values) & set(getattr(agent, "track", ())):
+        raise checks.InputError(f"values[{name!r}] would be overwritten by the metric {name!r}, which track reports")
     columns = {name: _column(name, several) for name, several in values.items()}
     combinations = list(itertools.product(*values.values()))
     places = itertools.product(*(range(len(several)) for several in values.values()))

@@ -16,6 +16,7 @@ from jaxrec.envs.polarising import counts
 from jaxrec.envs.polarising.dynamics import LEFT, RIGHT
 from jaxrec.envs.polarising.env import PolarisingParams, PolarisingUsers
 
+DECIMALS = 9  # of action values: rounding, which differs between machines, must not decide between equally good sources
 LOG_ZERO = -1e9  # 0 times it is 0, and its exponential is 0
 
 
@@ -23,7 +24,8 @@ class CountPolicy(NamedTuple):
     """A solution over count states.
 
     Attributes:
-        q: float64[num_observations, 3], the expected return of each action followed by the best ones; 0 at the horizon.
+        q: float64[num_observations, 3], the expected return of each action followed by the best ones, to nine decimals,
+            so that equally good actions are equal; 0 at the horizon.
         value: float, the expected return of an episode.
     """
 
@@ -44,7 +46,7 @@ def bayes_optimal(env: PolarisingUsers, params: PolarisingParams, gamma: float =
         value = q.max(axis=1)
         hit, miss = (value[successors] for successors in counts.successors(time))
         q[_states(time)] = click * (1 + gamma * hit) + (1 - click) * gamma * miss
-    return CountPolicy(q, float(q[0].max()))
+    return CountPolicy(np.round(q, DECIMALS), float(q[0].max()))
 
 
 def value_without_influence(

@@ -40,7 +40,7 @@ class EstimationConfig(ModelConfig):
     def check(self) -> None:
         """Raises InputError for a setting out of range."""
         super().check()
-        checks.positive("simulated_users", self.simulated_users)
+        checks.positive("simulated_users", self.simulated_users, checks.MOST_STEPS)
 
 
 class Beliefs(NamedTuple):

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from jaxrec.envs.preference.dynamics import DEGREES
 from jaxrec.experiments.figures import interval_line
-from jaxrec.experiments.statistics import estimate
+from jaxrec.statistics import estimate
 
 COLOURS = {"myopic": "#e07a1f", "rl": "#7b2d8b"}
 

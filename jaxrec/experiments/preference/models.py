@@ -39,8 +39,9 @@ class ModelConfig:
 
     def check(self) -> None:
         """Raises InputError for a setting out of range."""
-        for name in ("seeds", "users", "training_users", "model_epochs", "model_batch_size"):
+        for name in ("seeds", "training_users", "model_epochs", "model_batch_size"):
             checks.positive(name, getattr(self, name))
+        checks.positive("users", self.users, checks.MOST_STEPS)
         checks.seed("seed", self.seed)
         if self.training_users >= self.users:
             raise checks.InputError(
@@ -50,8 +51,10 @@ class ModelConfig:
             raise checks.InputError(
                 f"model_batch_size must be at most training_users={self.training_users}, got {self.model_batch_size}"
             )
+        updates = self.training_users // self.model_batch_size
+        checks.positive(f"model_epochs, of {updates} updates each,", self.model_epochs, checks.MOST_STEPS // updates)
         for name in ("model_learning_rate", "model_entropy_weight"):
-            checks.within(name, getattr(self, name), 0.0, float("inf"))
+            checks.within(name, getattr(self, name), 0.0, checks.LARGEST)
 
 
 @dataclass

@@ -13,6 +13,7 @@ import jaxrec
 from jaxrec import checks
 from jaxrec.agents import LSTM, PPO, NetworkPolicy, fit
 from jaxrec.envs.preference.dynamics import BINS
+from jaxrec.experiments.limits import check_training
 from jaxrec.experiments.study import Log
 from jaxrec.jitted import jit
 from jaxrec.progress import Meter
@@ -55,8 +56,10 @@ class RecommenderConfig:
 
     def check_recommenders(self) -> None:
         """Raises InputError for a setting out of range."""
-        for name in ("cells", "trajectories", "chunks"):
+        for name in ("steps", "num_envs", "num_steps", "cells", "chunks"):
             checks.positive(name, getattr(self, name))
+        checks.positive("trajectories", self.trajectories, checks.MOST_STEPS)
+        check_training("steps", self.steps, self.steps, self.num_envs, self.num_steps)
 
     def agent(self, env: Any, gamma: float) -> PPO:
         """The learner."""

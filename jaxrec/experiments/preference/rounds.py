@@ -54,7 +54,7 @@ class RoundsConfig(RecommenderConfig, ModelConfig):
         super().check()
         self.check_recommenders()
         checks.positive("rounds", self.rounds)
-        checks.within("bait_height", self.bait_height, 0.0, float("inf"))
+        checks.within("bait_height", self.bait_height, 0.0, checks.LARGEST)
         checks.within("bait_centre", self.bait_centre, 0.0, 360.0)
         self.agent(LearnedUsers(), self.gamma).check()
 

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from jaxrec.experiments.figures import interval_line
 from jaxrec.experiments.preference import figures
 from jaxrec.experiments.report import Report, Section
-from jaxrec.experiments.statistics import Finding, above, estimate, measured
+from jaxrec.experiments.statistics import Finding, above, measured
+from jaxrec.statistics import estimate
 
 SOURCE = 'Lambert, "Recommendations are a game"'
 OURS = "beyond the papers"

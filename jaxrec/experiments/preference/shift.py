@@ -44,9 +44,10 @@ class ShiftConfig(RecommenderConfig):
         """Raises InputError for a setting out of range."""
         checks.positive("seeds", self.seeds)
         checks.seed("seed", self.seed)
-        if not self.penalties or len(set(self.penalties)) < len(self.penalties):
-            raise checks.InputError(f"penalties must be one number or more, each once, got {self.penalties}")
-        checks.within("penalties", np.asarray(self.penalties), 0.0, float("inf"))
+        named = {f"{nu:g}" for nu in self.penalties}  # as the report does: what it takes for one must be one
+        if not named or len(named) < len(self.penalties):
+            raise checks.InputError(f"penalties must be one number or more, each once to six digits: {self.penalties}")
+        checks.within("penalties", np.asarray(self.penalties), 0.0, checks.LARGEST)
         self.check_recommenders()
         self.agent(ENV, self.gamma).check()
 

@@ -8,7 +8,8 @@ from jaxrec.envs.preference.dynamics import DEGREES, circular_distance
 from jaxrec.experiments.preference import figures
 from jaxrec.experiments.preference.reference import BELIEF_OPTIMUM, METRICS, TABLE_1
 from jaxrec.experiments.report import Report, Section
-from jaxrec.experiments.statistics import Finding, above, estimate, measured
+from jaxrec.experiments.statistics import Finding, above, measured
+from jaxrec.statistics import estimate
 
 PAPER = "Carroll et al., Table 1"
 OURS = "beyond the paper"

@@ -9,7 +9,8 @@ from jaxrec.envs.preference.dynamics import DEGREES, circular_distance
 from jaxrec.experiments.preference import figures
 from jaxrec.experiments.preference.reference import METRICS, TABLE_2
 from jaxrec.experiments.report import Report, Section
-from jaxrec.experiments.statistics import Finding, above, estimate, measured
+from jaxrec.experiments.statistics import Finding, above, measured
+from jaxrec.statistics import estimate
 
 SOURCE = "Carroll et al., Table 2"
 OURS = "beyond the paper"

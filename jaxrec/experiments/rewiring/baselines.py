@@ -11,15 +11,17 @@ from matplotlib.figure import Figure
 
 from jaxrec import checks
 from jaxrec.envs.rewiring import ELEVEN, RewiringGame, Simulation
+from jaxrec.envs.rewiring.simulate import CHECK_EVERY, check_limit
 from jaxrec.experiments.figures import interval_line
 from jaxrec.experiments.report import Report, Section
 from jaxrec.experiments.rewiring import reference
 from jaxrec.experiments.rewiring.figures import COLOURS, heat_map
 from jaxrec.experiments.rewiring.reference import agreement
-from jaxrec.experiments.rewiring.sweep import sweep
-from jaxrec.experiments.statistics import Estimate, above, estimate, measured
+from jaxrec.experiments.rewiring.sweep import check_society, check_timescales, sweep
+from jaxrec.experiments.statistics import above, measured
 from jaxrec.experiments.study import Log, Study
 from jaxrec.progress import Meter
+from jaxrec.statistics import Estimate, estimate
 
 PAPER = "Carvalho, Fig. 6"
 FIVE: tuple[str, ...] = ("good", "random", "fair", "local", "bad")
@@ -58,20 +60,20 @@ class BaselinesConfig:
 
     def check(self) -> None:
         """Raises InputError for a setting out of range."""
-        for name in ("runs", "steps", "plane_steps", "scatter_runs"):
+        for name in ("runs", "scatter_runs"):
             checks.positive(name, getattr(self, name))
-        if self.plane_runs:
-            checks.positive("plane_runs", self.plane_runs)
+        check_limit("steps", self.steps)
+        check_limit("plane_steps", self.plane_steps)
+        checks.within("plane_runs", self.plane_runs, 0, checks.MOST_STEPS)
         checks.seed("seed", self.seed)
-        checks.distinct("timescales", self.timescales)
-        if len(self.scatter_users) != len(self.scatter_steps):
-            raise checks.InputError(
-                f"scatter_steps must have one limit a size, got {self.scatter_steps} for {self.scatter_users}"
-            )
-        self.env()
-        for users in self.scatter_users:
-            self.scatter_env(users)
-        checks.within("timescales", self.timescales, 0.0, np.inf)
+        check_society("users, degree, rules", self.env)
+        check_timescales("timescales", self.timescales, self.rules)
+        if not len(set(self.scatter_users)) == len(self.scatter_users) == len(self.scatter_steps):
+            given = f"{self.scatter_steps} for scatter_users={self.scatter_users}"
+            raise checks.InputError(f"scatter_steps must be one a size, each size once, got {given}")
+        for users, steps in zip(self.scatter_users, self.scatter_steps, strict=True):
+            check_society("scatter_users, degree", self.scatter_env, users)
+            checks.positive("scatter_steps", steps, checks.MOST_STEPS - CHECK_EVERY)
 
     def env(self) -> RewiringGame:
         """The society of Figures 5 and 6."""
@@ -91,9 +93,8 @@ def execute(config: BaselinesConfig, log: Log, meter: Meter) -> Report:
         "strategy update.",
     )
     key_heuristics, key_plane, *keys = jax.random.split(jax.random.key(config.seed), 2 + len(config.scatter_users))
-    heuristics = sweep(
-        config.env(), key_heuristics, FIVE, {"timescale": config.timescales}, config.runs, config.steps, meter
-    )
+    values = {"timescale": config.timescales}
+    heuristics = sweep(config.env(), key_heuristics, FIVE, values, config.runs, config.steps, meter)
     log(part="heuristics", cooperation=heuristics.cooperation.mean(axis=-1))
     _report_heuristics(config, heuristics, report)
     if config.plane_runs:
@@ -102,7 +103,7 @@ def execute(config: BaselinesConfig, log: Log, meter: Meter) -> Report:
         log(part="plane", cooperation=plane.cooperation.mean(axis=-1))
         _report_plane(config, plane, report)
     for key, users, steps in zip(keys, config.scatter_users, config.scatter_steps, strict=True):
-        limit = -(-steps // 5_000) * 5_000
+        limit = -(-steps // CHECK_EVERY) * CHECK_EVERY
         scatter = sweep(config.scatter_env(users), key, ELEVEN, {}, config.scatter_runs, limit, meter)
         log(part="scatter", users=users, cooperation=scatter.cooperation.mean(axis=-1))
         _report_scatter(users, limit, scatter, report)

@@ -16,14 +16,17 @@ from jaxrec import checks
 from jaxrec.environment import batched
 from jaxrec.envs.rewiring import Competition, RewiringGame, Simulation, heuristic, simulate
 from jaxrec.envs.rewiring.rules import resolve
+from jaxrec.envs.rewiring.simulate import check_limit
 from jaxrec.experiments.figures import interval_line
 from jaxrec.experiments.report import Report, Section
 from jaxrec.experiments.rewiring import reference
 from jaxrec.experiments.rewiring.figures import COLOURS
 from jaxrec.experiments.rewiring.reference import agreement
-from jaxrec.experiments.statistics import above, estimate, measured
+from jaxrec.experiments.rewiring.sweep import check_society, check_timescales
+from jaxrec.experiments.statistics import above, measured
 from jaxrec.experiments.study import Log, Study
 from jaxrec.progress import Meter
+from jaxrec.statistics import estimate
 
 KINDS: tuple[str, ...] = ("local", "good", "bad", "random", "fair")
 PUBLISHED = (1.0, 0.063)
@@ -67,14 +70,16 @@ class CompetitionConfig:
 
     def check(self) -> None:
         """Raises InputError for a setting out of range."""
-        for name in ("runs", "steps", "adoption_runs", "adoption_steps"):
+        for name in ("runs", "adoption_runs"):
             checks.positive(name, getattr(self, name))
+        for name in ("steps", "adoption_steps"):
+            check_limit(name, getattr(self, name), _check_every(getattr(self, name)))
         checks.seed("seed", self.seed)
+        check_society("users, degree, rules", self.env)
         for name in ("timescales", "recommender_timescales"):
-            checks.distinct(name, getattr(self, name))
-        for name in ("timescales", "recommender_timescales", "adoption_timescale", "beta_recommender"):
-            checks.within(name, getattr(self, name), 0.0, np.inf)
-        self.env()
+            check_timescales(name, getattr(self, name), self.rules)
+        checks.within("adoption_timescale", self.adoption_timescale, 0.0, np.inf)
+        checks.within("beta_recommender", self.beta_recommender, 0.0, checks.LARGEST)
 
     def env(self) -> RewiringGame:
         """The society."""
@@ -160,9 +165,14 @@ def compete(
         num_steps,
         competition=competition,
         stop_at_fixation=config.stop_at_fixation,
-        check_every=min(num_steps, 20_000),
+        check_every=_check_every(num_steps),
         meter=meter,
     )
+
+
+def _check_every(num_steps: int) -> int:
+    """Time-steps between tests of fixation; a limit of fewer is tested at its end."""
+    return max(1, min(num_steps, 20_000))
 
 
 def _shares(initial: dict[str, float]) -> np.ndarray:

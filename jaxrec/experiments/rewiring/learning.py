@@ -19,13 +19,14 @@ from jaxrec.environment import batched
 from jaxrec.envs.rewiring import ELEVEN, RewiringGame, heuristic, moments
 from jaxrec.envs.rewiring.policies import HeuristicPolicy
 from jaxrec.envs.rewiring.recommenders import stack_kinds
+from jaxrec.experiments.limits import check_training
 from jaxrec.experiments.report import Report
 from jaxrec.experiments.rewiring.interpretation import interpret
 from jaxrec.experiments.rewiring.learning_report import JUDGED, Learned, Rivals, Run, write
 from jaxrec.experiments.rewiring.play import play
-from jaxrec.experiments.statistics import known_means
 from jaxrec.experiments.study import Log, Study
 from jaxrec.progress import Meter
+from jaxrec.statistics import known_means
 
 DEGREES = {10: 4, 30: 8, 100: 28, 500: 30}
 """Mean degree at each size of the paper's Table 4; its beta and time limit are the environment's defaults."""
@@ -102,7 +103,12 @@ class LearningConfig:
         for name in ("traces", "entropy_weights"):
             if len(getattr(self, name)) != len(REWARDS):
                 raise checks.InputError(f"{name} must have one number a reward {REWARDS}, got {getattr(self, name)}")
+        checks.within("traces", self.traces, 0.0, 1.0)
+        checks.within("entropy_weights", self.entropy_weights, -checks.LARGEST, checks.LARGEST)
+        checks.within("learning_rates", self.learning_rates, 0.0, checks.LARGEST)
         for users, network, reward in itertools.product(self.users, self.networks, self.rewards):
+            given, num_steps = (self.of_size(users, numbers) for numbers in (self.steps, self.num_steps))
+            check_training("steps", given, self._taken(users, network), self.num_envs, num_steps)
             self.agent(users, network, reward).check()
 
     def _check_sizes(self) -> None:
@@ -120,10 +126,17 @@ class LearningConfig:
                 raise checks.InputError(
                     f"{name} must have one number, or one a size, got {getattr(self, name)} for {self.users}"
                 )
+        for number in self.num_steps:
+            checks.positive("num_steps", number)
+        checks.positive("evaluation_episodes * seeds", max(self.evaluation_episodes) * self.seeds, checks.MOST_STEPS)
 
     def of_size(self, users: int, numbers: tuple[Any, ...]) -> Any:
         """The one of `numbers` for this size, where there may be one for all."""
         return numbers[self.users.index(users) % len(numbers)]
+
+    def _taken(self, users: int, network: str) -> int:
+        """Environment steps that a training takes; graph attention takes its share."""
+        return max(1, round(self.of_size(users, self.steps) * (self.gat_share if network == "gat" else 1.0)))
 
     def env(self, users: int, reward: str) -> RewiringGame:
         """The society of one size."""
@@ -132,12 +145,11 @@ class LearningConfig:
     def agent(self, users: int, network: str, reward: str) -> PPO:
         """The learner."""
         scale = 1.0 if reward == "aligned" else 1.0 / users  # so that returns are of the order of 1
-        steps = self.of_size(users, self.steps) * (self.gat_share if network == "gat" else 1.0)
         embed = GAT(self.gat_layers) if network == "gat" else NodeMLP()
         return PPO(
             self.env(users, reward),
             Ranking(embed, value_embed=None) if self.fitted_values else Ranking(embed),
-            max(1, round(steps)),
+            self._taken(users, network),
             num_envs=self.num_envs,
             num_steps=self.of_size(users, self.num_steps),
             num_epochs=self.num_epochs,
@@ -188,8 +200,7 @@ def train(
     steps: list[int] = []
 
     def on_metrics(batches: int, metrics: dict[str, np.ndarray]) -> None:
-        ended = metrics["episodes"] > 0
-        rows.append(metrics | {"episode_return": np.where(ended, metrics["episode_return"], np.nan)})
+        rows.append(metrics)
         steps.append(batches * agent.num_envs * agent.num_steps)
         means = {name: float(known_means(values)) for name, values in rows[-1].items()}
         log(part="training", run=str(run), steps=steps[-1], **means)

@@ -11,7 +11,8 @@ from jaxrec.envs.rewiring import ELEVEN
 from jaxrec.experiments.figures import interval_line
 from jaxrec.experiments.report import Report, Section
 from jaxrec.experiments.rewiring.figures import COLOURS
-from jaxrec.experiments.statistics import Estimate, Finding, above, below, estimate, known_means, measured
+from jaxrec.experiments.statistics import Finding, above, below, measured
+from jaxrec.statistics import Estimate, estimate, known_means
 
 PAPER = "Carvalho, section 4.2"
 ANALYSIS = "Carvalho, section 4.3"

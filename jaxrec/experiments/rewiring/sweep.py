@@ -1,15 +1,31 @@
 """Sweeps over recommenders, parameters and seeds, in one call of `simulate`."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jax import Array
 
+from jaxrec import checks
 from jaxrec.environment import batched
 from jaxrec.envs.rewiring import RewiringGame, Simulation, per_run, simulate
+from jaxrec.envs.rewiring.rules import resolve
 from jaxrec.progress import Meter
+
+
+def check_society(settings: str, build: Callable[..., RewiringGame], *arguments: Any) -> None:
+    """Raises InputError, and names the `settings` that it comes from, for a society that cannot be built."""
+    with checks.prefixed(settings):
+        build(*arguments)
+
+
+def check_timescales(name: str, values: Sequence[float], rules: str) -> None:
+    """Raises InputError unless `values` are those that W or W2 takes in a scan, under rules that read it."""
+    checks.distinct(name, values)
+    checks.within(name, values, 0.0, np.inf)
+    if resolve(rules).single_clock:
+        raise checks.InputError(f"rules must read {name}, got {rules!r}, whose users do everything in every time-step")
 
 
 def sweep(

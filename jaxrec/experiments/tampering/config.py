@@ -6,8 +6,9 @@ from typing import Any, Literal
 import numpy as np
 
 from jaxrec import checks
-from jaxrec.agents.q_learning import SMALLEST_STEP, GeometricStep, QLearning, VisitStep
+from jaxrec.agents.q_learning import MOST_VISITS, SMALLEST_STEP, GeometricStep, QLearning, VisitStep
 from jaxrec.envs.polarising import PolarisingUsers
+from jaxrec.experiments.limits import check_training
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class TamperingConfig:
         """Raises InputError for a setting out of range."""
         for name in ("seeds", "episodes", "num_envs", "num_steps", "evaluation_episodes", "chunks"):
             checks.positive(name, getattr(self, name))
+        checks.positive("evaluation_episodes", self.evaluation_episodes, checks.MOST_STEPS)
         checks.seed("seed", self.seed)
         for name in ("gamma", "epsilon_start", "epsilon_end", "trace"):
             checks.within(name, getattr(self, name), 0.0, 1.0)
@@ -56,6 +58,10 @@ class TamperingConfig:
             checks.within(name, getattr(self, name), SMALLEST_STEP, 1.0)
         checks.within("visit_weight", self.visit_weight, 1.0, np.inf)
         checks.lookup(self.step_sizes, self.step_size, "step_size")
+        env = PolarisingUsers()
+        steps = self.episodes * env.horizon
+        check_training("episodes", self.episodes, steps, self.num_envs, self.num_steps, MOST_VISITS)
+        self.agent(env).check()
 
     @property
     def step_sizes(self) -> dict[str, Any]:

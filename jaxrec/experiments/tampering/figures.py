@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from jaxrec.envs.polarising import TRAINING, UNSEEN
 from jaxrec.envs.polarising.dynamics import SOURCES
 from jaxrec.envs.polarising.render import COLOURS
-from jaxrec.experiments.statistics import estimate
 from jaxrec.experiments.tampering.findings import NAMES, POLARISATION
 from jaxrec.experiments.tampering.measures import POLARISABLE, TRAINED_ON
+from jaxrec.statistics import estimate
 
 FIGURE_4_CAPTION = (
     "Above: how often each source is recommended at each time-step by the policy learned with influence (line: mean of "

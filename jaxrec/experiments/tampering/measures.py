@@ -17,9 +17,9 @@ from jaxrec.envs.polarising import (
     exact,
     population,
 )
-from jaxrec.experiments.statistics import jackknife
 from jaxrec.jitted import jit
 from jaxrec.rollout import rollout
+from jaxrec.statistics import jackknife
 
 USERS = {**TRAINING, **UNSEEN}
 CENTRIST = list(USERS).index("centrist")

@@ -3,12 +3,13 @@
 from typing import Any
 
 from jaxrec.experiments.report import Report, Section
-from jaxrec.experiments.statistics import Finding, estimate
+from jaxrec.experiments.statistics import Finding
 from jaxrec.experiments.tampering import figures
 from jaxrec.experiments.tampering.config import TamperingConfig
 from jaxrec.experiments.tampering.findings import MORE_OPPOSED, POLARISATION, findings
 from jaxrec.experiments.tampering.measures import POLARISABLE, USERS
 from jaxrec.experiments.tampering.outcome import Outcome
+from jaxrec.statistics import estimate
 
 
 def report(config: TamperingConfig, outcome: Outcome) -> Report:

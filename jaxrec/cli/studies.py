@@ -1,82 +1,28 @@
-"""The command `jaxrec`: a thin skin over the Python API."""
+"""The commands about studies: list, run, reproduce."""
 
 import argparse
-import ast
 import contextlib
 import dataclasses
 import json
-import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import jax
-import numpy as np
 import tyro
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from jaxrec import checks, hosts, interruption, make, registered, rollout
-from jaxrec.agents import TrainingError
+from jaxrec import checks, hosts, interruption, make, registered
 from jaxrec.experiments import STUDIES, Study, reproduce, study
-from jaxrec.experiments.folder import RunFolder, write_atomically
-from jaxrec.experiments.manifest import cores, describe, hardware
-from jaxrec.experiments.statistics import estimate
+from jaxrec.experiments.folder import RunFolder
+from jaxrec.experiments.manifest import cores
 from jaxrec.experiments.tracking import TRACKERS, Tracker, tracker
 from jaxrec.progress import meter_for_terminal
-from jaxrec.timing import measure
-
-OVERVIEW = """usage: jaxrec COMMAND [OPTIONS]
-
-What does a recommender do to the people it serves?
-
-commands:
-  list      the environments, their policies, and the studies with their presets
-  run       run a study and write its report:  jaxrec run tampering --preset quick
-            go on with one that was cut off:   jaxrec run tampering --resume runs/DIR
-  reproduce run a run again and compare:       jaxrec reproduce runs/DIR
-  rollout   run a policy in many environments: jaxrec rollout PolarisingUsers-v0 --policy bandit
-  bench     time that rollout on this machine: jaxrec bench PolarisingUsers-v0
-
-jaxrec COMMAND --help explains each. What the command does, a notebook can do in the same few lines.
-"""
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command line `argv` (that of the process if None).
-
-    Exits with 2, and one line, on bad input, where files cannot be written, and where a training goes wrong; after a
-    signal with 128 and its number, and one line. The line says how to go on where a run can.
-    """
-    logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax: pages about what the line says
-    argv = list(sys.argv[1:] if argv is None else argv)
-    if not argv or argv[0] in ("-h", "--help"):
-        sys.stdout.write(OVERVIEW)
-        return
-    try:
-        checks.lookup(COMMANDS, argv[0], "command")(argv[1:])
-    except checks.InputError as error:
-        _say(str(error), "red")
-        sys.exit(2)
-    except (TrainingError, OSError) as error:
-        _say("; ".join([str(error), *getattr(error, "__notes__", [])]), "red")
-        sys.exit(2)
-    except jax.errors.JaxRuntimeError as error:
-        if "RESOURCE_EXHAUSTED" not in str(error) and "Out of memory" not in str(error):
-            raise
-        _say(f"this needs more memory than there is: {str(error).splitlines()[0]}", "red")
-        sys.exit(2)
-    except interruption.Interrupted as stop:
-        _say("; ".join(["interrupted", *getattr(stop, "__notes__", [])]), "yellow")
-        sys.exit(stop.exit_code)
-
-
-def _say(line: str, style: str) -> None:
-    Console(stderr=True).print(f"jaxrec: {line}", style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 def _use_every_core(devices: int | None = None) -> None:
@@ -223,105 +169,3 @@ def reproduce_command(argv: Sequence[str]) -> None:
         Console().print(f"made otherwise: {again.changed}", highlight=False, markup=False, soft_wrap=True)
     Console().print(f"{again.verdict}: {again.folder}", highlight=False, markup=False, soft_wrap=True)
     sys.exit(0 if again.reproduced else 1)
-
-
-@dataclass
-class RolloutOptions:
-    """Runs a policy in many copies of an environment, and prints what it did to users: means over environments."""
-
-    env: tyro.conf.Positional[str]
-    """Environment id; see `jaxrec list`."""
-    policy: str = "random"
-    """One of the environment's policies; see `jaxrec list`."""
-    num_envs: int = 4096
-    """Environments in parallel."""
-    num_steps: int = 300
-    """Steps of each; episodes restart as they end."""
-    seed: int = 0
-    """Seed of all random draws."""
-    params: dict[str, str] = field(default_factory=dict)
-    """Run-time values by name, e.g. --params influence 0.5"""
-    args: dict[str, str] = field(default_factory=dict)
-    """Constructor arguments by name, e.g. --args horizon 10"""
-    json: bool = False
-    """Print JSON instead of a table."""
-    out: Path | None = None
-    """Also write the JSON to this file, which must not exist."""
-
-    def prepare(self) -> Callable[[jax.Array], Any]:
-        """The rollout, checked, as a function of a key."""
-        checks.positive("num_envs", self.num_envs, checks.MOST_STEPS)
-        checks.positive("num_steps", self.num_steps, checks.MOST_STEPS)
-        checks.new_file("out", self.out)
-        env, params = make(self.env, **{name: _literal(value) for name, value in self.args.items()})
-        policy = env.policy(self.policy)
-        fields = {field.name: None for field in dataclasses.fields(params)}
-        for name in self.params:
-            checks.lookup(fields, name, f"parameter of {self.env}")
-        params = params.replace(**{name: _literal(value) for name, value in self.params.items()})
-        env.check_params(params)
-        return lambda key: rollout(env, policy, key, self.num_envs, self.num_steps, params)
-
-
-def _literal(text: str) -> Any:
-    """A Python literal (a list of numbers becomes an array), or the text itself."""
-    try:
-        value = ast.literal_eval(text)
-        return np.asarray(value) if isinstance(value, list | tuple) else value
-    except (ValueError, SyntaxError):
-        return text
-
-
-def rollout_command(argv: Sequence[str]) -> None:
-    """Runs a policy and prints its metrics."""
-    options = tyro.cli(RolloutOptions, args=argv, prog="jaxrec rollout")
-    checks.seed("seed", options.seed)
-    result = options.prepare()(jax.random.key(options.seed))
-    metrics = dict(sorted(result.per_env.items()))
-    if result.episodes.sum() > 0:
-        metrics["episode_return"] = result.episode_return[result.episodes > 0]
-    estimates = {name: dataclasses.asdict(estimate(values)) for name, values in metrics.items()}
-    settings = f"{options.policy} in {options.num_envs:,} x {options.env}, {options.num_steps:,} steps"
-    table = Table("metric", "mean a step", "low", "high", title=settings, caption="95 % intervals over environments")
-    for name, row in estimates.items():
-        table.add_row(name, *("-" if value is None else f"{value:.5f}" for value in row.values()))
-    _output(options, table, {"metrics": estimates})
-
-
-def bench_command(argv: Sequence[str]) -> None:
-    """Times a rollout."""
-    options = tyro.cli(
-        RolloutOptions, args=argv, prog="jaxrec bench", description="Times such a rollout, compilation apart."
-    )
-    checks.seed("seed", options.seed)
-    timing = measure(lambda key: options.prepare()(key).per_env, jax.random.key(options.seed))
-    steps = options.num_envs * options.num_steps
-    machine = hardware()
-    table = Table(
-        "what", "value", title=f"{options.policy} in {options.num_envs:,} x {options.env} on {describe(machine)}"
-    )
-    table.add_row("compilation", f"{timing.compile:.2f} s")
-    table.add_row(f"{steps:,} steps with metrics, median of {len(timing.runs)}", f"{timing.median:.3f} s")
-    table.add_row("environment steps a second", f"{timing.rate(steps) / 1e6:.1f} million")
-    _output(options, table, {"compile_s": timing.compile, "runs_s": timing.runs, "steps": steps, "hardware": machine})
-
-
-def _output(options: RolloutOptions, table: Table, result: dict[str, Any]) -> None:
-    settings = dataclasses.asdict(options)
-    settings.pop("json")
-    text = json.dumps({"settings": settings, **result}, indent=1, default=str)
-    if options.out is not None:
-        write_atomically(options.out, f"{text}\n".encode())
-    if options.json:
-        print(text)  # noqa: T201
-    else:
-        Console().print(table)
-
-
-COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
-    "list": list_command,
-    "run": run_command,
-    "reproduce": reproduce_command,
-    "rollout": rollout_command,
-    "bench": bench_command,
-}

@@ -1,0 +1,79 @@
+"""The command `jaxrec`: a thin skin over the Python API."""
+
+import io
+import logging
+import sys
+from collections.abc import Callable, Sequence
+
+import jax
+from rich.console import Console
+
+from jaxrec import checks, interruption
+from jaxrec.agents import TrainingError
+from jaxrec.cli.rollouts import bench_command, rollout_command
+from jaxrec.cli.studies import list_command, reproduce_command, run_command
+
+OVERVIEW = """usage: jaxrec COMMAND [OPTIONS]
+
+What does a recommender do to the people it serves?
+
+commands:
+  list      the environments, their policies, and the studies with their presets
+  run       run a study and write its report:  jaxrec run tampering --preset quick
+            go on with one that was cut off:   jaxrec run tampering --resume runs/DIR
+  reproduce run a run again and compare:       jaxrec reproduce runs/DIR
+  rollout   play whole episodes of a policy:   jaxrec rollout PolarisingUsers-v0 --policy bandit
+  bench     time a policy on this machine:     jaxrec bench PolarisingUsers-v0
+
+jaxrec COMMAND --help explains each. What the command does, a notebook can do in the same few lines.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the command line `argv` (that of the process if None).
+
+    Exits with 2, and one line, on bad input, where files cannot be written, and where a training goes wrong; after a
+    signal with 128 and its number, and one line. The line says how to go on where a run can.
+    """
+    logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax: pages about what the line says
+    _write_any_text()
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if not argv or argv[0] in ("-h", "--help"):
+        sys.stdout.write(OVERVIEW)
+        return
+    try:
+        checks.lookup(COMMANDS, argv[0], "command")(argv[1:])
+    except checks.InputError as error:
+        _say(str(error), "red")
+        sys.exit(2)
+    except (TrainingError, OSError) as error:
+        _say("; ".join([str(error), *getattr(error, "__notes__", [])]), "red")
+        sys.exit(2)
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error) and "Out of memory" not in str(error):
+            raise
+        _say(f"this needs more memory than there is: {str(error).splitlines()[0]}", "red")
+        sys.exit(2)
+    except interruption.Interrupted as stop:
+        _say("; ".join(["interrupted", *getattr(stop, "__notes__", [])]), "yellow")
+        sys.exit(stop.exit_code)
+
+
+def _write_any_text() -> None:
+    """Lets stdout and stderr escape what they cannot encode, such as the name of a folder on an ASCII terminal."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a notebook's is not, and encodes everything
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _say(line: str, style: str) -> None:
+    Console(stderr=True).print(f"jaxrec: {line}", style=style, highlight=False, markup=False, soft_wrap=True)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
+    "list": list_command,
+    "run": run_command,
+    "reproduce": reproduce_command,
+    "rollout": rollout_command,
+    "bench": bench_command,
+}

@@ -1,0 +1,182 @@
+"""The commands about one policy in one environment: rollout, bench."""
+
+import ast
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import tyro
+from flax import struct
+from rich.console import Console
+from rich.table import Table
+
+from jaxrec import Environment, Evaluation, checks, evaluate, make, rollout
+from jaxrec.experiments.manifest import describe, hardware
+from jaxrec.experiments.plain import plain
+from jaxrec.files import write_atomically
+from jaxrec.progress import meter_for_terminal
+from jaxrec.statistics import Estimate
+from jaxrec.timing import measure
+
+MOST_STEPS = 1_000_000  # of an episode that does not end
+
+WORDS = {"true": True, "false": False, "none": None, "inf": np.inf, "-inf": -np.inf, "infinity": np.inf, "nan": np.nan}
+
+
+@dataclass
+class WorldOptions:
+    """Which environment and which policy."""
+
+    env: tyro.conf.Positional[str]
+    """Environment id; see `jaxrec list`."""
+    policy: str = "random"
+    """One of the environment's policies, made for the parameters below; see `jaxrec list`."""
+    num_envs: int = 4096
+    """Environments in parallel."""
+    seed: int = 0
+    """Seed of all random draws."""
+    params: dict[str, str] = field(default_factory=dict)
+    """Run-time values by name, e.g. --params influence 0.5 reward_weights.user 2"""
+    args: dict[str, str] = field(default_factory=dict)
+    """Constructor arguments by name, e.g. --args horizon 10"""
+    json: bool = False
+    """Print JSON instead of a table."""
+    out: Path | None = None
+    """Also write the JSON to this file, which must not exist."""
+
+    def prepare(self) -> tuple[Environment, Any, Any]:
+        """(environment, policy, parameters), checked."""
+        checks.seed("seed", self.seed)
+        checks.positive("num_envs", self.num_envs, checks.MOST_STEPS)
+        checks.new_file("out", self.out)
+        env, params = make(self.env, **{name: _literal(value) for name, value in self.args.items()})
+        for name, value in self.params.items():
+            params = _replaced(params, name, name, _number(value), self.env)
+        return env, env.policy(self.policy, params), env.resolve(params)
+
+
+@dataclass
+class RolloutOptions(WorldOptions):
+    """Plays whole episodes of a policy, and prints what it did to users: means over episodes, with 95 % intervals."""
+
+    episodes: int = 1
+    """Episodes that each environment plays to their end."""
+    num_steps: int | None = None
+    """Most steps of an episode, which is cut off there. By default each is played to its end, or a million steps."""
+
+
+@dataclass
+class BenchOptions(WorldOptions):
+    """Times a policy in many copies of an environment, compilation apart."""
+
+    num_steps: int = 300
+    """Steps of each; episodes restart as they end."""
+
+
+def rollout_command(argv: Sequence[str]) -> None:
+    """Plays episodes of a policy and prints its metrics."""
+    options = tyro.cli(RolloutOptions, args=argv, prog="jaxrec rollout")
+    checks.positive("episodes", options.episodes, checks.MOST_STEPS)
+    most = MOST_STEPS if options.num_steps is None else options.num_steps
+    checks.positive("num_steps", most, checks.MOST_STEPS)
+    env, policy, params = options.prepare()
+    key, count = jax.random.key(options.seed), options.num_envs * options.episodes
+    with meter_for_terminal() as meter:
+        played: Evaluation = evaluate(env, policy, key, count, params, most, meter)
+    caption = f"{count:,} episodes: {count - played.cut_off:,} ended, {played.cut_off:,} cut off"
+    if played.cut_off:
+        caption += f" after {most:,} steps, so that only means a step are known"
+    else:
+        caption += f", {_shown(played.estimate('length'))} steps long"
+    title = f"{options.policy} in {options.env}"
+    table = Table(
+        "metric",
+        "mean a step",
+        "sum of an episode",
+        "at its end",
+        title=title,
+        caption=f"{caption}. ±: 95 % intervals over episodes",
+    )
+    found: dict[str, dict[str, Any]] = {"metrics": {}, "sums": {}, "last": {}}
+    for name in sorted(played.sums):
+        each = [played.estimate(name, kind) for kind in ("mean", "sum", "last")]
+        table.add_row(name, *map(_shown, each))
+        for part, value in zip(found, each, strict=True):
+            found[part][name] = dataclasses.asdict(value)
+    table.add_row("episode_return", "", _shown(played.estimate("reward")), "")
+    found["metrics"]["episode_return"] = found["sums"]["reward"]
+    found["metrics"]["episode_length"] = dataclasses.asdict(played.estimate("length"))
+    ends = {"played": count, "ended": count - played.cut_off, "cut_off": played.cut_off}
+    _output(options, table, {"episodes": ends, **found})
+
+
+def bench_command(argv: Sequence[str]) -> None:
+    """Times a rollout."""
+    options = tyro.cli(BenchOptions, args=argv, prog="jaxrec bench")
+    checks.positive("num_steps", options.num_steps, checks.MOST_STEPS)
+    env, policy, params = options.prepare()
+    timing = measure(
+        lambda key: rollout(env, policy, key, options.num_envs, options.num_steps, params).per_env,
+        jax.random.key(options.seed),
+    )
+    steps = options.num_envs * options.num_steps
+    machine = hardware()
+    table = Table(
+        "what", "value", title=f"{options.policy} in {options.num_envs:,} x {options.env} on {describe(machine)}"
+    )
+    table.add_row("compilation", f"{timing.compile:.2f} s")
+    table.add_row(f"{steps:,} steps with metrics, median of {len(timing.runs)}", f"{timing.median:.3f} s")
+    table.add_row("environment steps a second", f"{timing.rate(steps) / 1e6:.1f} million")
+    _output(options, table, {"compile_s": timing.compile, "runs_s": timing.runs, "steps": steps, "hardware": machine})
+
+
+def _replaced(params: Any, path: str, name: str, value: Any, env_id: str) -> Any:
+    """`params` with the one at `path`, such as "reward_weights.user", replaced; `name` is what is left of the path."""
+    first, _, rest = name.partition(".")
+    known = dict.fromkeys(vars(params)) if isinstance(params, struct.PyTreeNode) else {}
+    checks.lookup(known, first, f"parameter of {env_id} {path!r}:" if first != path else f"parameter of {env_id}")
+    return params.replace(**{first: _replaced(getattr(params, first), path, rest, value, env_id) if rest else value})
+
+
+def _literal(text: str) -> Any:
+    """A Python literal, a word such as true or inf in any case, or the text itself."""
+    if text.lower() in WORDS:
+        return WORDS[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _number(text: str) -> Any:
+    """A literal; a list of numbers becomes an array."""
+    value = _literal(text)
+    try:
+        return np.asarray(value) if isinstance(value, list | tuple) else value
+    except ValueError:  # lists of unequal lengths, refused by name where parameters are checked
+        return value
+
+
+def _shown(value: Estimate) -> str:
+    """A mean and half of its interval; a dash where there is none."""
+    if np.isnan(value.value):
+        return "-"
+    return f"{value.value:.5g}" if value.high is None else f"{value.value:.5g} ± {value.high - value.value:.2g}"
+
+
+def _output(options: WorldOptions, table: Table, result: dict[str, Any]) -> None:
+    settings = dataclasses.asdict(options)
+    settings.pop("json")
+    settings["out"] = None if options.out is None else str(options.out)
+    text = json.dumps(plain({"settings": settings, **result}), indent=1, allow_nan=False)
+    if options.out is not None:
+        write_atomically(options.out, f"{text}\n".encode())
+    if options.json:
+        print(text)  # noqa: T201
+    else:
+        Console().print(table)
