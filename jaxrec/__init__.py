@@ -5,6 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 import jaxrec.envs  # noqa: F401  registers the environments
 from jaxrec.checks import InputError
 from jaxrec.environment import Environment, EnvParams, EnvState, batched
+from jaxrec.evaluation import Evaluation, evaluate
 from jaxrec.policy import Policy
 from jaxrec.registry import make, register, registered
 from jaxrec.rollout import Rollout, Trajectory, rollout
@@ -20,12 +21,14 @@ __all__ = [
     "EnvParams",
     "EnvState",
     "Environment",
+    "Evaluation",
     "InputError",
     "Policy",
     "Rollout",
     "Trajectory",
     "Utilities",
     "batched",
+    "evaluate",
     "load_policy",
     "make",
     "register",

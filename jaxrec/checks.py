@@ -5,12 +5,14 @@ Only concrete values can be checked: under `jit` and `vmap` parameters are trace
 
 import contextlib
 import difflib
+import reprlib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
 import jax.core
+import jax.numpy as jnp
 import numpy as np
 
 T = TypeVar("T")
@@ -56,6 +58,12 @@ def positive(name: str, value: int, most: float = float("inf")) -> None:
         raise InputError(f"{name} must be at most {most}, got {value}")
 
 
+def boolean(name: str, value: Any) -> None:
+    """Raises InputError unless `value` is True or False: any text would count as true."""
+    if not isinstance(value, bool | np.bool_):
+        raise InputError(f"{name} must be True or False, got {value!r}")
+
+
 def seed(name: str, value: int) -> None:
     """Raises InputError unless `value` is one of the seeds that stay apart in 32 bits."""
     within(name, value, 0, 2**31 - 1)
@@ -67,6 +75,51 @@ def distinct(name: str, values: Collection[Any]) -> None:
         raise InputError(f"{name} must have at least one value, got none")
     if len(set(values)) < len(values):
         raise InputError(f"{name} must have each value once, got {values}")
+
+
+def typed_key(name: str, key: Any) -> None:
+    """Raises InputError unless `key` is one typed key, traced or not; the message says how to come by one."""
+    _check_typed(name, key)
+    if key.shape:
+        raise InputError(f"{name} must be one key, got {list(key.shape)} of them: take one, or vmap over them")
+
+
+def typed_keys(name: str, keys: Any) -> None:
+    """Raises InputError unless `keys` are typed keys along one axis, traced or not."""
+    _check_typed(name, keys)
+    if keys.ndim != 1 or not keys.shape[0]:
+        raise InputError(
+            f"{name} must be keys [runs], got shape {list(keys.shape)}: jax.random.split(key, runs) makes some"
+        )
+
+
+def _check_typed(name: str, key: Any) -> None:
+    if isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        return
+    if getattr(key, "dtype", None) == np.uint32 and np.shape(key)[-1:] == (2,):
+        raise InputError(f"{name} must be a typed key, got a legacy one: jax.random.wrap_key_data({name}) is typed")
+    seed = key if isinstance(key, int) and not isinstance(key, bool) else "seed"
+    raise InputError(f"{name} must be a typed key, got {brief(key)}: jax.random.key({seed}) makes one")
+
+
+def brief(value: Any) -> str:
+    """What was given, in a few words: numbers and strings as they are, of an array its form, of the rest its class."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if isinstance(value, jax.Array):
+        return f"an array {value.dtype}{list(value.shape)}"
+    if value is None or isinstance(value, bool | int | float | str):
+        return reprlib.repr(value)
+    return f"a {type(value).__name__}"
+
+
+def hashable(value: Any) -> Any:
+    """`value` with lists and arrays of numbers as tuples, at any depth: what is static must hash."""
+    if isinstance(value, np.ndarray | jax.Array) and not isinstance(value, jax.core.Tracer):
+        value = value.tolist()
+    if isinstance(value, list):
+        return tuple(map(hashable, value))
+    return tuple(map(hashable, value)) if type(value) is tuple else value
 
 
 def concrete(name: str, value: Any) -> np.ndarray | None:

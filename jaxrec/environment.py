@@ -6,8 +6,10 @@ The calling convention is that of gymnax 1.0, so that its wrappers and agents ru
     obs, state, reward, terminated, truncated, info = env.step(key, state, action, params)
 """
 
+import dataclasses
 from abc import ABC, abstractmethod
 from functools import partial
+from operator import attrgetter
 from typing import Any, ClassVar
 
 import jax
@@ -15,9 +17,11 @@ import jax.numpy as jnp
 from flax import struct
 from jax import Array
 
-from jaxrec import checks
+from jaxrec import autoreset, checks
+from jaxrec.parameters import batched as batched
+from jaxrec.parameters import canonical as canonical
 from jaxrec.spaces import Space
-from jaxrec.utilities import RewardFunction, Utilities, reward_function
+from jaxrec.utilities import RewardFunction, Utilities, paid, reward_function
 
 
 class EnvState(struct.PyTreeNode):
@@ -54,13 +58,28 @@ class Environment(ABC):
     `check_params`, `incentives`, `fixed_horizon`, `num_observations` with `observation_index`, and `render` what
     applies to it.
 
+    *Actions* of another shape or kind (integers, floats) than those of `action_space` are refused, traced or not.
+    `step` refuses concrete ones outside the space; for a traced one the nearest in the space is taken (`legal_action`)
+    and `info["invalid_action"]` is true. `transition`, and what is called after it, is given legal actions only.
+
     Attributes:
         reward: a name in `jaxrec.utilities.REWARDS`, or a function of (utilities, weights).
-        policies: the environment's own recommenders by name, each a function of the environment.
+        policies: the environment's own recommenders by name, each a function of (environment, parameters).
+        preferences: which parts of the state are the users, as paths such as "society.cooperators": what
+            recommendations change where `influence` is 1, and do not where it is 0. `jaxrec.testing.api_test` holds the
+            environment to that.
+        sparse_metrics: metrics that are NaN at steps that have no such value, such as the strategy of whoever was
+            recommended where nobody was. Means leave those steps out.
     """
 
     reward: str | RewardFunction
     policies: ClassVar[dict[str, Any]] = {}
+    preferences: ClassVar[tuple[str, ...]] = ()
+    sparse_metrics: ClassVar[tuple[str, ...]] = ()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Settings are static arguments of what is compiled: they must hash, as lists and arrays do not.
+        super().__setattr__(name, checks.hashable(value))
 
     # What a society supplies.
 
@@ -78,6 +97,10 @@ class Environment(ABC):
 
         `batch` is the shape of the leading axes that every leaf has: () for one society.
         """
+        if not isinstance(params.reward_weights, Utilities):
+            raise checks.InputError(
+                f"reward_weights must be jaxrec.Utilities, got {checks.brief(params.reward_weights)}"
+            )
         checks.bounded(params, "params")
         checks.shaped("influence", params.influence, batch)
         checks.within("influence", params.influence, 0.0, 1.0)
@@ -166,13 +189,41 @@ class Environment(ABC):
         """The class's name."""
         return type(self).__name__
 
-    def policy(self, name: str) -> Any:
+    def policy(self, name: str, params: Any = None) -> Any:
         """The environment's own recommender called `name`, such as a baseline of the paper.
 
+        Args:
+            name: one of `policies`.
+            params: the run-time values that it is made for, traced or not: those of the rollout that it acts in. The
+                environment's defaults if None.
+
         Raises:
-            InputError: if there is none (the message names the nearest).
+            InputError: if there is none (the message names the nearest), or for concrete parameters out of range.
         """
-        return checks.lookup(self.policies, name, f"policy of {self.name}")(self)
+        factory = checks.lookup(self.policies, name, f"policy of {self.name}")
+        return factory(self, self.resolve(params))
+
+    def resolve(self, params: Any, batch: tuple[int, ...] = ()) -> Any:
+        """`params`, or the defaults if None, checked: every entry point takes its parameters through here.
+
+        Raises:
+            InputError: for parameters of another environment, a wrong shape, or a concrete value out of range.
+        """
+        if params is None:
+            return self.default_params
+        self.check_type(params)
+        self.check_params(params, batch)
+        return params
+
+    def check_type(self, params: Any) -> None:
+        """Raises InputError for parameters of another class than the defaults are of."""
+        kind = type(self.default_params)
+        if dataclasses.is_dataclass(kind) and not isinstance(params, kind):
+            raise checks.InputError(f"params of {self.name} must be {kind.__name__}, got {checks.brief(params)}")
+
+    def preferences_of(self, state: Any) -> tuple[Any, ...]:
+        """The parts of `state` that `preferences` names, in its order."""
+        return tuple(attrgetter(path)(state) for path in self.preferences)
 
     @property
     def num_actions(self) -> int:
@@ -183,17 +234,28 @@ class Environment(ABC):
         """bool[]: never. A horizon belongs to the game and terminates it; only a time-limit wrapper truncates."""
         return jnp.zeros_like(state.time, bool)
 
+    def legal_action(self, action: Any, params: Any) -> Any:
+        """The action that is taken where `action` is recommended: the nearest one of `action_space`."""
+        return self.action_space(params).nearest(action)
+
     def step_env(self, key: Array, state: Any, action: Any, params: Any) -> tuple[Any, Any, Array, Array, dict]:
-        """(observation, state, reward, terminated, info), without reset at the end of an episode."""
+        """(observation, state, reward, terminated, info), without reset at the end of an episode.
+
+        Raises:
+            InputError: for an action that has not the shape and the kind of those of `action_space`, traced or not.
+        """
+        space = self.action_space(params)
+        space.check_form("action", action)
+        invalid, action = ~space.contains(action), self.legal_action(action, params)
         next_state, terminated = self.transition(key, state, action, params)
         incentives = self.incentives(state, action, next_state, params)
-        reward = reward_function(self.reward)(incentives, params.reward_weights)
+        reward = paid(self.reward, incentives, params.reward_weights)
         return (
             self.observe(next_state, params),
             next_state,
             reward,
             terminated,
-            self.info(state, action, next_state, params),
+            {"invalid_action": invalid} | self.info(state, action, next_state, params),
         )
 
     def reset(self, key: Array, params: Any = None) -> tuple[Any, Any]:
@@ -202,15 +264,13 @@ class Environment(ABC):
         Raises:
             InputError: for concrete parameters out of range.
         """
-        params = self.default_params if params is None else params
-        self.check_params(params)
-        return self._reset(key, params)
+        checks.typed_key("key", key)
+        return self._reset(key, self.resolve(params))
 
     @partial(jax.jit, static_argnames="self")
     def _reset(self, key: Array, params: Any) -> tuple[Any, Any]:
         return self.reset_env(key, params)
 
-    @partial(jax.jit, static_argnames="self")
     def step(
         self, key: Array, state: Any, action: Any, params: Any = None
     ) -> tuple[Any, Any, Array, Array, Array, dict[str, Any]]:
@@ -218,30 +278,12 @@ class Environment(ABC):
 
         At the end of an episode the next one begins: observation and state are those of the reset, and
         `info["final_observation"]` keeps the last observation of the episode that ended; `info["discount"]` is 0 where
-        the game terminated, else 1.
+        the game terminated, else 1; `info["invalid_action"]` whether a legal one was taken in place of the action.
+
+        Raises:
+            InputError: for such an action where it is concrete; for one of another shape or kind, traced or not; and
+                for what is no key, no state, or parameters of another environment.
         """
-        params = self.default_params if params is None else params
-        key_step, key_reset = jax.random.split(key)
-        obs, state, reward, terminated, info = self.step_env(key_step, state, action, params)
-        truncated = self.is_truncated(state, params)
-        done = terminated | truncated
-        info = info | {
-            "terminated": terminated,
-            "truncated": truncated,
-            "discount": 1.0 - terminated,
-            "final_observation": obs,
-        }
-        obs, state = jax.tree.map(
-            lambda fresh, old: jnp.where(done, fresh, old), self.reset_env(key_reset, params), (obs, state)
-        )
-        return obs, state, reward, terminated, truncated, info
-
-
-def canonical(params: Any) -> Any:
-    """`params` as arrays, numbers as floats: so that 0, 0.0 and jnp.float32(0) run one and the same program."""
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf, float if isinstance(leaf, int | float) else None), params)
-
-
-def batched(params: Any, runs: int) -> Any:
-    """`params` (or a policy) with a leading axis of `runs` on every leaf: replace what differs between the runs."""
-    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (runs, *jnp.shape(leaf))), canonical(params))
+        checks.typed_key("key", key)
+        self.action_space(self.default_params if params is None else params).check("action", action)
+        return autoreset.step(self, key, state, action, params)

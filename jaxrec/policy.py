@@ -2,11 +2,9 @@
 
 from typing import Any, Protocol, runtime_checkable
 
-import jax
+import jax.numpy as jnp
 from flax import struct
 from jax import Array
-
-from jaxrec import checks
 
 
 @runtime_checkable
@@ -34,11 +32,12 @@ class Stateless(struct.PyTreeNode):
         return ()
 
 
-def check_policy(policy: Any) -> None:
-    """Raises InputError unless `policy` follows the protocol and is a PyTree of arrays."""
-    if not isinstance(policy, Policy):
-        raise checks.InputError(f"policy must have init(key) and act(carry, obs, key), got {policy!r}")
-    if any(leaf is policy for leaf in jax.tree.leaves(policy)):
-        raise checks.InputError(
-            f"policy {type(policy).__name__} must be a PyTree: derive it from flax.struct.PyTreeNode"
-        )
+def one_of(allowed: Array, uniform: Array) -> Array:
+    """int32[]: the index of one of those that are allowed, each equally often; 0 where none is.
+
+    Args:
+        allowed: bool[n].
+        uniform: float[], the draw from U[0, 1) that decides.
+    """
+    order = jnp.cumsum(allowed)
+    return jnp.argmax(order > jnp.floor(uniform * order[-1])).astype(jnp.int32)

@@ -3,6 +3,7 @@
 import sys
 from typing import Protocol, runtime_checkable
 
+from rich import get_console
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -54,8 +55,10 @@ class RichMeter:
     """A progress bar for each task, on a terminal."""
 
     def __init__(self, console: Console | None = None):
+        console = get_console() if console is None else console
+        spinner = "dots" if console.encoding.startswith("utf") else "line"  # the dots are Braille; bars see to it alone
         self._progress = Progress(
-            SpinnerColumn(),
+            SpinnerColumn(spinner),
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),

@@ -47,13 +47,16 @@ def make(env_id: str, **kwargs: Any) -> tuple[Environment, Any]:
         InputError: if the id is unknown (the message names the nearest).
         InputError: if the constructor does not take an argument.
     """
+    if not isinstance(env_id, str):
+        raise checks.InputError(f"env_id must be one of {registered()}, got {checks.brief(env_id)}")
     factory = checks.lookup(_FACTORIES, env_id, "environment")
+    signature = inspect.signature(factory)
     try:
-        inspect.signature(factory).bind(**kwargs)
+        signature.bind(**kwargs)
     except TypeError as error:
-        raise checks.InputError(
-            f"{env_id}: {error}. Constructor arguments: {', '.join(inspect.signature(factory).parameters)}; "
-            "run-time values are set with params.replace(...)"
-        ) from None
+        known = dict(signature.parameters)
+        unknown = next((name for name in kwargs if name not in known), None)
+        with checks.prefixed(f"{env_id}: {error}; run-time values are set with params.replace(...)"):
+            checks.lookup(known, unknown or "", "constructor argument")
     env = factory(**kwargs)
     return env, env.default_params

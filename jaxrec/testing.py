@@ -1,17 +1,24 @@
 """A test that any environment must pass: run it on your own."""
 
 import copy
+import itertools
+import warnings
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrec.checks import InputError
 from jaxrec.environment import Environment
+from jaxrec.inputs import check_env
 from jaxrec.lockstep import where_done
+from jaxrec.measures import check_names
 from jaxrec.rollout import rollout
-from jaxrec.spaces import Box
+from jaxrec.spaces import Box, Discrete
 from jaxrec.utilities import reward_function
+
+MOST_ENUMERATED = 100_000  # observations, to see whether each index is that of one of them
 
 
 def api_test(env: Environment, params: Any = None, num_envs: int = 8, num_steps: int = 64) -> None:
@@ -19,15 +26,47 @@ def api_test(env: Environment, params: Any = None, num_envs: int = 8, num_steps:
 
     Checks that observations, actions and rewards are of the stated space, shape and dtype, and finite; that the
     automatic reset keeps the final observation and gives what `reset_env` gives; that the utilities and metrics are
-    finite; that the reward is the one asked for; that `fixed_horizon` is where episodes end and the observation index
-    in range; that equal keys give equal episodes; that a second call does not retrace, and that a step gives
-    the types that a reset gives; and that every policy of its own
-    rolls out, with influence and without.
+    finite, and no metric overwrites another measure; that the reward is the one asked for; that `fixed_horizon` is
+    where episodes end; that the observation index is in range, tells observations apart and leaves out no number (the
+    last where there are at most 100 000 observations to try); that equal keys give equal episodes; that a second call
+    does not retrace, and that a step gives the types that a reset gives; that at influence 0 users (`env.preferences`)
+    are the same whatever is recommended; and that every policy of its own rolls out, with influence and without.
+
+    Args:
+        env: the environment.
+        params: run-time values; its defaults if None.
+        num_envs: environments in parallel.
+        num_steps: steps of each.
 
     Raises:
         AssertionError: for whatever does not hold.
+
+    Warns:
+        UserWarning: if `env.preferences` names nothing, so that influence cannot be tested, or if users are the same at
+            influence 1 too.
     """
-    params = env.default_params if params is None else params
+    try:
+        check_env(env)
+        params = env.resolve(params)
+        _check_episodes(env, params, num_envs, num_steps)
+        _check_types(env, params)
+        _check_index(env, params)
+        _check_influence(env, params, num_envs, num_steps)
+        for name in env.policies:
+            for influence in (0.0, 1.0):
+                changed = params.replace(influence=influence)
+                try:
+                    policy = env.policy(name, changed)
+                except InputError:  # one that needs another setting, such as other observations
+                    continue
+                rollout(env, policy, jax.random.key(0), num_envs, 2, changed)
+    except InputError as error:
+        raise AssertionError(str(error)) from error
+    assert hash(copy.deepcopy(env)) == hash(env), "environments must hash by their constructor arguments"
+    assert copy.deepcopy(env) == env, "environments must compare by their constructor arguments"
+
+
+def _check_episodes(env: Environment, params: Any, num_envs: int, num_steps: int) -> None:
     traces = 0
 
     @jax.jit
@@ -43,8 +82,17 @@ def api_test(env: Environment, params: Any = None, num_envs: int = 8, num_steps:
     for checks in (first, other):
         for name, held in checks["checks"].items():
             assert np.all(held), f"{env.name}: {name}"
+    for name in env.sparse_metrics:
+        assert not np.isnan(first["sparse"][name]).all(), f"{env.name}: metric {name!r} was never there"
+    if env.num_observations is not None:
+        _check_apart(env, first["obs"])
+
+
+def _check_types(env: Environment, params: Any) -> None:
+    """A step must give the types that a reset gives."""
     started = jax.eval_shape(env.reset_env, jax.random.key(0), params)
-    stepped = jax.eval_shape(env.step_env, jax.random.key(0), started[1], 0, params)[:2]
+    action = jax.eval_shape(env.action_space(params).sample, jax.random.key(0))
+    stepped = jax.eval_shape(env.step_env, jax.random.key(0), started[1], action, params)[:2]
     for (path, before), after in zip(
         jax.tree_util.tree_leaves_with_path(started), jax.tree.leaves(stepped), strict=True
     ):
@@ -52,11 +100,75 @@ def api_test(env: Environment, params: Any = None, num_envs: int = 8, num_steps:
         same = (before.shape, before.dtype) == (after.shape, after.dtype)
         assert same, f"{of} is {before} after a reset, {after} after a step"
         assert before.weak_type == after.weak_type, f"{of} changes its weak type in a step: a scan over it retraces"
-    for name in env.policies:
-        for influence in (0.0, 1.0):
-            rollout(env, env.policy(name), jax.random.key(0), num_envs, 2, params.replace(influence=influence))
-    assert hash(copy.deepcopy(env)) == hash(env), "environments must hash by their constructor arguments"
-    assert copy.deepcopy(env) == env, "environments must compare by their constructor arguments"
+
+
+def _check_apart(env: Environment, obs: Any) -> None:
+    """Observations that differ must have different indices; leaves are [envs, steps, ...]."""
+    flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), obs)
+    index = np.asarray(jax.vmap(env.observation_index)(flat))
+    rows = np.concatenate([np.asarray(leaf, float).reshape(len(index), -1) for leaf in jax.tree.leaves(flat)], axis=1)
+    found = len(np.unique(rows, axis=0))
+    assert found == len(np.unique(index)), f"{env.name}: different observations have the same index"
+
+
+def _check_index(env: Environment, params: Any) -> None:
+    """Every number below `num_observations` must be the index of an observation, where all can be tried."""
+    space, count = env.observation_space(params), env.num_observations
+    if count is None or not isinstance(space, Discrete | Box) or not jnp.issubdtype(space.dtype, jnp.integer):
+        return
+    low, high = (0, space.n - 1) if isinstance(space, Discrete) else (int(space.low), int(space.high))
+    size = int(np.prod(space.shape))
+    if (high - low + 1) ** size > MOST_ENUMERATED:
+        return
+    every = np.array(list(itertools.product(range(low, high + 1), repeat=size)), space.dtype)
+    index = jax.vmap(env.observation_index)(jnp.asarray(every).reshape(-1, *space.shape))
+    missing = set(range(count)) - set(np.asarray(index).tolist())
+    assert not missing, f"{env.name}: the observation index has gaps: no observation has {min(missing)}"
+
+
+def _check_influence(env: Environment, params: Any, num_envs: int, num_steps: int) -> None:
+    """Two sequences of actions on the same draws: at influence 0 users must be the same after each step."""
+    if not env.preferences:
+        warnings.warn(f"{env.name} names no preferences: what influence does to users is not tested", stacklevel=3)
+        return
+    twins = jax.jit(jax.vmap(lambda key, params: _twins(env, key, params, num_steps), in_axes=(0, None)))
+    for influence in (0.0, 1.0):
+        keys = jax.random.split(jax.random.key(2), num_envs)
+        differs = np.any(np.asarray(twins(keys, params.replace(influence=influence))), axis=0).tolist()
+        if influence == 0:
+            for name, changed in zip(env.preferences, differs, strict=True):
+                assert not changed, f"{env.name}: at influence 0 what is recommended changes {name}"
+        elif not any(differs):
+            warnings.warn(
+                f"{env.name}: users are the same at influence 1 too, whatever is recommended, in {num_envs} x "
+                f"{num_steps} steps",
+                stacklevel=3,
+            )
+
+
+def _twins(env: Environment, key: Any, params: Any, num_steps: int) -> Any:
+    """bool[preferences]: whether each differs between two sequences of random actions, until an episode ends."""
+    key_reset, key_steps = jax.random.split(key)
+    _, state = env.reset_env(key_reset, params)
+
+    def body(carry: Any, key: Any) -> Any:
+        states, done, differs = carry
+        key_step, *keys = jax.random.split(key, 3)
+        after, ended = [], []
+        for one, key_action in zip(states, keys, strict=True):
+            next_state, terminated = env.transition(key_step, one, env.action_space(params).sample(key_action), params)
+            after.append(next_state)
+            ended.append(terminated | env.is_truncated(next_state, params))
+        pairs = zip(*(env.preferences_of(one) for one in after), strict=True)
+        changed = jnp.stack([~_all_equal(one, other) for one, other in pairs])
+        return (tuple(after), done | ended[0] | ended[1], differs | (changed & ~done)), None
+
+    start = ((state, state), jnp.zeros((), bool), jnp.zeros(len(env.preferences), bool))
+    return jax.lax.scan(body, start, jax.random.split(key_steps, num_steps))[0][2]
+
+
+def _all_equal(one: Any, other: Any) -> Any:
+    return jnp.all(jnp.stack([jnp.all(a == b) for a, b in zip(*map(jax.tree.leaves, (one, other)), strict=True)]))
 
 
 def _episode(env: Environment, key: Any, params: Any, num_steps: int) -> Any:
@@ -78,6 +190,8 @@ def _episode(env: Environment, key: Any, params: Any, num_steps: int) -> Any:
         utilities = env.utilities(state, action, inner_state, params)
         incentives = env.incentives(state, action, inner_state, params)
         metrics = env.metrics(state, action, inner_state, params)
+        check_names(env, metrics)
+        dense = {name: value for name, value in metrics.items() if name not in env.sparse_metrics}
         weights = params.reward_weights
         checks = {
             "observation outside its space": env.observation_space(params).contains(obs),
@@ -89,25 +203,25 @@ def _episode(env: Environment, key: Any, params: Any, num_steps: int) -> Any:
             "discount is not 0 at termination, else 1": info["discount"] == 1 - terminated,
             "final_observation is not that of step_env": _same(info["final_observation"], inner_obs),
             "automatic reset is not reset_env": _same((new_obs, new_state), jax.tree.map(lambda x: x[0], expected)),
-            "not finite": jnp.all(jnp.stack([_finite(tree) for tree in (obs, inner_obs, reward, utilities, metrics)])),
+            "not finite": jnp.all(jnp.stack([_finite(tree) for tree in (obs, inner_obs, reward, utilities, dense)])),
             "truncated, though may_truncate is false": env.may_truncate | ~truncated,
             "time does not count steps": inner_state.time == state.time + 1,
             "fixed_horizon is not where episodes end": env.fixed_horizon is None
             or done == (inner_state.time == env.fixed_horizon),
             "observation index out of range": _index_in_range(env, obs) & _index_in_range(env, inner_obs),
         }
-        _assert_static(env, params, obs, reward, metrics)
-        return (new_obs, new_state), (checks, obs, reward)
+        _assert_static(env, params, obs, reward)
+        sparse = {name: jnp.asarray(metrics[name], float) for name in env.sparse_metrics}
+        return (new_obs, new_state), (checks, obs, reward, sparse)
 
-    _, (checks, obs, reward) = jax.lax.scan(body, (obs, state), jax.random.split(key_steps, num_steps))
-    return {"checks": checks, "obs": obs, "reward": reward}
+    _, (checks, obs, reward, sparse) = jax.lax.scan(body, (obs, state), jax.random.split(key_steps, num_steps))
+    return {"checks": checks, "obs": obs, "reward": reward, "sparse": sparse}
 
 
-def _assert_static(env: Environment, params: Any, obs: Any, reward: Any, metrics: Any) -> None:
+def _assert_static(env: Environment, params: Any, obs: Any, reward: Any) -> None:
     """What shapes and dtypes alone decide."""
     assert jnp.shape(reward) == (), f"reward must be a scalar, got {jnp.shape(reward)}"
     assert jnp.issubdtype(jnp.result_type(reward), jnp.floating), f"reward must be float, got {reward.dtype}"
-    assert all(jnp.shape(value) == () for value in metrics.values()), "metrics must be scalars"
     space = env.observation_space(params)
     if isinstance(space, Box):
         assert (obs.shape, obs.dtype) == (space.shape, space.dtype), (
@@ -133,4 +247,4 @@ def _finite(tree: Any) -> Any:
 
 
 def _equal(a: Any, b: Any) -> bool:
-    return bool(jnp.all(a == b))
+    return bool(jnp.all((a == b) | (jnp.isnan(a) & jnp.isnan(b)) if jnp.issubdtype(a.dtype, jnp.floating) else a == b))

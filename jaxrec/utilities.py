@@ -5,6 +5,7 @@ society (Carvalho, "Modelling the Recommender Alignment Problem", section 2, Tab
 is trained on is a choice over the three, not another environment.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -62,8 +63,7 @@ def reward_function(reward: str | RewardFunction) -> RewardFunction:
     """The reward called `reward`, or `reward` itself where it is a function.
 
     Raises:
-        InputError: if the name is not one of `REWARDS`.
-        InputError: also if it is neither a name nor a function.
+        InputError: if the name is not one of `REWARDS`, or it is neither a name nor a function of two arguments.
     """
     if isinstance(reward, str):
         return checks.lookup(REWARDS, reward, "reward")
@@ -71,4 +71,24 @@ def reward_function(reward: str | RewardFunction) -> RewardFunction:
         raise checks.InputError(
             f"reward must be one of {sorted(REWARDS)} or a function of (utilities, weights), got {reward!r}"
         )
+    try:
+        inspect.signature(reward).bind(None, None)
+    except TypeError as error:
+        raise checks.InputError(f"reward must be a function of (utilities, weights): {error}") from None
+    except ValueError:  # a function that does not tell its signature
+        pass
     return reward
+
+
+def paid(reward: str | RewardFunction, utilities: Utilities, weights: Utilities) -> Array:
+    """float[]: what the reward makes of the utilities.
+
+    Raises:
+        InputError: if that is no scalar.
+    """
+    value = reward_function(reward)(utilities, weights)
+    if jnp.shape(value):
+        raise checks.InputError(
+            f"reward must give a scalar, got shape {list(jnp.shape(value))}: utilities.user has a value for each user"
+        )
+    return jnp.asarray(value, float)

@@ -124,6 +124,72 @@ def test_rows_may_be_in_any_order_and_types_wider(tmp_path):
     assert [row.sum() for row in np.asarray(read.valid)] == [3, 1, 4]
 
 
+WIDTHS = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
+FLOATS, LISTS = (pa.float32(), pa.float64()), (lambda kind: pa.list_(kind, 36), pa.list_, pa.large_list)
+STRINGS = (
+    pa.string(), pa.large_string(), pa.string_view(),
+    *(pa.dictionary(getattr(pa, width)(), pa.string()) for width in WIDTHS),
+    pa.dictionary(pa.uint32(), pa.large_string()),
+)  # fmt: skip
+
+
+def write_elsewhere(path, given, schema, version="1", **options):
+    """As polars, duckdb and Rust do: the version is in the footer, and the Arrow schema, if any is kept, has none."""
+    rows = options.pop("row_group_size", None)
+    with pq.ParquetWriter(path, schema.remove_metadata(), **options) as writer:
+        writer.write_table(pa.table(given, schema=schema).replace_schema_metadata(None), rows)
+        writer.add_key_value_metadata({"jaxrec.logs": version})
+    return path
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_files_of_other_tools_are_read_as_our_own(tmp_path_factory, data):
+    """Whatever widths, lists, strings, order of columns and row groups they choose, with an Arrow schema or without."""
+    folder, given = tmp_path_factory.mktemp("logs"), columns((3, 1, 4))
+    expected = read_logs(write(folder / "ours.parquet", given))
+
+    def draw(*choices):
+        return data.draw(st.sampled_from(choices))
+
+    kinds = {name: getattr(pa, draw(*WIDTHS))() for name in ("user", "step", "choice")}
+    kinds |= {"slate": draw(*LISTS)(draw(*FLOATS)), "policy": draw(*STRINGS), "__index_level_0__": pa.int64()}
+    order = data.draw(st.permutations(list(kinds)))
+    schema = pa.schema([(name, kinds[name]) for name in order])
+    options = {
+        "store_schema": draw(True, False),
+        "row_group_size": draw(1, 3, 100),
+        "data_page_version": draw("1.0", "2.0"),
+        "use_dictionary": draw(True, False),
+        "compression": draw("snappy", "zstd", "none"),
+    }
+    theirs = {name: (given | {"__index_level_0__": list(range(8))})[name] for name in order}
+    assert_same(read_logs(write_elsewhere(folder / "theirs.parquet", theirs, schema, **options)), expected)
+
+
+def test_rows_are_counted_through_all_row_groups(tmp_path):
+    given = columns()
+    put("choice", 4, 36)(given)
+    path = write_elsewhere(tmp_path / "logs.parquet", given, SCHEMA, row_group_size=2)
+    with pytest.raises(jaxrec.InputError, match=r"'choice' must be within \[0, 35\], got 36 in row 4"):
+        read_logs(path)
+
+
+@pytest.mark.parametrize("store_schema", [True, False])
+def test_another_version_in_the_footer_is_refused(store_schema, tmp_path):
+    path = write_elsewhere(tmp_path / "logs.parquet", columns(), SCHEMA, "2", store_schema=store_schema)
+    with pytest.raises(jaxrec.InputError, match=r"'jaxrec.logs' must be '1', got '2'"):
+        read_logs(path)
+
+
+def test_a_file_that_names_two_versions_is_refused(tmp_path):
+    with pq.ParquetWriter(tmp_path / "logs.parquet", SCHEMA) as writer:
+        writer.write_table(pa.table(columns(), schema=SCHEMA))
+        writer.add_key_value_metadata({"jaxrec.logs": "2"})
+    with pytest.raises(jaxrec.InputError, match=r"'jaxrec.logs' must be '1', got '1' and '2'"):
+        read_logs(tmp_path / "logs.parquet")
+
+
 def test_users_who_left_are_padded(tmp_path):
     read = read_logs(write(tmp_path / "logs.parquet", columns((1, 3))))
     np.testing.assert_array_equal(read.valid, [[True, False, False], [True, True, True]])

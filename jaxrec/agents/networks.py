@@ -6,6 +6,8 @@ A network is a flax module for one observation, hashable by its settings; `vmap`
     initial_memory() -> memory              at the start of an episode; () without memory
     init(key, memory, obs) -> weights
     apply(weights, memory, obs) -> (memory, float[actions] logits, float[] value)
+
+What an observation says of actions, such as which are valid, is read in `masks`.
 """
 
 from collections.abc import Callable
@@ -18,10 +20,12 @@ from flax import struct
 from jax import Array
 
 from jaxrec import checks, graphs
+from jaxrec.agents import masks
+from jaxrec.agents.masks import distribution, masked
 from jaxrec.environment import Environment
+from jaxrec.policy import one_of
+from jaxrec.spaces import field_of
 from jaxrec.wrappers import flat
-
-IMPOSSIBLE = -1e9  # a logit whose probability is 0, and whose entropy is no NaN
 
 
 class MLP(nn.Module):
@@ -157,8 +161,9 @@ class Ranking(nn.Module):
     """Scores every user as the recommendation to the focused one.
 
     Carvalho, "Modelling the Recommender Alignment Problem", section 4.1 and Figure 8: score_i = S(h_g, h_f, h_i), with
-    h_i the embedding of user i, h_f that of the focused user, h_g of the whole graph. The observation has `nodes`,
-    `focused` and `graph`. Renaming the users renames the scores, and one set of weights serves societies of any size.
+    h_i the embedding of user i, h_f that of the focused user, h_g of the whole graph. The observation has fields
+    `nodes`, `focused` and `graph`. Renaming the users renames the scores, and one set of weights serves societies of
+    any size.
 
     The value, V(h_g, h_f), has an embedding of its own, so that it sees whom each user is tied to also where the score
     does not.
@@ -199,9 +204,9 @@ class Ranking(nn.Module):
 
     def _embedded(self, embed: nn.Module, obs: Any) -> tuple[Array, Array]:
         """h_i, float[users, width], and (h_g, h_f), float[2 width]."""
-        each = embed(obs.nodes, obs.graph)
+        each = embed(field_of(obs, "nodes"), field_of(obs, "graph"))
         whole = each.mean(axis=0) if self.pooling == "mean" else each.sum(axis=0)
-        return each, jnp.concatenate([whole, each[obs.focused]])
+        return each, jnp.concatenate([whole, each[field_of(obs, "focused")]])
 
 
 class NetworkPolicy(struct.PyTreeNode):
@@ -210,38 +215,39 @@ class NetworkPolicy(struct.PyTreeNode):
     Attributes:
         weights: of the network.
         network: see the module.
-        greedy: takes the likeliest valid action; else draws one.
+        greedy: takes the likeliest valid action, of several each equally often; else draws one by its probability.
+            Equals are common: a ranking network gives users with equal features equal scores.
     """
 
     weights: Any
     network: Any = struct.field(pytree_node=False)
     greedy: bool = struct.field(pytree_node=False, default=True)
 
+    @property
+    def num_actions(self) -> int | None:
+        """How many actions it chooses from; None where that is as many as the observation has users."""
+        return getattr(self.network, "num_actions", None)
+
     def init(self, key: Array) -> Any:
         """The memory at the start of an episode."""
         return self.network.initial_memory()
 
     def act(self, carry: Any, obs: Any, key: Array) -> tuple[Array, Any]:
-        """(int32[] action, memory); of several likeliest, the first is taken."""
+        """(int32[] action, memory)."""
         carry, logits, _ = self.network.apply(self.weights, carry, obs)
-        chosen = distribution(logits, obs)
-        action = chosen.mode() if self.greedy else chosen.sample(seed=key)
-        return action.astype(jnp.int32), carry
-
-
-def distribution(logits: Array, obs: Any) -> Any:
-    """A `distrax.Categorical` over the valid actions; over all, where the observation has no mask or it allows none."""
-    import distrax
-
-    mask = getattr(obs, "action_mask", None)
-    if mask is None:
-        return distrax.Categorical(logits=logits)
-    mask = mask | ~mask.any(axis=-1, keepdims=True)
-    return distrax.Categorical(logits=jnp.where(mask, logits, IMPOSSIBLE))
+        if not self.greedy:
+            return distribution(logits, obs).sample(seed=key).astype(jnp.int32), carry
+        logits = masked(logits, obs)
+        return one_of(logits == logits.max(), jax.random.uniform(key)), carry
 
 
 def check_network(network: Any, env: Environment) -> None:
-    """Raises InputError unless `network` takes the observations of `env` and has a logit for each of its actions."""
+    """Raises InputError unless `network` takes the observations of `env` and has a logit for each of its actions.
+
+    Also where `action_mask` or `requested` of the observation is not what agents read.
+    """
+    if isinstance(network, type):
+        raise checks.InputError(f"network must be a network, got {checks.brief(network)}: call it")
     missing = [name for name in ("is_recurrent", "initial_memory", "init", "apply") if not hasattr(network, name)]
     if missing:
         raise checks.InputError(f"network must have {', '.join(missing)}, as jaxrec.agents.MLP has; got {network!r}")
@@ -260,6 +266,7 @@ def check_network(network: Any, env: Environment) -> None:
             f"network must give logits of shape ({env.num_actions},) and a value of shape () in {env.name}, "
             f"got {logits.shape} and {value.shape}"
         )
+    masks.check(obs, logits.shape, env.name)
 
 
 def _layers(x: Array, widths: tuple[int, ...], activation: Callable[[Array], Array]) -> Array:

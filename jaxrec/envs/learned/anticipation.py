@@ -17,8 +17,9 @@ from jaxrec.envs.learned import inference
 from jaxrec.envs.learned.env import LearnedParams, LearnedState, LearnedUsers
 from jaxrec.envs.learned.logs import Logs, nobody
 from jaxrec.envs.preference import dynamics
+from jaxrec.inputs import check_env, check_policy
 from jaxrec.jitted import jit
-from jaxrec.policy import Policy, check_policy
+from jaxrec.policy import Policy
 
 
 class Anticipated(NamedTuple):
@@ -38,6 +39,8 @@ def future_preferences(
 ) -> Anticipated:
     """Algorithm 1: users go on from their past under a new recommender.
 
+    Simulated steps move users as far as `params.influence` says, as in `LearnedUsers`; the past is what happened.
+
     Args:
         env: the model of users, and the slates that actions stand for.
         policy: the new recommender; it sees the past as if it had been there, then chooses.
@@ -49,7 +52,7 @@ def future_preferences(
     Raises:
         InputError: for a past that is longer than the horizon, no samples, or parameters out of range.
     """
-    past = _checked(env, policy, params, past, samples)
+    past = _checked(env, policy, key, params, past, samples)
     return _future(env, policy, key, canonical(params), past, samples)
 
 
@@ -61,7 +64,7 @@ def counterfactual_preferences(
     What they did tells what they preferred at first; from there the conditioned network simulates them. Arguments and
     errors as for `future_preferences`.
     """
-    past = _checked(env, policy, params, past, samples)
+    past = _checked(env, policy, key, params, past, samples)
     return _counterfactual(env, policy, key, canonical(params), past, samples)
 
 
@@ -76,10 +79,15 @@ def initial_beliefs(env: LearnedUsers, params: LearnedParams, past: Logs) -> Arr
     return jax.vmap(of_user)(past.slates, past.choices, past.valid)
 
 
-def _checked(env: LearnedUsers, policy: Policy, params: LearnedParams, past: Logs | None, samples: int) -> Logs:
+def _checked(
+    env: LearnedUsers, policy: Policy, key: Array, params: LearnedParams, past: Logs | None, samples: int
+) -> Logs:
+    """The past, padded; InputError for what cannot be simulated."""
+    check_env(env)
+    checks.typed_key("key", key)
     checks.positive("samples", samples)
     check_policy(policy)
-    env.check_params(params)
+    env.resolve(params)
     return nobody(env.horizon) if past is None else past.padded(env.horizon)
 
 
@@ -112,7 +120,6 @@ def _average(
     env: LearnedUsers, policy: Any, key: Array, params: Any, past: Logs, samples: int, believed: Callable[..., Array]
 ) -> Anticipated:
     """Of the simulated futures of one user; `believed` says what it prefers in a state."""
-    users = dynamics.users_of(params)
 
     def simulate(key: Array) -> Anticipated:
         key, key_reset, key_policy = jax.random.split(key, 3)
@@ -125,9 +132,12 @@ def _average(
             action, memory = policy.act(memory, env.observe(state, params), key_act)
             slate = jnp.where(known.valid, known.slates, env.slates[action])
             preference = believed(state)
-            chosen = preference @ dynamics.choices(slate, users)
-            choice = jnp.where(known.valid, known.choices, dynamics.draw(jax.random.uniform(key_draw), chosen))
-            return (env.remember(state, slate, choice, params), memory), Anticipated(preference, chosen)
+            seen, choice, remembered = env.choose(slate, preference, jax.random.uniform(key_draw), params)
+            seen = jnp.where(known.valid, slate, seen)  # what happened is remembered as it was
+            choice, remembered = (jnp.where(known.valid, known.choices, each) for each in (choice, remembered))
+            state = env.remember(state, seen, remembered, params).replace(slate=slate, choice=choice)
+            chosen = preference @ dynamics.choices(slate, dynamics.users_of(params))
+            return (state, memory), Anticipated(preference, chosen)
 
         steps = past.replace(policy=jnp.broadcast_to(past.policy, past.valid.shape))
         keys = jax.random.split(key, env.horizon)

@@ -18,8 +18,9 @@ from jaxrec.environment import canonical
 from jaxrec.envs.learned.deployed import Deployed
 from jaxrec.envs.learned.logs import Logs
 from jaxrec.envs.preference.env import PreferenceShift
+from jaxrec.inputs import check_policy
 from jaxrec.jitted import jit
-from jaxrec.policy import Policy, Stateless, check_policy
+from jaxrec.policy import Policy, Stateless
 from jaxrec.rollout import rollout
 
 NUM_USERS, NUM_TRAINING = 10_000, 7_500

@@ -1,7 +1,8 @@
 """Real users, of whom the recommender knows what a model estimated from logs tells it."""
 
 import dataclasses
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from flax import struct
 from jax import Array
@@ -75,6 +76,9 @@ class Deployed(Environment):
     model: LearnedUsers = dataclasses.field(default_factory=LearnedUsers)
     reward: str | RewardFunction = "engagement"
 
+    policies: ClassVar[dict[str, Callable[[Any, Any], Any]]] = LearnedUsers.policies
+    preferences: ClassVar[tuple[str, ...]] = ("user.preference",)
+
     def __post_init__(self) -> None:
         for name in ("horizon", "slate_means", "slate_deviations", "slate_items", "counts"):
             ours, theirs = getattr(self.users, name), getattr(self.model, name)
@@ -105,12 +109,20 @@ class Deployed(Environment):
     def check_params(self, params: DeployedParams, batch: tuple[int, ...] = ()) -> None:
         """Raises InputError for a parameter out of range."""
         super().check_params(params, batch)
-        self.users.check_params(params.users, batch)
-        self.model.check_params(params.model, batch)
+        self.users.resolve(params.users, batch)
+        self.model.resolve(params.model, batch)
+
+    def policy(self, name: str, params: DeployedParams | None = None) -> Any:
+        """The recommender of the model called `name`: it sees what the model makes of the users."""
+        return self.model.policy(name, self.resolve(params).model)
+
+    def of_users(self, params: DeployedParams) -> PreferenceParams:
+        """The parameters of the users, with the influence in force."""
+        return params.users.replace(influence=params.influence)
 
     def reset_env(self, key: Array, params: DeployedParams) -> tuple[Any, DeployedState]:
         """Somebody new."""
-        _, user = self.users.reset_env(key, params.users)
+        _, user = self.users.reset_env(key, self.of_users(params))
         obs, model = self.model.reset_env(key, params.model)
         return obs, DeployedState(user.time, user, model)
 
@@ -118,8 +130,7 @@ class Deployed(Environment):
         self, key: Array, state: DeployedState, action: Array | int, params: DeployedParams
     ) -> tuple[DeployedState, Array]:
         """The user chooses and shifts; the model remembers what it chose."""
-        influenced = params.users.replace(influence=params.influence)
-        user, terminated = self.users.transition(key, state.user, action, influenced)
+        user, terminated = self.users.transition(key, state.user, action, self.of_users(params))
         model = self.model.remember(state.model, self.model.slates[action], user.choice, params.model)
         return DeployedState(user.time, user, model), terminated
 
@@ -131,7 +142,14 @@ class Deployed(Environment):
         self, state: DeployedState, action: Array | int, next_state: DeployedState, params: DeployedParams
     ) -> Utilities:
         """Of the users as they are."""
-        return self.users.utilities(state.user, action, next_state.user, params.users)
+        return self.users.utilities(state.user, action, next_state.user, self.of_users(params))
+
+    def engagement_under(
+        self, state: Any, action: Any, next_state: Any, safe: Any, served: Any, params: DeployedParams
+    ) -> Array:
+        """float[]: what the users make of the item under the preferences in `safe`."""
+        states = (state.user, action, next_state.user, safe.user, served.user)
+        return self.users.engagement_under(*states, self.of_users(params))
 
     def incentives(
         self, state: DeployedState, action: Array | int, next_state: DeployedState, params: DeployedParams
@@ -144,7 +162,7 @@ class Deployed(Environment):
     ) -> dict[str, Array]:
         """Of the users as they are; `estimated_...`: as the model takes them to be."""
         known = self.model.expected(state.model, action, params.model)
-        return self.users.metrics(state.user, action, next_state.user, params.users) | {
+        return self.users.metrics(state.user, action, next_state.user, self.of_users(params)) | {
             f"estimated_{name}": value for name, value in known.items()
         }
 
@@ -155,3 +173,8 @@ class Deployed(Environment):
     def observation_space(self, params: Any = None) -> Space:
         """As in the model."""
         return self.model.observation_space()
+
+    def render(self, trajectory: Any, params: DeployedParams | None = None) -> Any:
+        """A matplotlib figure of one episode of the users: see `PreferenceShift.render`."""
+        users = {name: getattr(trajectory, name).user for name in ("state", "next_state")}
+        return self.users.render(trajectory.replace(**users), self.of_users(self.resolve(params)))

@@ -90,7 +90,8 @@ class LearnedUsers(SlateEnvironment):
     observe_as: Literal["beliefs", "choices"] = "beliefs"
     reward: str | RewardFunction = "engagement"
 
-    policies: ClassVar[dict[str, Callable[[Any], Any]]] = policies.POLICIES
+    policies: ClassVar[dict[str, Callable[[Any, Any], Any]]] = policies.POLICIES
+    preferences: ClassVar[tuple[str, ...]] = ("current",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -99,6 +100,8 @@ class LearnedUsers(SlateEnvironment):
 
     def _check_network(self) -> None:
         network = self.network
+        if not isinstance(network, BeliefTransformer):
+            raise checks.InputError(f"network must be a BeliefTransformer, got {checks.brief(network)}")
         for name in ("width", "heads", "mixtures"):
             checks.positive(f"network.{name}", getattr(network, name))
         checks.within("network.layers", network.layers, 0, checks.LARGEST)
@@ -127,14 +130,31 @@ class LearnedUsers(SlateEnvironment):
         self, key: Array, state: LearnedState, action: Array | int, params: LearnedParams
     ) -> tuple[LearnedState, Array]:
         """The user chooses from the slate, and is remembered to have."""
-        users, uniform = dynamics.users_of(params), jax.random.uniform(key)
-        shown = self.slates[action]
-        seen = params.influence * shown + (1 - params.influence) / BINS
-        choice, remembered = (
-            dynamics.draw(uniform, state.current @ dynamics.choices(slate, users)) for slate in (shown, seen)
-        )
+        shown, uniform = self.slates[action], jax.random.uniform(key)
+        seen, choice, remembered = self.choose(shown, state.current, uniform, params)
         state = self.remember(state, seen, remembered, params).replace(slate=shown, choice=choice)
         return state, state.time >= self.horizon
+
+    def choose(
+        self, shown: Array, believed: Array, uniform: Array, params: LearnedParams
+    ) -> tuple[Array, Array, Array]:
+        """A simulated choice, and what the model is to remember of it: as much as `influence` says.
+
+        Args:
+            shown: float[36], the slate.
+            believed: float[36], what the user prefers.
+            uniform: float[], the draw from U[0, 1) that decides.
+            params: of the model.
+
+        Returns:
+            (float[36] slate to be remembered, int32[] choice, int32[] choice to be remembered).
+        """
+        users = dynamics.users_of(params)
+        seen = params.influence * shown + (1 - params.influence) / BINS
+        choice, remembered = (
+            dynamics.draw(uniform, believed @ dynamics.choices(slate, users)) for slate in (shown, seen)
+        )
+        return seen, choice, remembered
 
     def remember(self, state: LearnedState, slate: Array, choice: Array, params: LearnedParams) -> LearnedState:
         """The state after one more step: a slate (float[36]) and what was chosen from it, simulated or real."""

@@ -10,9 +10,10 @@ for each slate shown, in any order, and these columns:
 - `choice`, int32: the bin of the item chosen, 0 ... 35, to which the slate gives a probability above 0.
 - `policy`, string: which recommender showed it; one for each user.
 
-Nothing may be null. The file's metadata have the key `jaxrec.logs` with the version of this schema, "1". Other widths
-of integers and floats, lists of variable length that have 36 items, and dictionaries of strings are read as well; other
-columns are ignored.
+Nothing may be null. The file's metadata have the key `jaxrec.logs` with the version of this schema, "1": the key-value
+metadata of its footer, those of the Arrow schema that it may hold, or both. Other widths of integers and floats, lists
+of variable length that have 36 items, and large strings, views and dictionaries of strings are read as well; other
+columns are ignored, and so is the order of columns.
 """
 
 from collections.abc import Callable
@@ -139,6 +140,7 @@ def read_logs(path: str | Path) -> Logs:
         raise checks.InputError(f"path={str(path)!r}: there is no such file")
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
+            _check_version((file.schema_arrow.metadata, file.metadata.metadata), path)
             _check_schema(file.schema_arrow, path)
             table = file.read(columns=list(_KINDS))
     except (pyarrow.ArrowException, OSError) as error:
@@ -180,7 +182,7 @@ def _is_string(kind: Any) -> bool:
     import pyarrow as pa
 
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
 
 def _is_slate(kind: Any) -> bool:
@@ -199,13 +201,17 @@ _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
 }
 
 
-def _check_schema(schema: Any, path: Path) -> None:
-    version = (schema.metadata or {}).get(VERSION_KEY)
-    if version != VERSION:
-        found = "none" if version is None else repr(version.decode(errors="replace"))
+def _check_version(metadata: tuple[dict[bytes, bytes] | None, ...], path: Path) -> None:
+    """`metadata` are those of the Arrow schema and of the file itself: who wrote it may keep only the latter."""
+    found = sorted({each[VERSION_KEY] for each in metadata if each and VERSION_KEY in each})
+    if found != [VERSION]:
+        shown = " and ".join(repr(version.decode(errors="replace")) for version in found) or "none"
         raise checks.InputError(
-            f"path={str(path)!r}: the metadata {VERSION_KEY.decode()!r} must be {VERSION.decode()!r}, got {found}"
+            f"path={str(path)!r}: the metadata {VERSION_KEY.decode()!r} must be {VERSION.decode()!r}, got {shown}"
         )
+
+
+def _check_schema(schema: Any, path: Path) -> None:
     for name, (wanted, fits) in _KINDS.items():
         if (found := schema.names.count(name)) != 1:
             raise checks.InputError(

@@ -81,7 +81,8 @@ class PolarisingUsers(Environment):
     factor_per: Literal["step", "episode"] = "step"
     reward: str | RewardFunction = "engagement"
 
-    policies: ClassVar[dict[str, Callable[[Any], Any]]] = policies.POLICIES
+    policies: ClassVar[dict[str, Callable[[Any, Any], Any]]] = policies.POLICIES
+    preferences: ClassVar[tuple[str, ...]] = ("theta",)
 
     def __post_init__(self) -> None:
         checks.positive("horizon", self.horizon, checks.MOST_STEPS)

@@ -57,10 +57,10 @@ def _random_source(key: Array) -> Array:
     return jnp.int32(3 * jax.random.uniform(key))
 
 
-POLICIES: dict[str, Callable[[Any], Any]] = {
-    "random": lambda env: Random(),
-    "bandit": lambda env: Bandit(env.horizon // 3),
-    "always-left": lambda env: AlwaysSource(LEFT),
-    "always-centre": lambda env: AlwaysSource(CENTRE),
-    "always-right": lambda env: AlwaysSource(RIGHT),
+POLICIES: dict[str, Callable[[Any, Any], Any]] = {
+    "random": lambda env, params: Random(),
+    "bandit": lambda env, params: Bandit(env.horizon // 3),
+    "always-left": lambda env, params: AlwaysSource(LEFT),
+    "always-centre": lambda env, params: AlwaysSource(CENTRE),
+    "always-right": lambda env, params: AlwaysSource(RIGHT),
 }

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from jaxrec import checks
 from jaxrec.envs.polarising.dynamics import SOURCES
+from jaxrec.episodes import first_episode
 
 COLOURS = {"left": "#c23b33", "centre": "#8a8a8a", "right": "#2f6db3"}
 
@@ -19,22 +20,14 @@ def render_episode(trajectory: Any) -> Figure:
             `rollout(..., trajectory=True).trajectory[:, 0]`. Only the first episode in it is drawn.
 
     Raises:
-        InputError: if the trajectory still has an axis of environments.
+        InputError: for a trajectory that still has an axis of environments, and for anything else: see
+            `first_episode`.
     """
-    if not hasattr(trajectory, "action"):
-        raise checks.InputError(
-            f"render draws an episode: a Trajectory of one environment, got {type(trajectory).__name__}"
-        )
-    action = np.asarray(trajectory.action)
-    if action.ndim != 1:
-        raise checks.InputError(
-            f"render draws one environment: index the trajectory, e.g. trajectory[:, 0]; got {action.shape}"
-        )
-    done = np.asarray(trajectory.done)
-    length = int(done.argmax()) + 1 if done.any() else len(action)
-    action = action[:length]
-    clicked = np.asarray(trajectory.next_state.clicked - trajectory.state.clicked)[:length].sum(axis=-1) > 0
-    theta = np.concatenate([np.asarray(trajectory.state.theta)[:1], np.asarray(trajectory.next_state.theta)[:length]])
+    episode = first_episode(trajectory, "theta", "clicked")
+    checks.within("trajectory.action", episode.action, 0, len(SOURCES) - 1)
+    action, length = np.asarray(episode.action), len(episode.done)
+    clicked = np.asarray(episode.next_state.clicked - episode.state.clicked).sum(axis=-1) > 0
+    theta = np.concatenate([np.asarray(episode.state.theta)[:1], np.asarray(episode.next_state.theta)])
 
     figure = Figure(figsize=(9, 4.2), layout="constrained")
     shown, user = figure.subplots(2, 1, sharex=True, height_ratios=[1, 1.6])

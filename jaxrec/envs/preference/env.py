@@ -105,7 +105,8 @@ class PreferenceShift(SlateEnvironment):
     paid_for: Literal["belief", "sampled"] = "belief"
     reward: str | RewardFunction = "engagement"
 
-    policies: ClassVar[dict[str, Callable[[Any], Any]]] = policies.POLICIES
+    policies: ClassVar[dict[str, Callable[[Any, Any], Any]]] = policies.POLICIES
+    preferences: ClassVar[tuple[str, ...]] = ("preference",)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -21,6 +21,11 @@ class RandomSlate(Stateless):
 
     slates: Any
 
+    @property
+    def num_actions(self) -> int:
+        """How many slates it chooses from."""
+        return self.slates.shape[-2]
+
     def act(self, carry: Any, obs: Any, key: Array) -> tuple[Array, Any]:
         """(int32[] slate, carry)."""
         return jax.random.randint(key, (), 0, self.slates.shape[0]), carry
@@ -34,6 +39,11 @@ class Myopic(Stateless):
     """
 
     worth: Any
+
+    @property
+    def num_actions(self) -> int:
+        """How many slates it chooses from."""
+        return self.worth.shape[-2]
 
     def act(self, carry: Any, obs: Any, key: Array) -> tuple[Array, Any]:
         """(int32[] slate, carry)."""
@@ -49,6 +59,11 @@ class Table(Stateless):
 
     probabilities: Any
 
+    @property
+    def num_actions(self) -> int:
+        """How many slates it chooses from."""
+        return self.probabilities.shape[-3]
+
     def act(self, carry: Any, obs: Any, key: Array) -> tuple[Array, Any]:
         """(int32[] slate, carry)."""
         time = jnp.minimum(obs[0], self.probabilities.shape[0] - 1)
@@ -56,16 +71,19 @@ class Table(Stateless):
         return jax.random.categorical(key, jnp.log(chosen)).astype(jnp.int32), carry
 
 
-def myopic(env: Any, params: Any = None) -> Myopic:
-    """For what the environment counts; by default at its default parameters.
+def myopic(env: Any, params: Any) -> Myopic:
+    """The myopic recommender for what the environment counts, among users with these parameters.
 
     Raises:
         InputError: if the observation holds no beliefs.
     """
     if env.observe_as != "beliefs":
         raise checks.InputError(f'policy "myopic" needs observe_as="beliefs", got {env.observe_as!r}')
-    offers = env.offers(env.default_params if params is None else params)
+    offers = env.offers(params)
     return Myopic((offers.liked * JUDGES).sum(axis=-1) if env.counts == "dwell" else offers.click)
 
 
-POLICIES: dict[str, Callable[[Any], Any]] = {"random": lambda env: RandomSlate(env.slates), "myopic": myopic}
+POLICIES: dict[str, Callable[[Any, Any], Any]] = {
+    "random": lambda env, params: RandomSlate(env.slates),
+    "myopic": myopic,
+}

@@ -9,8 +9,11 @@ from matplotlib.figure import Figure
 
 from jaxrec import checks
 from jaxrec.envs.preference.dynamics import BINS, DEGREES, JUDGES, users_of
+from jaxrec.episodes import first_episode
+from jaxrec.rollout import Trajectory
 
 USER, NATURAL, SLATE, CHOICE = "#7b2d8b", "#2e933c", "#2f6db3", "#e07a1f"
+STATES = ("preference", "natural", "initial", "joint")  # what is drawn of a state
 
 
 def render_episode(env: Any, trajectory: Any, params: Any = None) -> Figure:
@@ -20,32 +23,33 @@ def render_episode(env: Any, trajectory: Any, params: Any = None) -> Figure:
     the trajectory, by default the environment's.
 
     Raises:
-        InputError: if the trajectory still has an axis of environments.
+        InputError: for a trajectory that still has an axis of environments, is of an environment with more slates, or
+            is none: see `first_episode`.
     """
-    length = _length(trajectory)
-    time = np.arange(length)
+    episode = _episode(env, trajectory)
+    time = np.arange(len(episode.done))
     figure = Figure(figsize=(9, 5.4), layout="constrained")
     circle, course = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    beliefs = _beliefs(trajectory, length)
+    beliefs = _beliefs(episode)
     if beliefs is not None:
         circle.pcolormesh(time, DEGREES, beliefs.T, cmap="Greys", vmin=0, vmax=max(0.4, beliefs.max()))
-    state, choice = trajectory.state, trajectory.next_state.choice
+    state, choice = episode.state, np.asarray(episode.next_state.choice)
     likeliest = DEGREES[np.asarray(env.slates).argmax(axis=1)]
-    circle.plot(time, likeliest[np.asarray(trajectory.action)[:length]], "_", color=SLATE, ms=22, mew=3, label="slate")
+    circle.plot(time, likeliest[np.asarray(episode.action)], "_", color=SLATE, ms=22, mew=3, label="slate")
     for name, colour in (("natural", NATURAL), ("preference", USER)):
-        circle.plot(time, DEGREES[np.asarray(getattr(state, name))[:length]], "o-", color=colour, ms=5, label=name)
-    circle.plot(time, DEGREES[np.asarray(choice)[:length]], "x", color=CHOICE, ms=8, mew=2, label="choice")
+        circle.plot(time, DEGREES[np.asarray(getattr(state, name))], "o-", color=colour, ms=5, label=name)
+    circle.plot(time, DEGREES[choice], "x", color=CHOICE, ms=8, mew=2, label="choice")
     circle.set(
         ylabel="degrees", ylim=(-5, 360), yticks=range(0, 361, 60), title="preference, and preference left alone"
     )
     circle.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
-    items = np.asarray(users_of(env.default_params if params is None else params).items)[np.asarray(choice)[:length]]
+    items = np.asarray(users_of(env.default_params if params is None else params).items)[choice]
     for name, colour, label in (
         ("preference", USER, "now"),
         ("initial", "#8a8a8a", "at first"),
         ("natural", NATURAL, "left alone"),
     ):
-        engagement = (items * JUDGES[np.asarray(getattr(state, name))[:length]]).sum(axis=1)
+        engagement = (items * JUDGES[np.asarray(getattr(state, name))]).sum(axis=1)
         course.plot(time, engagement, "o-", color=colour, ms=4, label=label)
     course.set(xlabel="time-step", ylabel="engagement", ylim=(-1.1 - items[:, 2].max(), 1.1))
     course.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
@@ -55,52 +59,47 @@ def render_episode(env: Any, trajectory: Any, params: Any = None) -> Figure:
 
 
 def animate_episode(env: Any, trajectory: Any, interval: int = 700) -> FuncAnimation:
-    """An animation of an episode, one frame a step; save it by `.save("episode.gif", writer="pillow")`."""
-    length = _length(trajectory)
+    """An animation of an episode, one frame a step; save it by `.save("episode.gif", writer="pillow")`.
+
+    Raises:
+        InputError: as `render_episode`.
+    """
+    checks.positive("interval", interval)
+    episode = _episode(env, trajectory)
     figure = Figure(figsize=(4.8, 5.0), layout="constrained")
     axes = figure.add_subplot(projection="polar")
 
     def frame(step: int) -> list:
         axes.clear()
-        _draw_circle(env, trajectory, step, axes)
+        _draw_circle(env, episode, step, axes)
         return []
 
-    return FuncAnimation(figure, frame, frames=length, interval=interval)
+    return FuncAnimation(figure, frame, frames=len(episode.done), interval=interval)
 
 
-def _draw_circle(env: Any, trajectory: Any, step: int, axes: Axes) -> None:
+def _draw_circle(env: Any, episode: Trajectory, step: int, axes: Axes) -> None:
     """One step: the slate and the belief as bars round the circle, the user and its choice as points on it."""
     angles, width = np.radians(DEGREES), 2 * np.pi / BINS
-    slate = np.asarray(env.slates)[int(np.asarray(trajectory.action)[step])]
+    slate = np.asarray(env.slates)[int(np.asarray(episode.action)[step])]
     axes.bar(angles, slate / slate.max(), width, bottom=1.0, color=SLATE, alpha=0.35, label="slate")
-    beliefs = _beliefs(trajectory, step + 1)
+    beliefs = _beliefs(episode)
     if beliefs is not None:
         axes.bar(angles, -beliefs[step] / beliefs[step].max() * 0.5, width, bottom=1.0, color="#8a8a8a", label="belief")
     for name, colour in (("natural", NATURAL), ("preference", USER)):
-        axes.plot(angles[int(np.asarray(getattr(trajectory.state, name))[step])], 1.0, "o", color=colour, label=name)
-    axes.plot(
-        angles[int(np.asarray(trajectory.next_state.choice)[step])], 1.5, "x", color=CHOICE, mew=2, label="choice"
-    )
+        axes.plot(angles[int(np.asarray(getattr(episode.state, name))[step])], 1.0, "o", color=colour, label=name)
+    axes.plot(angles[int(np.asarray(episode.next_state.choice)[step])], 1.5, "x", color=CHOICE, mew=2, label="choice")
     axes.set(ylim=(0, 2.1), yticks=[], title=f"time-step {step}")
     axes.legend(loc="center", frameon=False, fontsize=8)
 
 
-def _length(trajectory: Any) -> int:
-    """Steps of the first episode."""
-    if not hasattr(trajectory, "action"):
-        raise checks.InputError(
-            f"render draws an episode: a Trajectory of one environment, got {type(trajectory).__name__}"
-        )
-    if np.asarray(trajectory.action).ndim != 1:
-        shape = np.asarray(trajectory.action).shape
-        raise checks.InputError(
-            f"render draws one environment: index the trajectory, e.g. trajectory[:, 0]; got {shape}"
-        )
-    done = np.asarray(trajectory.done)
-    return int(done.argmax()) + 1 if done.any() else len(done)
+def _episode(env: Any, trajectory: Any) -> Trajectory:
+    """The first episode, whose slates must be among those of `env`."""
+    episode = first_episode(trajectory, *STATES)
+    checks.within("trajectory.action", episode.action, 0, len(env.slates) - 1)
+    return episode
 
 
-def _beliefs(trajectory: Any, length: int) -> np.ndarray | None:
-    """float[length, 36]: P(u_t | all that was seen), where it is carried."""
-    joint = np.asarray(trajectory.state.joint)[:length]
+def _beliefs(episode: Trajectory) -> np.ndarray | None:
+    """float[steps, 36]: P(u_t | all that was seen), where it is carried."""
+    joint = np.asarray(episode.state.joint)
     return joint.sum(axis=1) if joint.size else None

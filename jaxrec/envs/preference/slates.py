@@ -1,6 +1,7 @@
 """Slates on a circle and the users who choose from them: what every society of shifting preferences shares."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import jax
@@ -99,9 +100,9 @@ class SlateEnvironment(Environment):
     """
 
     horizon: int = 10
-    slate_means: tuple[float, ...] = MEANS
-    slate_deviations: float | tuple[float, ...] = 60.0
-    slate_items: tuple[tuple[float, ...], ...] = ()
+    slate_means: Sequence[float] = MEANS
+    slate_deviations: float | Sequence[float] = 60.0
+    slate_items: Sequence[Sequence[float]] = ()
     counts: Literal["dwell", "click"] = "dwell"
 
     def __post_init__(self) -> None:
@@ -133,7 +134,7 @@ class SlateEnvironment(Environment):
     def deviations(self) -> tuple[float, ...]:
         """Degrees, one for each slate."""
         given = self.slate_deviations
-        return given if isinstance(given, tuple) else (given,) * len(self.slate_means)
+        return tuple(given) if isinstance(given, Sequence) else (given,) * len(self.slate_means)
 
     @property
     def slates(self) -> Array:

@@ -9,7 +9,8 @@ from jaxrec.envs.rewiring.observation import Observation
 from jaxrec.envs.rewiring.policies import HeuristicPolicy
 from jaxrec.envs.rewiring.recommenders import ELEVEN, HEURISTICS, Heuristic, heuristic
 from jaxrec.envs.rewiring.rules import CARVALHO, LEARNING, PRINTED, SANTOS, Rules
-from jaxrec.envs.rewiring.simulate import Competition, Simulation, per_run, simulate
+from jaxrec.envs.rewiring.runs import Competition, per_run
+from jaxrec.envs.rewiring.simulate import Simulation, simulate
 
 __all__ = [
     "CARVALHO",

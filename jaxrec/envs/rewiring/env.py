@@ -77,7 +77,8 @@ class RewiringGame(Environment):
       the mask of valid actions.
     - **Action**: int32[], the user to be tied to. One that is not eligible (the user itself, a neighbour, out of range)
       leaves the tie where it is and is counted in `info["ineligible"]`, also where nobody is eligible; a partner's
-      last tie stays too, uncounted.
+      last tie stays too, uncounted. So, unlike in other societies, nobody else is recommended in place of one out of
+      range; here too `step` refuses it where it is concrete, and `info["invalid_action"]` says so where it is traced.
     - **Reward**: by `reward`, of the utilities below; as an incentive, society's is 2 (c - 1/2) at the end, with c the
       fraction of cooperators, paid as it comes about (see `incentives`).
     - **Termination**: all users have one strategy, or `params.time_limit` time-steps. Never truncated.
@@ -105,12 +106,15 @@ class RewiringGame(Environment):
     any_payoffs: bool = False
     reward: str | RewardFunction = "engagement"
 
-    policies: ClassVar[dict[str, Callable[[Any], Any]]] = policies.POLICIES
+    policies: ClassVar[dict[str, Callable[[Any, Any], Any]]] = policies.POLICIES
+    preferences: ClassVar[tuple[str, ...]] = ("society.cooperators",)
+    sparse_metrics: ClassVar[tuple[str, ...]] = ("action_strategy", "action_degree")
 
     def __post_init__(self) -> None:
         for name in ("num_users", "degree", "max_wait"):
             checks.positive(name, getattr(self, name), checks.MOST_STEPS)
         self._check_graph()
+        checks.boolean("any_payoffs", self.any_payoffs)
         checks.lookup(dict.fromkeys(observation.KINDS), self.observe_as, "observe_as")
         self.check_reward()
 
@@ -195,6 +199,10 @@ class RewiringGame(Environment):
         state = state.replace(requests=zero)  # an episode is charged for what happens after its first observation
         return self.observe(state, params), state
 
+    def legal_action(self, action: Any, params: RewiringParams) -> Any:
+        """The action as it is: one out of range is ineligible, and the nearest user would be another recommendation."""
+        return action
+
     def transition(
         self, key: Array, state: RewiringState, action: Array | int, params: RewiringParams
     ) -> tuple[RewiringState, Array]:
@@ -238,9 +246,13 @@ class RewiringGame(Environment):
     ) -> dict[str, Array]:
         """See `metrics.measure`; what the step did: requests, rewires, ineligible, time_steps; and who was recommended.
 
-        `action_strategy` (1 for a cooperator) and `action_degree` say nothing where no recommendation was asked for.
+        `action_strategy` (1 for a cooperator) and `action_degree` are NaN where no recommendation was asked for.
         """
         society, action = state.society, jnp.clip(action, 0, self.num_users - 1)
+
+        def if_asked(value: Array) -> Array:
+            return jnp.where(state.meeting.acts, jnp.asarray(value, float), jnp.nan)
+
         done = {
             name: getattr(next_state, name) - getattr(state, name) for name in ("requests", "rewires", "ineligible")
         }
@@ -251,8 +263,8 @@ class RewiringGame(Environment):
             | done
             | {
                 "time_steps": next_state.clock - state.clock,
-                "action_strategy": contains(society.cooperators, action),
-                "action_degree": bitset.count(society.adjacency[action]),
+                "action_strategy": if_asked(contains(society.cooperators, action)),
+                "action_degree": if_asked(bitset.count(society.adjacency[action])),
             }
         )
 

@@ -35,6 +35,6 @@ class HeuristicPolicy(Stateless):
         return jnp.where(best.any(), drawn, obs.focused).astype(jnp.int32), carry
 
 
-POLICIES: dict[str, Callable[[Any], Any]] = {
-    name: partial(lambda name, env: HeuristicPolicy(heuristic(name)), name) for name in HEURISTICS
+POLICIES: dict[str, Callable[[Any, Any], Any]] = {
+    name: partial(lambda name, env, params: HeuristicPolicy(heuristic(name)), name) for name in HEURISTICS
 }

@@ -18,12 +18,12 @@ from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxrec import checks
-from jaxrec.environment import batched, canonical
 from jaxrec.envs.rewiring import bitset, metrics
 from jaxrec.envs.rewiring.dynamics import WORDS_PER_STEP, time_step
 from jaxrec.envs.rewiring.env import RewiringGame, RewiringParams
-from jaxrec.envs.rewiring.recommenders import Heuristic, heuristic, stack_kinds
+from jaxrec.envs.rewiring.recommenders import Heuristic
 from jaxrec.envs.rewiring.rules import Rules, resolve
+from jaxrec.envs.rewiring.runs import Competition, settings
 from jaxrec.envs.rewiring.society import Society, stack, unstack
 from jaxrec.progress import Meter, NoMeter
 
@@ -66,21 +66,6 @@ class Simulation:
     def requests_per_opportunity(self) -> np.ndarray:
         """float[runs]; 0 where nobody could rewire."""
         return self.requests / np.maximum(self.opportunities, 1)
-
-
-class Competition(struct.PyTreeNode):
-    """How several recommenders share the users (section 5.1 of the paper).
-
-    Attributes:
-        shares: float[kinds] or [runs, kinds], sums to 1: the fraction of users who begin with each, rounded to whole
-            users and shuffled; equal shares if None.
-        timescale: float[] or [runs], W2: recommender updates for each other update; may be infinite. 0: none.
-        beta: float[] or [runs], intensity of selection of recommender updates. 0.05, ten times that of strategies.
-    """
-
-    shares: Any = None
-    timescale: Any = 0.0
-    beta: Any = 0.05
 
 
 class Lanes(struct.PyTreeNode):
@@ -127,25 +112,20 @@ def simulate(
 
     Raises:
         InputError: for an unknown recommender, shares that do not sum to 1, counts that are not positive, a limit that
-            `check_every` does not divide, or parameters out of range.
+            `check_every` does not divide, parameters out of range, and for what is no environment of this kind, key,
+            parameters, recommender or competition.
     """
     checks.positive("check_every", check_every)
-    checks.positive("num_steps", num_steps, checks.MOST_STEPS)
-    if num_steps % check_every:
-        raise checks.InputError(f"num_steps must be a multiple of check_every={check_every}, got {num_steps}")
-    params = env.default_params if params is None else params
-    runs = _num_runs(params, competition, recommenders, runs)
-    every: Any = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (runs,)), canonical(params))
-    env.check_params(every, (runs,))
-    chosen = _per_run_recommenders(recommenders, runs)
-    rivalry = _per_run_competition(competition, runs, chosen.local.shape[1])
+    check_limit("num_steps", num_steps, check_every)
+    checks.typed_key("key", key)
+    queue = Queue(*settings(env, recommenders, params, competition, runs))
+    count: int = queue.recommenders.local.shape[0]
     devices = jax.local_device_count()
-    width = runs if jax.default_backend() != "cpu" else next((n for n in CPU_LANES if n >= runs), CPU_LANES[-1])
+    width = count if jax.default_backend() != "cpu" else next((n for n in CPU_LANES if n >= count), CPU_LANES[-1])
     if lanes is not None:
         checks.positive("lanes", lanes)
         width = lanes
     width = -(-width // devices) * devices
-    queue = Queue(every, chosen, rivalry)
     course: list[dict[str, np.ndarray]] = []
     ends = _run(
         env,
@@ -158,7 +138,14 @@ def simulate(
         course.append if series else lambda measured: None,
         NoMeter() if meter is None else meter,
     )
-    return Simulation(**ends, series=_series(course, runs, num_steps // check_every) if series else {})
+    return Simulation(**ends, series=_series(course, count, num_steps // check_every) if series else {})
+
+
+def check_limit(name: str, num_steps: int, check_every: int = CHECK_EVERY) -> None:
+    """Raises InputError for a limit that `simulate` refuses; `name` is what the caller calls it."""
+    checks.positive(name, num_steps, checks.MOST_STEPS)
+    if num_steps % check_every:
+        raise checks.InputError(f"{name} must be a multiple of check_every={check_every}, got {num_steps}")
 
 
 def _series(course: list[dict[str, np.ndarray]], runs: int, tests: int) -> dict[str, np.ndarray]:
@@ -172,12 +159,6 @@ def _series(course: list[dict[str, np.ndarray]], runs: int, tests: int) -> dict[
         for name in names:
             series[name][place] = chunk[name][lanes]
     return series
-
-
-def per_run(recommenders: Any) -> Heuristic:
-    """Recommenders for a sweep: one for each run (names or `Heuristic`s), or one sequence of kinds for each run."""
-    rows = [stack_kinds(_kinds(one)) for one in recommenders]
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
 
 
 def start_society(env: RewiringGame, key: Array, shares: Array, by_degree: bool) -> Society:
@@ -353,67 +334,3 @@ def _advance_block(rules: Rules, state: Lanes, words: Array, setting: Any) -> La
         return Lanes(society, opportunities, state.requests + events.request, state.rewires + events.rewire), None
 
     return jax.lax.scan(step, state, words)[0]
-
-
-def _kinds(recommenders: Any) -> list[Heuristic]:
-    """One recommender, or a sequence of them, as heuristics."""
-    several = recommenders if isinstance(recommenders, list | tuple) else [recommenders]
-    if not several:
-        raise checks.InputError("recommenders must name at least one, got none")
-    return [heuristic(one) if isinstance(one, str) else one for one in several]
-
-
-def _per_run_recommenders(recommenders: Any, runs: int) -> Heuristic:
-    """Leaves [runs, kinds, ...]."""
-    if isinstance(recommenders, Heuristic) and jnp.ndim(recommenders.local) == 2:
-        return recommenders
-    return batched(stack_kinds(_kinds(recommenders)), runs)
-
-
-def _num_runs(params: Any, competition: Any, recommenders: Any, runs: int | None) -> int:
-    """How many runs the parameters, the recommenders or `runs` ask for."""
-    lengths = {
-        f"params{jax.tree_util.keystr(path)}": jnp.shape(leaf)[0]
-        for path, leaf in jax.tree_util.tree_leaves_with_path(params)
-        if jnp.ndim(leaf)
-    }
-    if competition is not None:
-        axes = {"competition.shares": 2, "competition.timescale": 1, "competition.beta": 1}
-        for name, axis in axes.items():
-            leaf = getattr(competition, name.split(".")[1])
-            if leaf is not None and np.ndim(leaf) == axis:
-                lengths[name] = np.shape(leaf)[0]
-    if isinstance(recommenders, Heuristic) and jnp.ndim(recommenders.local) == 2:
-        lengths["recommenders"] = recommenders.local.shape[0]
-    if runs is not None:
-        checks.positive("runs", runs)
-        lengths["runs"] = runs
-    if len(set(lengths.values())) > 1:
-        raise checks.InputError(f"the number of runs must be one, got {lengths}")
-    return next(iter(lengths.values()), 1)
-
-
-def _per_run_competition(competition: Competition | None, runs: int, kinds: int) -> Competition | None:
-    """Leaves [runs, ...]; None where there is one kind.
-
-    Raises:
-        InputError: for one kind in competition, shares that do not sum to 1, or values out of range.
-    """
-    if kinds == 1:
-        if competition is not None:
-            raise checks.InputError("competition needs at least two recommenders, got one")
-        return None
-    given = Competition() if competition is None else competition
-    shares = np.full(kinds, 1 / kinds) if given.shares is None else np.asarray(given.shares, float)
-    checks.shaped("shares", shares, (kinds,) if shares.ndim == 1 else (runs, kinds))
-    checks.within("shares", shares, 0.0, 1.0)
-    totals = shares.sum(axis=-1)
-    if np.abs(totals - 1).max() > 1e-6:
-        raise checks.InputError(f"shares must sum to 1, got {shares.tolist()}, which sum to {totals.tolist()}")
-    checks.within("competition.timescale", given.timescale, 0.0, np.inf)
-    checks.within("competition.beta", given.beta, 0.0, checks.LARGEST)
-    return Competition(
-        shares=jnp.broadcast_to(jnp.asarray(shares, jnp.float32), (runs, kinds)),
-        timescale=jnp.broadcast_to(jnp.asarray(given.timescale, jnp.float32), (runs,)),
-        beta=jnp.broadcast_to(jnp.asarray(given.beta, jnp.float32), (runs,)),
-    )

@@ -1,0 +1,121 @@
+"""What `api_test` must notice of an environment that breaks the contract."""
+
+import dataclasses
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import pytest
+from probes import Chain
+
+import jaxrec
+from jaxrec.envs.learned import BeliefTransformer
+from jaxrec.envs.polarising import PolarisingUsers
+from jaxrec.testing import api_test
+from jaxrec.wrappers import SafeShifts
+
+SMALL = {
+    "PolarisingUsers-v0": {"horizon": 4},
+    "RewiringGame-v0": {"num_users": 6, "degree": 2, "rules": "learning"},
+    "PreferenceShift-v0": {"horizon": 4, "observe_as": "state"},
+    "LearnedUsers-v0": {"horizon": 2, "network": BeliefTransformer(4, 1, 1, 1)},
+}
+
+
+@pytest.mark.parametrize("env_id", jaxrec.registered())
+def test_at_influence_0_no_recommendation_reaches_the_users(env_id):
+    """Every society names its users, and keeps the promise; at influence 1 what is shown does change them."""
+    env, params = jaxrec.make(env_id, **SMALL[env_id])
+    assert env.preferences
+    api_test(env, params, num_envs=16, num_steps=24)
+
+
+@dataclasses.dataclass(unsafe_hash=True)
+class Deaf(PolarisingUsers):
+    """Polarises its users whatever `influence` says."""
+
+    def transition(self, key, state, action, params):
+        return super().transition(key, state, action, params.replace(influence=1.0))
+
+
+def test_an_environment_that_ignores_influence_fails():
+    with pytest.raises(AssertionError, match="at influence 0 what is recommended changes theta"):
+        api_test(Deaf())
+
+
+def test_a_wrapper_around_one_that_ignores_influence_fails_too():
+    with pytest.raises(AssertionError, match="at influence 0"):
+        api_test(SafeShifts(Deaf(reward="penalised")))
+
+
+def test_users_whom_nothing_changes_are_spoken_of():
+    class Untouched(PolarisingUsers):
+        preferences: ClassVar[tuple[str, ...]] = ("initial_theta",)
+
+    with pytest.warns(UserWarning, match="the same at influence 1 too"):
+        api_test(Untouched())
+
+
+class Heedless(Chain):
+    """No dataclass: what it adds to the settings is left out where two are compared."""
+
+    bonus: float
+
+    def __init__(self, bonus: float):
+        super().__init__()
+        self.bonus = bonus
+
+
+def test_a_subclass_whose_settings_do_not_count_is_refused(key):
+    """Two with other settings are equal, and the second ran the first one's program."""
+    assert Heedless(1.0) == Heedless(2.0)
+    with pytest.raises(AssertionError, match="Heedless must be a dataclass"):
+        api_test(Heedless(1.0))
+    with pytest.raises(jaxrec.InputError, match="Heedless must be a dataclass"):
+        jaxrec.rollout(Heedless(1.0), PolarisingUsers().policy("random"), key, 1, 1)
+
+
+def test_a_subclass_that_only_changes_methods_needs_no_decorator(key):
+    class Quiet(PolarisingUsers):
+        def metrics(self, state: Any, action: Any, next_state: Any, params: Any):
+            return {}
+
+    jaxrec.rollout(Quiet(), Quiet().policy("random"), key, 1, 1)
+
+
+@dataclasses.dataclass(unsafe_hash=True)
+class Colliding(Chain):
+    """Two places share an index."""
+
+    def observation_index(self, obs):
+        return jnp.minimum(obs, 1)
+
+
+@dataclasses.dataclass(unsafe_hash=True)
+class Gapped(Chain):
+    """Says that there are more observations than there are."""
+
+    @property
+    def num_observations(self):
+        return self.length + 2
+
+
+@pytest.mark.parametrize(
+    ("env", "message"), [(Colliding(), "different observations have the same index"), (Gapped(), "has gaps")]
+)
+def test_an_index_tells_observations_apart_and_leaves_none_out(env, message, random_starts):
+    with pytest.raises(AssertionError, match=message):
+        api_test(env)
+
+
+@pytest.fixture
+def random_starts(monkeypatch):
+    """`Chain` begins anywhere, so that different keys give different episodes."""
+
+    def reset_env(self, key, params):
+        _, state = plain(self, key, params)
+        state = state.replace(place=jax.random.randint(key, (), 0, self.length - 1))
+        return self.observe(state, params), state
+
+    plain = Chain.reset_env
+    monkeypatch.setattr(Chain, "reset_env", reset_env)

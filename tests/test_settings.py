@@ -1,0 +1,276 @@
+"""Settings of studies: what a study would refuse while it runs is refused by the setting's name before it begins.
+
+Nothing is trained or simulated here.
+"""
+
+import contextlib
+import dataclasses
+import json
+import sys
+
+import hypothesis
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+
+import jaxrec
+from jaxrec import checks
+from jaxrec.cli import main
+from jaxrec.envs.rewiring import Simulation
+from jaxrec.experiments import STUDIES, study
+from jaxrec.experiments.limits import check_training
+from jaxrec.experiments.log import FolderLog
+from jaxrec.experiments.rewiring import santos
+from jaxrec.progress import NoMeter
+
+SIMULATE = sys.modules["jaxrec.envs.rewiring.simulate"]  # whose name its function has taken
+PATCHED = [hypothesis.HealthCheck.function_scoped_fixture]
+INFINITY, MOST = float("inf"), checks.MOST_STEPS
+FEW = {"users": 24, "degree": 4}
+
+REFUSED = {
+    "tampering": [
+        ({"episodes": 200_000_000}, "episodes must come to at most 4,294,967,295 steps over all environments"),
+        ({"episodes": 1, "num_envs": 2**31}, "episodes must come to at most .* num_envs=2,147,483,648 times"),
+        ({"episodes": 71_582_790, "num_envs": 1}, "episodes must .* 2,147,483,646 steps of each environment"),
+        ({"evaluation_episodes": MOST + 1}, "evaluation_episodes must be at most 2147483646"),
+    ],
+    "preference-shift": [
+        ({"steps": 0}, "steps must be an integer of at least 1, got 0"),
+        ({"steps": 64 * 2**31}, "steps must come to at most 2,147,483,646 steps of each environment, got 137,4"),
+        ({"num_envs": 6}, "num_minibatches must divide num_envs=6, got 4"),
+        ({"trajectories": 2**31}, "trajectories must be at most"),
+        ({"penalties": (0.0, 1e7)}, r"penalties must be within \[0.0, 1000000.0\], got 10000000.0"),
+        ({"penalties": (INFINITY,)}, "penalties must be within"),
+        ({"penalties": (0.1, 0.1 + 1e-12)}, "penalties must be one number or more, each once to six digits"),
+        ({"penalties": ()}, "penalties must be one number or more"),
+    ],
+    "preference-simulation": [
+        ({"users": 2**31}, "users must be at most 2147483646"),
+        ({"model_learning_rate": 1e7}, r"model_learning_rate must be within \[0.0, 1000000.0\]"),
+        ({"model_entropy_weight": INFINITY}, "model_entropy_weight must be within"),
+        ({"model_epochs": 10**9}, "model_epochs, of 60 updates each, must be at most 35791394"),
+        ({"trajectories": 1}, "trajectories must be at least 2"),
+        ({"steps": 2**40}, "steps must come to at most"),
+    ],
+    "preference-estimation": [
+        ({"simulated_users": 2**31}, "simulated_users must be at most"),
+        ({"model_epochs": 2**40}, "model_epochs, of 60 updates each, must be at most"),
+    ],
+    "retraining-rounds": [
+        ({"bait_height": INFINITY}, r"bait_height must be within \[0.0, 1000000.0\], got inf"),
+        ({"bait_height": 2e6}, "bait_height must be within"),
+        ({"steps": 2**40}, "steps must come to at most"),
+    ],
+    "rewiring-learning": [
+        ({"steps": (300_000_000_000,)}, "steps must come to at most .* steps of each environment, got 300,000,000,000"),
+        ({"num_steps": (0,)}, "num_steps must be an integer of at least 1, got 0"),
+        ({"num_envs": 3, "num_steps": (5,)}, r"num_minibatches must divide num_envs \* num_steps=15, got 8"),
+        ({"traces": (0.8, 5.0)}, r"traces must be within \[0.0, 1.0\], got 5.0"),
+        ({"entropy_weights": (0.0, 1e7)}, "entropy_weights must be within"),
+        ({"learning_rates": (-1.0,)}, "learning_rates must be within"),
+        ({"evaluation_episodes": (2**30, 1)}, r"evaluation_episodes \* seeds must be at most 2147483646, got 42"),
+    ],
+    "rewiring-baselines": [
+        ({"users": 0}, "users, degree, rules: num_users must be an integer of at least 1, got 0"),
+        ({"users": 5, "degree": 3}, r"users, degree, rules: num_users \* degree must be even, got 5 \* 3"),
+        ({"scatter_users": (4, 500)}, "scatter_users, degree: degree must be below num_users=4, got 30"),
+        ({"scatter_users": (500, 500)}, "scatter_steps must be one a size, each size once, got .* for scatter_users="),
+        ({"scatter_users": (500,)}, "scatter_steps must be one a size, each size once, got .* for scatter_users="),
+        ({"scatter_steps": (0, 100)}, "scatter_steps must be an integer of at least 1, got 0"),
+        ({"scatter_steps": (MOST, 100)}, "scatter_steps must be at most"),
+        ({"steps": 500_001}, "steps must be a multiple of check_every=5000, got 500001"),
+        ({"plane_steps": 1}, "plane_steps must be a multiple of check_every=5000, got 1"),
+        ({"plane_runs": -1}, "plane_runs must be within"),
+        ({"rules": "learning"}, "rules must read timescales, got 'learning'"),
+        ({"steps": 5000 * 2**20}, "steps must be at most"),
+    ],
+    "rewiring-santos": [
+        ({"plane_users": 20_000}, "plane_users, plane_degree: num_users must be at most 16383, got 20000"),
+        ({"users": 16_000, "degree": 300}, "users, degree: rules='santos' draws ties: there may be"),
+        ({"steps": 7_500}, "steps must be a multiple of check_every=5000, got 7500"),
+        ({"plane_steps": 7_500}, "plane_steps must be a multiple of check_every=5000"),
+        ({"timescales": (3.0, 1.0)}, "timescales must rise"),
+        ({"plane_timescales": ()}, "plane_timescales must have at least one value"),
+    ],
+    "rewiring-competition": [
+        ({"steps": 30_000}, "steps must be a multiple of check_every=20000, got 30000"),
+        ({"adoption_steps": 20_001}, "adoption_steps must be a multiple of check_every=20000"),
+        ({"adoption_steps": 0}, "adoption_steps must be an integer of at least 1, got 0"),
+        ({"beta_recommender": 1e7}, r"beta_recommender must be within \[0.0, 1000000.0\]"),
+        ({"degree": 2000}, "users, degree, rules: degree must be below num_users=1000, got 2000"),
+        ({"rules": "learning"}, "rules must read timescales, got 'learning'"),
+    ],
+}  # fmt: skip
+CASES = [(name, *case) for name, cases in REFUSED.items() for case in cases]
+
+
+@pytest.mark.parametrize(("name", "changes", "message"), CASES, ids=[f"{case[0]}-{case[1]}" for case in CASES])
+def test_a_setting_is_refused_by_its_own_name_before_a_folder_is_made(name, changes, message, tmp_path):
+    config = study(name).config(next(iter(study(name).presets)), **changes)
+    with pytest.raises(jaxrec.InputError, match=message) as error:
+        study(name).run(config=config, out=tmp_path / "run")
+    assert "\n" not in str(error.value)
+    assert any(setting in str(error.value) for setting in changes)
+    assert not list(tmp_path.iterdir())
+
+
+BUILDERS = ("preference-shift", "preference-simulation", "retraining-rounds", "rewiring-learning")
+"""Studies that build their recommenders in order to check them, which takes longer."""
+
+
+def slow_if_built(names):
+    return [pytest.param(name, marks=pytest.mark.slow) if name in BUILDERS else name for name in names]
+
+
+@pytest.mark.parametrize("name", slow_if_built(STUDIES))
+def test_presets_are_legal(name):
+    for preset in STUDIES[name].presets.values():
+        preset.check()
+
+
+@hypothesis.given(st.integers(1, 2**70), st.integers(1, 2**33), st.integers(1, 2**33), st.none() | st.just(2**32 - 1))
+@hypothesis.example(2**32 - 1, 1, 1, None)
+@hypothesis.example(MOST, 1, 1, None)
+def test_a_training_is_as_long_as_agents_count(steps, num_envs, num_steps, most):
+    """By the definition: whole batches, of which each has so many steps of every environment."""
+    batches = -(-steps // (num_envs * num_steps))
+    legal = batches * num_steps <= MOST and (most is None or batches * num_steps * num_envs <= most)
+    with contextlib.nullcontext() if legal else pytest.raises(jaxrec.InputError, match="steps must come to at most"):
+        check_training("steps", steps, steps, num_envs, num_steps, most)
+
+
+# What a study takes it can run.
+
+
+def refused(config, names):
+    """Whether; by the name of a setting that was changed."""
+    try:
+        config.check()
+    except jaxrec.InputError as error:
+        said = str(error)
+    else:
+        return False
+    assert any(name in said for name in names), said
+    return True
+
+
+def ends(env, queue, key, lanes, limit, *others):
+    """In place of `simulate`'s loop: where societies might have ended."""
+    rng, (runs, kinds) = np.random.default_rng(0), queue.recommenders.local.shape
+    names = [field.name for field in dataclasses.fields(Simulation) if field.name not in ("series", "shares")]
+    drawn = {name: rng.uniform(size=runs) for name in names}
+    shares = rng.dirichlet(np.ones(kinds), runs) if queue.competition is not None else np.zeros((runs, 0))
+    return drawn | {"steps": np.full(runs, limit), "fixated": drawn["fixated"] < 0.5, "shares": shares}
+
+
+runs = st.integers(1, 3)
+limits = st.sampled_from([1, 4_999, 5_000, 7_500, 20_000, 30_000, 2_147_480_000, MOST, 2**31])
+strengths = st.sampled_from([0.0, 1e-9, 0.063, 1.0, 1e6, 1e7, INFINITY])
+scans = st.lists(st.sampled_from([0.0, 0.2, 1.0, 1.066, 7.0, INFINITY]), max_size=3).map(tuple)
+sizes = st.sampled_from([1, 2, 5, 24, 25])
+degrees = st.integers(0, 6)
+SCANS = {
+    "rewiring-baselines": {
+        "users": sizes, "degree": degrees, "rules": st.sampled_from(["carvalho", "printed", "santos", "learning", "x"]),
+        "plane_runs": st.integers(0, 2), "plane_steps": limits, "timescales": scans, "runs": runs, "steps": limits,
+        "scatter_users": st.lists(sizes, max_size=2).map(tuple), "scatter_runs": runs,
+        "scatter_steps": st.lists(limits, max_size=2).map(tuple),
+    },
+    "rewiring-santos": {
+        "users": sizes, "degree": degrees, "timescales": scans, "runs": runs, "steps": limits, "plane_users": sizes,
+        "plane_degree": degrees, "plane_timescales": scans, "plane_points": st.integers(1, 3),
+        "plane_runs": st.integers(0, 2), "plane_steps": limits,
+    },
+    "rewiring-competition": {
+        "users": sizes, "degree": degrees, "rules": st.sampled_from(["carvalho", "printed", "santos", "learning"]),
+        "beta_recommender": strengths, "timescales": scans, "recommender_timescales": scans, "runs": runs,
+        "steps": limits, "artefact": st.booleans(), "adoption_timescale": strengths, "adoption_runs": runs,
+        "adoption_steps": limits, "stop_at_fixation": st.booleans(),
+    },
+}  # fmt: skip
+SMALL = {
+    "rewiring-baselines": FEW | {"scatter_users": (24,), "scatter_steps": (4_000,), "timescales": (1.0,)},
+    "rewiring-santos": FEW | {"plane_users": 24, "plane_degree": 4, "plane_timescales": (1.0,), "plane_points": 2},
+    "rewiring-competition": FEW | {"recommender_timescales": (0.063,)},
+}
+
+
+@pytest.mark.parametrize("name", SCANS)
+@hypothesis.given(data=st.data())
+@hypothesis.settings(max_examples=60, deadline=None, suppress_health_check=PATCHED)
+def test_what_a_scan_takes_it_runs_to_its_report(name, data, monkeypatch, tmp_path):
+    """Societies apart, all of the study runs: what `simulate` refuses would be raised here."""
+    monkeypatch.setattr(SIMULATE, "_run", ends)
+    monkeypatch.setattr(santos, "RESAMPLES", 20)
+    names = data.draw(st.lists(st.sampled_from(sorted(SCANS[name])), max_size=3, unique=True))
+    changes = {setting: data.draw(SCANS[name][setting]) for setting in names}
+    config = STUDIES[name].config("quick", **(SMALL[name] | changes))
+    if refused(config, names):
+        return
+    report = STUDIES[name].execute(config, FolderLog(tmp_path), NoMeter())
+    assert report.findings
+
+
+def test_a_scan_that_does_not_find_w_c_says_so(monkeypatch, tmp_path, capsys):
+    """Where no run ends in cooperation: the last line was a traceback, of a number that is None."""
+
+    def defectors(*given):
+        ended = ends(*given)
+        return ended | {"cooperation": 0 * ended["cooperation"]}
+
+    monkeypatch.setattr(SIMULATE, "_run", defectors)
+    monkeypatch.setattr(santos, "RESAMPLES", 20)
+    main(["run", "rewiring-santos", "--timescales", "0", "1", "--plane-runs", "0", "--out", str(tmp_path / "run")])
+    assert capsys.readouterr().out.splitlines()[-1] == f"report: {tmp_path / 'run' / 'report.md'}"
+    first = json.loads((tmp_path / "run" / "results.json").read_text())["findings"][0]
+    assert first["name"] == "W at which half of the runs end in cooperation"
+    assert [first[name] for name in ("value", "low", "high", "holds")] == [None] * 4
+
+
+class BegunError(Exception):
+    """Everything was checked, and the training would begin."""
+
+
+def begin(*_):
+    raise BegunError
+
+
+counts = st.sampled_from([1, 2, 3, 8, 64])
+PPO = {
+    "gamma": strengths, "steps": st.sampled_from([1, 1000, 2**31, 2**36]), "num_envs": counts, "num_steps": counts,
+    "num_epochs": counts, "num_minibatches": counts, "learning_rate": strengths, "clip": strengths,
+    "value_clip": strengths, "value_weight": strengths, "trace": strengths, "entropy_weight": strengths,
+    "cells": counts, "chunks": st.sampled_from([1, 10**9]), "trajectories": st.sampled_from([1, 2**31]),
+}  # fmt: skip
+TRAINED = {
+    "tampering": {
+        "seeds": counts, "seed": st.sampled_from([0, 2**31 - 1]), "num_envs": counts | st.just(2**31),
+        "episodes": st.sampled_from([1, 10**6, 71_582_788, 71_582_789, 2**33]), "num_steps": counts, "gamma": strengths,
+        "epsilon_start": strengths, "step_size": st.sampled_from(["visits", "geometric"]), "visit_weight": strengths,
+        "alpha_start": strengths, "alpha_end": strengths, "trace": strengths, "chunks": st.sampled_from([1, 10**9]),
+    },
+    "preference-shift": PPO | {"seeds": counts, "penalties": st.lists(strengths, max_size=3).map(tuple)},
+    "rewiring-learning": {
+        "seeds": counts, "networks": st.sampled_from([("mlp",), ("gat",)]), "gat_layers": st.integers(0, 2),
+        "steps": st.sampled_from([1, 10**9, 2**40]).map(lambda steps: (steps,)), "gat_share": strengths,
+        "num_envs": counts, "num_steps": counts.map(lambda steps: (steps,)), "num_minibatches": counts,
+        "learning_rates": strengths.map(lambda rate: (rate,)), "traces": st.tuples(strengths, strengths),
+        "entropy_weights": st.tuples(strengths, strengths), "fitted_values": st.booleans(), "gamma": strengths,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", slow_if_built(TRAINED))
+@hypothesis.given(data=st.data())
+@hypothesis.settings(max_examples=30, deadline=None, suppress_health_check=PATCHED)
+def test_what_a_study_takes_its_agent_begins_with(name, data, monkeypatch, tmp_path):
+    """Up to the memory of the machine, of which settings know nothing."""
+    monkeypatch.setattr(sys.modules["jaxrec.agents.fit"], "check_fits", begin)
+    names = data.draw(st.lists(st.sampled_from(sorted(TRAINED[name])), max_size=3, unique=True))
+    changes = {setting: data.draw(TRAINED[name][setting]) for setting in names}
+    config = STUDIES[name].config("quick", **changes)
+    if refused(config, names):
+        return
+    with pytest.raises(BegunError):
+        STUDIES[name].execute(config, FolderLog(tmp_path), NoMeter())
