@@ -4,8 +4,9 @@ from importlib.metadata import PackageNotFoundError, version
 
 import jaxrec.envs  # noqa: F401  registers the environments
 from jaxrec.checks import InputError
-from jaxrec.environment import Environment, EnvParams, EnvState, batched
+from jaxrec.environment import Environment, EnvParams, EnvState
 from jaxrec.evaluation import Evaluation, evaluate
+from jaxrec.parameters import batched
 from jaxrec.policy import Policy
 from jaxrec.registry import make, register, registered
 from jaxrec.rollout import Rollout, Trajectory, rollout

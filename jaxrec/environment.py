@@ -18,8 +18,6 @@ from flax import struct
 from jax import Array
 
 from jaxrec import autoreset, checks
-from jaxrec.parameters import batched as batched
-from jaxrec.parameters import canonical as canonical
 from jaxrec.spaces import Space
 from jaxrec.utilities import RewardFunction, Utilities, paid, reward_function
 

@@ -9,9 +9,10 @@ from flax import struct
 from jax import Array
 
 from jaxrec import checks, lockstep, measures
-from jaxrec.environment import Environment, canonical
+from jaxrec.environment import Environment
 from jaxrec.inputs import check_acts, check_env, check_policy
 from jaxrec.jitted import jit
+from jaxrec.parameters import canonical
 from jaxrec.policy import Policy
 from jaxrec.sums import Sum
 

@@ -12,8 +12,9 @@ from probes import Chain, Clock, Cue
 import jaxrec
 from jaxrec.agents import LSTM, MLP, PPO, LeastSquares, NodeMLP, Ranking
 from jaxrec.agents.critic import solved
-from jaxrec.environment import EnvParams, batched
+from jaxrec.environment import EnvParams
 from jaxrec.envs.rewiring import RewiringGame, moments
+from jaxrec.parameters import batched
 from jaxrec.wrappers import TimeLimit
 
 FAST = {"num_envs": 32, "num_steps": 8, "num_minibatches": 4, "entropy_weight": 0.0}

@@ -18,7 +18,8 @@ from jaxrec.agents.best import Best, Evaluate, better, earned, policies, unscore
 from jaxrec.agents.checkpoints import Checkpoints, keeping, seconds
 from jaxrec.agents.identity import identity
 from jaxrec.agents.memory import check_fits
-from jaxrec.environment import Environment, canonical
+from jaxrec.environment import Environment
+from jaxrec.parameters import canonical
 from jaxrec.progress import Meter, NoMeter
 from jaxrec.saved import write as save
 

@@ -16,8 +16,8 @@ from pyarrow import csv, parquet
 
 from jaxrec import checks, hosts
 from jaxrec.agents import fit
-from jaxrec.environment import batched, canonical
 from jaxrec.files import replacing
+from jaxrec.parameters import batched, canonical
 from jaxrec.statistics import Estimate, estimate
 
 WRITERS = {".csv": csv.write_csv, ".parquet": parquet.write_table}

@@ -12,13 +12,13 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxrec import checks
-from jaxrec.environment import canonical
 from jaxrec.envs.learned import inference
 from jaxrec.envs.learned.env import LearnedParams, LearnedState, LearnedUsers
 from jaxrec.envs.learned.logs import Logs, nobody
 from jaxrec.envs.preference import dynamics
 from jaxrec.inputs import check_env, check_policy
 from jaxrec.jitted import jit
+from jaxrec.parameters import canonical
 from jaxrec.policy import Policy
 
 

@@ -14,12 +14,12 @@ from flax import struct
 from jax import Array
 
 from jaxrec import checks
-from jaxrec.environment import canonical
 from jaxrec.envs.learned.deployed import Deployed
 from jaxrec.envs.learned.logs import Logs
 from jaxrec.envs.preference.env import PreferenceShift
 from jaxrec.inputs import check_policy
 from jaxrec.jitted import jit
+from jaxrec.parameters import canonical
 from jaxrec.policy import Policy, Stateless
 from jaxrec.rollout import rollout
 

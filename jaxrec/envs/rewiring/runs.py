@@ -9,9 +9,9 @@ import numpy as np
 from flax import struct
 
 from jaxrec import checks
-from jaxrec.environment import batched, canonical
 from jaxrec.envs.rewiring.env import RewiringGame, RewiringParams
 from jaxrec.envs.rewiring.recommenders import Heuristic, heuristic, stack_kinds
+from jaxrec.parameters import batched, canonical
 
 ALLOWED = {"accepts": (False, True), "local": (False, True), "degree": (-1, 0, 1), "exclusive": (False, True)}
 """Values of a `Heuristic`."""

@@ -10,9 +10,9 @@ from jax import Array
 
 from jaxrec import checks
 from jaxrec.agents import learn_users
-from jaxrec.environment import batched
 from jaxrec.envs.learned import LearnedParams, LearnedUsers, Logs, Trajectories, generate
 from jaxrec.experiments.study import Log
+from jaxrec.parameters import batched
 from jaxrec.progress import Meter
 
 

@@ -17,7 +17,6 @@ from jax import Array
 
 from jaxrec import checks
 from jaxrec.agents import LearnUsers, NetworkPolicy
-from jaxrec.environment import batched
 from jaxrec.envs.learned import Deployed, DeployedParams, LearnedParams, LearnedUsers, Logs, generate, record
 from jaxrec.envs.preference import PreferenceParams, PreferenceShift
 from jaxrec.experiments.preference.models import ModelConfig, learn, run
@@ -31,6 +30,7 @@ from jaxrec.experiments.preference.recommenders import (
 from jaxrec.experiments.preference.rounds_report import Condition, Round, write
 from jaxrec.experiments.report import Report
 from jaxrec.experiments.study import Log, Study
+from jaxrec.parameters import batched
 from jaxrec.progress import Meter
 
 PENALTIES = (0.0, 1.0)

@@ -14,7 +14,6 @@ import numpy as np
 from jax import Array
 
 from jaxrec import checks
-from jaxrec.environment import batched
 from jaxrec.envs.preference import PreferenceShift, exact
 from jaxrec.envs.preference.dynamics import BINS
 from jaxrec.experiments.preference.recommenders import RecommenderConfig, as_lived, play, train_recommenders
@@ -22,6 +21,7 @@ from jaxrec.experiments.preference.reference import METRICS
 from jaxrec.experiments.preference.shift_report import Exact, Learned, write
 from jaxrec.experiments.report import Report
 from jaxrec.experiments.study import Log, Study
+from jaxrec.parameters import batched
 from jaxrec.progress import Meter
 
 MYOPIC, RL = "myopic", "rl"

@@ -12,7 +12,6 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxrec import checks
-from jaxrec.environment import batched
 from jaxrec.envs.learned import Deployed, DeployedParams, LearnedParams, LearnedUsers
 from jaxrec.envs.preference import PreferenceShift
 from jaxrec.experiments.preference.models import ModelConfig, choice_models, learn, log_users
@@ -26,6 +25,7 @@ from jaxrec.experiments.preference.recommenders import (
 from jaxrec.experiments.preference.simulation_report import PENALTIES, Cell, Simulated, write
 from jaxrec.experiments.report import Report
 from jaxrec.experiments.study import Log, Study
+from jaxrec.parameters import batched
 from jaxrec.progress import Meter
 
 WORLD = PreferenceShift(reward="penalised")

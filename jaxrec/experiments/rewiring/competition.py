@@ -13,7 +13,6 @@ from jax import Array
 from matplotlib.figure import Figure
 
 from jaxrec import checks
-from jaxrec.environment import batched
 from jaxrec.envs.rewiring import Competition, RewiringGame, Simulation, heuristic, simulate
 from jaxrec.envs.rewiring.rules import resolve
 from jaxrec.envs.rewiring.simulate import check_limit
@@ -25,6 +24,7 @@ from jaxrec.experiments.rewiring.reference import agreement
 from jaxrec.experiments.rewiring.sweep import check_society, check_timescales
 from jaxrec.experiments.statistics import above, measured
 from jaxrec.experiments.study import Log, Study
+from jaxrec.parameters import batched
 from jaxrec.progress import Meter
 from jaxrec.statistics import estimate
 

@@ -15,7 +15,6 @@ from jax import Array
 
 from jaxrec import checks
 from jaxrec.agents import GAT, PPO, LeastSquares, NetworkPolicy, NodeMLP, Ranking, fit
-from jaxrec.environment import batched
 from jaxrec.envs.rewiring import ELEVEN, RewiringGame, heuristic, moments
 from jaxrec.envs.rewiring.policies import HeuristicPolicy
 from jaxrec.envs.rewiring.recommenders import stack_kinds
@@ -25,6 +24,7 @@ from jaxrec.experiments.rewiring.interpretation import interpret
 from jaxrec.experiments.rewiring.learning_report import JUDGED, Learned, Rivals, Run, write
 from jaxrec.experiments.rewiring.play import play
 from jaxrec.experiments.study import Log, Study
+from jaxrec.parameters import batched
 from jaxrec.progress import Meter
 from jaxrec.statistics import known_means
 

@@ -8,9 +8,9 @@ import numpy as np
 from jax import Array
 
 from jaxrec import checks
-from jaxrec.environment import batched
 from jaxrec.envs.rewiring import RewiringGame, Simulation, per_run, simulate
 from jaxrec.envs.rewiring.rules import resolve
+from jaxrec.parameters import batched
 from jaxrec.progress import Meter
 
 

@@ -12,7 +12,6 @@ import numpy as np
 from jax import Array
 
 from jaxrec.agents import TabularPolicy, fit
-from jaxrec.environment import batched
 from jaxrec.envs.polarising import PolarisingUsers
 from jaxrec.experiments.report import Report
 from jaxrec.experiments.study import Log, Study
@@ -27,6 +26,7 @@ from jaxrec.experiments.tampering.measures import (
 )
 from jaxrec.experiments.tampering.outcome import Curves, Outcome
 from jaxrec.experiments.tampering.report import report
+from jaxrec.parameters import batched
 from jaxrec.progress import Meter
 
 __all__ = ["STUDY", "TamperingConfig"]
