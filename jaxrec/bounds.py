@@ -47,6 +47,19 @@ def as_array(x: Any, dtype: Any) -> Any:
     return x
 
 
+def clipped(x: Array, low: Any, high: Any) -> Array:
+    """`jnp.clip(x, low, high)`, of which on a CPU XLA computes each entry once.
+
+    Many parts of a step read the action. Each of them computes and clips it anew, unless a reduction stands between.
+    With `clip` a rollout of a small society takes a tenth longer than with actions as they are, with this a tenth less.
+    """
+
+    def once(x: Array) -> Array:
+        return jnp.minimum(jnp.stack([x, jnp.broadcast_to(low, x.shape).astype(x.dtype)]).max(axis=0), high)
+
+    return jax.lax.platform_dependent(x, cpu=once, default=lambda x: jnp.clip(x, low, high))
+
+
 def draw(key: Array, shape: tuple[int, ...], dtype: Any, low: Any, high: Any) -> Array:
     """Numbers uniform between two bounds, exponential beyond a single one, else normal; rounded down if integers.
 

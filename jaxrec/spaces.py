@@ -102,7 +102,7 @@ class Bounded(Space):
     def nearest(self, x: Any) -> Array:
         """`x` with each entry that is beyond a bound moved to it."""
         x = jnp.asarray(x)
-        return x if jnp.issubdtype(x.dtype, np.bool_) else jnp.clip(x, *self._limits(x.dtype))
+        return x if jnp.issubdtype(x.dtype, np.bool_) else bounds.clipped(x, *self._limits(x.dtype))
 
     def check_form(self, name: str, x: Any) -> None:
         """Raises InputError unless `x`, called `name`, has the shape and the kind, traced or not."""
@@ -267,8 +267,9 @@ class Fields(Space):
 
     def contains(self, x: Any) -> Array:
         """bool[]: every field is there and in its space, and a dict has no other."""
-        values = {name: field_of(x, name, _MISSING) for name in self.fields}
-        if any(value is _MISSING for value in values.values()) or (isinstance(x, Mapping) and len(x) > len(values)):
+        absent = object()
+        values = {name: field_of(x, name, absent) for name in self.fields}
+        if any(value is absent for value in values.values()) or (isinstance(x, Mapping) and len(x) > len(values)):
             return jnp.asarray(False)
         inside = [space.contains(values[name]) for name, space in self.fields.items()]
         return jnp.all(jnp.stack(inside)) if inside else jnp.asarray(True)

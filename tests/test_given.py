@@ -220,6 +220,9 @@ def test_a_wrapper_draws_what_the_environment_inside_draws(key):
     for env in (SafeShifts(PolarisingUsers(reward="penalised")), TimeLimit(PolarisingUsers(), 5)):
         played = jaxrec.rollout(env, env.policy("random"), key, 2, 30, trajectory=True).trajectory
         assert len(env.render(played[:, 0]).axes) == 2
+        for wrong in (played, None):
+            with pytest.raises(jaxrec.InputError, match="trajectory must be"):
+                env.render(wrong)
 
 
 def test_safe_shifts_that_change_nothing_paid_say_so():

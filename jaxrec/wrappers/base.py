@@ -148,8 +148,10 @@ class Wrapper(Environment):
 
     def render(self, trajectory: Any, params: Any = None) -> Any:
         """A matplotlib figure of one episode, drawn by the environment inside."""
-        states = {name: self.inner(getattr(trajectory, name)) for name in ("state", "next_state")}
-        return self.env.render(trajectory.replace(**states), params)
+        if hasattr(trajectory, "next_state"):  # what is no trajectory is for the environment inside to refuse
+            states = {name: self.inner(getattr(trajectory, name)) for name in ("state", "next_state")}
+            trajectory = trajectory.replace(**states)
+        return self.env.render(trajectory, params)
 
     def is_truncated(self, state: Any, params: Any) -> Array:
         """bool[]: whether the episode is cut off there."""

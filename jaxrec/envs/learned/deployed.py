@@ -11,6 +11,7 @@ from jaxrec import checks
 from jaxrec.environment import Environment, EnvParams, EnvState
 from jaxrec.envs.learned.env import LearnedParams, LearnedState, LearnedUsers
 from jaxrec.envs.preference.env import PreferenceParams, PreferenceShift, PreferenceState
+from jaxrec.episodes import check_one_environment
 from jaxrec.spaces import Discrete, Space
 from jaxrec.utilities import RewardFunction, Utilities
 
@@ -176,5 +177,6 @@ class Deployed(Environment):
 
     def render(self, trajectory: Any, params: DeployedParams | None = None) -> Any:
         """A matplotlib figure of one episode of the users: see `PreferenceShift.render`."""
+        check_one_environment(trajectory)
         users = {name: getattr(trajectory, name).user for name in ("state", "next_state")}
         return self.users.render(trajectory.replace(**users), self.of_users(self.resolve(params)))

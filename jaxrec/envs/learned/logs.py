@@ -60,7 +60,7 @@ class Logs(struct.PyTreeNode):
         return self.valid.shape[1]
 
     def select(self, users: Any) -> "Logs":
-        """Those of some users: a slice, or int or bool[...] as in indexing an array."""
+        """The logs of some users: a slice, or int or bool[...] as in indexing an array."""
         return self.replace(
             slates=self.slates[users],
             choices=self.choices[users],

@@ -36,7 +36,8 @@ class AlwaysSource(Stateless):
 class Bandit(Stateless):
     """Random in the first third of the episode, then always the source with the highest mean reward so far.
 
-    A source never tried counts as 0.5; ties go to the lowest index.
+    A source never tried counts as 0.5, and ties go to the lowest index: so in the authors' published program. Section
+    4.2.1 says only "the source which has the highest mean reward in the episode so far".
 
     Attributes:
         exploration: int32[], the number of random recommendations; 10 of 30.

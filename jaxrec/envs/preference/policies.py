@@ -9,7 +9,9 @@ from jax import Array
 
 from jaxrec import checks
 from jaxrec.envs.preference.dynamics import JUDGES
-from jaxrec.policy import Stateless
+from jaxrec.envs.preference.exact import TIE
+from jaxrec.policy import Stateless, one_of
+from jaxrec.spaces import field_of
 
 
 class RandomSlate(Stateless):
@@ -34,6 +36,9 @@ class RandomSlate(Stateless):
 class Myopic(Stateless):
     """The slate of which most is to be expected now, given what can be known of the user.
 
+    Slates that are equally good within `exact.TIE` of what is summed up are equally often shown: rounding must not
+    decide.
+
     Attributes:
         worth: float[slates, 36], what is expected of each slate under each preference: engagement or clicks.
     """
@@ -47,7 +52,9 @@ class Myopic(Stateless):
 
     def act(self, carry: Any, obs: Any, key: Array) -> tuple[Array, Any]:
         """(int32[] slate, carry)."""
-        return jnp.argmax(self.worth @ obs.current).astype(jnp.int32), carry
+        current = field_of(obs, "current")
+        expected, scale = self.worth @ current, jnp.abs(self.worth) @ current
+        return one_of(expected >= expected.max() - TIE * scale.max(), jax.random.uniform(key)), carry
 
 
 class Table(Stateless):

@@ -182,11 +182,11 @@ class Queue(struct.PyTreeNode):
     competition: Competition | None
 
     def lanes(self, runs: np.ndarray) -> "Queue":
-        """Those runs, lanes last."""
+        """What some of the runs were given, lanes last."""
         return jax.tree.map(lambda leaf: jnp.moveaxis(leaf[runs], 0, -1), self)
 
     def start(self, env: RewiringGame, key: Array, runs: np.ndarray) -> "Lanes":
-        """Those runs at their start."""
+        """Some of the runs at their start."""
         shares = jnp.ones((len(runs), 1)) if self.competition is None else self.competition.shares[runs]
         return start_lanes(env, key, shares, bool((np.asarray(self.recommenders.degree) != 0).any()))
 

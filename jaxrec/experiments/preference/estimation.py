@@ -126,17 +126,21 @@ def oracle(logs: Logs, twins: Logs, params: Any) -> Beliefs:
     """By exact inference with the true dynamics: the best that can be believed."""
     users = dynamics.users_of(params)
 
+    def seen(slate: Array) -> Array:
+        """What shifts preferences: the slate as far as `influence` says."""
+        return params.influence * slate + (1 - params.influence) / BINS
+
     def passed(joint: Array, step: tuple[Array, Array]) -> tuple[Array, tuple[Array, Array]]:
         """P(u_0, u_t) before and after the choice at t, then P(u_0, u_t+1)."""
         slate, choice = step
         after = joint * dynamics.choices(slate, users)[:, choice]
         after = after / after.sum()
-        return after @ dynamics.shifts(slate, users, params), (joint, after)
+        return after @ dynamics.shifts(seen(slate), users, params), (joint, after)
 
     def of_user(each: tuple[Logs, Logs]) -> Beliefs:
         (slates, choices), (under_uniform, chosen) = ((one.slates, one.choices) for one in each)
         _, (before, after) = jax.lax.scan(passed, exact.prior(params), (slates, choices))
-        unseen = exact.prior(params) @ dynamics.shifts(slates[0], users, params)
+        unseen = exact.prior(params) @ dynamics.shifts(seen(slates[0]), users, params)
         _, (_, later) = jax.lax.scan(passed, unseen, (slates[1:], choices[1:]))
         initial = after.sum(axis=2)
         twin = jnp.diag(initial[-1])
@@ -172,11 +176,20 @@ def score(beliefs: Beliefs, logs: Logs, truth: Trajectories, twins: Logs, params
             beliefs.counterfactual, truth.natural[:, :steps], beliefs.counterfactual, twins.slates, twins.choices,
         ),
     }  # fmt: skip
-    return {name: _score(users, *task) for name, task in tasks.items()}
+    return {name: _score(users, logs.valid, *task) for name, task in tasks.items()}
 
 
-def _score(users: Any, belief: Array, preference: Array, predicting: Array, slates: Array, choices: Array) -> Scores:
-    """Means over users and time-steps."""
+def _score(
+    users: Any, valid: Array, belief: Array, preference: Array, predicting: Array, slates: Array, choices: Array
+) -> Scores:
+    """Means over users and their valid time-steps.
+
+    Of several likeliest bins each counts as predicted as often as the others: a uniform belief is right 1 / 36 of the
+    time, whichever bin comes first.
+    """
+
+    def mean(values: Array) -> Array:
+        return jnp.where(valid, values, 0).sum() / valid.sum()
 
     def of_user(each: tuple[Array, Array]) -> Array:
         if users is None:
@@ -187,8 +200,10 @@ def _score(users: Any, belief: Array, preference: Array, predicting: Array, slat
     losses = []
     for predicted, happened in ((belief, preference), (chosen, choices)):
         likelihood = jnp.take_along_axis(predicted, happened[..., None], axis=-1)[..., 0]
-        losses.append(-jnp.log(jnp.maximum(likelihood, 1e-12)).mean())
-        losses.append((predicted.argmax(axis=-1) == happened).mean())
+        losses.append(mean(-jnp.log(jnp.maximum(likelihood, 1e-12))))
+        likeliest = predicted == predicted.max(axis=-1, keepdims=True)
+        hit = jnp.take_along_axis(likeliest, happened[..., None], axis=-1)[..., 0]
+        losses.append(mean(hit / likeliest.sum(axis=-1)))
     return Scores(*losses)
 
 
