@@ -9,6 +9,7 @@ import pytest
 from probes import Chain
 
 import jaxrec
+from jaxrec import testing
 from jaxrec.envs.learned import BeliefTransformer
 from jaxrec.envs.polarising import PolarisingUsers
 from jaxrec.testing import api_test
@@ -27,7 +28,7 @@ def test_at_influence_0_no_recommendation_reaches_the_users(env_id):
     """Every society names its users, and keeps the promise; at influence 1 what is shown does change them."""
     env, params = jaxrec.make(env_id, **SMALL[env_id])
     assert env.preferences
-    api_test(env, params, num_envs=16, num_steps=24)
+    testing._check_influence(env, params, 8, 16)
 
 
 @dataclasses.dataclass(unsafe_hash=True)
@@ -40,12 +41,13 @@ class Deaf(PolarisingUsers):
 
 def test_an_environment_that_ignores_influence_fails():
     with pytest.raises(AssertionError, match="at influence 0 what is recommended changes theta"):
-        api_test(Deaf())
+        api_test(Deaf(horizon=4), num_envs=4, num_steps=8)
 
 
 def test_a_wrapper_around_one_that_ignores_influence_fails_too():
+    env = SafeShifts(Deaf(reward="penalised"))
     with pytest.raises(AssertionError, match="at influence 0"):
-        api_test(SafeShifts(Deaf(reward="penalised")))
+        testing._check_influence(env, env.default_params, 8, 16)
 
 
 def test_users_whom_nothing_changes_are_spoken_of():
@@ -53,7 +55,7 @@ def test_users_whom_nothing_changes_are_spoken_of():
         preferences: ClassVar[tuple[str, ...]] = ("initial_theta",)
 
     with pytest.warns(UserWarning, match="the same at influence 1 too"):
-        api_test(Untouched())
+        testing._check_influence(Untouched(), Untouched().default_params, 8, 16)
 
 
 class Heedless(Chain):
@@ -105,7 +107,7 @@ class Gapped(Chain):
 )
 def test_an_index_tells_observations_apart_and_leaves_none_out(env, message, random_starts):
     with pytest.raises(AssertionError, match=message):
-        api_test(env)
+        api_test(env, num_envs=4, num_steps=8)
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def test_the_mean_of_a_million_steps_keeps_its_precision(key):
     assert (played.episodes == 33_333).all()
 
 
-@pytest.mark.parametrize("num_steps", [1, 63, 64, 97, 128, 210])
+@pytest.mark.parametrize("num_steps", [1, 97, 128])
 def test_steps_that_no_chunk_divides_add_up_too(num_steps, key):
     played = jaxrec.rollout(Chain(), Coin(), key, 3, num_steps, trajectory=True)
     rewards = np.asarray(played.trajectory.reward, float)
@@ -190,7 +190,7 @@ def test_tracked_metrics_leave_out_what_is_missing(key):
 # Names.
 
 
-@pytest.mark.parametrize("name", ["user", "reward", "society", "return", "episodes", "entropy", "episode_return"])
+@pytest.mark.parametrize("name", ["user", "return", "entropy"])
 def test_a_metric_cannot_take_the_name_of_another_measure(name, key):
     @dataclasses.dataclass(unsafe_hash=True)
     class Named(Chain):
@@ -205,7 +205,7 @@ def test_a_metric_cannot_take_the_name_of_another_measure(name, key):
     with pytest.raises(jaxrec.InputError, match=f"must not be called '{name}'"):
         PPO(env, MLP(2, (4,)), 64, track=(name,))
     with pytest.raises(AssertionError, match=f"must not be called '{name}'"):
-        api_test(env)
+        api_test(env, num_envs=2, num_steps=2)
 
 
 def test_safe_shifts_around_safe_shifts_keep_both_their_metrics_or_are_refused(key):

@@ -18,6 +18,7 @@ from jaxrec.rollout import rollout
 STATES = 24  # requests looked at for each seed
 EARLY = 12  # requests of an episode: among the first so many one is looked at
 FEATURES = ("strategy", "degree", "distance", "betweenness", "shared")
+SALIENCY = ("own", "focused", "others")
 
 
 def interpret(env: RewiringGame, policies: Any, key: Array) -> dict[str, dict[str, np.ndarray]]:
@@ -31,13 +32,14 @@ def interpret(env: RewiringGame, policies: Any, key: Array) -> dict[str, dict[st
             beyond how often a random valid user is.
         `saliency`: whose feature -> float[seeds], mean absolute slope of the likeliest user's score in the features of
             that user, of the focused one, and of all others together.
+        Where several valid users are likeliest, as those with equal features are, both are means over them.
     """
     obs = jax.jit(jax.vmap(lambda policy, key: _requests(env, policy, key)))(
         policies, jax.random.split(key, jax.tree.leaves(policies)[0].shape[0])
     )
-    scores, slopes = jax.jit(jax.vmap(jax.vmap(_score, in_axes=(None, 0))))(policies, obs)
+    scores, salient = jax.jit(_scores)(policies, obs)
     seeds = [
-        _look(jax.tree.map(lambda leaf, seed=seed: np.asarray(leaf[seed]), (obs, scores, slopes)))
+        _look(jax.tree.map(lambda leaf, seed=seed: np.asarray(leaf[seed]), (obs, scores, salient)))
         for seed in range(scores.shape[0])
     ]
     return {
@@ -53,41 +55,58 @@ def _requests(env: RewiringGame, policy: Any, key: Array) -> Any:
     return jax.tree.map(lambda leaf: leaf[when, jnp.arange(STATES)], played.obs)
 
 
+def _scores(policies: Any, obs: Any) -> tuple[Array, Array]:
+    """`_score` of every request of every seed, one after the other: how many are likeliest differs between them."""
+    return jax.lax.map(lambda seed: jax.lax.map(lambda one: _score(seed[0], one), seed[1]), (policies, obs))
+
+
 def _score(policy: Any, obs: Any) -> tuple[Array, Array]:
-    """(float[N] scores, float[N, features] slope of the highest valid score in the features of every user)."""
+    """(float[N] scores, float[3] slope of the score of the likeliest in the features of itself, focused and others)."""
 
-    def best(nodes: Array) -> tuple[Array, Array]:
-        _, scores, _ = policy.network.apply(policy.weights, (), obs.replace(nodes=nodes))
-        return jnp.where(obs.action_mask, scores, -jnp.inf).max(), scores
+    def scored(nodes: Array) -> Array:
+        return policy.network.apply(policy.weights, (), obs.replace(nodes=nodes))[1]
 
-    slope, scores = jax.grad(best, has_aux=True)(obs.nodes)
-    return scores, slope
+    scores = scored(obs.nodes)
+    likeliest = _likeliest(scores, obs.action_mask)
+    places = jnp.nonzero(likeliest, size=likeliest.size, fill_value=0)[0]
+
+    def add(i: Array, total: Array) -> Array:
+        slope = jnp.abs(jax.grad(lambda nodes: scored(nodes)[places[i]])(obs.nodes)).sum(axis=1)
+        own, focused = slope[places[i]], slope[obs.focused]
+        return total + jnp.stack([own, focused, slope.sum() - own - focused])
+
+    count = likeliest.sum()
+    return scores, jax.lax.fori_loop(0, count, add, jnp.zeros(len(SALIENCY))) / count
+
+
+def _likeliest(scores: Any, valid: Any) -> Any:
+    """bool[N]: the valid users with the highest score."""
+    return valid & (scores == scores.max(where=valid, initial=-np.inf))
 
 
 def _look(one: Any) -> dict[str, dict[str, float]]:
     """The means over the requests of one seed."""
-    obs, scores, slopes = one
+    obs, scores, salient = one
     correlations: dict[str, list[float]] = {name: [] for name in FEATURES}
     agreements: dict[str, list[float]] = {name: [] for name in ELEVEN if name != "null"}
-    saliency: dict[str, list[float]] = {"own": [], "focused": [], "others": []}
+    saliency: dict[str, list[float]] = {name: [] for name in SALIENCY}
     for i in range(len(scores)):
         seen = jax.tree.map(lambda leaf, i=i: leaf[i], obs)
         valid = np.flatnonzero(seen.action_mask)
         if not seen.requested or valid.size < 2:
             continue
-        score, slope = scores[i], np.abs(slopes[i]).sum(axis=1)
+        score = scores[i]
         for name, values in _features(seen).items():
             if np.ptp(values[valid]) > 0 and np.ptp(score[valid]) > 0:
                 found: Any = stats.spearmanr(score[valid], values[valid])
                 correlations[name].append(float(found.statistic))
-        best = valid[np.argmax(score[valid])]
+        likeliest = _likeliest(score, seen.action_mask)
         for name, agreed in agreements.items():
             pool = _pool(name, seen)
             if pool.any():
-                agreed.append(float(pool[best]) - pool[valid].mean())
-        saliency["own"].append(slope[best])
-        saliency["focused"].append(slope[seen.focused])
-        saliency["others"].append(slope.sum() - slope[best] - slope[seen.focused])
+                agreed.append(pool[likeliest].mean() - pool[valid].mean())
+        for name, value in zip(SALIENCY, salient[i], strict=True):
+            saliency[name].append(value)
     means = {"correlation": correlations, "agreement": agreements, "saliency": saliency}
     return {
         part: {name: float(np.mean(values)) if values else np.nan for name, values in table.items()}

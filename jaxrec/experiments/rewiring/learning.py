@@ -216,7 +216,7 @@ def train(
 
 
 def rivals(env: RewiringGame, key: Array, episodes: int, meter: Meter) -> Rivals:
-    """All heuristics, and the best of them in `episodes` episodes of its own."""
+    """All heuristics, and the best of them, of equals the first, in `episodes` episodes of its own."""
     key_all, key_best = jax.random.split(key)
     played = play(env, stacked(ELEVEN), key_all, min(episodes, TRIED), meter)
     best = {metric: ELEVEN[int(played[metric].mean(axis=1).argmax())] for metric in JUDGED.values()}
