@@ -42,7 +42,7 @@ def as_array(x: Any, dtype: Any) -> Any:
             x = np.asarray(x)
         except ValueError:  # lists of unequal lengths
             return np.asarray(None)
-    if of_python and jnp.issubdtype(dtype, jnp.floating) and jnp.issubdtype(x.dtype, jnp.integer):
+    if of_python and dtype.kind in "fV" and jnp.issubdtype(x.dtype, jnp.integer):  # V: bfloat16 and shorter
         return x.astype(of_numbers(dtype))
     return x
 

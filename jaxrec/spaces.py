@@ -24,6 +24,7 @@ from jax.core import Tracer
 from jaxrec import bounds, checks
 
 KINDS = {np.bool_: "bool", np.integer: "an integer", np.floating: "a float"}
+MOST = 2**31 - 1  # integers in 0 ... n - 1, of int32
 _MISSING = object()
 
 
@@ -163,13 +164,13 @@ class Discrete(Bounded):
     shape = ()
     dtype = jnp.dtype(jnp.int32)
 
-    def __init__(self, n: int):
+    def __init__(self, n: Any):
         if not isinstance(n, Tracer):
-            checks.positive("n", n, np.iinfo(np.int32).max)
+            checks.positive("n", n, MOST)
         self.n = n
 
     @property
-    def high(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def high(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The last one."""
         return self.n - 1
 
