@@ -230,8 +230,8 @@ class PPO(struct.PyTreeNode):
         state, sums = jax.lax.fori_loop(first + 1, last, body, (state, Sum.zeros(more).add(more)))
         return state, self._summary(sums.total, last - first)
 
-    def experience(self, state: PPOState, params: Any, batch: Int[Array, ""] | int) -> Samples:
-        """What batch number `batch`, the next one after `state`, will be learned from."""
+    def experience(self, state: PPOState, params: Any, batch: Int[Array, ""] | int = 0) -> Samples:
+        """What batch number `batch`, the next one after `state`, will be learned from; 0 after `init`."""
         return self._collect(state, params, batch, jax.random.split(state.key, 3)[1])[1]
 
     @property

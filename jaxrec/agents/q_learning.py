@@ -229,8 +229,8 @@ class QLearning(struct.PyTreeNode):
         state, sums = jax.lax.fori_loop(first + 1, last, body, (state, Sum.zeros(metrics).add(metrics)))
         return state, jax.tree.map(lambda total: total / (last - first), sums.total)
 
-    def experience(self, state: QLearningState, params: Any, batch: Int[Array, ""] | int) -> "Experience":
-        """What batch number `batch`, the next one after `state`, will be learned from."""
+    def experience(self, state: QLearningState, params: Any, batch: Int[Array, ""] | int = 0) -> "Experience":
+        """What batch number `batch`, the next one after `state`, will be learned from; 0 after `init`."""
         _, epsilon = self._progress(batch)
         return self._collect(state, params, batch, epsilon, jax.random.split(state.key)[1])[1]
 

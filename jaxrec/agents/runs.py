@@ -31,7 +31,7 @@ def with_swept(agent: Any, swept: dict[str, Any]) -> Any:
 @jit()
 def experience(agent: Any, state: Any, params: Any) -> Any:
     """What the first batch will be learned from."""
-    return jax.vmap(lambda state, params: agent.experience(state, params, 0))(state, params)
+    return jax.vmap(agent.experience)(state, params)
 
 
 @jit(static_argnames=("evaluate", "mesh"))
