@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import logging
 import warnings
 from typing import Any
 
@@ -18,6 +19,7 @@ from jaxrec.rollout import rollout
 from jaxrec.spaces import Box, Discrete
 from jaxrec.utilities import reward_function
 
+LOG = logging.getLogger(__name__)  # no warning: an environment without users, such as a toy, need not name any
 MOST_ENUMERATED = 100_000  # observations, to see whether each index is that of one of them
 
 
@@ -42,8 +44,8 @@ def api_test(env: Environment, params: Any = None, num_envs: int = 8, num_steps:
         AssertionError: for whatever does not hold.
 
     Warns:
-        UserWarning: if `env.preferences` names nothing, so that influence cannot be tested, or if users are the same at
-            influence 1 too.
+        UserWarning: if users are the same at influence 1 too. Where `env.preferences` names nothing influence cannot be
+            tested, which is logged.
     """
     try:
         check_env(env)
@@ -129,7 +131,7 @@ def _check_index(env: Environment, params: Any) -> None:
 def _check_influence(env: Environment, params: Any, num_envs: int, num_steps: int) -> None:
     """Two sequences of actions on the same draws: at influence 0 users must be the same after each step."""
     if not env.preferences:
-        warnings.warn(f"{env.name} names no preferences: what influence does to users is not tested", stacklevel=3)
+        LOG.warning("%s names no preferences: what influence does to its users is not tested", env.name)
         return
     twins = jax.jit(jax.vmap(lambda key, params: _twins(env, key, params, num_steps), in_axes=(0, None)))
     for influence in (0.0, 1.0):

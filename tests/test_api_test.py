@@ -58,6 +58,11 @@ def test_users_whom_nothing_changes_are_spoken_of():
         testing._check_influence(Untouched(), Untouched().default_params, 8, 16)
 
 
+def test_an_environment_that_names_no_users_is_spoken_of(caplog):
+    testing._check_influence(Chain(), Chain().default_params, 2, 2)
+    assert "Chain names no preferences" in caplog.text
+
+
 class Heedless(Chain):
     """No dataclass: what it adds to the settings is left out where two are compared."""
 
