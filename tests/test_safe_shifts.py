@@ -26,7 +26,7 @@ def polarised():
 
 @pytest.mark.slow
 def test_it_keeps_the_contract():
-    env = SafeShifts(PolarisingUsers())
+    env = SafeShifts(PolarisingUsers(reward="penalised"))
     api_test(env, env.default_params)
 
 
@@ -101,7 +101,7 @@ def test_a_recommender_paid_for_initial_preferences_polarises_less(key):
 
 @pytest.mark.slow
 def test_wrappers_go_around_it(key):
-    env = TimeLimit(SafeShifts(PolarisingUsers()), 3)
+    env = TimeLimit(SafeShifts(PolarisingUsers(reward="penalised")), 3)
     played = jaxrec.rollout(env, Random(), key, 2, 6, trajectory=True).trajectory
     assert played.done.reshape(2, 3, 2)[:, 2].all()
 
