@@ -213,7 +213,8 @@ def _policies_written(
 
 def _check_runs(agent: Any, keys: Any, params: Any) -> None:
     """Raises InputError for what is no agent, no keys [runs], or no parameters of its environment for each of them."""
-    if not isinstance(agent, Agent) or isinstance(agent, type):
+    # Not `isinstance(agent, Agent)`: that asks properties, which settings that are yet to be checked may break.
+    if isinstance(agent, type) or not all(hasattr(type(agent), name) for name in ("init", "advance", "check")):
         hint = ": call it" if isinstance(agent, type) else ""
         raise checks.InputError(f"agent must be an agent, such as jaxrec.agents.PPO, got {checks.brief(agent)}{hint}")
     checks.typed_keys("keys", keys)
