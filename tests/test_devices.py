@@ -64,29 +64,28 @@ def _found(out):
 
 
 def spread(*wanted, count=8):
-    forced = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={count}"}
-    return _found(said(start("spread.py", *wanted, **forced)))
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={count}"
+    return _found(said(start("spread.py", *wanted, XLA_FLAGS=flags)))
 
 
 @pytest.fixture(scope="module")
 def eight():
-    return spread("q:runs,both", "ppo:both", "societies", "rollout")
+    return spread("q:both", "societies", "rollout")
 
 
-@pytest.mark.parametrize("mesh", ["runs", "both"])
-def test_a_table_is_the_same_bit_for_bit_on_eight_devices(eight, mesh):
-    assert eight[f"q {mesh}"]["devices"] == eight["devices"] == 8
-    assert eight[f"q {mesh}"]["bitwise"]
+def test_a_table_is_the_same_bit_for_bit_on_eight_devices(eight):
+    assert eight["q both"]["devices"] == eight["devices"] == 8
+    assert eight["q both"]["bitwise"]
+    assert eight["q both"]["compiled"] == 1, "chunks are compiled once"
 
 
-def test_a_network_is_the_same_on_eight_devices_but_for_rounding(eight):
-    assert eight["ppo both"]["devices"] == 8
-    assert eight["ppo both"]["most"] < ROUNDING
-
-
-@pytest.mark.parametrize("name", ["q runs", "q both", "ppo both"])
-def test_chunks_are_compiled_once(eight, name):
-    assert eight[name]["compiled"] == 1
+@pytest.mark.slow
+def test_runs_and_environments_on_eight_devices():
+    found = spread("q:runs", "ppo:both")
+    assert found["q runs"]["devices"] == found["ppo both"]["devices"] == 8
+    assert found["q runs"]["compiled"] == found["ppo both"]["compiled"] == 1
+    assert found["q runs"]["bitwise"]
+    assert found["ppo both"]["most"] < ROUNDING
 
 
 def test_environments_of_a_rollout_are_spread_within_a_mesh(eight):

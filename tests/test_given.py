@@ -162,6 +162,7 @@ def deployed():
     return Deployed(users=PreferenceShift(horizon=4, observe_as="state"), model=model, reward="penalised")
 
 
+@pytest.mark.slow
 def test_safe_shifts_around_deployed_judge_as_the_users_do(key):
     """The item that the user chose, under the preferences of its twins: what the users' own metrics say."""
     env = SafeShifts(deployed())
@@ -363,7 +364,7 @@ def test_infinity_is_a_number_on_the_command_line(word, monkeypatch):
     assert found[0].reward_weights.user == 2
 
 
-@pytest.mark.parametrize("env_id", ["PolarisingUsers-v0", "RewiringGame-v0"])
+@pytest.mark.parametrize("env_id", HEAVY[:2])
 def test_a_stack_of_a_policy_acts_as_the_policy_does(env_id, key):
     """`batched` must keep booleans: whom a heuristic accepts is no float."""
     env, params = small(env_id)

@@ -242,9 +242,9 @@ def test_experience_is_what_the_next_batch_is_learned_from():
     """Its observations are those of the batch: of horizon 4, and no index beyond the last."""
     agent = AGENT.replace(total_steps=160)
     state = agent.init(KEY, PARAMS)
-    advance = jax.jit(agent.advance)
+    advance, experience = jax.jit(agent.advance), jax.jit(agent.experience)
     for batch in range(3):
-        seen = agent.experience(state, PARAMS, batch)
+        seen = experience(state, PARAMS, batch)
         assert int(jnp.max(seen.here)) < ENV.num_observations
         after, metrics = advance(state, PARAMS, batch, batch + 1)
         np.testing.assert_allclose(metrics["reward"], seen.reward.mean(), rtol=1e-6)
@@ -254,10 +254,11 @@ def test_experience_is_what_the_next_batch_is_learned_from():
         state = after
     ppo = PPO(ENV, MLP(3, (4,)), 120, num_envs=4, num_steps=3, num_minibatches=1, num_epochs=1)
     state = ppo.init(KEY, PARAMS)
+    advance, experience = jax.jit(ppo.advance), jax.jit(ppo.experience)
     for batch in range(3):
-        seen = jax.jit(ppo.experience)(state, PARAMS, batch)
+        seen = experience(state, PARAMS, batch)
         assert (np.asarray(seen.obs[..., :3]).sum(axis=-1) == ((3 * batch + np.arange(3)) % 4)[:, None]).all()
-        state, _ = jax.jit(ppo.advance)(state, PARAMS, batch, batch + 1)
+        state, _ = advance(state, PARAMS, batch, batch + 1)
 
 
 def test_a_chain_of_steps_takes_a_state_not_an_observation(untyped):

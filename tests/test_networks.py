@@ -60,15 +60,17 @@ def test_a_dense_graph_gives_what_that_of_jraph_gives(embed, requests):
     weights = network.init(jax.random.key(0), (), first(requests[0]))
     shapes = jax.tree.map(jnp.shape, network.init(jax.random.key(0), (), first(requests[1])))
     assert jax.tree.map(jnp.shape, weights) == shapes, "one set of weights serves both"
-    dense, sparse = (jax.vmap(network.apply, in_axes=(None, None, 0))(weights, (), obs) for obs in requests)
+    apply = jax.jit(jax.vmap(network.apply, in_axes=(None, None, 0)))
+    dense, sparse = (apply(weights, (), obs) for obs in requests)
     for one, other in zip(dense[1:], sparse[1:], strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
     def worth(weights, obs):
-        _, scores, value = jax.vmap(network.apply, in_axes=(None, None, 0))(weights, (), obs)
+        _, scores, value = apply(weights, (), obs)
         return (scores**2).sum() + value.sum()
 
-    slopes = (jax.tree.leaves(jax.grad(worth)(weights, obs)) for obs in requests)
+    slope = jax.jit(jax.grad(worth))
+    slopes = (jax.tree.leaves(slope(weights, obs)) for obs in requests)
     for one, other in zip(*slopes, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
 

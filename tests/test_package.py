@@ -1,6 +1,7 @@
 """What is shipped, and what it depends on."""
 
 import ast
+import hashlib
 import re
 import subprocess
 import sys
@@ -90,10 +91,12 @@ def readme_blocks():
     return re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
 
 
-def test_readme_code_runs_as_printed(tmp_path):
-    blocks = readme_blocks()
-    assert blocks
-    script = "\n".join(blocks)
+def test_readme_has_code():
+    assert len(readme_blocks()) >= 5
+
+
+@pytest.mark.parametrize("script", readme_blocks(), ids=lambda script: hashlib.sha1(script.encode()).hexdigest()[:6])
+def test_readme_code_runs_as_printed(script, tmp_path):
     of_distrax = "ignore:jax.core.pytype_aval_mappings is deprecated:DeprecationWarning"  # as in pyproject
     command = [sys.executable, "-W", "error", "-W", of_distrax, "-c", script]
     subprocess.run(command, check=True, cwd=tmp_path, timeout=600)

@@ -399,8 +399,8 @@ def test_bad_settings_are_refused(changes, message):
 def test_a_start_within_episodes_that_all_end_together_is_refused():
     agent = learner(Cue(3), 768, num_envs=32, num_steps=8)
     keys, params = jax.random.split(jax.random.key(0), 2), jaxrec.batched(agent.env.default_params, 2)
-    begun = fit(agent, keys, params, state=jax.vmap(agent.init)(keys, params))  # 24 steps: at an end
-    within = jax.vmap(lambda state: agent.advance(state, agent.env.default_params, 0, 1)[0])(begun)
+    begun = fit(agent, keys, params, state=jax.jit(jax.vmap(agent.init))(keys, params))  # 24 steps: at an end
+    within = jax.jit(jax.vmap(lambda state: agent.advance(state, agent.env.default_params, 0, 1)[0]))(begun)
     with pytest.raises(jaxrec.InputError, match="state must be at the start of an episode in Cue"):
         fit(agent, keys, params, state=within)
     fit(agent, keys, params, state=begun)

@@ -104,6 +104,7 @@ def test_the_folder_holds_report_results_and_pictures(tiny_run):
     assert all(name in text for name in names)
 
 
+@pytest.mark.slow
 def test_putting_ended_episodes_away_loses_none(monkeypatch):
     """Whoever ended before anything was put away ended as without; the others go on with other draws."""
     env, policies = LearningConfig().env(10, "engagement"), learning.stacked(("good", "bad"))
@@ -141,6 +142,7 @@ class ToThemselves(struct.PyTreeNode):
         return obs.focused, memory
 
 
+@pytest.mark.slow
 def test_no_return_is_drawn_before_an_episode_has_ended(tmp_path):
     config = dataclasses.replace(TINY["rewiring-learning"], steps=(256,), chunks=2, num_steps=(4,))
     log = FolderLog(tmp_path)
@@ -215,6 +217,7 @@ def test_the_gpu_preset_runs_scaled_down(tmp_path):
     assert all(np.isfinite(one["curves"]["entropy"]).all() for one in learned)
 
 
+@pytest.mark.slow
 def test_harmony_and_the_prisoners_dilemma_lie_where_the_plane_has_them():
     values = {"temptation": (0.0, 2.0), "sucker": (-1.0, 1.0), "timescale": (0.0,)}
     ends = sweep(RewiringGame(40, 20, "carvalho"), jax.random.key(0), ["null"], values, 200, 5_000, NoMeter())
