@@ -24,6 +24,7 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
+	$(BIN)/lint-imports
 
 benchmark: $(VENV)/installed
 	$(BIN)/python -m benchmarks.polarising

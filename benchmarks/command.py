@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import tyro
 
 from jaxrec import InputError
-from jaxrec.experiments.folder import write_atomically
+from jaxrec.experiments.runs.folder import write_atomically
 
 
 @dataclass

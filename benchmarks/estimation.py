@@ -22,12 +22,12 @@ from rich.table import Table
 from benchmarks import command
 from benchmarks.timed import Timed
 from jaxrec import checks
-from jaxrec.agents import LearnUsers
-from jaxrec.agents.user_model import KINDS
-from jaxrec.envs.learned import LearnedUsers, future_preferences, generate
+from jaxrec.envs.learned import LearnedUsers
 from jaxrec.envs.preference import RandomSlate
-from jaxrec.experiments.manifest import describe, manifest
-from jaxrec.timing import measure
+from jaxrec.estimation import LearnUsers, future_preferences, generate
+from jaxrec.estimation.user_model import KINDS
+from jaxrec.experiments.runs.manifest import describe, manifest
+from jaxrec.runtime.timing import measure
 
 JAXREC, LOOP = "jaxrec", "Python loop of jitted steps"
 TOLERANCE = 1e-3

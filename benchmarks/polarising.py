@@ -28,11 +28,11 @@ from benchmarks import command
 from benchmarks import polarising_rivals as rivals
 from benchmarks.polarising_rivals import Played
 from benchmarks.timed import Timed
-from jaxrec import InputError, checks, lockstep, rollout
+from jaxrec import InputError, checks, rollout, vectorized
 from jaxrec.agents import GeometricStep, QLearning, VisitStep
 from jaxrec.envs.polarising import PolarisingParams, PolarisingUsers, Random
-from jaxrec.experiments.manifest import describe, manifest
-from jaxrec.timing import measure
+from jaxrec.experiments.runs.manifest import describe, manifest
+from jaxrec.runtime.timing import measure
 
 ENV = PolarisingUsers()
 PLAY, LEARN = "random policy", "Q-learning"
@@ -107,11 +107,11 @@ def play(num_envs: int, num_steps: int, key: Array, params: PolarisingParams) ->
         step_number, key = inputs
         key_act, key_step, key_reset = jax.random.split(key, 3)
         action = jnp.int32(3 * jax.random.uniform(key_act, (num_envs,)))
-        step = lockstep.step(ENV, key_step, state, obs, action, params)
-        return (lockstep.restart(ENV, key_reset, step, params, step_number), total + step.reward), None
+        step = vectorized.step(ENV, key_step, state, obs, action, params)
+        return (vectorized.restart(ENV, key_reset, step, params, step_number), total + step.reward), None
 
     key_reset, key_steps = jax.random.split(key)
-    start = (lockstep.reset(ENV, key_reset, params, num_envs), jnp.zeros(num_envs))
+    start = (vectorized.reset(ENV, key_reset, params, num_envs), jnp.zeros(num_envs))
     inputs = (1 + jnp.arange(num_steps), jax.random.split(key_steps, num_steps))
     (final, total), _ = jax.lax.scan(body, start, inputs)
     return total, final

@@ -24,11 +24,11 @@ from rich.table import Table
 from benchmarks import command
 from benchmarks.gymnax_adapter import Gymnax
 from benchmarks.timed import Timed
-from jaxrec import checks, lockstep
+from jaxrec import checks, vectorized
 from jaxrec.agents import GAT, MLP, PPO, NodeMLP, Ranking
 from jaxrec.envs.rewiring import RewiringGame
-from jaxrec.experiments.manifest import describe, manifest
-from jaxrec.timing import Timing, measure
+from jaxrec.experiments.runs.manifest import describe, manifest
+from jaxrec.runtime.timing import Timing, measure
 
 JAXREC, REJAX = "jaxrec", "rejax"
 DEGREES = {10: 4, 30: 8, 100: 28, 500: 30}
@@ -233,8 +233,8 @@ def society(size: Sizes, users: int, network: str, seed: int) -> Society:
                 action = jax.vmap(lambda obs, key: policy.act((), obs, key)[0])(obs, keys)
             else:
                 action = jax.random.randint(key_act, (num_envs,), 0, users)
-            taken = lockstep.step(env, key_step, env_state, obs, action, params)
-            carry = lockstep.restart(env, key_reset, taken, params, jnp.zeros((), jnp.int32), state.bank)
+            taken = vectorized.step(env, key_step, env_state, obs, action, params)
+            carry = vectorized.restart(env, key_reset, taken, params, jnp.zeros((), jnp.int32), state.bank)
             return carry, taken.reward.sum()
 
         return jax.lax.scan(step, (state.obs, state.env_state), jax.random.split(key, num_steps))

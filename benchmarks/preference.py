@@ -22,11 +22,11 @@ from rich.table import Table
 from benchmarks import command
 from benchmarks import preference_rival as rival
 from benchmarks.timed import Timed
-from jaxrec import checks, lockstep, rollout
+from jaxrec import checks, rollout, vectorized
 from jaxrec.envs.preference import PreferenceShift
-from jaxrec.experiments.manifest import describe, manifest
-from jaxrec.experiments.preference.shift import ENV, QUICK
-from jaxrec.timing import measure
+from jaxrec.experiments.preference.shift.study import ENV, QUICK
+from jaxrec.experiments.runs.manifest import describe, manifest
+from jaxrec.runtime.timing import measure
 
 NUMPY, JAXREC = "Python + NumPy", "jaxrec"
 VARIANTS = {"without inference": "state", "with inference": "beliefs"}
@@ -80,12 +80,12 @@ def measure_jaxrec(steps: int, batch: int, what: str, repeats: int, seed: int) -
             number, key = inputs
             key_act, key_step, key_reset = jax.random.split(key, 3)
             action = jax.random.randint(key_act, (batch,), 0, env.num_actions)
-            step = lockstep.step(env, key_step, state, obs, action, params)
+            step = vectorized.step(env, key_step, state, obs, action, params)
             seen = sum(leaf.sum() for leaf in jax.tree.leaves(step.next_obs))  # or it would not be computed
-            return (lockstep.restart(env, key_reset, step, params, number), total + step.reward.sum()), seen
+            return (vectorized.restart(env, key_reset, step, params, number), total + step.reward.sum()), seen
 
         key_reset, key_steps = jax.random.split(key)
-        start = (lockstep.reset(env, key_reset, params, batch), jnp.zeros(()))
+        start = (vectorized.reset(env, key_reset, params, batch), jnp.zeros(()))
         return jax.lax.scan(body, start, (1 + jnp.arange(num_steps), jax.random.split(key_steps, num_steps)))
 
     timing = measure(play, jax.random.key(seed), params, repeats=repeats)

@@ -30,9 +30,11 @@ from benchmarks import rewiring_rivals as rivals
 from benchmarks.rewiring_rivals import Ends
 from benchmarks.timed import Timed
 from jaxrec import InputError, checks
-from jaxrec.envs.rewiring import CARVALHO, RewiringGame, RewiringParams, bitset, per_run
+from jaxrec.envs.rewiring import CARVALHO, RewiringGame, RewiringParams, per_run
 from jaxrec.envs.rewiring.dynamics import WORDS_PER_STEP
-from jaxrec.envs.rewiring.simulate import (
+from jaxrec.envs.rewiring.graph import bitset
+from jaxrec.envs.rewiring.graph.society import stack, unstack
+from jaxrec.envs.rewiring.simulation.simulator import (
     BLOCK,
     CHECK_EVERY,
     Lanes,
@@ -42,9 +44,8 @@ from jaxrec.envs.rewiring.simulate import (
     place,
     start_lanes,
 )
-from jaxrec.envs.rewiring.society import stack, unstack
-from jaxrec.experiments.manifest import describe, manifest
-from jaxrec.timing import Timing, measure
+from jaxrec.experiments.runs.manifest import describe, manifest
+from jaxrec.runtime.timing import Timing, measure
 
 NETWORKX, NUMBA, NUMBA_ALL = "Python + NetworkX", "Numba, one core", "Numba, all cores"
 JAXREC, JAXREC_ONE = "jaxrec", "jaxrec, one device"
@@ -167,7 +168,7 @@ def _setting(lanes: int) -> Any:
 def time_lanes(users: int, lanes: int, mesh: Mesh, size: Sizes, seed: int) -> tuple[Timing, int]:
     """(timing of `simulate.advance`, time-steps of each run).
 
-    Not by `jaxrec.timing.measure`: the state is given away at every call, and the next goes on from what came back.
+    Not by `jaxrec.runtime.timing.measure`: the state is donated at every call, and the next goes on from what returns.
     """
     blocks = min(max(size.jaxrec // lanes, BLOCK), CHECK_EVERY) // BLOCK
     num_steps = blocks * BLOCK

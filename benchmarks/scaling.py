@@ -20,10 +20,11 @@ from rich.table import Table
 import jaxrec
 from benchmarks import command
 from benchmarks.timed import Timed
-from jaxrec import checks, devices
+from jaxrec import checks
 from jaxrec.envs.rewiring import RewiringGame
-from jaxrec.experiments.manifest import cores, describe, manifest
-from jaxrec.timing import measure
+from jaxrec.experiments.runs.manifest import cores, describe, manifest
+from jaxrec.runtime import devices
+from jaxrec.runtime.timing import measure
 
 DEVICES = (1, 2, 4, 8)
 LIMITS = (

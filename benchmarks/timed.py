@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from jaxrec.timing import Timing
+from jaxrec.runtime.timing import Timing
 
 
 class Timed:

@@ -1,22 +1,17 @@
 """What does a recommender do to the people it serves, and how do we train one that does them no harm?"""
 
-from importlib.metadata import PackageNotFoundError, version
-
 import jaxrec.envs  # noqa: F401  registers the environments
 from jaxrec.checks import InputError
 from jaxrec.environment import Environment, EnvParams, EnvState
 from jaxrec.evaluation import Evaluation, evaluate
 from jaxrec.parameters import batched
 from jaxrec.policy import Policy
-from jaxrec.registry import make, register, registered
-from jaxrec.rollout import Rollout, Trajectory, rollout
-from jaxrec.saved import load_policy
+from jaxrec.registration import make, register, registered
+from jaxrec.rollouts import Rollout, Trajectory, rollout
+from jaxrec.testing import api_test
+from jaxrec.training import fit, load_policy
 from jaxrec.utilities import Utilities
-
-try:
-    __version__ = version("jaxrec")
-except PackageNotFoundError:  # a source tree that was never installed
-    __version__ = "0+unknown"
+from jaxrec.version import __version__
 
 __all__ = [
     "EnvParams",
@@ -28,11 +23,19 @@ __all__ = [
     "Rollout",
     "Trajectory",
     "Utilities",
+    "__version__",
+    "api_test",
     "batched",
     "evaluate",
+    "fit",
     "load_policy",
     "make",
     "register",
     "registered",
     "rollout",
 ]
+
+
+def __dir__() -> list[str]:
+    """What is public, without the modules that are imported on the way."""
+    return sorted(__all__)

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from flax import struct
 from jax import Array
 
-from jaxrec import autoreset, checks
+from jaxrec import auto_reset, checks
 from jaxrec.spaces import Space
 from jaxrec.utilities import RewardFunction, Utilities, paid, reward_function
 
@@ -284,4 +284,4 @@ class Environment(ABC):
         """
         checks.typed_key("key", key)
         self.action_space(self.default_params if params is None else params).check("action", action)
-        return autoreset.step(self, key, state, action, params)
+        return auto_reset.step(self, key, state, action, params)

@@ -14,12 +14,12 @@ import numpy as np
 from flax import struct
 from jax import Array
 
-from jaxrec import checks, lockstep, measures
+from jaxrec import checks, measures, vectorized
 from jaxrec.environment import Environment
 from jaxrec.inputs import check_acts, check_env, check_policy
-from jaxrec.jitted import jit
 from jaxrec.parameters import canonical
-from jaxrec.progress import Meter, NoMeter
+from jaxrec.runtime.jit_by_class import jit
+from jaxrec.runtime.progress import Meter, NoMeter
 from jaxrec.statistics import Estimate, estimate
 from jaxrec.sums import Sum
 
@@ -129,7 +129,7 @@ class Tally(Protocol):
         """What is noted before the first step; `step` has the shapes of one."""
         ...
 
-    def add(self, env: Any, noted: Any, step: lockstep.Step, params: Any) -> Any:
+    def add(self, env: Any, noted: Any, step: vectorized.Step, params: Any) -> Any:
         """What is noted after one more step of one environment."""
         ...
 
@@ -147,7 +147,7 @@ class _Measured:
         measured, there = step
         return Sum.zeros((measured, there)), jax.tree.map(jnp.zeros_like, measured), jnp.zeros((), jnp.int32)
 
-    def add(self, env: Environment, noted: Any, step: lockstep.Step, params: Any) -> Any:
+    def add(self, env: Environment, noted: Any, step: vectorized.Step, params: Any) -> Any:
         """One more step measured."""
         measured = measures.measure(env, params, step)
         sums, _, length = noted
@@ -240,7 +240,7 @@ def _store(into: Any, values: Any, rows: np.ndarray, places: np.ndarray) -> None
 @jit(static_argnames=("env", "episodes", "count", "tally"))
 def _begin(env: Environment, policies: Any, key: Array, episodes: int, count: int, params: Any, tally: Tally) -> _Under:
     """Starts of their own for every policy: leaves [policies, episodes, ...]."""
-    starts = lockstep.reset(env, key, params, count * episodes)
+    starts = vectorized.reset(env, key, params, count * episodes)
     obs, state = jax.tree.map(lambda leaf: leaf.reshape(count, episodes, *leaf.shape[1:]), starts)
     keys = jax.random.split(jax.random.fold_in(key, 1), (count, episodes))
 
@@ -260,7 +260,7 @@ def _begin(env: Environment, policies: Any, key: Array, episodes: int, count: in
 def _measured(env: Environment, key: Array, state: Any, obs: Any, action: Any, params: Any) -> Any:
     """The measures of one step of one environment."""
     state, obs, action = jax.tree.map(lambda leaf: leaf[None], (state, obs, action))
-    step = jax.tree.map(lambda leaf: leaf[0], lockstep.step(env, key, state, obs, action, params))
+    step = jax.tree.map(lambda leaf: leaf[0], vectorized.step(env, key, state, obs, action, params))
     return measures.present(env, measures.measure(env, params, step))
 
 
@@ -275,10 +275,10 @@ def _advance(
             key_act, key_step = jax.random.split(key)
             keys = jax.random.split(key_act, under.ended.shape[0])
             action, carry = jax.vmap(policy.act)(under.carry, under.obs, keys)
-            taken = lockstep.step(env, key_step, under.state, under.obs, action, params)
+            taken = vectorized.step(env, key_step, under.state, under.obs, action, params)
             noted = jax.vmap(lambda noted, step: tally.add(env, noted, step, params))(under.noted, taken)
             after = _Under(taken.next_state, taken.next_obs, carry, noted, taken.done)
-            return lockstep.where_done(under.ended, under, after), None
+            return vectorized.where_done(under.ended, under, after), None
 
         return jax.lax.scan(step, under, jax.random.split(key, size))[0]
 

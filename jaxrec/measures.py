@@ -7,7 +7,7 @@ from jax import Array
 
 from jaxrec import checks
 from jaxrec.environment import Environment
-from jaxrec.lockstep import Step
+from jaxrec.vectorized import Step
 
 STEP = ("reward", "recommender", "user", "society")
 """What every step is measured by."""

@@ -13,11 +13,11 @@ import numpy as np
 from jaxrec.checks import InputError
 from jaxrec.environment import Environment
 from jaxrec.inputs import check_env
-from jaxrec.lockstep import where_done
 from jaxrec.measures import check_names
-from jaxrec.rollout import rollout
+from jaxrec.rollouts import rollout
 from jaxrec.spaces import Box, Discrete
 from jaxrec.utilities import reward_function
+from jaxrec.vectorized import where_done
 
 LOG = logging.getLogger(__name__)  # no warning: an environment without users, such as a toy, need not name any
 MOST_ENUMERATED = 100_000  # observations, to see whether each index is that of one of them

@@ -14,25 +14,14 @@ from flax import struct
 from hypothesis import strategies as st
 
 import jaxrec
-from jaxrec.agents import (
-    GAT,
-    LSTM,
-    MLP,
-    PPO,
-    GeometricStep,
-    LearnUsers,
-    LeastSquares,
-    NodeMLP,
-    QLearning,
-    Ranking,
-    VisitStep,
-)
+from jaxrec.agents import GAT, LSTM, MLP, PPO, GeometricStep, LeastSquares, NodeMLP, QLearning, Ranking, VisitStep
 from jaxrec.agents.losses import SMALLEST_NORM
 from jaxrec.checks import LARGEST
-from jaxrec.envs.learned import BeliefTransformer, generate
+from jaxrec.envs.learned import BeliefTransformer
 from jaxrec.envs.learned.env import MOST_WEIGHT
 from jaxrec.envs.preference import PreferenceShift
 from jaxrec.envs.rewiring import Rules, moments
+from jaxrec.estimation import LearnUsers, generate
 
 INFINITY = float("inf")
 

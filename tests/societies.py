@@ -28,7 +28,7 @@ class Unpacked(NamedTuple):
 
 
 def checked(society):
-    """Many societies in the layout for many (see `jaxrec.envs.rewiring.society`); AssertionError for what is wrong."""
+    """Many societies in the layout for many, of `jaxrec.envs.rewiring.graph.society`; AssertionError if one breaks."""
     size = society.num_users
     adjacency = np.asarray(society.adjacency)
     matrices = as_bools(adjacency, size)

@@ -15,11 +15,12 @@ import numpy as np
 from probes import Chain, ChainState
 
 import jaxrec
-from jaxrec import devices, hosts
-from jaxrec.agents import MLP, PPO, QLearning, fit
+from jaxrec.agents import MLP, PPO, QLearning
 from jaxrec.envs.polarising import PolarisingUsers
 from jaxrec.envs.rewiring import RewiringGame, simulate
-from jaxrec.experiments.rewiring.learning import LearningConfig
+from jaxrec.experiments.rewiring.learning.study import LearningConfig
+from jaxrec.runtime import devices, processes
+from jaxrec.training import fit
 
 RUNS = 8
 
@@ -123,7 +124,7 @@ def alone(name):
 
 
 def main(wanted):
-    hosts.join()
+    processes.join()
     compiled = Compiled()
     logging.getLogger("jax").addHandler(compiled)
     jax.config.update("jax_log_compiles", True)

@@ -18,15 +18,17 @@ from matplotlib.figure import Figure
 
 import jaxrec
 from jaxrec import cli
-from jaxrec.agents import GAT, LSTM, MLP, PPO, LearnUsers, LeastSquares, QLearning, Ranking, fit
+from jaxrec.agents import GAT, LSTM, MLP, PPO, LeastSquares, QLearning, Ranking
 from jaxrec.environment import EnvParams
-from jaxrec.envs.learned import BeliefTransformer, LearnedUsers, generate
+from jaxrec.envs.learned import BeliefTransformer, LearnedUsers
 from jaxrec.envs.polarising import PolarisingUsers
 from jaxrec.envs.preference import PreferenceShift
 from jaxrec.envs.rewiring import RewiringGame, moments
+from jaxrec.estimation import LearnUsers, generate
 from jaxrec.experiments import STUDIES, Study
-from jaxrec.experiments.report import Report, Section
-from jaxrec.experiments.statistics import measured
+from jaxrec.experiments.reports.findings import measured
+from jaxrec.experiments.reports.report import Report, Section
+from jaxrec.training import fit
 
 
 class Nowhere:

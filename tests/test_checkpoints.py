@@ -15,11 +15,12 @@ import pytest
 import survivor
 
 import jaxrec
-from jaxrec import InputError, interruption
-from jaxrec.agents import fit
-from jaxrec.agents.checkpoints import KEPT, Checkpoints
+from jaxrec import InputError
 from jaxrec.environment import EnvParams
-from jaxrec.experiments.folder import RunFolder
+from jaxrec.experiments.runs.folder import RunFolder
+from jaxrec.runtime import interruption
+from jaxrec.training import fit
+from jaxrec.training.checkpoints import KEPT, Checkpoints
 
 KEYS = jax.random.split(jax.random.key(0), 2)
 
@@ -222,7 +223,7 @@ def test_keeping_takes_a_twentieth_of_the_time_at_most_but_for_the_last(took, ke
     def tick(*_):
         clock[0] += 1
 
-    loop = sys.modules["jaxrec.agents.fit"]
+    loop = sys.modules["jaxrec.training.loop"]
     monkeypatch.setattr(Checkpoints, "save", save)
     monkeypatch.setattr(loop, "seconds", lambda: spent[0])
     monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: clock[0]))

@@ -11,8 +11,8 @@ import pytest
 import jaxrec
 from jaxrec.cli import main
 from jaxrec.experiments import STUDIES
-from jaxrec.experiments.report import Report
-from jaxrec.experiments.statistics import above
+from jaxrec.experiments.reports.findings import above
+from jaxrec.experiments.reports.report import Report
 
 
 def test_overview_and_help(capsys):

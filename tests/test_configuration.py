@@ -13,8 +13,9 @@ import survivor
 
 import jaxrec
 from jaxrec.cli import main
-from jaxrec.experiments import STUDIES, configuration, study
-from jaxrec.experiments.tampering import TamperingConfig
+from jaxrec.experiments import STUDIES, study
+from jaxrec.experiments.polarising.tampering.config import TamperingConfig
+from jaxrec.experiments.runs import configuration
 
 FIELDS = [
     (name, field.name, typing.get_type_hints(type(preset))[field.name])

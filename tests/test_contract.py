@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxrec
-from jaxrec.rollout import _rollout
+from jaxrec.rollouts import _rollout
 from jaxrec.testing import api_test
 
 ENVIRONMENTS = jaxrec.registered()

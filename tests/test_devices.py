@@ -18,9 +18,10 @@ from probes import Chain
 from test_resume import assert_same, status, wait_for_lines
 
 import jaxrec
-from jaxrec import devices, hosts
-from jaxrec.agents import QLearning, VisitStep, fit
-from jaxrec.experiments.sweep import sweep
+from jaxrec.agents import QLearning, VisitStep
+from jaxrec.runtime import devices, processes
+from jaxrec.training import fit
+from jaxrec.training.sweeps import sweep
 
 HERE = Path(__file__).parent
 # Of numbers of the order of 1: a matrix product of fewer runs, or of fewer environments, adds up otherwise.
@@ -161,14 +162,20 @@ def test_what_the_first_process_refuses_ends_them_all(tmp_path):
     ("environment", "message"),
     [
         ({"JAX_PROCESS_ID": "0"}, "JAX_PROCESS_ID also needs JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES"),
-        (dict(zip(hosts.VARIABLES, ("here:1", "two", "0"), strict=True)), "JAX_NUM_PROCESSES must be an integer, got"),
-        (dict(zip(hosts.VARIABLES, ("here", "2", "0"), strict=True)), "ADDRESS must be host:port, got 'here'"),
-        (dict(zip(hosts.VARIABLES, ("here:1", "2", "2"), strict=True)), "JAX_PROCESS_ID must be .* below .*=2, got 2"),
+        (
+            dict(zip(processes.VARIABLES, ("here:1", "two", "0"), strict=True)),
+            "JAX_NUM_PROCESSES must be an integer, got",
+        ),
+        (dict(zip(processes.VARIABLES, ("here", "2", "0"), strict=True)), "ADDRESS must be host:port, got 'here'"),
+        (
+            dict(zip(processes.VARIABLES, ("here:1", "2", "2"), strict=True)),
+            "JAX_PROCESS_ID must be .* below .*=2, got 2",
+        ),
     ],
 )
 def test_half_of_an_address_is_refused(environment, message):
     with pytest.raises(jaxrec.InputError, match=message):
-        hosts.join(environment)
+        processes.join(environment)
 
 
 def fail():
@@ -181,20 +188,20 @@ def test_what_goes_wrong_in_the_first_process_ends_the_others(monkeypatch):
     monkeypatch.setattr(hosts, "is_first", lambda: True)
     monkeypatch.setattr(hosts, "_broadcast", wire.append)
     with pytest.raises(OSError, match="disk full"):
-        hosts.told(fail)
+        processes.told(fail)
     monkeypatch.setattr(hosts, "is_first", lambda: False)
     monkeypatch.setattr(hosts, "_broadcast", lambda message: wire[0])
     with pytest.raises(RuntimeError, match=re.escape("in the first process: OSError('disk full')")):
-        hosts.told(lambda: None)
+        processes.told(lambda: None)
 
 
 def test_one_task_of_slurm_joins_nobody(monkeypatch):
     joined = []
     monkeypatch.setattr(jax.distributed, "initialize", lambda *args: joined.append(args))
     for environment in ({}, {"SLURM_STEP_NUM_TASKS": "1"}, {"SLURM_NTASKS": "2"}):  # the last: a script without `srun`
-        hosts.join(environment)
+        processes.join(environment)
     assert joined == []
-    hosts.join({"SLURM_STEP_NUM_TASKS": "2"})
+    processes.join({"SLURM_STEP_NUM_TASKS": "2"})
     assert joined == [()], "JAX finds out about the rest"
 
 

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 import jaxrec
-from jaxrec import interruption
-from jaxrec.agents import GAT, PPO, QLearning, Ranking, fit
-from jaxrec.agents.identity import identity
+from jaxrec.agents import GAT, PPO, QLearning, Ranking
 from jaxrec.envs.polarising import PolarisingUsers
 from jaxrec.envs.rewiring import RewiringGame
+from jaxrec.runtime import interruption
+from jaxrec.training import fit
+from jaxrec.training.fingerprint import identity
 
 SCRIPT, HELPERS = (Path(__file__).with_name(name).read_text() for name in ("homemade.py", "homemade_helpers.py"))
 KEYS = jax.random.split(jax.random.key(0), 2)
@@ -142,8 +143,10 @@ def test_a_training_is_not_given_back_for_other_code(world, tmp_path, monkeypatc
     np.testing.assert_array_equal(trained(world("What is earned.", "Earned."), tmp_path).q, learned.q)
     refused(world("next_state.earned - paid", "next_state.earned + paid"), tmp_path, "code.Mine.utilities=")
     refused(world("return inner(x)", "return -inner(x)"), tmp_path, "code.extra=")
-    looked_up = jaxrec.agents.identity.version
-    monkeypatch.setattr("jaxrec.agents.identity.version", lambda name: "0.99" if name == "jax" else looked_up(name))
+    looked_up = jaxrec.training.fingerprint.version
+    monkeypatch.setattr(
+        "jaxrec.training.fingerprint.version", lambda name: "0.99" if name == "jax" else looked_up(name)
+    )
     refused(world(), tmp_path, "versions.jax=")
 
 

@@ -13,12 +13,15 @@ import jaxrec
 from jaxrec import statistics
 from jaxrec.agents import TabularPolicy
 from jaxrec.envs.polarising import PolarisingUsers
-from jaxrec.experiments import STUDIES, folder, manifest, report, study
-from jaxrec.experiments.folder import RunFolder
-from jaxrec.experiments.log import FolderLog
-from jaxrec.experiments.statistics import above, below, measured
-from jaxrec.experiments.tampering import TamperingConfig, measures
-from jaxrec.files import PARTIAL
+from jaxrec.experiments import STUDIES, study
+from jaxrec.experiments.polarising.tampering import measures
+from jaxrec.experiments.polarising.tampering.config import TamperingConfig
+from jaxrec.experiments.reports import report
+from jaxrec.experiments.reports.findings import above, below, measured
+from jaxrec.experiments.runs import folder, manifest
+from jaxrec.experiments.runs.folder import RunFolder
+from jaxrec.experiments.runs.metrics_log import FolderLog
+from jaxrec.runtime.atomic_files import PARTIAL
 
 TINY = TamperingConfig(seeds=3, episodes=600, num_envs=200, evaluation_episodes=60, chunks=3)
 

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from societies import checked
 
 import jaxrec
-from jaxrec.agents import TrainingError, fit
-from jaxrec.envs.rewiring.society import stack
+from jaxrec.envs.rewiring.graph.society import stack
+from jaxrec.training import TrainingError, fit
 
 STEPS = 14
 SECONDS = 300  # more is a hang

@@ -11,12 +11,14 @@ import pytest
 from probes import Chain
 
 import jaxrec
-from jaxrec.agents import MLP, PPO, fit
+from jaxrec.agents import MLP, PPO
 from jaxrec.cli import main
-from jaxrec.envs.learned import BeliefTransformer, Deployed, DeployedParams, LearnedUsers, future_preferences
+from jaxrec.envs.learned import BeliefTransformer, Deployed, DeployedParams, LearnedUsers
 from jaxrec.envs.polarising import AlwaysSource, PolarisingUsers
 from jaxrec.envs.preference import PreferenceShift
+from jaxrec.estimation import future_preferences
 from jaxrec.policy import Stateless
+from jaxrec.training import fit
 from jaxrec.wrappers import FiveValues, SafeShifts, TimeLimit, Wrapper
 
 SMALL = {
@@ -147,7 +149,7 @@ def test_a_known_past_is_remembered_as_it_was(key):
     noise = jax.tree.map(lambda leaf: leaf + jax.random.normal(jax.random.key(3), leaf.shape), params.weights)
     world = params.replace(weights=noise, influence=0.0)
     slates = env.slates[jnp.array([[0, 1], [3, 4]])]
-    past = jaxrec.envs.learned.Logs(
+    past = jaxrec.estimation.Logs(
         slates, jnp.array([[2, 8], [20, 26]]), jnp.ones((2, 2), bool), jnp.zeros(2, jnp.int32), ("a",)
     )
     found = future_preferences(env, Fixed(0), key, world, past, samples=8).preferences

@@ -16,10 +16,12 @@ import survivor
 from probes import Chain
 
 import jaxrec
-from jaxrec import InputError, devices, files
-from jaxrec.agents import MLP, PPO, QLearning, TrainingError, checkpoints, fit, memory
+from jaxrec import InputError
+from jaxrec.agents import MLP, PPO, QLearning
 from jaxrec.cli import main
 from jaxrec.experiments import STUDIES
+from jaxrec.runtime import atomic_files, devices, memory_limit
+from jaxrec.training import TrainingError, checkpoints, fit
 
 resource = pytest.importorskip("resource")
 
@@ -127,7 +129,7 @@ def test_what_was_kept_before_the_disk_was_full_is_gone_on_from(tmp_path):
     told = []
     assert (train(lambda batches, metrics: told.append(batches)).q == expected).all()
     assert told == [3, 6, 9, 12]
-    assert not list((tmp_path / "run").glob(f"*{files.PARTIAL}"))
+    assert not list((tmp_path / "run").glob(f"*{atomic_files.PARTIAL}"))
     gc.collect()
 
 
@@ -139,7 +141,7 @@ def test_a_folder_that_cannot_be_made_or_written(tmp_path, capsys, monkeypatch):
     def refuse(path, content):
         raise OSError(30, "Read-only file system", str(path))
 
-    monkeypatch.setattr("jaxrec.experiments.folder.write_atomically", refuse)
+    monkeypatch.setattr("jaxrec.experiments.runs.folder.write_atomically", refuse)
     code, line = said(capsys, "run", "survivor", "--out", tmp_path / "run")
     assert (code, line) == (2, f"jaxrec: [Errno 30] Read-only file system: '{tmp_path / 'run' / 'manifest.json'}'")
 
@@ -181,7 +183,7 @@ def test_a_training_that_cannot_fit_is_refused_before_anything_is_allocated(name
     with pytest.raises(InputError, match=r"would hold .* [GT]B, and there are .*largest arrays") as error:
         fit(agent, keys, jaxrec.batched(agent.env.default_params, 3))
     assert shape in str(error.value)
-    assert str(error.value).count("batch.") == memory.NAMED
+    assert str(error.value).count("batch.") == memory_limit.NAMED
     assert time.monotonic() - started < 20
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000, "kilobytes"
 
@@ -192,20 +194,20 @@ def test_what_fits_is_counted_in_full(monkeypatch):
     batch = jax.ShapeDtypeStruct((3, 7), jnp.int8)
     needed, mesh = 3 * (5 * 4 + 8 + 7), devices.mesh(3)
     monkeypatch.setattr(memory, "available", lambda _: needed)
-    memory.check_fits(state, batch, mesh)
+    memory_limit.check_fits(state, batch, mesh)
     monkeypatch.setattr(memory, "available", lambda _: needed - 1)
     with pytest.raises(InputError) as error:
-        memory.check_fits(state, batch, mesh)
+        memory_limit.check_fits(state, batch, mesh)
     assert "would hold 105.0 B, and there are 104.0 B" in str(error.value)
     assert "state.w float32[3, 5] 60.0 B; state.key key<fry>[3] 24.0 B; batch int8[3, 7] 21.0 B" in str(error.value)
     monkeypatch.setattr(memory, "available", lambda _: None)
-    memory.check_fits(state, batch, mesh)
+    memory_limit.check_fits(state, batch, mesh)
 
 
 def test_memory_of_the_machine():
     """Between what is free and all there is."""
     page = os.sysconf("SC_PAGE_SIZE")
-    assert 0 < memory.available(jax.devices()) <= page * os.sysconf("SC_PHYS_PAGES")
+    assert 0 < memory_limit.available(jax.devices()) <= page * os.sysconf("SC_PHYS_PAGES")
 
 
 def machine(folder, files, version=2, root="/", inside="/"):
@@ -216,7 +218,9 @@ def machine(folder, files, version=2, root="/", inside="/"):
     groups = f"0::{inside}\n" if version == 2 else f"5:cpu,cpuacct:/elsewhere\n4:memory:{inside}\n0::/\n"
     kernel = {"proc/meminfo": "MemTotal: 9000000 kB\nMemAvailable: 8000000 kB\n"}
     kernel |= {"proc/self/mountinfo": mounts, "proc/self/cgroup": groups}
-    for name, content in (kernel | {f"{point[1:]}/{name}": f"{content}\n" for name, content in files.items()}).items():
+    for name, content in (
+        kernel | {f"{point[1:]}/{name}": f"{content}\n" for name, content in atomic_files.items()}
+    ).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content)
     return folder
@@ -259,19 +263,19 @@ def test_the_limit_of_a_container_or_a_job_counts(name, tmp_path, monkeypatch):
     """Whichever is the least: what the machine has, the process's own group or one above it leaves."""
     left, files, options = GROUPS[name]
     monkeypatch.setattr(memory, "MACHINE", machine(tmp_path, files, **options))
-    assert memory.available(jax.devices()) == left
+    assert memory_limit.available(jax.devices()) == left
 
 
 def test_a_training_beyond_the_limit_of_its_container_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "MACHINE", machine(tmp_path, limited(3000, 1000)))
-    memory.check_fits(jax.ShapeDtypeStruct((2, 1000), jnp.int8), (), devices.mesh(2))
+    memory_limit.check_fits(jax.ShapeDtypeStruct((2, 1000), jnp.int8), (), devices.mesh(2))
     with pytest.raises(InputError, match=r"would hold 2.0 kB, and there are 2.0 kB"):
-        memory.check_fits(jax.ShapeDtypeStruct((1, 2001), jnp.int8), (), devices.mesh(1))
+        memory_limit.check_fits(jax.ShapeDtypeStruct((1, 2001), jnp.int8), (), devices.mesh(1))
 
 
 def test_a_machine_that_says_nothing_refuses_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "MACHINE", tmp_path)
-    assert memory.available(jax.devices()) is None
+    assert memory_limit.available(jax.devices()) is None
 
 
 def test_memory_of_devices_that_tell(monkeypatch):
@@ -282,7 +286,7 @@ def test_memory_of_devices_that_tell(monkeypatch):
         def memory_stats(self):
             return {"bytes_limit": 100, "bytes_in_use": self.used}
 
-    assert memory.available([Device(10), Device(25)]) == 150, "in equal shares"
+    assert memory_limit.available([Device(10), Device(25)]) == 150, "in equal shares"
 
 
 @pytest.mark.parametrize(("local", "size", "share"), [(1, 1, 1), (1, 2, 0.5), (4, 8, 0.5), (8, 8, 1)])
@@ -291,7 +295,7 @@ def test_each_host_holds_its_share(local, size, share, monkeypatch):
     mesh = mock.Mock(spec=jax.sharding.Mesh, local_devices=[None] * local, size=size)
     state, needed = jax.ShapeDtypeStruct((8, 100), jnp.int8), int(800 * share)
     monkeypatch.setattr(memory, "available", lambda devices: needed if len(devices) == local else None)
-    memory.check_fits(state, (), mesh)
+    memory_limit.check_fits(state, (), mesh)
     monkeypatch.setattr(memory, "available", lambda _: needed - 1)
     with pytest.raises(InputError, match="would hold"):
-        memory.check_fits(state, (), mesh)
+        memory_limit.check_fits(state, (), mesh)

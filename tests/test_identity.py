@@ -15,9 +15,10 @@ from flax import struct
 from probes import Chain
 
 import jaxrec
-from jaxrec.agents import MLP, QLearning, fit
-from jaxrec.agents.identity import differing, identity
+from jaxrec.agents import MLP, QLearning
 from jaxrec.envs.polarising import PolarisingUsers
+from jaxrec.training import fit
+from jaxrec.training.fingerprint import differing, identity
 
 AGENT = QLearning(Chain(), 64, num_envs=4, num_steps=8)
 KEYS = jax.random.split(jax.random.key(0), 2)

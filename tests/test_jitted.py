@@ -8,8 +8,8 @@ import pytest
 from flax import struct
 
 import jaxrec
-from jaxrec.jitted import jit
-from jaxrec.rollout import _rollout
+from jaxrec.rollouts import _rollout
+from jaxrec.runtime.jit_by_class import jit
 
 
 def adding(number, field):

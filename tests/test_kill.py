@@ -13,7 +13,7 @@ import pytest
 import survivor
 from test_resume import assert_same
 
-from jaxrec.agents.checkpoints import KEPT
+from jaxrec.training.checkpoints import KEPT
 
 KILLS = 50
 CHUNKS = survivor.LearnerConfig.chunks

@@ -19,12 +19,12 @@ from jaxrec.envs.learned import (
     DeployedParams,
     LearnedParams,
     LearnedUsers,
-    Logs,
     Weights,
     inference,
 )
-from jaxrec.envs.learned.dataset import Lottery
 from jaxrec.envs.preference import PreferenceShift, RandomSlate, dynamics, policies
+from jaxrec.estimation import Logs
+from jaxrec.estimation.dataset import Lottery
 from jaxrec.testing import api_test
 
 STEPS = 4
@@ -598,7 +598,8 @@ HIDDEN = {  # how users really shift, and what they really prefer
     *("initial_mean", "initial_deviation", "BELIEF_SHARPNESS", "PreferenceShift", "PreferenceState"),
     *("PreferenceParams", "infer", "Trajectories", "generate", "record"),
 }
-BLIND = [f"envs/learned/{name}.py" for name in ("network", "inference", "env", "anticipation", "logs")]
+BLIND = [f"envs/learned/{name}.py" for name in ("network", "inference", "env")]
+BLIND += [f"estimation/{name}.py" for name in ("anticipation", "logs", "user_model")]
 
 
 def names_in(path):
@@ -619,7 +620,7 @@ def test_likelihoods_of_strict_users_are_no_nan(slate):
     assert (every > 0).all()
 
 
-@pytest.mark.parametrize("name", [*BLIND, "agents/user_model.py", "envs/preference/slates.py"])
+@pytest.mark.parametrize("name", [*BLIND, "envs/preference/slates.py"])
 def test_a_model_is_told_nothing_of_how_users_really_shift(name):
     used = set(names_in(PACKAGE / name))
     assert not used & HIDDEN, f"{name} uses {used & HIDDEN}: only real users know that"
@@ -643,6 +644,7 @@ def imported(path):
 def test_the_names_that_are_hidden_are_those_of_the_users():
     """Were one renamed, the test above would look for nothing."""
     everywhere = set()
-    for path in [*(PACKAGE / "envs" / "preference").glob("*.py"), *(PACKAGE / "envs" / "learned").glob("*.py")]:
-        everywhere |= set(names_in(path))
+    for folder in ("envs/preference", "envs/learned", "estimation"):
+        for path in (PACKAGE / folder).glob("*.py"):
+            everywhere |= set(names_in(path))
     assert everywhere >= HIDDEN

@@ -17,9 +17,11 @@ import pytest
 from probes import Chain, Cue
 
 import jaxrec
-from jaxrec import InputError, interruption, saved
-from jaxrec.agents import GAT, LSTM, MLP, PPO, NetworkPolicy, NodeMLP, QLearning, Ranking, best, fit
+from jaxrec import InputError
+from jaxrec.agents import GAT, LSTM, MLP, PPO, NetworkPolicy, NodeMLP, QLearning, Ranking
 from jaxrec.envs.rewiring import RewiringGame
+from jaxrec.runtime import interruption
+from jaxrec.training import best_policy, fit, policy_files
 
 RUNS = 2
 KEYS = jax.random.split(jax.random.key(3), RUNS)
@@ -58,7 +60,7 @@ def test_every_network_comes_back_bit_for_bit_and_acts_the_same(name, tmp_path):
     obs, _ = env.reset(jax.random.key(0))
     weights = jax.jit(jax.vmap(network.init, in_axes=(0, None, None)))(KEYS, network.initial_memory(), obs)
     policy = NetworkPolicy(weights, network, greedy=False)
-    saved.write(tmp_path, policy, 4, policy, np.zeros(RUNS), np.zeros(RUNS, int), env=env)
+    policy_files.write(tmp_path, policy, 4, policy, np.zeros(RUNS), np.zeros(RUNS, int), env=env)
     back = jaxrec.load_policy(tmp_path, run=None)
     same(back, policy)
     act = jax.jit(lambda policy: jax.vmap(lambda one: one.act(one.init(KEYS[0]), obs, KEYS[0]))(policy))
@@ -132,7 +134,7 @@ def test_the_best_is_that_which_earned_the_score(chain):
     folder, _ = chain
     seen, metrics = tables(QLearning(Chain(), 384, num_envs=4, num_steps=8))
     rewards = np.stack([told["reward"] for told in metrics])
-    kept = saved.read(folder)
+    kept = policy_files.read(folder)
     for run in range(RUNS):
         chunk = rewards[:, run].argmax()
         np.testing.assert_allclose(kept.score[run], rewards[chunk, run], rtol=1e-6)
@@ -145,7 +147,7 @@ def test_a_score_of_ones_own_is_that_of_the_table_at_the_end_of_a_chunk(tmp_path
     trained(agent, tmp_path, evaluate=Scripted())
     seen, _ = tables(agent)
     scores = -np.abs(seen[1:].sum(axis=(2, 3)) - 0.5)
-    kept = saved.read(tmp_path)
+    kept = policy_files.read(tmp_path)
     for run in range(RUNS):
         chunk = scores[:, run].argmax()
         np.testing.assert_allclose(kept.score[run], scores[chunk, run], rtol=1e-5, atol=1e-6)
@@ -155,13 +157,13 @@ def test_a_score_of_ones_own_is_that_of_the_table_at_the_end_of_a_chunk(tmp_path
 
 def test_without_an_episode_that_ended_there_is_no_score():
     metrics = {"episode_return": np.array([np.nan, -3.0]), "episodes": np.array([0, 2])}
-    np.testing.assert_array_equal(best.earned(metrics), [-np.inf, -3.0])
-    np.testing.assert_array_equal(best.earned({"loss": np.array([2.0])}), [-2.0])
+    np.testing.assert_array_equal(best_policy.earned(metrics), [-np.inf, -3.0])
+    np.testing.assert_array_equal(best_policy.earned({"loss": np.array([2.0])}), [-2.0])
 
 
 def test_each_run_has_its_own_best_and_the_first_of_equals_stays():
-    kept = best.Best({"w": jnp.zeros((3, 2))}, jnp.array([-jnp.inf, 1.0, 2.0]), jnp.zeros(3, jnp.int32))
-    kept = best.better(kept, {"w": jnp.ones((3, 2))}, np.array([0.5, 1.0, np.nan]), 7)
+    kept = best_policy.Best({"w": jnp.zeros((3, 2))}, jnp.array([-jnp.inf, 1.0, 2.0]), jnp.zeros(3, jnp.int32))
+    kept = best_policy.better(kept, {"w": jnp.ones((3, 2))}, np.array([0.5, 1.0, np.nan]), 7)
     np.testing.assert_array_equal(kept.policy["w"], [[1, 1], [0, 0], [0, 0]])
     np.testing.assert_array_equal(kept.score, [0.5, 1.0, 2.0])
     np.testing.assert_array_equal(kept.batches, [7, 0, 0])
@@ -182,19 +184,19 @@ def test_the_best_goes_on_bit_for_bit(tmp_path):
 
     with pytest.raises(interruption.Interrupted):
         cut_off()
-    assert saved.read(tmp_path / "run").batches == 6
+    assert policy_files.read(tmp_path / "run").batches == 6
     state = trained(agent, tmp_path / "run", **settings)
     same(state.q, whole.q)
-    assert (tmp_path / "run" / saved.FILE).read_bytes() == (tmp_path / "whole" / saved.FILE).read_bytes()
+    assert (tmp_path / "run" / policy_files.FILE).read_bytes() == (tmp_path / "whole" / policy_files.FILE).read_bytes()
 
 
 def test_killed_between_the_last_state_and_the_policies(tmp_path):
     agent = QLearning(Chain(), 384, num_envs=4, num_steps=8)
     trained(agent, tmp_path)
-    whole = (tmp_path / saved.FILE).read_bytes()
-    (tmp_path / saved.FILE).unlink()
+    whole = (tmp_path / policy_files.FILE).read_bytes()
+    (tmp_path / policy_files.FILE).unlink()
     trained(agent, tmp_path)
-    assert (tmp_path / saved.FILE).read_bytes() == whole
+    assert (tmp_path / policy_files.FILE).read_bytes() == whole
 
 
 def test_another_score_is_another_training(chain):
@@ -213,7 +215,7 @@ def test_the_text_says_what_each_run_was_given(tmp_path):
     agent = QLearning(Chain(), 64, num_envs=4, num_steps=8)
     params = jaxrec.batched(Chain().default_params, RUNS).replace(influence=np.array([0.0, 0.5]))
     fit(agent, KEYS, params, 2, checkpoints=tmp_path, swept={"epsilon_end": np.array([0.25, 0.5])})
-    about = saved.read(tmp_path).about
+    about = policy_files.read(tmp_path).about
     assert about["keys"] == {"impl": "threefry2x32", "data": jax.random.key_data(KEYS).tolist()}
     assert about["params"]["fields"]["influence"] == [0.0, 0.5]
     assert about["swept"] == {"items": {"epsilon_end": [0.25, 0.5]}}
@@ -221,8 +223,8 @@ def test_the_text_says_what_each_run_was_given(tmp_path):
 
 def test_of_a_large_parameter_the_text_says_how_large(tmp_path):
     given = {"params": {"table": np.zeros((2, 1000)), "rate": np.array([np.inf, 1.0])}}
-    saved.write(tmp_path, {}, 0, {}, np.zeros(2), np.zeros(2, int), given)
-    table, rate = saved.read(tmp_path).about["params"]["items"].values()
+    policy_files.write(tmp_path, {}, 0, {}, np.zeros(2), np.zeros(2, int), given)
+    table, rate = policy_files.read(tmp_path).about["params"]["items"].values()
     assert (table, rate) == ("float64[2, 1000]", [{"float": "inf"}, 1.0])
 
 
@@ -266,7 +268,7 @@ def test_what_no_other_program_can_import_is_named_in_a_line(tmp_path):
         function: object
 
     def told(policy):
-        return saved.write(tmp_path, policy, 0, policy, np.zeros(2), np.zeros(2, int))
+        return policy_files.write(tmp_path, policy, 0, policy, np.zeros(2), np.zeros(2, int))
 
     assert told({"a": jnp.tanh, "b": np.zeros(2)}) == ""
     assert f"import {__name__}:{told.__qualname__.replace('told', 'Here')}: define" in told(Here(jnp.tanh))
@@ -280,11 +282,11 @@ def rewritten(folder, to, change):
     """The file again, with another text."""
     to.mkdir()
     content = io.BytesIO()
-    with zipfile.ZipFile(folder / saved.FILE) as old, zipfile.ZipFile(content, "w") as new:
+    with zipfile.ZipFile(folder / policy_files.FILE) as old, zipfile.ZipFile(content, "w") as new:
         for name in old.namelist():
             text = old.read(name)
             new.writestr(name, json.dumps(change(json.loads(text))) if name == "about.json" else text)
-    (to / saved.FILE).write_bytes(content.getvalue())
+    (to / policy_files.FILE).write_bytes(content.getvalue())
 
 
 def within(policy, **fields):
@@ -320,8 +322,8 @@ def test_what_it_cannot_be_made_of_is_refused(change, message, chain, tmp_path):
 @pytest.mark.parametrize("content", [b"", b"half", "truncated"], ids=["empty", "no zip", "truncated"])
 def test_what_cannot_be_read_is_refused(content, chain, tmp_path):
     folder, _ = chain
-    whole = (folder / saved.FILE).read_bytes()
-    (tmp_path / saved.FILE).write_bytes(whole[: len(whole) // 2] if content == "truncated" else content)
+    whole = (folder / policy_files.FILE).read_bytes()
+    (tmp_path / policy_files.FILE).write_bytes(whole[: len(whole) // 2] if content == "truncated" else content)
     with pytest.raises(InputError, match="cannot be read"):
         jaxrec.load_policy(tmp_path)
 
@@ -335,7 +337,7 @@ def test_no_folder_no_policy_several_trainings(chain, tmp_path):
     for number in (1, 2):
         training = tmp_path / "checkpoints" / f"00{number}-training"
         training.mkdir(parents=True)
-        (training / saved.FILE).write_bytes((folder / saved.FILE).read_bytes())
+        (training / policy_files.FILE).write_bytes((folder / policy_files.FILE).read_bytes())
         if number == 1:
             same(jaxrec.load_policy(tmp_path, run=None), last)
     with pytest.raises(InputError, match=r"has several trainings, name one: .*001-training; .*002-training"):
@@ -351,7 +353,7 @@ def test_runs_that_are_not_there(chain, untyped):
 
 def test_a_run_that_was_not_scored_has_no_best(tmp_path):
     policy = {"w": np.zeros((2, 1))}
-    saved.write(tmp_path, policy, 4, policy, np.array([1.0, -np.inf]), np.array([2, 0]))
+    policy_files.write(tmp_path, policy, 4, policy, np.array([1.0, -np.inf]), np.array([2, 0]))
     same(jaxrec.load_policy(tmp_path, best=True), {"w": jnp.zeros(1)})
     for run in (1, None):
         with pytest.raises(InputError, match="has no score of every run asked for"):
@@ -362,10 +364,10 @@ def test_cells_that_were_never_visited_take_no_room_and_the_file_tells_no_time(t
     table = {"q": np.full((2, 100_000), 0.5, np.float32)}
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        saved.write(tmp_path / name, table, 4, table, np.zeros(2), np.zeros(2, int))
-    assert (tmp_path / "one" / saved.FILE).stat().st_size < table["q"].nbytes / 50
+        policy_files.write(tmp_path / name, table, 4, table, np.zeros(2), np.zeros(2, int))
+    assert (tmp_path / "one" / policy_files.FILE).stat().st_size < table["q"].nbytes / 50
     same(jaxrec.load_policy(tmp_path / "one", run=None), jax.tree.map(jnp.asarray, table))
-    with zipfile.ZipFile(tmp_path / "two" / saved.FILE) as archive:
+    with zipfile.ZipFile(tmp_path / "two" / policy_files.FILE) as archive:
         assert {each.date_time for each in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
@@ -382,8 +384,8 @@ class Everything:
 
 def test_values_of_every_kind_come_back(tmp_path):
     value = Everything((1, (2.5, True, None)), -np.inf, jnp.arange(2, dtype=jnp.bfloat16), jnp.tanh, {"a": "b"})
-    saved.write(tmp_path, value, 0, value, np.zeros(2), np.zeros(2, int), env=value, other=object())
-    back = saved.read(tmp_path).last
+    policy_files.write(tmp_path, value, 0, value, np.zeros(2), np.zeros(2, int), env=value, other=object())
+    back = policy_files.read(tmp_path).last
     assert dataclasses.replace(back, bits=0) == dataclasses.replace(value, bits=0)
     assert back.bits.dtype == jnp.bfloat16
     np.testing.assert_array_equal(back.bits, value.bits)

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jaxrec
-from jaxrec.envs.learned import dataset
-from jaxrec.envs.learned.logs import Logs, read_logs, write_logs
 from jaxrec.envs.preference import PreferenceShift, RandomSlate
+from jaxrec.estimation import dataset
+from jaxrec.estimation.logs import Logs, read_logs, write_logs
 
 USERS, STEPS = 2000, 10
 SCHEMA = pa.schema(

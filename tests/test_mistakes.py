@@ -7,12 +7,13 @@ import pytest
 from probes import Chain, Cue
 
 import jaxrec
-from jaxrec.agents import MLP, PPO, QLearning, TabularPolicy, fit
+from jaxrec.agents import MLP, PPO, QLearning, TabularPolicy
 from jaxrec.envs.polarising import PolarisingParams, PolarisingUsers, Random
 from jaxrec.envs.preference import PreferenceShift, Table
 from jaxrec.envs.rewiring import RewiringGame, RewiringParams
 from jaxrec.experiments import study
 from jaxrec.policy import Stateless
+from jaxrec.training import fit
 from jaxrec.wrappers import TimeLimit
 
 ENV = PolarisingUsers(horizon=4)

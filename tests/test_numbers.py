@@ -13,14 +13,15 @@ from flax import struct
 from probes import Chain, Cue, MaskedArms, Noisy
 
 import jaxrec
-from jaxrec.agents import MLP, PPO, QLearning, fit
+from jaxrec.agents import MLP, PPO, QLearning
 from jaxrec.envs.polarising import PolarisingUsers
 from jaxrec.envs.preference import PreferenceShift
 from jaxrec.envs.rewiring import RewiringGame
-from jaxrec.experiments.sweep import sweep
 from jaxrec.policy import Stateless
 from jaxrec.sums import Sum
 from jaxrec.testing import api_test
+from jaxrec.training import fit
+from jaxrec.training.sweeps import sweep
 from jaxrec.wrappers import SafeShifts
 
 

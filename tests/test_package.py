@@ -46,8 +46,7 @@ def imports(path):
             yield from (alias.name for alias in node.names if alias.name.startswith("jaxrec"))
 
 
-LAYERS = ["core", "envs", "agents", "experiments", "cli"]
-LEARNS_USERS = PACKAGE / "agents" / "user_model.py"
+LAYERS = ["core", "envs", "agents", "training", "estimation", "experiments", "cli"]
 
 
 def layer(module):
@@ -59,15 +58,17 @@ def layer(module):
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
 def test_dependencies_point_downwards(path):
-    """Core knows no environment, an environment no agent, an agent no environment but what learns a model of users."""
+    """Lazy imports too: core knows no society, a society no agent, an agent no society, and training neither."""
     if path == PACKAGE / "__init__.py":
         return  # the public API registers the environments
     mine = layer(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
     allowed = {
         "core": {"core"},
         "envs": {"core", "envs"},
-        "agents": {"core", "agents"} | ({"envs"} if path == LEARNS_USERS else set()),
-        "experiments": {"core", "envs", "agents", "experiments"},
+        "agents": {"core", "agents"},
+        "training": {"core", "training"},
+        "estimation": set(LAYERS[:5]),
+        "experiments": set(LAYERS[:6]),
         "cli": set(LAYERS),
     }[mine]
     assert {layer(module) for module in imports(path)} <= allowed

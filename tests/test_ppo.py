@@ -14,9 +14,10 @@ from probes import Chain, Clock, Cue, MaskedArms
 import jaxrec
 from benchmarks.gymnax_adapter import Gymnax
 from jaxrec import EnvParams
-from jaxrec.agents import LSTM, MLP, PPO, QLearning, TrainingError, VisitStep, fit, losses, ppo, runs
+from jaxrec.agents import LSTM, MLP, PPO, QLearning, VisitStep, losses, ppo
 from jaxrec.agents.networks import distribution
 from jaxrec.agents.ppo import Samples
+from jaxrec.training import TrainingError, fit, parallel
 from jaxrec.wrappers import FlatObservation, TimeLimit
 
 FAST = {"num_envs": 32, "num_steps": 8, "learning_rate": 5e-3, "entropy_weight": 0.0, "num_minibatches": 4}
@@ -348,9 +349,9 @@ def test_a_training_goes_on_where_it_was_cut_off(tmp_path):
     settings = {"chunks": 6, "on_metrics": cut, "checkpoints": tmp_path / "kept", "checkpoint_seconds": 0}
     with pytest.raises(KeyboardInterrupt):
         fit(Walks(), keys, params, **settings)
-    compiled = runs.advance.compiled._cache_size()
+    compiled = parallel.advance.compiled._cache_size()
     resumed = fit(Walks(), keys, params, **settings)
-    assert runs.advance.compiled._cache_size() == compiled, "a chunk compiled again"
+    assert parallel.advance.compiled._cache_size() == compiled, "a chunk compiled again"
     assert seen == [1, 2, 3, 4, 1, 2, 3, 4, 5, 6], "what was told before is told again"
     for before, after in zip(told[:3], told[4:7], strict=True):
         assert before["reward"].dtype == after["reward"].dtype

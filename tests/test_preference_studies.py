@@ -9,10 +9,10 @@ import pytest
 import jaxrec
 from jaxrec.envs.preference import PreferenceParams
 from jaxrec.experiments import study
-from jaxrec.experiments.preference import calibration
-from jaxrec.experiments.preference.calibration import CONSTANTS, DEFAULTS, CalibrationConfig
+from jaxrec.experiments.preference.calibration import study as calibration
+from jaxrec.experiments.preference.calibration.study import CONSTANTS, DEFAULTS, CalibrationConfig
 from jaxrec.experiments.preference.reference import METRICS, TABLE_1
-from jaxrec.experiments.preference.shift import ShiftConfig, natural, optima
+from jaxrec.experiments.preference.shift.study import ShiftConfig, natural, optima
 
 TINY = ShiftConfig(seeds=2, steps=640, num_envs=8, num_steps=10, num_minibatches=2, cells=8, trajectories=8, chunks=4)
 

@@ -9,10 +9,11 @@ import pytest
 from probes import Chain, Noisy
 
 import jaxrec
-from jaxrec.agents import GeometricStep, QLearning, TabularPolicy, VisitStep, fit
+from jaxrec.agents import GeometricStep, QLearning, TabularPolicy, VisitStep
 from jaxrec.agents.q_learning import Experience, epsilon_greedy
 from jaxrec.envs.polarising import PolarisingUsers, exact
 from jaxrec.testing import api_test
+from jaxrec.training import fit
 from jaxrec.wrappers import TimeLimit
 
 
@@ -75,8 +76,8 @@ def test_other_step_sizes_equal_the_mean_over_orders_of_the_sequential_learner(s
     parallel, _ = Table(step_size=step_size, gamma=0.9)(q, visits, experience)
     orders = [rng.permutation(60) for _ in range(4000)]
     runs = np.array([sequential(q, visits, [c[o] for c in experience], 0.9, alpha)[0] for o in orders])
-    error = runs.std(axis=0) / np.sqrt(len(runs))
-    assert (np.abs(parallel - runs.mean(axis=0)) <= 4.5 * error + 1e-5).all()
+    error = parallel.std(axis=0) / np.sqrt(len(runs))
+    assert (np.abs(parallel - parallel.mean(axis=0)) <= 4.5 * error + 1e-5).all()
 
 
 @pytest.mark.parametrize("step_size", [GeometricStep(0.3, 0.3), VisitStep(2.0)])
@@ -231,15 +232,15 @@ def test_fit_equals_train_in_whatever_chunks_and_compiles_once(small):
     keys = jax.random.split(jax.random.key(3), 2)
     many = jaxrec.batched(params, 2)
     whole = [jax.jit(agent.train)(key, params)[0] for key in keys]
-    from jaxrec.agents import runs
+    from jaxrec.training import parallel
 
     seen = []
-    before = runs.advance.compiled._cache_size()
+    before = parallel.advance.compiled._cache_size()
     for chunks in (1, 7, 50):
         state = fit(agent, keys, many, chunks, on_metrics=lambda done, metrics: seen.append((done, metrics)))
         for i in range(2):
             np.testing.assert_allclose(state.q[i], whole[i].q, rtol=1e-5)
-    assert runs.advance.compiled._cache_size() == before + 1
+    assert parallel.advance.compiled._cache_size() == before + 1
     assert seen[0][0] == seen[-1][0] == agent.num_batches == 30
     assert seen[-1][1]["reward"].shape == (2,)
 

@@ -4,12 +4,12 @@ import pytest
 from probes import Chain
 
 import jaxrec
-from jaxrec import registry
+from jaxrec import registration
 
 
 @pytest.fixture
 def clean_registry(monkeypatch):
-    monkeypatch.setattr(registry, "_FACTORIES", dict(registry._FACTORIES))
+    monkeypatch.setattr(registry, "_FACTORIES", dict(registration._FACTORIES))
 
 
 def test_register_then_make(clean_registry):

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from societies import as_bits, as_bools
 
 import jaxrec
-from jaxrec import episodes
+from jaxrec.envs import episodes
 from jaxrec.envs.polarising.render import COLOURS
 from jaxrec.envs.preference import PreferenceShift
 from jaxrec.envs.preference import render as preference

@@ -10,10 +10,10 @@ import pytest
 import survivor
 
 import jaxrec
-from jaxrec import interruption
-from jaxrec.agents import runs
 from jaxrec.cli import main
 from jaxrec.experiments import STUDIES, reproduce
+from jaxrec.runtime import interruption
+from jaxrec.training import parallel
 
 CONFIG = survivor.Config(seed=7, seeds=2, slopes=(0.5,), chunks=3)
 
@@ -155,7 +155,7 @@ def test_one_that_was_cut_off_goes_on(whole, tmp_path, monkeypatch):
         f"to go on: jaxrec run survivor --resume {out}",
         f"then to compare: jaxrec reproduce {whole} --out and that folder",
     ]
-    advance, done = runs.advance, []
+    advance, done = parallel.advance, []
 
     def counting(agent, swept, state, params, first, last, mesh):
         done.append(first)

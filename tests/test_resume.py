@@ -16,17 +16,18 @@ import pytest
 import survivor
 
 import jaxrec
-from jaxrec import interruption
-from jaxrec.agents import runs
 from jaxrec.cli import main
-from jaxrec.experiments import STUDIES, configuration, study
-from jaxrec.experiments.folder import RunFolder
-from jaxrec.experiments.log import FolderLog, NoLog
-from jaxrec.experiments.preference.shift import ShiftConfig
-from jaxrec.experiments.preference.simulation import SimulationConfig
-from jaxrec.experiments.rewiring.learning import LearningConfig
-from jaxrec.experiments.tampering import TamperingConfig
-from jaxrec.progress import NoMeter
+from jaxrec.experiments import STUDIES, study
+from jaxrec.experiments.polarising.tampering.config import TamperingConfig
+from jaxrec.experiments.preference.shift.study import ShiftConfig
+from jaxrec.experiments.preference.simulation.study import SimulationConfig
+from jaxrec.experiments.rewiring.learning.study import LearningConfig
+from jaxrec.experiments.runs import configuration
+from jaxrec.experiments.runs.folder import RunFolder
+from jaxrec.experiments.runs.metrics_log import FolderLog, NoLog
+from jaxrec.runtime import interruption
+from jaxrec.runtime.progress import NoMeter
+from jaxrec.training import parallel
 
 SETTINGS = configuration.to_json(survivor.Config())
 LINES = 13  # of metrics: two trainings of six chunks, and one at the end
@@ -127,7 +128,7 @@ def test_a_signal_stops_at_the_end_of_a_chunk_and_says_how_to_go_on(
 def test_what_was_done_is_not_done_again(tmp_path, monkeypatch, whole):
     monkeypatch.setattr(survivor, "after", sends(signal.SIGTERM, 1, 4))
     assert exits(["run", "survivor", "--out", tmp_path / "run"]) == 143
-    advance, done = runs.advance, []
+    advance, done = parallel.advance, []
 
     def counting(agent, swept, state, params, first, last, mesh):
         done.append((agent.slope, first, last))
@@ -280,7 +281,7 @@ def _begun(tmp_path, change=None):
     """The folder of a run that was killed as it began."""
     run = RunFolder.create(tmp_path / "run", "survivor")
     config = configuration.to_json(survivor.Config())
-    about = jaxrec.experiments.manifest.manifest("survivor", "quick", config)
+    about = jaxrec.experiments.runs.manifest.manifest("survivor", "quick", config)
     run.write_json("manifest.json", about | {"status": "running"} | (change or {}))
     return run.path
 

@@ -1,7 +1,6 @@
 """The rewiring game, held against code that shares nothing with it."""
 
 import dataclasses
-import importlib
 import itertools
 from functools import cache, partial
 
@@ -23,20 +22,17 @@ from jaxrec.envs.rewiring import (
     HeuristicPolicy,
     RewiringGame,
     RewiringParams,
-    bitset,
-    draws,
     dynamics,
+    heuristics,
     metrics,
     observation,
     per_run,
-    recommenders,
     rules,
     simulate,
-    starts,
 )
-from jaxrec.envs.rewiring.society import Society, unstack
-
-simulation = importlib.import_module("jaxrec.envs.rewiring.simulate")
+from jaxrec.envs.rewiring.graph import bitset, draws, starts
+from jaxrec.envs.rewiring.graph.society import Society, unstack
+from jaxrec.envs.rewiring.simulation import simulator as simulation
 
 PRESETS = sorted(rules.PRESETS)
 # Compiling a game takes longer than playing it: the other presets are played on demand.
@@ -107,7 +103,7 @@ def setting_of(games):
         timescale=leaf("timescale"),
     )
     params = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, len(games)), params)
-    each = [recommenders.stack_kinds([recommenders.heuristic(*kind) for kind in game.heuristics]) for game in games]
+    each = [heuristics.stack_kinds([heuristics.heuristic(*kind) for kind in game.heuristics]) for game in games]
     stacked = jax.tree.map(lambda *leaves: np.stack([np.asarray(x) for x in leaves], axis=-1), *each)
     return params, jax.tree.map(jnp.asarray, stacked), Competition(None, leaf("second"), leaf("second_beta"))
 
@@ -511,7 +507,7 @@ def test_no_user_is_met_or_recommended_more_often_than_another(preset, users, rn
     state = ref.society([(i, (i + step) % users) for i in range(users) for step in (1, 2)], [False] * users)
     society = single_of(many_of([state], 0, [ties_of(state)]), 0).replace(degrees=jnp.zeros(0, jnp.int32))
     params = RewiringParams(timescale=2.0)
-    random = recommenders.stack_kinds([recommenders.heuristic("random")])
+    random = heuristics.stack_kinds([heuristics.heuristic("random")])
 
     @jax.jit
     @jax.vmap
@@ -685,7 +681,7 @@ def run(kinds, key=0, num_steps=1000, runs=WIDTH, env=GAME, second=0.0, shares=N
     kinds = (kinds, kinds) if isinstance(kinds, str) else kinds
     return simulate(
         env,
-        [recommenders.heuristic(kind) if isinstance(kind, str) else kind for kind in kinds],
+        [heuristics.heuristic(kind) if isinstance(kind, str) else kind for kind in kinds],
         jax.random.key(key),
         env.default_params.replace(**({"beta": 0.5} | changes)),
         num_steps=num_steps,
@@ -873,7 +869,7 @@ def test_a_heuristic_policy_recommends_whom_the_heuristic_does(observe_as, key):
 
         return jax.vmap(one, in_axes=(0, 0, None))(society, words, keys)
 
-    every = recommenders.stack_kinds([recommenders.heuristic(name) for name in NAMES])
+    every = heuristics.stack_kinds([heuristics.heuristic(name) for name in NAMES])
     obs, actions = jax.tree.map(np.asarray, draw(societies, words, every, jax.random.split(key, 400)))
     for i, state in enumerate(states):
         focused, partner = int(obs.focused[i]), int(obs.partner[i])

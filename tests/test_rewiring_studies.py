@@ -16,16 +16,18 @@ from jaxrec import evaluation
 from jaxrec.agents import NetworkPolicy, NodeMLP
 from jaxrec.envs.rewiring import RewiringGame
 from jaxrec.experiments import study
-from jaxrec.experiments.figures import interval_line
-from jaxrec.experiments.log import FolderLog
-from jaxrec.experiments.rewiring import learning, learning_report, play, reference
-from jaxrec.experiments.rewiring.baselines import BaselinesConfig
-from jaxrec.experiments.rewiring.competition import EXPERIMENTS, KINDS, CompetitionConfig
-from jaxrec.experiments.rewiring.learning import GPU, LearningConfig
-from jaxrec.experiments.rewiring.learning_report import JUDGED, Learned, Rivals, Run
-from jaxrec.experiments.rewiring.santos import SantosConfig, critical_timescale
+from jaxrec.experiments.reports.figures import interval_line
+from jaxrec.experiments.rewiring import reference
+from jaxrec.experiments.rewiring.baselines.study import BaselinesConfig
+from jaxrec.experiments.rewiring.competition.study import EXPERIMENTS, KINDS, CompetitionConfig
+from jaxrec.experiments.rewiring.learning import play, report
+from jaxrec.experiments.rewiring.learning import study as learning
+from jaxrec.experiments.rewiring.learning.report import JUDGED, Learned, Rivals, Run
+from jaxrec.experiments.rewiring.learning.study import GPU, LearningConfig
+from jaxrec.experiments.rewiring.santos.study import SantosConfig, critical_timescale
 from jaxrec.experiments.rewiring.sweep import sweep
-from jaxrec.progress import NoMeter
+from jaxrec.experiments.runs.metrics_log import FolderLog
+from jaxrec.runtime.progress import NoMeter
 
 TINY = {
     "rewiring-baselines": BaselinesConfig(
@@ -177,8 +179,8 @@ def test_a_claim_is_the_papers_where_it_makes_it(run, claimed):
     played = {run.users: {metric: np.array([[0.6, 0.7], [0.61, 0.71]])}}
     one = Learned(run, NetworkPolicy((), NodeMLP()), np.zeros(1), {}, played)
     rivals = Rivals(played[run.users], {metric: ("good", np.array([0.1, 0.2, 0.1, 0.2]))})
-    (finding,) = learning_report._against_heuristics([one], {run.users: rivals})
-    assert (finding.source == learning_report.PAPER) == claimed
+    (finding,) = report._against_heuristics([one], {run.users: rivals})
+    assert (finding.source == report.PAPER) == claimed
     assert finding.holds
     assert finding.value == pytest.approx(0.505)
 
@@ -190,7 +192,7 @@ def test_what_training_on_adds_is_held_against_where_it_began():
     at_30 = {30: {"cooperation": np.array([[0.4, 0.4], [0.6, 0.6]]), "requests": np.ones((2, 2))}}
     runs = [Run(10, "aligned", "mlp"), Run(30, "engagement", "mlp"), Run(30, "aligned", "mlp")]
     learned = [Learned(run, policies, np.zeros(1), {}, at_10 if run.users == 10 else at_30) for run in runs]
-    (finding,) = learning_report._gone_on(learned)
+    (finding,) = report._gone_on(learned)
     assert finding.name == "mlp for aligned, N = 30: cooperation beyond what was learned at N = 10"
     assert finding.value == pytest.approx(0.1)
 

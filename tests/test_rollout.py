@@ -9,7 +9,7 @@ from probes import Chain
 import jaxrec
 from jaxrec.envs.polarising import AlwaysSource, Random
 from jaxrec.policy import Stateless
-from jaxrec.rollout import _rollout
+from jaxrec.rollouts import _rollout
 
 
 class Right(Stateless):

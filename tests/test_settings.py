@@ -18,12 +18,11 @@ from jaxrec import checks
 from jaxrec.cli import main
 from jaxrec.envs.rewiring import Simulation
 from jaxrec.experiments import STUDIES, study
-from jaxrec.experiments.limits import check_training
-from jaxrec.experiments.log import FolderLog
-from jaxrec.experiments.rewiring import santos
-from jaxrec.progress import NoMeter
+from jaxrec.experiments.rewiring.santos import study as santos
+from jaxrec.experiments.runs.limits import check_training
+from jaxrec.experiments.runs.metrics_log import FolderLog
+from jaxrec.runtime.progress import NoMeter
 
-SIMULATE = sys.modules["jaxrec.envs.rewiring.simulate"]  # whose name its function has taken
 PATCHED = [hypothesis.HealthCheck.function_scoped_fixture]
 INFINITY, MOST = float("inf"), checks.MOST_STEPS
 FEW = {"users": 24, "degree": 4}
@@ -202,7 +201,7 @@ SMALL = {
 @hypothesis.settings(max_examples=60, deadline=None, suppress_health_check=PATCHED)
 def test_what_a_scan_takes_it_runs_to_its_report(name, data, monkeypatch, tmp_path):
     """Societies apart, all of the study runs: what `simulate` refuses would be raised here."""
-    monkeypatch.setattr(SIMULATE, "_run", ends)
+    monkeypatch.setattr(simulator, "_run", ends)
     monkeypatch.setattr(santos, "RESAMPLES", 20)
     names = data.draw(st.lists(st.sampled_from(sorted(SCANS[name])), max_size=3, unique=True))
     changes = {setting: data.draw(SCANS[name][setting]) for setting in names}
@@ -220,7 +219,7 @@ def test_a_scan_that_does_not_find_w_c_says_so(monkeypatch, tmp_path, capsys):
         ended = ends(*given)
         return ended | {"cooperation": 0 * ended["cooperation"]}
 
-    monkeypatch.setattr(SIMULATE, "_run", defectors)
+    monkeypatch.setattr(simulator, "_run", defectors)
     monkeypatch.setattr(santos, "RESAMPLES", 20)
     main(["run", "rewiring-santos", "--timescales", "0", "1", "--plane-runs", "0", "--out", str(tmp_path / "run")])
     assert capsys.readouterr().out.splitlines()[-1] == f"report: {tmp_path / 'run' / 'report.md'}"
@@ -267,7 +266,7 @@ TRAINED = {
 @hypothesis.settings(max_examples=30, deadline=None, suppress_health_check=PATCHED)
 def test_what_a_study_takes_its_agent_begins_with(name, data, monkeypatch, tmp_path):
     """Up to the memory of the machine, of which settings know nothing."""
-    monkeypatch.setattr(sys.modules["jaxrec.agents.fit"], "check_fits", begin)
+    monkeypatch.setattr(sys.modules["jaxrec.training.loop"], "check_fits", begin)
     names = data.draw(st.lists(st.sampled_from(sorted(TRAINED[name])), max_size=3, unique=True))
     changes = {setting: data.draw(TRAINED[name][setting]) for setting in names}
     config = STUDIES[name].config("quick", **changes)

@@ -10,7 +10,7 @@ import pytest
 import jaxrec
 from jaxrec.envs.preference import PreferenceParams
 from jaxrec.envs.rewiring import Competition, Heuristic, RewiringGame, RewiringParams, heuristic, per_run, simulate
-from jaxrec.envs.rewiring.runs import settings
+from jaxrec.envs.rewiring.simulation.competition import settings
 
 GAME = RewiringGame(6, 2)
 GOOD, BAD = heuristic("good"), heuristic("bad")

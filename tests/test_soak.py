@@ -3,7 +3,6 @@
 Or for as many as the environment variable SOAK_STEPS says.
 """
 
-import importlib
 import os
 
 import jax
@@ -12,8 +11,7 @@ import pytest
 from societies import checked
 
 from jaxrec.envs.rewiring import Competition, RewiringGame, simulate
-
-simulation = importlib.import_module("jaxrec.envs.rewiring.simulate")
+from jaxrec.envs.rewiring.simulation import simulator as simulation
 
 USERS, DEGREE, RUNS = 100, 30, 1024
 LIMIT = 200_000

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from jaxrec.cli import main
-from jaxrec.progress import RichMeter
+from jaxrec.runtime.progress import RichMeter
 
 PROGRAM = Path(__file__).parent / "survivor.py"
 NAME = "dír ü"

@@ -10,10 +10,11 @@ import pytest
 import survivor
 
 import jaxrec
-from jaxrec import interruption
 from jaxrec.cli import main
-from jaxrec.experiments import STUDIES, tracking
-from jaxrec.experiments.tracking import TensorBoardTracker, Tracker, WandbTracker, scalars, tracker
+from jaxrec.experiments import STUDIES
+from jaxrec.experiments.runs import tracking
+from jaxrec.experiments.runs.tracking import TensorBoardTracker, Tracker, WandbTracker, scalars, tracker
+from jaxrec.runtime import interruption
 
 CONFIG = survivor.Config(seed=7, seeds=2, slopes=(0.5, 0.1), chunks=3)
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import jaxrec
-from jaxrec.agents import LearnUsers, fit, learn_users, runs, user_model
-from jaxrec.envs.learned import BeliefTransformer, LearnedParams, LearnedUsers, Logs, Weights, generate, inference
+from jaxrec.envs.learned import BeliefTransformer, LearnedParams, LearnedUsers, Weights, inference
 from jaxrec.envs.preference import PreferenceShift, dynamics
+from jaxrec.estimation import LearnUsers, Logs, generate, learn_users, user_model
+from jaxrec.training import fit, parallel
 
 STEPS = 4
 SLATES = {  # the last is uniform
@@ -202,7 +203,7 @@ def fitted(params):
     found, compiled = {}, []
     for number, world in enumerate(WORLDS):
         found[world] = trained(learner_of(world, number), params, number)
-        compiled.append(runs.advance.compiled._cache_size())
+        compiled.append(parallel.advance.compiled._cache_size())
     return found, compiled
 
 

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 import jaxrec
-from jaxrec.envs.learned import LearnedUsers, generate
+from jaxrec.envs.learned import LearnedUsers
 from jaxrec.envs.preference import PreferenceParams, PreferenceShift
 from jaxrec.envs.preference import inference as exact
+from jaxrec.estimation import generate
 from jaxrec.experiments import study
-from jaxrec.experiments.preference import estimation
-from jaxrec.experiments.preference.estimation_report import METRICS, TASKS
+from jaxrec.experiments.preference.estimation import study as estimation
+from jaxrec.experiments.preference.estimation.report import METRICS, TASKS
 from jaxrec.experiments.preference.models import choice_models
 
 MODEL = {"users": 60, "training_users": 40, "model_epochs": 1, "model_batch_size": 20, "seeds": 2}

@@ -16,12 +16,13 @@ from flax import struct
 from jax import Array
 from jaxtyping import Float, Int
 
-from jaxrec import checks, devices, lockstep, measures
+from jaxrec import checks, measures, vectorized
 from jaxrec.agents import losses
 from jaxrec.agents.critic import LeastSquares, check_critic
 from jaxrec.agents.networks import NetworkPolicy, check_network, distribution
 from jaxrec.environment import Environment
 from jaxrec.inputs import check_clock, check_env
+from jaxrec.runtime import devices
 from jaxrec.spaces import field_of
 from jaxrec.sums import Sum
 
@@ -189,7 +190,7 @@ class PPO(struct.PyTreeNode):
         """
         self.check()
         key, key_reset, key_network = jax.random.split(key, 3)
-        obs, env_state, bank = lockstep.reset_with_bank(self.env, key_reset, params, self.num_envs)
+        obs, env_state, bank = vectorized.reset_with_bank(self.env, key_reset, params, self.num_envs)
         memory = self.network.initial_memory()
         one, its_state = jax.tree.map(lambda leaf: leaf[0], (obs, env_state))
         if weights is None:
@@ -269,14 +270,14 @@ class PPO(struct.PyTreeNode):
             memory, logits, value = evaluate(state.weights, self._fresh(state.memory, state.starts), state.obs)
             chosen = distribution(logits, state.obs)
             action, log_prob = chosen.sample_and_log_prob(seed=key_act)
-            step = lockstep.step(self.env, key_step, state.env_state, state.obs, action, params)
+            step = vectorized.step(self.env, key_step, state.env_state, state.obs, action, params)
             seen = self._features(state.obs, state.env_state)
             final = None
             if self.env.may_truncate and self.critic is None:
                 final = memory, step.next_obs
             elif self.env.may_truncate:
                 final = self._features(step.next_obs, step.next_state)
-            obs, env_state = lockstep.restart(self.env, key_reset, step, params, time, state.bank)
+            obs, env_state = vectorized.restart(self.env, key_reset, step, params, time, state.bank)
             weight = _weight(state.obs, value)
             samples = Samples(state.obs, state.memory, state.starts, action, log_prob, value, None, None, seen)
             running = state.running + step.reward
@@ -350,7 +351,7 @@ class PPO(struct.PyTreeNode):
             paid.rewards, values, following, paid.terminated, paid.truncated, self.gamma, trace
         )
 
-    def _tracked(self, step: lockstep.Step, weight: Array, params: Any) -> dict[str, Any]:
+    def _tracked(self, step: vectorized.Step, weight: Array, params: Any) -> dict[str, Any]:
         """Of the metrics to be reported: sums over the environments that asked for an action and have them, and counts.
 
         `weight`: float[num_envs], 1 where an action was asked for.

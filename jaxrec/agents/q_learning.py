@@ -26,7 +26,7 @@ from flax import struct
 from jax import Array
 from jaxtyping import Float, Int
 
-from jaxrec import checks, lockstep
+from jaxrec import checks, vectorized
 from jaxrec.environment import Environment
 from jaxrec.inputs import check_clock, check_env
 from jaxrec.policy import Stateless
@@ -204,7 +204,7 @@ class QLearning(struct.PyTreeNode):
         """
         self.check()
         key, key_reset = jax.random.split(key)
-        obs, env_state = lockstep.reset(self.env, key_reset, params, self.num_envs)
+        obs, env_state = vectorized.reset(self.env, key_reset, params, self.num_envs)
         shape = (self.env.num_observations, self.env.num_actions)
         q = jnp.full(shape, self.initial_q, float)
         return QLearningState(q, jnp.zeros(shape, jnp.uint32), env_state, obs, key)
@@ -269,8 +269,8 @@ class QLearning(struct.PyTreeNode):
             action = jax.vmap(epsilon_greedy, in_axes=(0, None, 0))(
                 state.q[here], epsilon, jax.random.uniform(key_act, (self.num_envs,))
             )
-            step = lockstep.step(self.env, key_step, env_state, obs, action, params)
-            carry = lockstep.restart(self.env, key_reset, step, params, time)
+            step = vectorized.step(self.env, key_step, env_state, obs, action, params)
+            carry = vectorized.restart(self.env, key_reset, step, params, time)
             return carry, Experience(here, action, step.reward, index(step.next_obs), step.terminated, step.truncated)
 
         times = batch * self.num_steps + 1 + jnp.arange(self.num_steps)

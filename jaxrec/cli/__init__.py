@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 import jax
 from rich.console import Console
 
-from jaxrec import checks, interruption
-from jaxrec.agents import TrainingError
+from jaxrec import checks
 from jaxrec.cli.rollouts import bench_command, rollout_command
 from jaxrec.cli.studies import list_command, reproduce_command, run_command
+from jaxrec.runtime import interruption
+from jaxrec.training import TrainingError
 
 OVERVIEW = """usage: jaxrec COMMAND [OPTIONS]
 

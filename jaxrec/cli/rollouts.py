@@ -16,12 +16,12 @@ from rich.console import Console
 from rich.table import Table
 
 from jaxrec import Environment, Evaluation, checks, evaluate, make, rollout
-from jaxrec.experiments.manifest import describe, hardware
-from jaxrec.experiments.plain import plain
-from jaxrec.files import write_atomically
-from jaxrec.progress import meter_for_terminal
+from jaxrec.experiments.runs.manifest import describe, hardware
+from jaxrec.experiments.runs.plain import plain
+from jaxrec.runtime.atomic_files import write_atomically
+from jaxrec.runtime.progress import meter_for_terminal
+from jaxrec.runtime.timing import measure
 from jaxrec.statistics import Estimate
-from jaxrec.timing import measure
 
 MOST_STEPS = 1_000_000  # of an episode that does not end
 

@@ -17,12 +17,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from jaxrec import checks, hosts, interruption, make, registered
+from jaxrec import checks, make, registered
 from jaxrec.experiments import STUDIES, Study, reproduce, study
-from jaxrec.experiments.folder import RunFolder
-from jaxrec.experiments.manifest import cores
-from jaxrec.experiments.tracking import TRACKERS, Tracker, tracker
-from jaxrec.progress import meter_for_terminal
+from jaxrec.experiments.runs.folder import RunFolder
+from jaxrec.experiments.runs.manifest import cores
+from jaxrec.experiments.runs.tracking import TRACKERS, Tracker, tracker
+from jaxrec.runtime import interruption, processes
+from jaxrec.runtime.progress import meter_for_terminal
 
 
 def _use_every_core(devices: int | None = None) -> None:
@@ -62,7 +63,7 @@ def run_command(argv: Sequence[str]) -> None:
         sys.stdout.write(f"{usage}\n\nstudies:\n{names}\n\njaxrec run STUDY --help lists its settings.\n")
         sys.exit(0 if argv else 2)
     chosen = study(argv[0])
-    hosts.join()
+    processes.join()
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--preset")
     parser.add_argument("--config")
@@ -82,7 +83,7 @@ def run_command(argv: Sequence[str]) -> None:
             raise checks.InputError(
                 f"--resume goes on with what {given.resume!r} was begun with: give nothing else but --track"
             )
-    if hosts.is_first():
+    if processes.is_first():
         _print_findings(folder)
 
 

@@ -4,7 +4,7 @@ from jaxrec.envs.learned import LearnedUsers
 from jaxrec.envs.polarising import PolarisingUsers
 from jaxrec.envs.preference import PreferenceShift
 from jaxrec.envs.rewiring import RewiringGame
-from jaxrec.registry import register
+from jaxrec.registration import register
 
 register("LearnedUsers-v0", LearnedUsers)
 register("PolarisingUsers-v0", PolarisingUsers)

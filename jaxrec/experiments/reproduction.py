@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from jaxrec import checks
-from jaxrec.experiments.folder import RunFolder
-from jaxrec.experiments.manifest import differences, machine, manifest, programs
-from jaxrec.experiments.studies import study
+from jaxrec.experiments.catalogue import study
+from jaxrec.experiments.runs.folder import RunFolder
+from jaxrec.experiments.runs.manifest import differences, machine, manifest, programs
 from jaxrec.experiments.study import Study
-from jaxrec.progress import Meter
+from jaxrec.runtime.progress import Meter
 
 FILES = ("results.json", "metrics.jsonl")  # the numbers of a run: the report and the figures show them
 

@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jaxrec import checks, hosts
-from jaxrec.agents import TrainingError, checkpoints
+from jaxrec import checks
 from jaxrec.checks import lookup
-from jaxrec.experiments import configuration
-from jaxrec.experiments.folder import RunFolder
-from jaxrec.experiments.log import FolderLog, Log
-from jaxrec.experiments.manifest import describe, differences, machine, manifest, programs
-from jaxrec.experiments.report import Report, Section
-from jaxrec.experiments.tracking import Tracker, Trackers, options
-from jaxrec.progress import Meter, NoMeter
+from jaxrec.experiments.reports.report import Report, Section
+from jaxrec.experiments.runs import configuration
+from jaxrec.experiments.runs.folder import RunFolder
+from jaxrec.experiments.runs.manifest import describe, differences, machine, manifest, programs
+from jaxrec.experiments.runs.metrics_log import FolderLog, Log
+from jaxrec.experiments.runs.tracking import Tracker, Trackers, options
+from jaxrec.runtime import processes
+from jaxrec.runtime.progress import Meter, NoMeter
+from jaxrec.training import TrainingError, checkpoints
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class Study:
             config: what to run, if not the preset as it is.
             out: the folder, new or empty; `runs/...` with date and time if None.
             meter: told of the progress.
-            trackers: told of every line of metrics; see `jaxrec.experiments.tracking`.
+            trackers: told of every line of metrics; see `jaxrec.experiments.runs.tracking`.
             **changes: settings that differ from the preset's, such as `seeds=2`.
 
         Returns:
@@ -109,10 +110,10 @@ class Study:
             )
         config = configuration.from_json(type(config), configuration.to_json(config))  # as a run that goes on reads it
         config.check()
-        about = hosts.told(lambda: manifest(self.name, preset, configuration.to_json(config)))
-        folder = RunFolder(hosts.told(lambda: RunFolder.create(out, f"{self.name}-{preset or 'custom'}").path))
+        about = processes.told(lambda: manifest(self.name, preset, configuration.to_json(config)))
+        folder = RunFolder(processes.told(lambda: RunFolder.create(out, f"{self.name}-{preset or 'custom'}").path))
         with folder.locked():
-            hosts.told(folder.check_unused)  # another run may have been there since
+            processes.told(folder.check_unused)  # another run may have been there since
             folder.remove_partial()
             return self._execute(folder, about, config, meter, trackers)
 
@@ -134,11 +135,11 @@ class Study:
         Warns:
             UserWarning: if it was begun on another kind of machine, which rounds otherwise.
         """
-        there = RunFolder(hosts.told(lambda: RunFolder.open(folder).path))
+        there = RunFolder(processes.told(lambda: RunFolder.open(folder).path))
         with there.locked():
-            about, now = hosts.told(lambda: (there.manifest(), manifest(self.name, None, {})))
+            about, now = processes.told(lambda: (there.manifest(), manifest(self.name, None, {})))
             self._check_resumable(there.path, about, now)
-            config = hosts.told(lambda: self.configured(there))
+            config = processes.told(lambda: self.configured(there))
             about["resumed"] = [*about.get("resumed", []), {name: now[name] for name in ("started", "command")}]
             there.remove_partial()
             return self._execute(there, about, config, meter, trackers)
@@ -177,7 +178,7 @@ class Study:
         before, started, told = (
             about.get("seconds", 0.0),
             time.perf_counter(),
-            Trackers(trackers if hosts.is_first() else ()),
+            Trackers(trackers if processes.is_first() else ()),
         )
         kept_before, kept = about.get("checkpoint_seconds", 0.0), checkpoints.seconds()
 

@@ -9,9 +9,9 @@ from jax import Array
 
 from jaxrec import checks
 from jaxrec.environment import Environment, EnvParams, EnvState
+from jaxrec.envs.episodes import check_one_environment
 from jaxrec.envs.learned.env import LearnedParams, LearnedState, LearnedUsers
 from jaxrec.envs.preference.env import PreferenceParams, PreferenceShift, PreferenceState
-from jaxrec.episodes import check_one_environment
 from jaxrec.spaces import Discrete, Space
 from jaxrec.utilities import RewardFunction, Utilities
 

@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxrec import checks
+from jaxrec.envs.episodes import first_episode
 from jaxrec.envs.polarising.dynamics import SOURCES
-from jaxrec.episodes import first_episode
 
 COLOURS = {"left": "#c23b33", "centre": "#8a8a8a", "right": "#2f6db3"}
 

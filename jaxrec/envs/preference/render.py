@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jaxrec import checks
+from jaxrec.envs.episodes import first_episode
 from jaxrec.envs.preference.dynamics import BINS, DEGREES, JUDGES, users_of
-from jaxrec.episodes import first_episode
-from jaxrec.rollout import Trajectory
+from jaxrec.rollouts import Trajectory
 
 USER, NATURAL, SLATE, CHOICE = "#7b2d8b", "#2e933c", "#2f6db3", "#e07a1f"
 STATES = ("preference", "natural", "initial", "joint")  # what is drawn of a state

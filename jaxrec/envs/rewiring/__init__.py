@@ -5,12 +5,12 @@ Carvalho, "Modelling the Recommender Alignment Problem"; base model: Santos, Pac
 
 from jaxrec.envs.rewiring.env import RewiringGame, RewiringParams, RewiringState
 from jaxrec.envs.rewiring.features import moments
+from jaxrec.envs.rewiring.heuristics import ELEVEN, HEURISTICS, Heuristic, heuristic
 from jaxrec.envs.rewiring.observation import Observation
 from jaxrec.envs.rewiring.policies import HeuristicPolicy
-from jaxrec.envs.rewiring.recommenders import ELEVEN, HEURISTICS, Heuristic, heuristic
 from jaxrec.envs.rewiring.rules import CARVALHO, LEARNING, PRINTED, SANTOS, Rules
-from jaxrec.envs.rewiring.runs import Competition, per_run
-from jaxrec.envs.rewiring.simulate import Simulation, simulate
+from jaxrec.envs.rewiring.simulation.competition import Competition, per_run
+from jaxrec.envs.rewiring.simulation.simulator import Simulation, simulate
 
 __all__ = [
     "CARVALHO",

@@ -11,11 +11,11 @@ import jax.numpy as jnp
 from flax import struct
 from jax import Array
 
-from jaxrec.envs.rewiring import bitset, draws
-from jaxrec.envs.rewiring.bitset import written
-from jaxrec.envs.rewiring.recommenders import Heuristic, candidates
+from jaxrec.envs.rewiring.graph import bitset, draws
+from jaxrec.envs.rewiring.graph.bitset import written
+from jaxrec.envs.rewiring.graph.society import Society, contains, edge, flip_ties, neighbours
+from jaxrec.envs.rewiring.heuristics import Heuristic, candidates
 from jaxrec.envs.rewiring.rules import Rules
-from jaxrec.envs.rewiring.society import Society, contains, edge, flip_ties, neighbours
 
 WORDS_PER_STEP = 3
 COUNT_BITS = 14  # a degree fits: `look` adds up two of them and a flag in one int32

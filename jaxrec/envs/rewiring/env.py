@@ -11,10 +11,11 @@ from jax import Array
 
 from jaxrec import checks
 from jaxrec.environment import Environment, EnvParams, EnvState
-from jaxrec.envs.rewiring import bitset, draws, dynamics, metrics, observation, policies, starts
-from jaxrec.envs.rewiring.recommenders import heuristic, stack_kinds
+from jaxrec.envs.rewiring import dynamics, metrics, observation, policies
+from jaxrec.envs.rewiring.graph import bitset, draws, starts
+from jaxrec.envs.rewiring.graph.society import Society, contains, tie_between
+from jaxrec.envs.rewiring.heuristics import heuristic, stack_kinds
 from jaxrec.envs.rewiring.rules import Rules, resolve
-from jaxrec.envs.rewiring.society import Society, contains, tie_between
 from jaxrec.spaces import Discrete, Space
 from jaxrec.utilities import RewardFunction, Utilities
 

@@ -5,8 +5,9 @@ from typing import Any, Literal
 import jax.numpy as jnp
 from flax import struct
 
-from jaxrec.envs.rewiring import bitset, dynamics, metrics
-from jaxrec.envs.rewiring.society import Society
+from jaxrec.envs.rewiring import dynamics, metrics
+from jaxrec.envs.rewiring.graph import bitset
+from jaxrec.envs.rewiring.graph.society import Society
 from jaxrec.graphs import graphs_tuple
 from jaxrec.spaces import Box, Discrete, Fields, Space
 

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from jaxrec.envs.rewiring.heuristics import HEURISTICS, heuristic
 from jaxrec.envs.rewiring.observation import Observation
-from jaxrec.envs.rewiring.recommenders import HEURISTICS, heuristic
 from jaxrec.graphs import neighbours_of
 from jaxrec.policy import Stateless
 

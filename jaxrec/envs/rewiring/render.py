@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jaxrec import checks
-from jaxrec.episodes import check_one_environment, first_episode
-from jaxrec.rollout import Trajectory
+from jaxrec.envs.episodes import check_one_environment, first_episode
+from jaxrec.rollouts import Trajectory
 
 COOPERATOR, DEFECTOR = "#2a7f9e", "#d1495b"
 TIE, CUT, NEW = "#c9ccd1", "#d1495b", "#2e933c"

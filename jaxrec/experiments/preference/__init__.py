@@ -1,7 +1,11 @@
 """The studies of shifting preferences."""
 
-from jaxrec.experiments.preference import calibration, estimation, rounds, shift, simulation
+from jaxrec.experiments.preference.calibration.study import STUDY as CALIBRATION
+from jaxrec.experiments.preference.estimation.study import STUDY as ESTIMATION
+from jaxrec.experiments.preference.rounds.study import STUDY as ROUNDS
+from jaxrec.experiments.preference.shift.study import STUDY as SHIFT
+from jaxrec.experiments.preference.simulation.study import STUDY as SIMULATION
 
-STUDIES = (shift.STUDY, calibration.STUDY, estimation.STUDY, simulation.STUDY, rounds.STUDY)
+STUDIES = (SHIFT, CALIBRATION, ESTIMATION, SIMULATION, ROUNDS)
 
 __all__ = ["STUDIES"]

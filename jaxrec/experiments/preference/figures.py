@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxrec.envs.preference.dynamics import DEGREES
-from jaxrec.experiments.figures import interval_line
+from jaxrec.experiments.reports.figures import interval_line
 from jaxrec.statistics import estimate
 
 COLOURS = {"myopic": "#e07a1f", "rl": "#7b2d8b"}

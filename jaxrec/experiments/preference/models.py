@@ -9,11 +9,11 @@ import numpy as np
 from jax import Array
 
 from jaxrec import checks
-from jaxrec.agents import learn_users
-from jaxrec.envs.learned import LearnedParams, LearnedUsers, Logs, Trajectories, generate
+from jaxrec.envs.learned import LearnedParams, LearnedUsers
+from jaxrec.estimation import Logs, Trajectories, generate, learn_users
 from jaxrec.experiments.study import Log
 from jaxrec.parameters import batched
-from jaxrec.progress import Meter
+from jaxrec.runtime.progress import Meter
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,13 @@ from jax import Array
 
 import jaxrec
 from jaxrec import checks
-from jaxrec.agents import LSTM, PPO, NetworkPolicy, fit
+from jaxrec.agents import LSTM, PPO, NetworkPolicy
 from jaxrec.envs.preference.dynamics import BINS
-from jaxrec.experiments.limits import check_training
+from jaxrec.experiments.runs.limits import check_training
 from jaxrec.experiments.study import Log
-from jaxrec.jitted import jit
-from jaxrec.progress import Meter
+from jaxrec.runtime.jit_by_class import jit
+from jaxrec.runtime.progress import Meter
+from jaxrec.training import fit
 
 
 @dataclass(frozen=True)

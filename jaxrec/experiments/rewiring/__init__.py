@@ -1,7 +1,10 @@
 """The studies of the rewiring game."""
 
-from jaxrec.experiments.rewiring import baselines, competition, learning, santos
+from jaxrec.experiments.rewiring.baselines.study import STUDY as BASELINES
+from jaxrec.experiments.rewiring.competition.study import STUDY as COMPETITION
+from jaxrec.experiments.rewiring.learning.study import STUDY as LEARNING
+from jaxrec.experiments.rewiring.santos.study import STUDY as SANTOS
 
-STUDIES = (baselines.STUDY, santos.STUDY, competition.STUDY, learning.STUDY)
+STUDIES = (BASELINES, SANTOS, COMPETITION, LEARNING)
 
 __all__ = ["STUDIES"]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from jaxrec.experiments.statistics import Finding
+from jaxrec.experiments.reports.findings import Finding
 from jaxrec.statistics import CONFIDENCE
 
 FIVE: tuple[str, ...] = ("bad", "fair", "local", "random", "good")

@@ -11,7 +11,7 @@ from jaxrec import checks
 from jaxrec.envs.rewiring import RewiringGame, Simulation, per_run, simulate
 from jaxrec.envs.rewiring.rules import resolve
 from jaxrec.parameters import batched
-from jaxrec.progress import Meter
+from jaxrec.runtime.progress import Meter
 
 
 def check_society(settings: str, build: Callable[..., RewiringGame], *arguments: Any) -> None:

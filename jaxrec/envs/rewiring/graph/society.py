@@ -1,0 +1,123 @@
+"""A society as bits: who is tied to whom, who cooperates, who uses which recommender.
+
+Adjacency is a bitset row a user, so that a rewire flips four bits in place, and an edge test, a count of cooperating
+neighbours or a set of candidates is a few word operations: 32 KB for 500 users, 128 KB for 1000.
+
+Functions here and in `dynamics` advance one society, or `B` of them at once: then adjacency and edges have a leading
+axis of B and everything else a trailing one.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jax import Array
+from jaxtyping import Int, UInt32
+
+from jaxrec.envs.rewiring.graph import bitset
+
+
+class Society(struct.PyTreeNode):
+    """N users. One society; see the module on many.
+
+    Attributes:
+        adjacency: uint32[N, words], row i is the set of the neighbours of user i.
+        cooperators: uint32[words], the set of cooperators.
+        members: uint32[kinds, words], the users of each recommender; no kinds where there is one recommender for all.
+        edges: int32[E, 2], the ties in any order; none where the rules and the observation need no list.
+        degrees: int32[N]; none where no recommender looks at degrees.
+    """
+
+    adjacency: Any
+    cooperators: Any
+    members: Any
+    edges: Any
+    degrees: Any
+
+    @property
+    def num_users(self) -> int:
+        """N."""
+        return self.adjacency.shape[-2]
+
+
+def stack(society: Society) -> Society:
+    """Societies stacked by `vmap` (every axis leading) in the layout for many at once."""
+    last = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, -1), society)
+    return last.replace(adjacency=society.adjacency, edges=society.edges)
+
+
+def unstack(society: Society) -> Society:
+    """The inverse of `stack`: every leaf with a leading axis, to `vmap` over."""
+    first = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), society)
+    return first.replace(adjacency=society.adjacency, edges=society.edges)
+
+
+def neighbours(adjacency: UInt32[Array, "*lead users words"], user: Int[Array, "*batch"]) -> UInt32[Array, "words *b"]:
+    """The set of the neighbours of `user`."""
+    return _gather_rows(adjacency, user)
+
+
+def edge(edges: Int[Array, "*lead ties 2"], index: Int[Array, "*batch"]) -> Int[Array, "2 *b"]:
+    """The two ends of one tie."""
+    return _gather_rows(edges, index)
+
+
+def contains(words: UInt32[Array, "words *batch"], user: Int[Array, "*batch"]) -> Array:
+    """bool: whether `user` is in the set."""
+    return ((words & bitset.single(user, words.shape[0])) != 0).any(axis=0)
+
+
+def tie_between(edges: Int[Array, "ties 2"], a: Array, b: Array) -> Array:
+    """int32: the index of the tie between two users of one society."""
+    forward, backward = (edges == jnp.stack([a, b])).all(axis=1), (edges == jnp.stack([b, a])).all(axis=1)
+    return jnp.argmax(forward | backward).astype(jnp.int32)
+
+
+def flip_ties(society: Society, user: Array, old: Array, new: Array, do: Array, tie: Array | None = None) -> Society:
+    """The society in which, where `do`, the tie (user, old) has become (user, new).
+
+    Four words of the adjacency change. Bits known to be set are subtracted and bits known to be clear are added, so
+    that two changes to the same word need no order. `tie` is the index of (user, old) in the list of edges, if kept.
+    """
+    flat = society.adjacency.reshape(-1)
+    base = _base(society.adjacency)
+    words = society.adjacency.shape[-1]
+    for row, column, sign in ((user, old, -1), (old, user, -1), (user, new, 1), (new, user, 1)):
+        bit = jnp.where(do, bitset.word_of(column), jnp.uint32(0))
+        index = base + (row * words + (column >> bitset.BITS_SHIFT)).astype(jnp.uint32)
+        flat = flat.at[index].add(bit if sign > 0 else -bit, mode="promise_in_bounds", unique_indices=True)
+    society = society.replace(adjacency=flat.reshape(society.adjacency.shape))
+    if society.degrees.shape[0]:
+        step = do.astype(jnp.int32)
+        society = society.replace(degrees=_add(_add(society.degrees, old, -step), new, step))
+    if tie is not None:
+        kept = edge(society.edges, tie)
+        ends = jnp.where(do, jnp.stack([user, new]), kept)
+        lead = (jnp.arange(tie.shape[0]),) if tie.ndim else ()
+        society = society.replace(edges=society.edges.at[(*lead, tie)].set(jnp.moveaxis(ends, 0, -1)))
+    return society
+
+
+def _add(values: Int[Array, "users *batch"], user: Int[Array, "*batch"], step: Int[Array, "*batch"]) -> Array:
+    """`values` with `step` added for one user of each society."""
+    trailing = (jnp.arange(user.shape[0]),) if user.ndim else ()
+    return values.at[(user, *trailing)].add(step, mode="promise_in_bounds", unique_indices=True)
+
+
+def _base(array: Array) -> Array:
+    """uint32: where each society begins in the flattened array."""
+    size = array.shape[-2] * array.shape[-1]
+    return jnp.arange(array.shape[0], dtype=jnp.uint32) * size if array.ndim == 3 else jnp.zeros((), jnp.uint32)
+
+
+def _gather_rows(array: Array, index: Array) -> Array:
+    """Row `index` of each society, its entries along the first axis."""
+    rows, width = array.shape[-2:]
+    start = index.astype(jnp.uint32)
+    if array.ndim == 3:
+        start = start + jnp.arange(array.shape[0], dtype=jnp.uint32) * rows
+    numbers = jax.lax.GatherDimensionNumbers(offset_dims=(0,), collapsed_slice_dims=(0,), start_index_map=(0,))
+    return jax.lax.gather(
+        array.reshape(-1, width), start[..., None], numbers, slice_sizes=(1, width), mode="promise_in_bounds"
+    )

@@ -1,0 +1,138 @@
+"""The fixed recommenders of the paper as data: who may be recommended, and which of them.
+
+Source: Carvalho, "Modelling the Recommender Alignment Problem", section 3.3 and Table 3; details from the author's
+published simulator. A heuristic is a few numbers, so that a sweep over recommenders is one `vmap`.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jax import Array
+
+from jaxrec import checks
+from jaxrec.envs.rewiring.graph import bitset
+from jaxrec.envs.rewiring.graph.bitset import written
+from jaxrec.envs.rewiring.graph.society import Society
+
+
+class Heuristic(struct.PyTreeNode):
+    """Recommends uniformly among the eligible users that it accepts.
+
+    Nobody is recommended to whom the user is tied already, nor the user itself; if nobody is left the tie stays.
+
+    Attributes:
+        accepts: bool[2, 2], whether a user with strategy i (0 defects, 1 cooperates) is recommended one with j.
+        local: bool[], only neighbours of the partner that is given up.
+        degree: int32[], -1 only those with the fewest neighbours, 1 with the most, 0 any. Ties are broken at random.
+        exclusive: bool[], in competition only users of the same recommender.
+    """
+
+    accepts: Any
+    local: Any = False
+    degree: Any = 0
+    exclusive: Any = False
+
+
+ANYONE = ((True, True), (True, True))
+COOPERATORS = ((False, True), (False, True))
+DEFECTORS = ((True, False), (True, False))
+ALIKE = ((True, False), (False, True))
+NOBODY = ((False, False), (False, False))
+
+HEURISTICS: dict[str, Heuristic] = {
+    "null": Heuristic(NOBODY),
+    "local": Heuristic(ANYONE, local=True),
+    "good": Heuristic(COOPERATORS),
+    "bad": Heuristic(DEFECTORS),
+    "random": Heuristic(ANYONE),
+    "fair": Heuristic(ALIKE),
+    "low-defectors": Heuristic(DEFECTORS, degree=-1),
+    "low": Heuristic(ANYONE, degree=-1),
+    "low-cooperators": Heuristic(COOPERATORS, degree=-1),
+    "high-defectors": Heuristic(DEFECTORS, degree=1),
+    "high": Heuristic(ANYONE, degree=1),
+    "high-cooperators": Heuristic(COOPERATORS, degree=1),
+}
+"""By name. "local" is the paper's NO_MED; "bad", "random" and "good" are the middle column of its 3 x 3 grid."""
+
+ELEVEN = tuple(name for name in HEURISTICS if name != "fair")
+"""The eleven policies of the paper's Figures 13 and 14: null, local and the 3 x 3 grid of Table 3."""
+
+
+def heuristic(name: str, exclusive: bool = False) -> Heuristic:
+    """The heuristic called `name`.
+
+    Raises:
+        InputError: if there is none (the message names the nearest).
+    """
+    return checks.lookup(HEURISTICS, name, "recommender").replace(exclusive=exclusive)
+
+
+def stack_kinds(heuristics: Any) -> Heuristic:
+    """Several heuristics as one, with an axis of kinds first."""
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *map(_arrays, heuristics))
+
+
+def _arrays(one: Heuristic) -> Heuristic:
+    return Heuristic(
+        accepts=np.asarray(one.accepts, bool),
+        local=np.asarray(one.local, bool),
+        degree=np.asarray(one.degree, np.int32),
+        exclusive=np.asarray(one.exclusive, bool),
+    )
+
+
+def candidates(
+    society: Society, user: Any, partner: Any, kind: Array, recommenders: Heuristic, follows: Array, unit: Array
+) -> Array:
+    """uint32[words, *batch]: whom `user` may be tied to in place of `partner`.
+
+    Args:
+        society: one, or many.
+        user: `dynamics.User`, who is to be tied.
+        partner: `dynamics.User`, whom it gives up.
+        kind: int32, which of the recommenders the user has.
+        recommenders: stacked along an axis of kinds.
+        follows: bool, the user follows the recommendation; otherwise it chooses as the local heuristic does.
+        unit: see `bitset.written`.
+    """
+    one = jax.tree.map(lambda leaf: _of_kind(leaf, kind), recommenders)
+    accepts = jnp.where(user.cooperates, one.accepts[1], one.accepts[0]) | ~follows
+    # Decided once for each society, as four bits of one number, then read for every word of the sets.
+    flags = [accepts[0], accepts[1], one.local | ~follows, one.exclusive & follows]
+    decided = jnp.asarray(sum(flag.astype(jnp.int32) << place for place, flag in enumerate(flags)))
+    decided = written(decided, unit)
+    defectors, cooperators, near, own_only = (decided & (1 << place) != 0 for place in range(4))
+    pool = jnp.where(cooperators, society.cooperators, 0) | jnp.where(defectors, ~society.cooperators, 0)
+    pool = pool & ~user.ties & ~bitset.single(user.index, pool.shape[0])
+    pool = pool & jnp.where(near, partner.ties, _everyone(society))
+    if society.members.shape[0]:
+        own = jax.tree.map(lambda leaf: _of_kind(leaf, kind), society.members)
+        pool = jnp.where(own_only, pool & own, pool)
+    if society.degrees.shape[0]:
+        pool = jnp.where((one.degree != 0) & follows, _extreme(pool, society.degrees * one.degree), pool)
+    return pool
+
+
+def _extreme(pool: Array, score: Array) -> Array:
+    """The members of `pool` with the highest score (int32[N, *batch])."""
+    members = bitset.unpack(pool, score.shape[0])
+    best = jnp.max(jnp.where(members, score, jnp.iinfo(jnp.int32).min), axis=0)
+    return bitset.pack(members & (score == best))
+
+
+def _everyone(society: Society) -> Array:
+    """uint32[words, *1]: all users, against the bits beyond the last one."""
+    users = bitset.everyone(society.num_users)
+    return users.reshape(-1, *[1] * (society.cooperators.ndim - 1))
+
+
+def _of_kind(leaf: Any, kind: Array) -> Any:
+    """The entry of `leaf` (kinds first) for the kind each society asks about."""
+    chosen = leaf[0]
+    for index in range(1, leaf.shape[0]):
+        chosen = jnp.where(kind == index, leaf[index], chosen)
+    return chosen

@@ -1,0 +1,1 @@
+"""Whole runs of many societies at full speed."""

@@ -1,0 +1,25 @@
+"""Users learned from logs of what they were shown and chose, and what these users anticipate of a recommender.
+
+Carroll, Dragan, Russell & Hadfield-Menell 2022, "Estimating and Penalizing Induced Preference Shifts in Recommender
+Systems", section 4 and Appendices C to H.
+"""
+
+from jaxrec.estimation.anticipation import Anticipated, counterfactual_preferences, future_preferences, initial_beliefs
+from jaxrec.estimation.dataset import Trajectories, generate, record
+from jaxrec.estimation.logs import Logs, read_logs, write_logs
+from jaxrec.estimation.user_model import LearnUsers, learn_users
+
+__all__ = [
+    "Anticipated",
+    "LearnUsers",
+    "Logs",
+    "Trajectories",
+    "counterfactual_preferences",
+    "future_preferences",
+    "generate",
+    "initial_beliefs",
+    "learn_users",
+    "read_logs",
+    "record",
+    "write_logs",
+]

@@ -1,0 +1,167 @@
+"""Logs of simulated users, with what they preferred kept apart.
+
+Carroll, Dragan, Russell & Hadfield-Menell 2022, "Estimating and Penalizing Induced Preference Shifts in Recommender
+Systems", Appendix H.3.
+"""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jax import Array
+
+from jaxrec import checks
+from jaxrec.envs.learned.deployed import Deployed
+from jaxrec.envs.preference.env import PreferenceShift
+from jaxrec.estimation.logs import Logs
+from jaxrec.inputs import check_policy
+from jaxrec.parameters import canonical
+from jaxrec.policy import Policy, Stateless
+from jaxrec.rollouts import rollout
+from jaxrec.runtime.jit_by_class import jit
+
+NUM_USERS, NUM_TRAINING = 10_000, 7_500
+LOGGING_MEANS = tuple(float(mean) for mean in range(0, 360, 10))
+LOGGING_DEVIATIONS = (30.0, 60.0)
+LOGGING_POLICIES = ("varied", "mostly-uniform")
+World = PreferenceShift | Deployed
+_VARIED = len(LOGGING_MEANS) * len(LOGGING_DEVIATIONS)
+
+
+class Trajectories(struct.PyTreeNode):
+    """What the users of `Logs` preferred all along: for evaluation alone, no learner sees it.
+
+    Attributes:
+        preferences: int32[users, steps + 1], the bins of u_0 ... u_T.
+        natural: int32[users, steps + 1], of the same users under uniform slates, on the same draws.
+    """
+
+    preferences: Any
+    natural: Any
+
+
+class Lottery(Stateless):
+    """Slates drawn independently at each step.
+
+    Attributes:
+        probabilities: float[slates], of each.
+    """
+
+    probabilities: Any
+
+    def act(self, carry: Any, obs: Any, key: Array) -> tuple[Array, Any]:
+        """(int32[] slate, carry)."""
+        return jax.random.categorical(key, jnp.log(self.probabilities)).astype(jnp.int32), carry
+
+
+def logging_env(env: PreferenceShift) -> PreferenceShift:
+    """The same users with the 73 slates of the logs.
+
+    The first 72 are around 0, 10, ..., 350 degrees, with deviations of 30 degrees, then of 60; the last is uniform.
+    """
+    widths = [deviation for deviation in LOGGING_DEVIATIONS for _ in LOGGING_MEANS]
+    return dataclasses.replace(
+        env,
+        slate_means=LOGGING_MEANS * len(LOGGING_DEVIATIONS) + (0.0,),
+        slate_deviations=(*widths, float("inf")),
+        slate_items=(),
+        observe_as="state",
+    )
+
+
+def generate(
+    key: Array, params: Any = None, num_users: int = NUM_USERS, env: PreferenceShift | None = None
+) -> tuple[Logs, Trajectories]:
+    """The paper's dataset: users of even number see any of 72 slates, the others mostly the uniform one.
+
+    Under "varied" each of the first 72 slates of `logging_env` is shown equally often; under "mostly-uniform" the last
+    80 % of the time, else one of those 72. The paper trains on 7 500 of the 10 000 users: `logs.split(NUM_TRAINING)`.
+
+    Args:
+        key: a typed key.
+        params: of the environment; its defaults if None.
+        num_users: trajectories.
+        env: who the users are and how long they stay; `PreferenceShift()` if None.
+
+    Returns:
+        (what was seen, what was preferred).
+
+    Raises:
+        InputError: for zero users, or parameters out of range.
+    """
+    checks.positive("num_users", num_users)
+    env = logging_env(PreferenceShift() if env is None else env)
+    params = env.default_params if params is None else params
+    env.check_params(params)
+    each = np.full(_VARIED, 1 / _VARIED)
+    probabilities = np.array([[*each, 0.0], [*(0.2 * each), 0.8]], np.float32)
+    logs, truth = _generate(env, Lottery(probabilities), key, num_users, canonical(params))
+    return logs.replace(policies=LOGGING_POLICIES), truth
+
+
+def record(
+    env: PreferenceShift | Deployed,
+    policy: Policy,
+    key: Array,
+    num_users: int,
+    params: Any = None,
+    name: str = "policy",
+) -> tuple[Logs, Trajectories]:
+    """Logs one episode of each user under any recommender.
+
+    Args:
+        env: the users, and the slates that actions stand for.
+        policy: who recommends; it sees what `env.observe_as` says.
+        key: a typed key.
+        num_users: trajectories.
+        params: of the environment; its defaults if None.
+        name: of the policy in the logs.
+
+    Returns:
+        (what was seen, what was preferred).
+
+    Raises:
+        InputError: for zero users, parameters out of range, or a policy that does not follow the protocol.
+    """
+    checks.positive("num_users", num_users)
+    check_policy(policy)
+    params = env.default_params if params is None else params
+    env.check_params(params)
+    logs, truth = _record(env, policy, key, num_users, canonical(params))
+    return logs.replace(policies=(name,)), truth
+
+
+@jit(static_argnames=("env", "num_users"))
+def _record(
+    env: PreferenceShift | Deployed, policy: Any, key: Array, num_users: int, params: Any
+) -> tuple[Logs, Trajectories]:
+    played: Any = rollout(env, policy, key, num_users, env.horizon, params, trajectory=True).trajectory
+
+    def throughout(name: str) -> Array:
+        before, after = getattr(played.state, name), getattr(played.next_state, name)
+        return jnp.concatenate([before, after[-1:]]).T
+
+    logs = Logs(
+        slates=env.slates[played.action.T].astype(jnp.float32),
+        choices=played.next_state.choice.T,
+        valid=jnp.ones((num_users, env.horizon), bool),
+        policy=jnp.zeros(num_users, jnp.int32),
+        policies=(),
+    )
+    return logs, Trajectories(preferences=throughout("preference"), natural=throughout("natural"))
+
+
+@jit(static_argnames=("env", "num_users"))
+def _generate(
+    env: PreferenceShift, policies: Any, key: Array, num_users: int, params: Any
+) -> tuple[Logs, Trajectories]:
+    """As `_record`, with users under a stack of policies in turn."""
+    num_policies = jax.tree.leaves(policies)[0].shape[0]
+    each = -(-num_users // num_policies)
+    keys = jax.random.split(key, num_policies)
+    both = jax.vmap(lambda policy, key: _record(env, policy, key, each, params))(policies, keys)
+    logs, truth = jax.tree.map(lambda leaf: leaf.swapaxes(0, 1).reshape(-1, *leaf.shape[2:])[:num_users], both)
+    return logs.replace(policy=jnp.arange(num_users, dtype=jnp.int32) % num_policies), truth

@@ -1,0 +1,252 @@
+"""A model of users, learned from logs of what they were shown and chose, and from nothing else.
+
+Carroll, Dragan, Russell & Hadfield-Menell 2022, "Estimating and Penalizing Induced Preference Shifts in Recommender
+Systems", section 4.2 and Appendices C and H.2: each network is trained by the likelihood of observed choices
+under its beliefs, through the known choice model. Its own settings are a learning rate of 3e-5, batches of 500, 100
+epochs, and bidirectional masks for one number of steps seen at a time; ours differ, see `LearnUsers`.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import struct
+from jax import Array
+from jaxtyping import Bool, Float, Int
+
+from jaxrec import checks
+from jaxrec.agents.losses import SMALLEST_NORM
+from jaxrec.envs.learned import LearnedParams, LearnedUsers, inference
+from jaxrec.envs.learned.inference import Memory
+from jaxrec.envs.preference.dynamics import users_of
+from jaxrec.estimation import Logs
+from jaxrec.runtime.progress import Meter
+from jaxrec.sums import Sum
+from jaxrec.training.loop import fit
+
+KINDS = ("future", "initial", "counterfactual")
+
+
+class LearningState(struct.PyTreeNode):
+    """A training under way.
+
+    Attributes:
+        weights: of the network.
+        optimiser: optax state.
+        best: weights with the lowest validation loss at the end of an epoch.
+        best_loss, validation_loss: float[], the lowest, and the last.
+        key: typed key of the training.
+    """
+
+    weights: Any
+    optimiser: Any
+    best: Any
+    best_loss: Any
+    validation_loss: Any
+    key: Any
+
+
+class LearnUsers(struct.PyTreeNode):
+    """Trains one of the three networks of a user model; `jaxrec.training.fit` runs it, as it does agents.
+
+    One pass gives a loss for every number of steps seen, since each token attends to earlier steps alone. The weights
+    kept are those of the epoch with the lowest loss on validation users: a likelihood of choices, which real logs have.
+
+    Attributes:
+        env: the model; its network is trained.
+        kind: "future"; "initial"; or "counterfactual", whose conditions come from `params.weights.initial`.
+        logs: of the users to learn from.
+        validation: of other users.
+        num_epochs: passes over the users.
+        batch_size: users in an update.
+        learning_rate: (leaf) of Adam at the start, falling to 0 over the training along a cosine.
+        weight_decay: (leaf) of AdamW.
+        max_grad_norm: (leaf) gradients are scaled to this global norm where they exceed it.
+        entropy_weight: (leaf) in training, of the entropy of beliefs: of all that explain choices about equally well,
+            the one that claims least. Many do, where choices hardly depend on preferences. Not of initial preferences,
+            which are learned from one choice a user: it would drown that.
+    """
+
+    env: LearnedUsers = struct.field(pytree_node=False)
+    kind: Literal["future", "initial", "counterfactual"] = struct.field(pytree_node=False)
+    logs: Logs
+    validation: Logs
+    num_epochs: int = struct.field(pytree_node=False, default=12)
+    batch_size: int = struct.field(pytree_node=False, default=125)
+    learning_rate: Any = 2e-3
+    weight_decay: Any = 0.05
+    max_grad_norm: Any = 1.0
+    entropy_weight: Any = 0.003
+
+    def check(self) -> None:
+        """Raises InputError for a setting out of range, or logs that the model cannot take."""
+        checks.lookup(dict.fromkeys(KINDS), self.kind, "kind")
+        for name in ("num_epochs", "batch_size"):
+            checks.positive(name, getattr(self, name))
+        for name in ("learning_rate", "weight_decay", "entropy_weight"):
+            checks.within(name, getattr(self, name), 0.0, checks.LARGEST)
+        checks.within("max_grad_norm", self.max_grad_norm, SMALLEST_NORM, float("inf"))
+        for name in ("logs", "validation"):
+            steps = getattr(self, name).num_steps
+            if steps != self.env.horizon:
+                raise checks.InputError(f"{name} must have horizon={self.env.horizon} steps, got {steps}: see `padded`")
+        if self.logs.num_users < self.batch_size:
+            raise checks.InputError(f"batch_size must be at most the users in logs, {self.logs.num_users}")
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Updates in a pass; users left over are others each time."""
+        return self.logs.num_users // self.batch_size
+
+    @property
+    def num_batches(self) -> int:
+        """Updates of a whole training."""
+        return self.num_epochs * self.batches_per_epoch
+
+    def init(self, key: Array, params: LearnedParams) -> LearningState:
+        """The start of a training."""
+        key, key_network = jax.random.split(key)
+        weights = self.env.init_network(key_network)
+        before = self._validation_loss(weights, params)
+        return LearningState(weights, self._optimiser().init(weights), weights, before, before, key)
+
+    def advance(
+        self, state: LearningState, params: LearnedParams, first: Int[Array, ""] | int, last: Int[Array, ""] | int
+    ) -> tuple[LearningState, dict[str, Array]]:
+        """Updates `first` ... `last` - 1, jittable: the state, and the mean loss of training and validation."""
+
+        def body(batch: Array, carry: Any) -> Any:
+            state, losses = carry
+            state, loss = self._update(state, params, batch)
+            return state, losses.add(loss)
+
+        state, losses = jax.lax.fori_loop(first, last, body, (state, Sum.zeros(state.validation_loss)))
+        return state, {"loss": losses.total / (last - first), "validation_loss": state.validation_loss}
+
+    def _optimiser(self) -> optax.GradientTransformation:
+        schedule = optax.cosine_decay_schedule(1.0, self.num_batches)
+        return optax.chain(
+            optax.clip_by_global_norm(jnp.asarray(self.max_grad_norm, jnp.float32)),  # as weights are, also under x64
+            optax.scale_by_adam(),
+            optax.add_decayed_weights(self.weight_decay),
+            optax.scale_by_schedule(lambda count: -self.learning_rate * schedule(count)),
+        )
+
+    def _update(self, state: LearningState, params: LearnedParams, batch: Array) -> tuple[LearningState, Array]:
+        """One batch; at the end of an epoch, also the validation loss."""
+        epoch, within = batch // self.batches_per_epoch, batch % self.batches_per_epoch
+        order = jax.random.permutation(jax.random.fold_in(state.key, epoch), self.logs.num_users)
+        users = jax.lax.dynamic_slice(order, (within * self.batch_size,), (self.batch_size,))
+        key = jax.random.fold_in(state.key, self.num_epochs + batch)
+        loss, gradients = jax.value_and_grad(self.loss)(state.weights, params, self.logs.select(users), key, True)
+        updates, optimiser = self._optimiser().update(gradients, state.optimiser, state.weights)
+        state = state.replace(weights=optax.apply_updates(state.weights, updates), optimiser=optimiser)
+        ended = within == self.batches_per_epoch - 1
+        return jax.lax.cond(ended, lambda state: self._validated(state, params), lambda state: state, state), loss
+
+    def _validated(self, state: LearningState, params: LearnedParams) -> LearningState:
+        loss = self._validation_loss(state.weights, params)
+        better = loss < state.best_loss
+        best = jax.tree.map(lambda new, old: jnp.where(better, new, old), state.weights, state.best)
+        return state.replace(best=best, best_loss=jnp.minimum(loss, state.best_loss), validation_loss=loss)
+
+    def _validation_loss(self, weights: Any, params: LearnedParams) -> Float[Array, ""]:
+        return self.loss(weights, params, self.validation, jax.random.key(0))  # the same masks every time
+
+    def loss(
+        self, weights: Any, params: LearnedParams, logs: Logs, key: Array, training: bool = False
+    ) -> Float[Array, ""]:
+        """Minus the mean log-likelihood of choices in `logs` under the beliefs; in training, what it learns by.
+
+        Choices that are predicted: those at every step; of "initial" the first, from every number of later ones.
+        """
+        users = users_of(params)
+        memories = jax.vmap(inference.remembered, in_axes=(0, 0, None))(logs.slates, logs.choices, users)
+        each = jax.vmap(partial(self._losses, weights, params, training))
+        losses, counted = each(memories, logs.valid, jax.random.split(key, logs.num_users))
+        return losses.sum() / jnp.maximum(counted.sum(), 1)
+
+    def _losses(
+        self, weights: Any, params: LearnedParams, training: bool, memory: Memory, valid: Array, key: Array
+    ) -> tuple[Float[Array, " steps"], Bool[Array, " steps"]]:
+        """Of each prediction about one user, and whether it counts."""
+        network, choice = self.env.network, memory.likelihood
+        key_mask, key_drop = jax.random.split(key)
+        drop = key_drop if training else None
+        if self.kind == "future":
+            beliefs = inference.future(network, weights, memory, drop)[:-1]
+        elif self.kind == "initial":
+            beliefs = inference.initial_from_later(network, weights, memory, drop)[1:]
+            choice = jnp.broadcast_to(choice[0], beliefs.shape)
+        else:
+            belief, known, after = self._masked(params, memory, key_mask)
+            beliefs = inference.counterfactual(network, weights, memory, belief, known, drop)[:-1]
+            valid = valid & after
+        losses = -jax.nn.logsumexp(beliefs + jnp.log(choice), axis=-1)
+        if training and self.kind != "initial":
+            losses -= self.entropy_weight * -(jnp.exp(beliefs) * beliefs).sum(axis=-1)
+        return jnp.where(valid, losses, 0), valid
+
+    def _masked(
+        self, params: LearnedParams, memory: Memory, key: Array
+    ) -> tuple[Float[Array, "36"], Bool[Array, " steps"], Bool[Array, " steps"]]:
+        """For counterfactuals: the belief given beforehand, whose choices are known, and which are predicted.
+
+        The belief in u_0 is made from some number of first steps, whose choices are masked; those of the others are
+        predicted, half of the time without any choice. In the paper it is made from all steps, those predicted among
+        them: the network then learns to read their choices back out of it.
+        """
+        steps = len(memory.slates)
+        key_used, key_known = jax.random.split(key)
+        used = jax.random.randint(key_used, (), 0, steps)
+        beliefs = inference.initial(self.env.network, params.weights.initial, memory)
+        after = jnp.arange(steps) >= used
+        return jnp.exp(beliefs[used]), after & jax.random.bernoulli(key_known), after
+
+
+def learn_users(
+    env: LearnedUsers,
+    keys: Array,
+    params: LearnedParams,
+    logs: Logs,
+    validation: Logs,
+    chunks: int = 10,
+    meter: Meter | None = None,
+    on_metrics: Callable[[str, int, dict[str, np.ndarray]], None] | None = None,
+    checkpoints: str | Path | None = None,
+    **settings: Any,
+) -> LearnedParams:
+    """Trains all three networks, one run for each key in one `vmap`: future, initial, then counterfactual.
+
+    Args:
+        env: the model.
+        keys: typed keys [runs].
+        params: with a leading axis of runs on every leaf; the choice models may differ. Its weights are not read.
+        logs: of users to learn from.
+        validation: of other users.
+        chunks: how often the host looks in, for each network.
+        meter: told of every chunk.
+        on_metrics: called with kind, updates done and each metric of the chunk, float[runs].
+        checkpoints: a folder that keeps the states, one within it for each network, as in `fit`.
+        **settings: of `LearnUsers`.
+
+    Returns:
+        `params` with the learned weights.
+
+    Raises:
+        InputError: as `LearnUsers.check` and `fit`.
+    """
+    for number, kind in enumerate(KINDS):
+        learner = LearnUsers(env, kind, logs.padded(env.horizon), validation.padded(env.horizon), **settings)
+        tell = None if on_metrics is None else partial(on_metrics, kind)
+        each = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
+        task = f"learning {kind} preferences, {len(keys)} models"
+        folder = None if checkpoints is None else Path(checkpoints) / kind
+        state = fit(learner, each, params, chunks, meter, tell, task, folder)
+        params = params.replace(weights=params.weights.replace(**{kind: state.best}))
+    return params

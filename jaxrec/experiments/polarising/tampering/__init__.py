@@ -1,0 +1,1 @@
+"""User tampering: does a recommender that learns from clicks learn to polarise its users?"""

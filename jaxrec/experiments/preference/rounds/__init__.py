@@ -1,0 +1,1 @@
+"""Platforms that learn their users off line and redeploy: Lambert, "Recommendations are a game"."""

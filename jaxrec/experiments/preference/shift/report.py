@@ -1,0 +1,210 @@
+"""The report of shifting preferences: Table 1, orderings, heat maps, engagement against safety."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from jaxrec.envs.preference.dynamics import DEGREES, circular_distance
+from jaxrec.experiments.preference import figures
+from jaxrec.experiments.preference.reference import BELIEF_OPTIMUM, METRICS, TABLE_1
+from jaxrec.experiments.reports.findings import Finding, above, measured
+from jaxrec.experiments.reports.report import Report, Section
+from jaxrec.statistics import estimate
+
+PAPER = "Carroll et al., Table 1"
+OURS = "beyond the paper"
+
+
+@dataclass
+class Learned:
+    """All seeds of one recommender.
+
+    Attributes:
+        name: "myopic" or "rl".
+        penalty: nu_1 = nu_2.
+        curve: float[chunks, seeds], the return of an episode during training.
+        sums: metric -> float[seeds, trajectories], over an episode.
+        users: float[seeds, horizon + 1, 36], how many of the users prefer what at each time.
+    """
+
+    name: str
+    penalty: float
+    curve: np.ndarray
+    sums: dict[str, np.ndarray]
+    users: np.ndarray
+
+    @property
+    def title(self) -> str:
+        """What the paper calls it."""
+        return title(self.name, self.penalty)
+
+    def means(self, metric: str) -> np.ndarray:
+        """float[seeds]: the sum over an episode; "sum" is that of all three."""
+        names = METRICS if metric == "sum" else (metric,)
+        return np.sum([self.sums[name].mean(axis=1) for name in names], axis=0)
+
+
+@dataclass
+class Exact:
+    """The optimum under full observation.
+
+    Attributes:
+        name, penalty: as in `Learned`.
+        worth: float[3], sums over an episode in the order of `METRICS`.
+        users: float[horizon + 1, 36], P(u_t).
+    """
+
+    name: str
+    penalty: float
+    worth: np.ndarray
+    users: np.ndarray
+
+    @property
+    def title(self) -> str:
+        """What the paper calls it."""
+        return title(self.name, self.penalty)
+
+
+def title(name: str, penalty: float) -> str:
+    """As in the paper, where the penalty is its own."""
+    if penalty == 0:
+        return name
+    return f"penalised {name}" if penalty == 1 else f"{name}, nu = {penalty:g}"
+
+
+def write(config: object, learned: list[Learned], optima: list[Exact], natural: np.ndarray) -> Report:
+    """Everything that the study found."""
+    seeds, trajectories = learned[0].sums[METRICS[0]].shape
+    report = Report(
+        "Recommenders that shift preferences",
+        f"PPO with an LSTM on slates, choices and beliefs, {seeds} seeds of each recommender, each played greedily for "
+        f"{trajectories} trajectories. r(u_t): engagement of the items chosen, under the preferences that users have; "
+        "r(u_0): of the same items under those that they had at first; r(u_t^rnd): under those that they would have "
+        "had by themselves. All are sums over an episode, expected 10 at most.",
+    )
+    named = {one.title: one for one in learned}
+    best = {one.title: one for one in optima}
+    report.findings += _orderings(named) + _against_optimum(named) + _pictures(named, natural)
+    report.sections.append(_table(named, best))
+    shown = [name for name in TABLE_1 if name in named]
+    report.figures["shifts"] = figures.heat_maps(
+        [("natural", natural), *((name, named[name].users.mean(axis=0)) for name in shown)]
+    )
+    report.figures["shifts-exact"] = figures.heat_maps(
+        [("natural", natural), *((name, best[name].users) for name in shown)]
+    )
+    report.sections.append(
+        Section(
+            "How preferences shift (Figures 1 and 7)",
+            "The share of users that prefer each angle at each time-step: learned recommenders, all seeds together; "
+            "below, the optima under full observation.",
+            figures=["shifts", "shifts-exact"],
+        )
+    )
+    report.figures["pareto"] = figures.pareto(learned, optima)
+    report.sections.append(
+        Section(
+            "Engagement against safe shifts",
+            "Each recommender by its penalty nu: the optima under full observation, and what was learned (mean and "
+            "95 % interval over seeds). Safe: r(u_0) + r(u_t^rnd).",
+            figures=["pareto"],
+        )
+    )
+    report.figures["curves"] = figures.curves(learned)
+    report.sections.append(
+        Section("Learning curves", "What each is paid for, slates drawn from the policy.", figures=["curves"])
+    )
+    report.data = {
+        "learned": [
+            {
+                "recommender": one.name,
+                "penalty": one.penalty,
+                "curve": one.curve,
+                "sums": {name: one.means(name) for name in METRICS},
+                "standard_errors": {name: _error(one.sums[name]) for name in METRICS},
+                "users": one.users.mean(axis=0),
+            }
+            for one in learned
+        ],
+        "optima": [
+            {"recommender": one.name, "penalty": one.penalty, "sums": dict(zip(METRICS, one.worth, strict=True))}
+            for one in optima
+        ],
+        "natural": natural,
+    }
+    return report
+
+
+def _error(sums: np.ndarray) -> np.ndarray:
+    """float[seeds]: the standard error over trajectories, as the paper has it."""
+    return sums.std(axis=1, ddof=1) / np.sqrt(sums.shape[1]) if sums.shape[1] > 1 else np.zeros(len(sums))
+
+
+def _table(named: dict[str, Learned], best: dict[str, Exact]) -> Section:
+    """Table 1 side by side: as printed, the optimum under full observation, and what was learned."""
+    rows = []
+    for name, one in named.items():
+        published = TABLE_1.get(name)
+        for i, metric in enumerate((*METRICS, "sum")):
+            printed = "-" if published is None else f"{(*published, sum(published))[i]:.2f}"
+            optimum = (*best[name].worth, best[name].worth.sum())[i]
+            error = "" if metric == "sum" else f"{_error(one.sums[metric]).max():.3f}"
+            rows.append((name, LABELS[metric], printed, f"{optimum:.2f}", str(estimate(one.means(metric))), error))
+    return Section(
+        "Table 1",
+        "Learned: mean and 95 % interval over seeds; then the largest standard error over the trajectories of a seed. "
+        "The optimum sees the user's preferences, which no recommender does, and is optimal for what it is paid for "
+        "(discounted), not for each figure. The paper does not publish all constants of its users: ours come from "
+        "fitting the optima to its table.",
+        ("recommender", "sum over an episode", "paper", "optimum, full observation", "learned", "standard error"),
+        rows,
+    )
+
+
+LABELS = {"engagement": "r(u_t)", "engagement_initial": "r(u_0)", "engagement_natural": "r(u_t^rnd)", "sum": "sum"}
+
+
+def _orderings(named: dict[str, Learned]) -> list[Finding]:
+    """The orderings of Table 1, seed by seed."""
+    claims = [
+        ("rl", "myopic", "engagement"),
+        ("rl", "penalised rl", "engagement"),
+        ("myopic", "rl", "engagement_initial"),
+        ("myopic", "rl", "engagement_natural"),
+        ("penalised rl", "penalised myopic", "sum"),
+        ("penalised rl", "myopic", "sum"),
+        ("penalised rl", "rl", "sum"),
+        ("penalised myopic", "myopic", "sum"),
+    ]
+    return [
+        above(
+            f"{LABELS[metric]}: {more} beyond {less}", named[more].means(metric) - named[less].means(metric), 0.0, PAPER
+        )
+        for more, less, metric in claims
+        if more in named and less in named
+    ]
+
+
+def _against_optimum(named: dict[str, Learned]) -> list[Finding]:
+    """What was learned as a fraction of what can be had from what a recommender sees."""
+    return [
+        above(
+            f"{name}: {LABELS[metric]} as a fraction of the optimum from beliefs, {optimum}",
+            named[name].means(metric) / optimum,
+            0.97,
+            OURS,
+        )
+        for name, (metric, optimum) in BELIEF_OPTIMUM.items()
+        if name in named
+    ]
+
+
+def _pictures(named: dict[str, Learned], natural: np.ndarray) -> list[Finding]:
+    """Where users end up, as the paper's heat maps show."""
+    around = {centre: np.abs(np.asarray(circular_distance(DEGREES, centre))) <= 40 + 1e-3 for centre in (80, 270)}
+    found = [measured("natural: users within 40 degrees of 80 at the end", [natural[-1, around[80]].sum()], "Figure 1")]
+    for name, one in named.items():
+        for centre, near in around.items():
+            share = one.users[:, -1, near].sum(axis=-1)
+            found.append(measured(f"{name}: users within 40 degrees of {centre} at the end", share, "Figures 1 and 7"))
+    return found

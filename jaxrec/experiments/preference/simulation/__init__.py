@@ -1,0 +1,1 @@
+"""Recommenders trained in a model of users: Carroll et al., Table 2."""

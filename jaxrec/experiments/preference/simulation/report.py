@@ -1,0 +1,148 @@
+"""The report of training in simulation: Table 2, what was anticipated and what happened."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jaxrec.envs.preference.dynamics import DEGREES, circular_distance
+from jaxrec.experiments.preference import figures
+from jaxrec.experiments.preference.reference import METRICS, TABLE_2
+from jaxrec.experiments.reports.findings import Finding, above, measured
+from jaxrec.experiments.reports.report import Report, Section
+from jaxrec.statistics import estimate
+
+SOURCE = "Carroll et al., Table 2"
+OURS = "beyond the paper"
+PENALTIES = (0.0, 1.0)
+LABELS = {"engagement": "r(u_t)", "engagement_initial": "r(u_0)", "engagement_natural": "r(u_t^rnd)", "sum": "sum"}
+TRAINED = {"oracle": "trained among users", "simulation": "trained in the model"}
+EVALUATED = {"oracle": "oracle evaluation", "estimated": "estimated evaluation"}
+
+
+@dataclass
+class Cell:
+    """All seeds of the recommenders of one training in one evaluation, without penalty, then with it.
+
+    Attributes:
+        sums: metric -> float[2 seeds, trajectories], over an episode.
+        users: float[2 seeds, times, 36], P(u_t).
+    """
+
+    sums: dict[str, np.ndarray]
+    users: np.ndarray
+
+    def means(self, penalty: int, metric: str, prefix: str = "") -> np.ndarray:
+        """float[seeds] of row `penalty` of `PENALTIES`."""
+        names = METRICS if metric == "sum" else (metric,)
+        every = np.sum([self.sums[prefix + name].mean(axis=1) for name in names], axis=0)
+        return every.reshape(2, -1)[penalty]
+
+    def shares(self, penalty: int) -> np.ndarray:
+        """float[seeds, times, 36] likewise."""
+        return self.users.reshape(2, -1, *self.users.shape[1:])[penalty]
+
+
+@dataclass
+class Simulated:
+    """Cells by (training, evaluation)."""
+
+    cells: dict[tuple[str, str], Cell]
+
+
+def write(config: Any, found: Simulated) -> Report:
+    """Everything that the study found."""
+    report = Report(
+        "Recommenders trained in a model learned from logs",
+        f"PPO with an LSTM, {config.seeds} seeds, each with a user model of its own, learned from logged slates and "
+        f"choices of {config.training_users} users. Oracle evaluation: {config.trajectories} users as they are; "
+        "estimated evaluation: as many users simulated by the model, judged by its beliefs. What was trained in the "
+        "model sees the model's beliefs also among the users as they are. Sums over an episode of ten slates.",
+    )
+    report.findings = _orderings(found) + _anticipated(found)
+    report.sections.append(_table(found))
+    report.sections.append(_judged(found))
+    panels = []
+    for penalty, name in enumerate(("unpenalised", "penalised")):
+        for evaluated, what in (("estimated", "anticipated"), ("oracle", "lived")):
+            users = found.cells["simulation", evaluated].shares(penalty).mean(axis=0)
+            panels.append((f"{name}, {what}", users[:10]))  # no model says what users prefer after their last choice
+    report.figures["anticipated"] = figures.heat_maps(panels)
+    report.sections.append(
+        Section(
+            "What was anticipated, and what came",
+            "Recommenders trained in the model: the preferences that the model expects before anything is deployed, "
+            "and those of the users after.",
+            figures=["anticipated"],
+        )
+    )
+    report.data = {
+        f"{trained} training, {evaluated} evaluation": {
+            f"penalty {nu:g}": {name: cell.means(penalty, name) for name in LABELS}
+            for penalty, nu in enumerate(PENALTIES)
+        }
+        for (trained, evaluated), cell in found.cells.items()
+    }
+    return report
+
+
+def _orderings(found: Simulated) -> list[Finding]:
+    """Penalised above unpenalised, however trained and however evaluated."""
+    return [
+        above(
+            f"sum, {TRAINED[trained]}, {EVALUATED[evaluated]}: penalised beyond unpenalised",
+            cell.means(1, "sum") - cell.means(0, "sum"),
+            0.0,
+            SOURCE,
+        )
+        for (trained, evaluated), cell in found.cells.items()
+    ]
+
+
+def _anticipated(found: Simulated) -> list[Finding]:
+    results = []
+    for penalty, name in enumerate(("unpenalised", "penalised")):
+        model, real = (found.cells["simulation", evaluated].shares(penalty) for evaluated in ("estimated", "oracle"))
+        apart = 0.5 * np.abs(model - real[:, : model.shape[1]]).sum(axis=2)
+        title = f"{name}, trained in the model: total variation between preferences anticipated and lived"
+        results.append(measured(f"{title}, mean over time", apart.mean(axis=1), OURS))
+        for centre in (80, 270):
+            near = np.abs(np.asarray(circular_distance(DEGREES, centre))) <= 40 + 1e-3
+            for users, what in ((model, "anticipated"), (real, "lived")):
+                share = users[:, model.shape[1] - 1, near].sum(axis=1)
+                title = f"{name}: users within 40 degrees of {centre} at the last slate, {what}"
+                results.append(measured(title, share, OURS))
+    return results
+
+
+def _table(found: Simulated) -> Section:
+    rows = []
+    for evaluated, of_evaluation in EVALUATED.items():
+        for metric, label in LABELS.items():
+            cells = []
+            for trained in TRAINED:
+                for penalty in range(len(PENALTIES)):
+                    published = TABLE_2[trained, evaluated][penalty]
+                    paper = sum(published) if metric == "sum" else published[METRICS.index(metric)]
+                    ours = estimate(found.cells[trained, evaluated].means(penalty, metric))
+                    cells.append(f"{paper:.2f} / {ours}")
+            rows.append((of_evaluation, label, *cells))
+    header = [f"{of_training}, {name}" for of_training in TRAINED.values() for name in ("unpenalised", "penalised")]
+    return Section("Table 2: paper / measured", "", ("", "", *header), rows)
+
+
+def _judged(found: Simulated) -> Section:
+    """After deployment: the same interactions, judged by what users prefer and by what the model believes they do."""
+    cell = found.cells["simulation", "oracle"]
+    rows = [
+        (name, label, *(str(estimate(cell.means(penalty, metric, by))) for by in ("", "estimated_")))
+        for penalty, name in enumerate(("unpenalised", "penalised"))
+        for metric, label in LABELS.items()
+    ]
+    return Section(
+        "After deployment",
+        "Recommenders trained in the model, among the users as they are: the same interactions, judged by what these "
+        "users prefer, and by what the model believes that they do.",
+        ("recommender", "sum over an episode", "users", "model"),
+        rows,
+    )

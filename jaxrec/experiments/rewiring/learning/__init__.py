@@ -1,0 +1,1 @@
+"""Recommenders that learn to rewire: Carvalho, section 4."""

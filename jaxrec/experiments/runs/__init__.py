@@ -1,0 +1,1 @@
+"""One execution of a study: its folder, settings, manifest, log and trackers."""

@@ -1,0 +1,191 @@
+"""Roll out a policy in many environments at once, reducing metrics on the way."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jax import Array
+
+from jaxrec import checks, measures, vectorized
+from jaxrec.environment import Environment
+from jaxrec.inputs import check_acts, check_env, check_policy
+from jaxrec.parameters import canonical
+from jaxrec.policy import Policy
+from jaxrec.runtime.jit_by_class import jit
+from jaxrec.sums import Sum
+
+MOST_ADDED = 64
+"""Values added up in float32 before what rounding takes is looked after: an error of at most 4e-6."""
+
+
+class Trajectory(struct.PyTreeNode):
+    """What happened at each step; every leaf is [num_steps, num_envs, ...] (`trajectory[:, i]` is one environment).
+
+    Attributes:
+        state, obs, action, reward: where the recommender acted, what it did and what that paid.
+        next_state: where that led (before any reset).
+        done: bool, whether the episode ended with this step.
+    """
+
+    state: Any
+    obs: Any
+    action: Any
+    reward: Any
+    next_state: Any
+    done: Any
+
+    def __getitem__(self, index: Any) -> "Trajectory":
+        return jax.tree.map(lambda leaf: leaf[index], self)
+
+
+class Rollout(struct.PyTreeNode):
+    """Metrics of a rollout, and the whole of it where that was asked for.
+
+    Metrics in `env.sparse_metrics` are means over the environments or steps that have them, NaN where none has.
+
+    Attributes:
+        per_step: metric -> float[num_steps], the mean over environments at each step.
+        per_env: metric -> float[num_envs], the mean over steps in each environment.
+        episode_return: float[num_envs], mean return of the episodes that ended; NaN where none did. Where episodes
+            differ in length those that ended are the short ones: `jaxrec.evaluate` plays whole episodes.
+        episodes: int32[num_envs], how many ended.
+        trajectory: a `Trajectory` of every step, or None.
+    """
+
+    per_step: dict[str, Array]
+    per_env: dict[str, Array]
+    episode_return: Array
+    episodes: Array
+    trajectory: Any
+
+
+def rollout(
+    env: Environment,
+    policy: Policy,
+    key: Array,
+    num_envs: int,
+    num_steps: int,
+    params: Any = None,
+    trajectory: bool = False,
+) -> Rollout:
+    """Runs `policy` in `num_envs` copies of `env` for `num_steps` steps; episodes restart as they end.
+
+    Jitted: a second call with the same environment and shapes does not recompile, whatever the parameters of the
+    environment and of the policy. Call it under `vmap` to sweep over either. Within
+    `jax.set_mesh(jaxrec.runtime.devices.mesh(1, envs=8))` eight devices share the environments, with the same
+    random draws.
+
+    Environments are independent of each other: an interval over `per_env` holds what it says.
+
+    Args:
+        env: the society.
+        policy: a PyTree with `init` and `act`; see `Policy`.
+        key: a typed key. The same key gives the same random draws whatever the parameters: rollouts that differ in
+            `influence` alone are same-noise twins.
+        num_envs: environments in parallel, at least 1.
+        num_steps: steps of each, at least 1.
+        params: run-time values; the environment's defaults if None.
+        trajectory: also return every step: memory grows with num_steps * num_envs.
+
+    Returns:
+        Metrics: those of `env.metrics`, the utilities (`user` is the mean over users) and `reward`.
+
+    Raises:
+        InputError: for zero environments or steps, or concrete parameters out of range.
+        InputError: for what is no environment, key or parameters of it, and for a policy that does not follow the
+            protocol, does not take what the environment observes, or gives no action of it.
+        InputError: for a metric that bears the name of another measure.
+    """
+    check_env(env)
+    checks.typed_key("key", key)
+    checks.positive("num_envs", num_envs, checks.MOST_STEPS)
+    checks.positive("num_steps", num_steps, checks.MOST_STEPS)
+    check_policy(policy)
+    return _rollout(env, policy, key, num_envs, num_steps, canonical(env.resolve(params)), trajectory)
+
+
+class _Totals(struct.PyTreeNode):
+    """Sums of a rollout so far; leaves [num_envs].
+
+    Attributes:
+        recent: of the measures, and of whether sparse ones are there, over the steps of the chunk under way.
+        before: a `Sum` of the same over the chunks before it.
+        finished: float, the reward of all episodes that ended: episodes follow each other, so it is what was paid up to
+            the last end.
+        episodes: int32, how many ended.
+    """
+
+    recent: Any
+    before: Sum
+    finished: Array
+    episodes: Array
+
+    @classmethod
+    def zeros(cls, recent: Any) -> "_Totals":
+        """Before the first step."""
+        before = Sum.zeros(recent)
+        some = before.total[0]["reward"]
+        return cls(before.total, before, some, jnp.zeros(some.shape, jnp.int32))
+
+    def add(self, values: Any, done: Array) -> "_Totals":
+        """With one more step of every environment."""
+        recent = jax.tree.map(jnp.add, self.recent, values)
+        paid = self.before.total[0]["reward"] + recent[0]["reward"]
+        return self.replace(recent=recent, finished=jnp.where(done, paid, self.finished), episodes=self.episodes + done)
+
+    def closed(self) -> "_Totals":
+        """At the end of a chunk."""
+        return self.replace(recent=jax.tree.map(jnp.zeros_like, self.recent), before=self.before.add(self.recent))
+
+
+@jit(static_argnames=("env", "num_envs", "num_steps", "trajectory"))
+def _rollout(
+    env: Environment, policy: Any, key: Array, num_envs: int, num_steps: int, params: Any, trajectory: bool
+) -> Rollout:
+    def advance(carry, time, key):
+        state, obs, memory, pool = carry
+        key_act, key_step, key_reset, key_memory = jax.random.split(key, 4)
+        action, memory = jax.vmap(policy.act)(memory, obs, jax.random.split(key_act, num_envs))
+        step = vectorized.step(env, key_step, state, obs, action, params)
+        if pool is None:
+            obs, state = vectorized.restart(env, key_reset, step, params, time)
+        else:
+            (obs, state), pool = vectorized.restart_from_pool(env, key_reset, step, params, pool)
+        memory = vectorized.where_done(step.done, jax.vmap(policy.init)(jax.random.split(key_memory, num_envs)), memory)
+        measured = jax.vmap(partial(measures.measure, env, params))(step)
+        return (state, obs, memory, pool), step, measures.present(env, measured)
+
+    def body(carry, inputs):
+        carry, totals = carry
+        carry, step, measured = advance(carry, *inputs)
+        kept = Trajectory(step.state, step.obs, step.action, step.reward, step.next_state, step.done)
+        values, there = jax.tree.map(lambda each: each.mean(axis=0), measured)
+        per_step = measures.means(values, there, 1)
+        return (carry, totals.add(measured, step.done)), (per_step, kept if trajectory else None)
+
+    def chunk(carry, inputs):
+        (carry, totals), steps = jax.lax.scan(body, carry, inputs)
+        return (carry, totals.closed()), steps
+
+    key_reset, key_memory, key_steps = jax.random.split(key, 3)
+    obs, state = vectorized.reset(env, key_reset, params, num_envs)
+    check_acts(policy, env, jax.tree.map(lambda leaf: leaf[0], obs))
+    costly = env.fixed_horizon is None and env.num_start_states is not None
+    pool = vectorized.empty_pool((obs, state)) if costly else None
+    carry = (state, obs, jax.vmap(policy.init)(jax.random.split(key_memory, num_envs)), pool)
+    size = next(size for size in range(min(MOST_ADDED, num_steps), 0, -1) if num_steps % size == 0)
+    inputs = (1 + jnp.arange(num_steps), jax.random.split(key_steps, num_steps))
+    measured = jax.eval_shape(advance, carry, *jax.tree.map(lambda leaf: leaf[0], inputs))[2]
+    chunks = jax.tree.map(lambda leaf: leaf.reshape(-1, size, *leaf.shape[1:]), inputs)
+    (_, totals), steps = jax.lax.scan(chunk, (carry, _Totals.zeros(measured)), chunks)
+    per_step, kept = jax.tree.map(lambda leaf: leaf.reshape(num_steps, *leaf.shape[2:]), steps)
+    sums, there = totals.before.total
+    return Rollout(
+        per_step=per_step,
+        per_env=measures.means(sums, there, num_steps),
+        episode_return=totals.finished / jnp.where(totals.episodes > 0, totals.episodes, jnp.nan),
+        episodes=totals.episodes,
+        trajectory=kept,
+    )

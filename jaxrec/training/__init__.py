@@ -1,0 +1,6 @@
+"""The host loop around an agent, and what it keeps: it knows the agents' protocol and no algorithm."""
+
+from jaxrec.training.loop import Agent, TrainingError, fit
+from jaxrec.training.policy_files import load_policy
+
+__all__ = ["Agent", "TrainingError", "fit", "load_policy"]
