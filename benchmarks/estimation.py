@@ -80,12 +80,12 @@ def measure_learning(kind: Any, updates: int, users: int, repeats: int, seed: in
         now = state
         for batch in range(updates):
             now, _ = step(learner, now, batch)
-        return now.weights
+        return now.network_params
 
     theirs = timed(loop, repeats)
     whole, _ = jax.jit(lambda learner, state: learner.advance(state, params, 0, updates))(learner, state)
     apart = max(
-        float(jnp.abs(a - b).max()) for a, b in zip(*map(jax.tree.leaves, (whole.weights, loop())), strict=True)
+        float(jnp.abs(a - b).max()) for a, b in zip(*map(jax.tree.leaves, (whole.network_params, loop())), strict=True)
     )
     if apart > TOLERANCE:
         sys.exit(f"benchmarks.estimation: the two ways of learning {kind} preferences differ by {apart}")

@@ -108,7 +108,7 @@ def play(num_envs: int, num_steps: int, key: Array, params: PolarisingParams) ->
         key_act, key_step, key_reset = jax.random.split(key, 3)
         action = jnp.int32(3 * jax.random.uniform(key_act, (num_envs,)))
         step = vectorized.step(ENV, key_step, state, obs, action, params)
-        return (vectorized.restart(ENV, key_reset, step, params, step_number), total + step.reward), None
+        return (vectorized.auto_reset(ENV, key_reset, step, params, step_number), total + step.reward), None
 
     key_reset, key_steps = jax.random.split(key)
     start = (vectorized.reset(ENV, key_reset, params, num_envs), jnp.zeros(num_envs))
@@ -120,7 +120,7 @@ def play(num_envs: int, num_steps: int, key: Array, params: PolarisingParams) ->
 # Q-learning as published, and as the tampering study trains it.
 LEARNERS: dict[str, dict[str, Any]] = {
     "published settings": {"num_steps": 1, "step_size": GeometricStep(rivals.ALPHA_START, rivals.ALPHA_END)},
-    "30 steps a batch, traces": {"num_steps": 30, "step_size": VisitStep(4.0), "trace": 0.6},
+    "30 steps a batch, traces": {"num_steps": 30, "step_size": VisitStep(4.0), "td_lambda": 0.6},
 }
 
 
@@ -139,7 +139,7 @@ def measure_jaxrec(size: Sizes, seed: int) -> Iterable[Measurement]:
         for batch in size.batches:
             agent = QLearning(ENV, size.scaled(size.jax_learn, batch), batch, **settings)
             timing = measure(agent.train, *args, repeats=size.repeats)
-            yield Measurement(LEARN, JAXREC, what, batch, agent.num_batches * batch * agent.num_steps, *timing)
+            yield Measurement(LEARN, JAXREC, what, batch, agent.num_updates * batch * agent.num_steps, *timing)
 
 
 def _rollout(num_envs: int, num_steps: int, key: Array, params: PolarisingParams) -> Any:

@@ -39,7 +39,7 @@ SETTINGS: dict[str, Any] = {
     "num_epochs": 4,
     "num_minibatches": 8,
     "learning_rate": 3e-3,
-    "entropy_weight": 0.01,
+    "ent_coef": 0.01,
 }
 LIMITS = (
     "What to expect: each figure is the median of repeats on a machine that may serve others too; min - max shows how "
@@ -147,8 +147,8 @@ class EndsAsOne:
 
 def ours(steps: int) -> PPO:
     """Our learner."""
-    kept = {"learning_rate_end": SETTINGS["learning_rate"], "entropy_weight_end": SETTINGS["entropy_weight"]}
-    settings: dict[str, Any] = SETTINGS | kept | {"value_clip": 0.2}
+    kept = {"learning_rate_end": SETTINGS["learning_rate"], "ent_coef_end": SETTINGS["ent_coef"]}
+    settings: dict[str, Any] = SETTINGS | kept | {"value_clip_eps": 0.2}
     return PPO(Gymnax("CartPole-v1"), MLP(2, (64, 64)), steps, **settings)
 
 
@@ -162,8 +162,8 @@ def theirs(steps: int) -> Any:
         skip_initial_evaluation=True,
         gae_lambda=0.95,
         max_grad_norm=0.5,
-        ent_coef=SETTINGS["entropy_weight"],
-        **{name: value for name, value in SETTINGS.items() if name != "entropy_weight"},
+        ent_coef=SETTINGS["ent_coef"],
+        **{name: value for name, value in SETTINGS.items() if name != "ent_coef"},
     )
     return agent.replace(eval_callback=lambda *_: jnp.zeros(()))
 
@@ -173,7 +173,7 @@ def cartpole(size: Sizes, seeds: int, seed: int) -> list[CartPole]:
     one, other = ours(size.cartpole), theirs(size.cartpole)
     keys = jax.random.split(jax.random.key(seed), seeds)
     key_play = jax.random.key(seed + 1)
-    steps = one.num_batches * one.num_envs * one.num_steps * seeds
+    steps = one.num_updates * one.num_envs * one.num_steps * seeds
 
     def train_one(keys: Any) -> Any:
         return jax.vmap(lambda key: one.train(key, one.env.default_params)[0])(keys)
@@ -234,7 +234,7 @@ def society(size: Sizes, users: int, network: str, seed: int) -> Society:
             else:
                 action = jax.random.randint(key_act, (num_envs,), 0, users)
             taken = vectorized.step(env, key_step, env_state, obs, action, params)
-            carry = vectorized.restart(env, key_reset, taken, params, jnp.zeros((), jnp.int32), state.bank)
+            carry = vectorized.auto_reset(env, key_reset, taken, params, jnp.zeros((), jnp.int32), state.reset_pool)
             return carry, taken.reward.sum()
 
         return jax.lax.scan(step, (state.obs, state.env_state), jax.random.split(key, num_steps))

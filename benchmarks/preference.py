@@ -82,7 +82,7 @@ def measure_jaxrec(steps: int, batch: int, what: str, repeats: int, seed: int) -
             action = jax.random.randint(key_act, (batch,), 0, env.num_actions)
             step = vectorized.step(env, key_step, state, obs, action, params)
             seen = sum(leaf.sum() for leaf in jax.tree.leaves(step.next_obs))  # or it would not be computed
-            return (vectorized.restart(env, key_reset, step, params, number), total + step.reward.sum()), seen
+            return (vectorized.auto_reset(env, key_reset, step, params, number), total + step.reward.sum()), seen
 
         key_reset, key_steps = jax.random.split(key)
         start = (vectorized.reset(env, key_reset, params, batch), jnp.zeros(()))
@@ -99,7 +99,7 @@ def measure_condition(quick: bool, seed: int) -> dict[str, float]:
     timing = measure(
         lambda key, params: agent.train(key, params)[1], jax.random.key(seed), agent.env.default_params, repeats=2
     )
-    steps = agent.num_batches * agent.num_envs * agent.num_steps
+    steps = agent.num_updates * agent.num_envs * agent.num_steps
     return {"steps": steps, "compile_s": timing.compile, "seconds": timing.median}
 
 

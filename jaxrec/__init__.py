@@ -6,7 +6,7 @@ from jaxrec.environment import Environment, EnvParams, EnvState
 from jaxrec.evaluation import Evaluation, evaluate
 from jaxrec.parameters import batched
 from jaxrec.policy import Policy
-from jaxrec.registration import make, register, registered
+from jaxrec.registration import make, register, registered_envs
 from jaxrec.rollouts import Rollout, Trajectory, rollout
 from jaxrec.testing import api_test
 from jaxrec.training import fit, load_policy
@@ -31,7 +31,7 @@ __all__ = [
     "load_policy",
     "make",
     "register",
-    "registered",
+    "registered_envs",
     "rollout",
 ]
 

@@ -53,7 +53,7 @@ class Environment(ABC):
     Constructor arguments fix shapes, topology, spaces and the choice of reward; `EnvParams` holds run-time values.
     A subclass is a `dataclass(unsafe_hash=True)`: two equal environments hash equal, and the second does not recompile.
     It supplies `reset_env`, `transition`, `observe`, `utilities`, `metrics`, the spaces and `default_params`, and of
-    `check_params`, `incentives`, `fixed_horizon`, `num_observations` with `observation_index`, and `render` what
+    `check_params`, `reward_components`, `fixed_horizon`, `num_observations` with `observation_index`, and `render` what
     applies to it.
 
     *Actions* of another shape or kind (integers, floats) than those of `action_space` are refused, traced or not.
@@ -157,7 +157,7 @@ class Environment(ABC):
         """int32[]: the index of `obs` in 0 ... num_observations - 1, where observations can be indexed."""
         raise checks.InputError(f"{self.name} has no observation index: a tabular agent cannot learn in it")
 
-    def incentives(self, state: Any, action: Any, next_state: Any, params: Any) -> Utilities:
+    def reward_components(self, state: Any, action: Any, next_state: Any, params: Any) -> Utilities:
         """The utilities as an agent is paid for them, of which `reward` chooses: those of the step.
 
         Where a utility is a level of which only the end of an episode counts, this is what the step adds to it: the
@@ -165,7 +165,9 @@ class Environment(ABC):
         """
         return self.utilities(state, action, next_state, params)
 
-    def engagement_under(self, state: Any, action: Any, next_state: Any, safe: Any, served: Any, params: Any) -> Array:
+    def counterfactual_engagement(
+        self, state: Any, action: Any, next_state: Any, safe: Any, served: Any, params: Any
+    ) -> Array:
         """float[]: what the transition is worth under the preferences in `safe`, the state of the same user elsewhere.
 
         By default what the same recommendation was worth there: it led from `safe` to `served` on the same draws.
@@ -246,8 +248,8 @@ class Environment(ABC):
         space.check_form("action", action)
         invalid, action = ~space.contains(action), self.legal_action(action, params)
         next_state, terminated = self.transition(key, state, action, params)
-        incentives = self.incentives(state, action, next_state, params)
-        reward = paid(self.reward, incentives, params.reward_weights)
+        reward_components = self.reward_components(state, action, next_state, params)
+        reward = paid(self.reward, reward_components, params.reward_weights)
         return (
             self.observe(next_state, params),
             next_state,

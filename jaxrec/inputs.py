@@ -113,9 +113,9 @@ def _first_line(error: Exception) -> str:
 
 def check_clock(agent: Any) -> None:
     """Raises InputError if a training of `agent` takes more steps in each environment than int32 counts."""
-    steps = agent.num_batches * agent.num_steps
+    steps = agent.num_updates * agent.num_steps
     if steps > checks.MOST_STEPS:
         raise checks.InputError(
-            f"total_steps must be at most {checks.MOST_STEPS:,} in each of num_envs={agent.num_envs} environments, got "
-            f"{agent.total_steps:,}, in whole batches {steps:,} in each: give it more environments"
+            f"total_timesteps must be at most {checks.MOST_STEPS:,} in each of num_envs={agent.num_envs} environments, "
+            f"got {agent.total_timesteps:,}, in whole batches {steps:,} in each: give it more environments"
         )

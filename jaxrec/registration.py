@@ -27,7 +27,7 @@ def register(env_id: str, factory: Callable[..., Environment]) -> None:
     _FACTORIES[env_id] = factory
 
 
-def registered() -> list[str]:
+def registered_envs() -> list[str]:
     """The ids that `make` knows."""
     return sorted(_FACTORIES)
 
@@ -36,7 +36,7 @@ def make(env_id: str, **kwargs: Any) -> tuple[Environment, Any]:
     """Builds the environment `env_id`.
 
     Args:
-        env_id: one of `registered()`.
+        env_id: one of `registered_envs()`.
         **kwargs: constructor arguments, which fix shapes. Run-time values are set afterwards, by
             `params.replace(influence=0.0)`.
 
@@ -48,7 +48,7 @@ def make(env_id: str, **kwargs: Any) -> tuple[Environment, Any]:
         InputError: if the constructor does not take an argument.
     """
     if not isinstance(env_id, str):
-        raise checks.InputError(f"env_id must be one of {registered()}, got {checks.brief(env_id)}")
+        raise checks.InputError(f"env_id must be one of {registered_envs()}, got {checks.brief(env_id)}")
     factory = checks.lookup(_FACTORIES, env_id, "environment")
     signature = inspect.signature(factory)
     try:

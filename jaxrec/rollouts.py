@@ -150,9 +150,9 @@ def _rollout(
         action, memory = jax.vmap(policy.act)(memory, obs, jax.random.split(key_act, num_envs))
         step = vectorized.step(env, key_step, state, obs, action, params)
         if pool is None:
-            obs, state = vectorized.restart(env, key_reset, step, params, time)
+            obs, state = vectorized.auto_reset(env, key_reset, step, params, time)
         else:
-            (obs, state), pool = vectorized.restart_from_pool(env, key_reset, step, params, pool)
+            (obs, state), pool = vectorized.auto_reset_from_pool(env, key_reset, step, params, pool)
         memory = vectorized.where_done(step.done, jax.vmap(policy.init)(jax.random.split(key_memory, num_envs)), memory)
         measured = jax.vmap(partial(measures.measure, env, params))(step)
         return (state, obs, memory, pool), step, measures.present(env, measured)

@@ -42,7 +42,7 @@ def estimate(samples: Any) -> Estimate:
     return Estimate(mean, mean - half, mean + half)
 
 
-def known_means(samples: np.ndarray) -> np.ndarray:
+def nanmean(samples: np.ndarray) -> np.ndarray:
     """float[rows]: means over the last axis of `samples`, [rows, n], of what is a number; NaN where nothing is."""
     known = np.isfinite(samples)
     counts = known.sum(axis=-1)

@@ -190,7 +190,7 @@ def _episode(env: Environment, key: Any, params: Any, num_steps: int) -> Any:
             done[None], *(jax.tree.map(lambda x: x[None], t) for t in (fresh, (inner_obs, inner_state)))
         )
         utilities = env.utilities(state, action, inner_state, params)
-        incentives = env.incentives(state, action, inner_state, params)
+        reward_components = env.reward_components(state, action, inner_state, params)
         metrics = env.metrics(state, action, inner_state, params)
         check_names(env, metrics)
         dense = {name: value for name, value in metrics.items() if name not in env.sparse_metrics}
@@ -200,7 +200,7 @@ def _episode(env: Environment, key: Any, params: Any, num_steps: int) -> Any:
             "final observation outside the observation space": env.observation_space(params).contains(inner_obs),
             "action outside its space": env.action_space(params).contains(action),
             "step and step_env differ in reward": _same(reward, inner_reward),
-            "reward is not the one asked for": _same(reward, reward_function(env.reward)(incentives, weights)),
+            "reward is not the one asked for": _same(reward, reward_function(env.reward)(reward_components, weights)),
             "step and step_env differ in termination": terminated == inner_terminated,
             "discount is not 0 at termination, else 1": info["discount"] == 1 - terminated,
             "final_observation is not that of step_env": _same(info["final_observation"], inner_obs),

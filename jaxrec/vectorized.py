@@ -3,7 +3,7 @@
 Where every episode has the same length the whole batch ends together, and one scalar condition resets it: no reset is
 computed in between. Elsewhere each environment resets itself, as `Environment.step` does. Where a reset is costly,
 rollouts draw start states in advance and use each of them once (`Pool`), so that environments stay independent;
-agents, which state no interval over their episodes, restart from a bank of start states that they draw once.
+agents, which state no interval over their episodes, restart from a reset_pool of start states that they draw once.
 
 Where several devices share the environments (see `devices`), each has its part of them at every step.
 """
@@ -16,7 +16,7 @@ from flax import struct
 from jax import Array
 
 from jaxrec.environment import Environment
-from jaxrec.runtime.devices import spread
+from jaxrec.runtime.devices import shard_envs
 
 
 class Step(struct.PyTreeNode):
@@ -60,7 +60,7 @@ class Pool(struct.PyTreeNode):
 
 def reset(env: Environment, key: Array, params: Any, num_envs: int) -> tuple[Any, Any]:
     """(observations, states) of `num_envs` environments at the start of an episode."""
-    return spread(jax.vmap(env.reset_env, in_axes=(0, None))(jax.random.split(key, num_envs), params))
+    return shard_envs(jax.vmap(env.reset_env, in_axes=(0, None))(jax.random.split(key, num_envs), params))
 
 
 def step(env: Environment, key: Array, state: Any, obs: Any, action: Any, params: Any) -> Step:
@@ -74,39 +74,39 @@ def step(env: Environment, key: Array, state: Any, obs: Any, action: Any, params
     return Step(state, obs, action, reward, next_state, next_obs, terminated, truncated)
 
 
-def reset_with_bank(env: Environment, key: Array, params: Any, num_envs: int) -> tuple[Any, Any, Any]:
-    """(observations, states, bank): as `reset`, and where a reset is costly other such pairs to restart from.
+def reset_with_pool(env: Environment, key: Array, params: Any, num_envs: int) -> tuple[Any, Any, Any]:
+    """(observations, states, reset_pool): as `reset`, and where a reset is costly other such pairs to restart from.
 
-    The bank holds `env.num_start_states` of them; it is None where there are none.
+    The reset_pool holds `env.num_start_states` of them; it is None where there are none.
     """
     spare = env.num_start_states or 0
     starts = reset(env, key, params, num_envs + spare)
-    obs, state = spread(jax.tree.map(lambda leaf: leaf[:num_envs], starts))
+    obs, state = shard_envs(jax.tree.map(lambda leaf: leaf[:num_envs], starts))
     return obs, state, jax.tree.map(lambda leaf: leaf[num_envs:], starts) if spare else None
 
 
-def restart(
-    env: Environment, key: Array, step: Step, params: Any, time: Array, bank: tuple[Any, Any] | None = None
+def auto_reset(
+    env: Environment, key: Array, step: Step, params: Any, time: Array, reset_pool: tuple[Any, Any] | None = None
 ) -> tuple[Any, Any]:
     """(observations, states) to go on from after `step`: fresh ones where an episode ended.
 
     `time` (int32[]) is how many steps the batch has taken since its first reset, this one included. It is not batched
-    under a `vmap` over seeds, so that the condition on it stays a branch. `bank` is what `reset_with_bank` gave: each
-    environment restarts from one of its states, drawn uniformly.
+    under a `vmap` over seeds, so that the condition on it stays a branch. `reset_pool` is what `reset_with_pool`
+    gave: each environment restarts from one of its states, drawn uniformly.
     """
     num_envs = step.terminated.shape[0]
     if env.fixed_horizon is not None:
         return jax.lax.cond(
             time % env.fixed_horizon == 0,
             lambda: reset(env, key, params, num_envs),
-            lambda: spread((step.next_obs, step.next_state)),
+            lambda: shard_envs((step.next_obs, step.next_state)),
         )
-    if bank is None:
+    if reset_pool is None:
         fresh = reset(env, key, params, num_envs)
     else:
-        drawn = jax.random.randint(key, (num_envs,), 0, jax.tree.leaves(bank)[0].shape[0])
-        fresh = jax.tree.map(lambda leaf: leaf[drawn], bank)
-    return spread(where_done(step.done, fresh, (step.next_obs, step.next_state)))
+        drawn = jax.random.randint(key, (num_envs,), 0, jax.tree.leaves(reset_pool)[0].shape[0])
+        fresh = jax.tree.map(lambda leaf: leaf[drawn], reset_pool)
+    return shard_envs(where_done(step.done, fresh, (step.next_obs, step.next_state)))
 
 
 def empty_pool(starts: tuple[Any, Any]) -> Pool:
@@ -117,7 +117,7 @@ def empty_pool(starts: tuple[Any, Any]) -> Pool:
     return Pool(starts, jnp.full((), jax.tree.leaves(starts)[0].shape[0], jnp.int32))
 
 
-def restart_from_pool(
+def auto_reset_from_pool(
     env: Environment, key: Array, step: Step, params: Any, pool: Pool
 ) -> tuple[tuple[Any, Any], Pool]:
     """((observations, states), pool) to go on with after `step`: a start of its own where an episode ended.
@@ -134,7 +134,7 @@ def restart_from_pool(
     pool = jax.lax.while_loop(lambda pool: pool.used + ended > num_envs, draw, pool)
     place = jnp.minimum(pool.used + jnp.cumsum(step.done, dtype=jnp.int32) - 1, num_envs - 1)
     fresh = jax.tree.map(lambda leaf: leaf[place], pool.starts)
-    going_on = spread(where_done(step.done, fresh, (step.next_obs, step.next_state)))
+    going_on = shard_envs(where_done(step.done, fresh, (step.next_obs, step.next_state)))
     return going_on, pool.replace(used=pool.used + ended)
 
 

@@ -176,8 +176,8 @@ def _scaled(leaf, rng, usual):
 
 # Agents: of each a strategy for its static values, a function that builds it, and the ranges of its hyper-parameters.
 
-batches = {"num_envs": counts(6), "num_steps": counts(8), "total_steps": counts(200)}
-trainings = batches | {"num_epochs": counts(3), "num_minibatches": st.sampled_from([1, 1, 2, 3, 4])}
+updates = {"num_envs": counts(6), "num_steps": counts(8), "total_timesteps": counts(200)}
+trainings = updates | {"num_epochs": counts(3), "num_minibatches": st.sampled_from([1, 1, 2, 3, 4])}
 
 
 def _ppo(env_id, network, **more):
@@ -191,7 +191,9 @@ def _ppo(env_id, network, **more):
 def _make_ppo(env_id, drawn):
     env, _ = jaxrec.make(env_id, **drawn["env"])
     return PPO(
-        env, drawn["network"](env.num_actions), **{"total_steps": 40, "num_envs": 4, "num_steps": 4} | drawn["settings"]
+        env,
+        drawn["network"](env.num_actions),
+        **{"total_timesteps": 40, "num_envs": 4, "num_steps": 4} | drawn["settings"],
     )
 
 
@@ -202,7 +204,7 @@ def _make_ranking(embed, width, pooling, num_actions):
 def _make_q_learning(drawn):
     env_id, arguments = drawn["env"]
     env, _ = jaxrec.make(env_id, **arguments)
-    return QLearning(env, step_size=drawn["step_size"], **{"total_steps": 60, "num_envs": 4} | drawn["settings"])
+    return QLearning(env, step_size=drawn["step_size"], **{"total_timesteps": 60, "num_envs": 4} | drawn["settings"])
 
 
 def _make_learn_users(drawn):
@@ -239,7 +241,7 @@ AGENTS = {
             observe_as=st.sampled_from(["state", "state", "state", "beliefs"]),
         )),
         "step_size": st.sampled_from([GeometricStep(0.5, 0.1), VisitStep(1.0)]),
-        "settings": of(**batches),
+        "settings": of(**updates),
     }).map(lambda drawn: partial(_make_q_learning, drawn)),
     "LearnUsers": st.fixed_dictionaries({
         "env": ENVIRONMENTS["LearnedUsers-v0"],
@@ -250,16 +252,16 @@ AGENTS = {
 RATE = (0.0, LARGEST)
 HYPER_PARAMETERS = {
     "PPO": {
-        "learning_rate": RATE, "learning_rate_end": RATE, "gamma": SHARE, "trace": SHARE, "clip": (0.0, INFINITY),
-        "value_clip": (0.0, INFINITY), "value_weight": RATE, "entropy_weight": ANY, "entropy_weight_end": ANY,
-        "max_grad_norm": (SMALLEST_NORM, INFINITY), "reward_scale": RATE,
+        "learning_rate": RATE, "learning_rate_end": RATE, "gamma": SHARE, "gae_lambda": SHARE,
+        "clip_eps": (0.0, INFINITY), "value_clip_eps": (0.0, INFINITY), "vf_coef": RATE, "ent_coef": ANY,
+        "ent_coef_end": ANY, "max_grad_norm": (SMALLEST_NORM, INFINITY), "reward_scale": RATE,
     },
-    "LeastSquares": {"ridge": (1e-6, LARGEST), "trace": SHARE},
-    "QLearning": {"gamma": SHARE, "epsilon_start": SHARE, "epsilon_end": SHARE, "initial_q": ANY, "trace": SHARE},
+    "LeastSquares": {"ridge": (1e-6, LARGEST), "td_lambda": SHARE},
+    "QLearning": {"gamma": SHARE, "epsilon_start": SHARE, "epsilon_end": SHARE, "initial_q": ANY, "td_lambda": SHARE},
     "GeometricStep": {"start": (1e-9, 1.0), "end": (1e-9, 1.0)},
     "VisitStep": {"weight": (1.0, INFINITY)},
     "LearnUsers": {
-        "learning_rate": RATE, "weight_decay": RATE, "max_grad_norm": (SMALLEST_NORM, INFINITY), "entropy_weight": RATE,
+        "learning_rate": RATE, "weight_decay": RATE, "max_grad_norm": (SMALLEST_NORM, INFINITY), "ent_coef": RATE,
     },
 }  # fmt: skip
 
@@ -283,8 +285,8 @@ class Swept(struct.PyTreeNode):
     agent: Any
 
     @property
-    def num_batches(self):
-        return self.agent.num_batches
+    def num_updates(self):
+        return self.agent.num_updates
 
     @property
     def env(self):

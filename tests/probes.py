@@ -23,7 +23,7 @@ class ChainState(EnvState):
 class Chain(Environment):
     """A walk on 0 ... length - 1 from 0: right moves on, left moves back. Arriving at the end pays 1 and ends the game.
 
-    Every step costs `cost`. Episodes differ in length, so that batches cannot be reset together.
+    Every step costs `cost`. Episodes differ in length, so that updates cannot be reset together.
     """
 
     length: int = 4

@@ -124,7 +124,7 @@ def alone(name):
 
 
 def main(wanted):
-    processes.join()
+    processes.initialize()
     compiled = Compiled()
     logging.getLogger("jax").addHandler(compiled)
     jax.config.update("jax_log_compiles", True)

@@ -43,10 +43,10 @@ class Walk(struct.PyTreeNode):
 
     slope: float = 1.0
     env: object = struct.field(pytree_node=False, default=Nowhere())
-    num_batches: int = struct.field(pytree_node=False, default=12)
+    num_updates: int = struct.field(pytree_node=False, default=12)
 
     def __repr__(self):
-        return f"Walk({self.slope}, {self.num_batches})"
+        return f"Walk({self.slope}, {self.num_updates})"
 
     def check(self):
         pass
@@ -72,7 +72,7 @@ class Config:
     """Runs of each training."""
     slopes: tuple[float, ...] = (1.0, 0.1)
     """One training each."""
-    chunks: int = 6
+    num_chunks: int = 6
     """Of each training."""
     ceiling: float = float("inf")
     """Which JSON has not."""
@@ -81,10 +81,10 @@ class Config:
         jaxrec.checks.positive("seeds", self.seeds)
 
 
-def after(training, batches):
+def after(training, updates):
     """Called after each chunk, also where it is told again; tests put something else here."""
     time.sleep(float(os.environ.get("SURVIVOR_PAUSE", "0")))
-    if training == 1 and str(batches) == os.environ.get("SURVIVOR_STUCK"):
+    if training == 1 and str(updates) == os.environ.get("SURVIVOR_STUCK"):
         jax.jit(lambda x: jax.lax.fori_loop(0, 2**31 - 1, lambda _, x: jnp.sin(x), x))(1.0).block_until_ready()
 
 
@@ -93,14 +93,16 @@ def execute(config, log, meter):
     for training, slope in enumerate(config.slopes):
         curve = []
 
-        def on_metrics(batches, metrics, training=training, curve=curve):
+        def on_metrics(updates, metrics, training=training, curve=curve):
             curve.append(metrics["reward"])
-            log(training=training, batches=batches, **metrics)
-            after(training, batches)
+            log(training=training, updates=updates, **metrics)
+            after(training, updates)
 
         keys = jax.random.split(jax.random.key(config.seed + training), config.seeds)
         params, kept = jaxrec.batched(EnvParams(), config.seeds), log.checkpoints(f"Walk: slope {slope}")
-        state = fit(Walk(slope), keys, params, config.chunks, meter, on_metrics, "walking", kept, checkpoint_seconds=0)
+        state = fit(
+            Walk(slope), keys, params, config.num_chunks, meter, on_metrics, "walking", kept, checkpoint_seconds=0
+        )
         figure = Figure()
         figure.subplots().plot(np.stack(curve))
         report.figures[f"walk{training}"] = figure
@@ -112,12 +114,12 @@ def execute(config, log, meter):
     return report
 
 
-STUDY = Study("survivor", "Small trainings", {"quick": Config(), "long": Config(chunks=12)}, execute)
+STUDY = Study("survivor", "Small trainings", {"quick": Config(), "long": Config(num_chunks=12)}, execute)
 
 
 def ppo(env, network, **settings):
-    """Twelve batches."""
-    return PPO(env, network, total_steps=12 * 48, num_envs=8, num_steps=6, num_minibatches=2, **settings)
+    """Twelve updates."""
+    return PPO(env, network, total_timesteps=12 * 48, num_envs=8, num_steps=6, num_minibatches=2, **settings)
 
 
 def learn_users():
@@ -131,9 +133,12 @@ AGENTS = {
     "ppo": lambda: ppo(PolarisingUsers(5), MLP(3, (8,))),
     "recurrent": lambda: ppo(PreferenceShift(4, (80.0, 200.0), observe_as="choices", paid_for="sampled"), LSTM(2, 8)),
     "ranking": lambda: ppo(
-        RewiringGame(10, 4, "learning"), Ranking(GAT(1, 2, 4), 8), track=("cooperation",), critic=LeastSquares(moments)
+        RewiringGame(10, 4, "learning"),
+        Ranking(GAT(1, 2, 4), 8),
+        log_metrics=("cooperation",),
+        critic=LeastSquares(moments),
     ),
-    "q-learning": lambda: QLearning(PolarisingUsers(4), total_steps=12 * 48, num_envs=8, num_steps=6),
+    "q-learning": lambda: QLearning(PolarisingUsers(4), total_timesteps=12 * 48, num_envs=8, num_steps=6),
     "learn-users": learn_users,
 }
 
@@ -142,7 +147,7 @@ AGENTS = {
 class LearnerConfig:
     agent: str
     """One of `AGENTS`."""
-    chunks: int = 12
+    num_chunks: int = 12
     """Of the training."""
 
     def check(self):
@@ -153,12 +158,12 @@ def learn(config, log, meter):
     """Trains an agent from two seeds; the results hold all that it ends with."""
     agent = AGENTS[config.agent]()
 
-    def on_metrics(batches, metrics):
-        log(batches=batches, **metrics)
+    def on_metrics(updates, metrics):
+        log(updates=updates, **metrics)
 
     keys, params = jax.random.split(jax.random.key(0), 2), jaxrec.batched(agent.env.default_params, 2)
     kept = log.checkpoints(config.agent)
-    state = fit(agent, keys, params, config.chunks, meter, on_metrics, "learning", kept, checkpoint_seconds=0)
+    state = fit(agent, keys, params, config.num_chunks, meter, on_metrics, "learning", kept, checkpoint_seconds=0)
     leaves = jax.tree.leaves(state.replace(key=jax.random.key_data(state.key)))
     return Report("Learners", config.agent, data={str(number): np.asarray(leaf) for number, leaf in enumerate(leaves)})
 

@@ -15,7 +15,7 @@ import jaxrec
 from jaxrec.envs.learned import BeliefTransformer, Deployed
 from jaxrec.envs.polarising import PolarisingUsers
 from jaxrec.spaces import Box
-from jaxrec.wrappers import FiveValues, SafeShifts, TimeLimit
+from jaxrec.wrappers import LegacyStepAPI, SafeShifts, TimeLimit
 
 SMALL = {
     "PolarisingUsers-v0": {"horizon": 6},
@@ -31,7 +31,7 @@ def made(env_id):
     return env, params, state
 
 
-@pytest.mark.parametrize("env_id", jaxrec.registered())
+@pytest.mark.parametrize("env_id", jaxrec.registered_envs())
 def test_a_concrete_action_outside_its_space_is_refused(env_id, untyped):
     env, params, state = made(env_id)
     for action in (-1, env.num_actions, 99, np.int64(-1)):
@@ -39,7 +39,7 @@ def test_a_concrete_action_outside_its_space_is_refused(env_id, untyped):
             env.step(jax.random.key(1), state, action, params)
 
 
-@pytest.mark.parametrize("env_id", jaxrec.registered())
+@pytest.mark.parametrize("env_id", jaxrec.registered_envs())
 @pytest.mark.parametrize("action", [1.0, jnp.float32(1), jnp.zeros(1, jnp.int32), np.zeros((1,), int)])
 def test_an_action_of_another_kind_or_shape_is_refused_also_where_it_is_traced(env_id, action, untyped):
     env, params, state = made(env_id)
@@ -118,7 +118,7 @@ def test_the_rule_holds_for_floats_and_for_environments_of_ones_own():
         assert info["invalid_action"] == invalid
 
 
-@pytest.mark.parametrize("wrap", [lambda env: TimeLimit(env, 3), lambda env: SafeShifts(env), FiveValues])
+@pytest.mark.parametrize("wrap", [lambda env: TimeLimit(env, 3), lambda env: SafeShifts(env), LegacyStepAPI])
 def test_wrappers_keep_the_rule_of_the_environment_inside(wrap, untyped):
     society = wrap(PolarisingUsers(horizon=6, reward="penalised"))
     game = wrap(jaxrec.make("RewiringGame-v0", **SMALL["RewiringGame-v0"], reward="penalised")[0])
@@ -165,7 +165,7 @@ def test_a_rollout_measures_the_action_that_was_taken():
         np.testing.assert_array_equal(one, same)
 
 
-@pytest.mark.parametrize("env_id", jaxrec.registered())
+@pytest.mark.parametrize("env_id", jaxrec.registered_envs())
 def test_actions_in_the_space_are_taken_as_they_are(env_id):
     env, params, _ = made(env_id)
     for action in range(env.num_actions):

@@ -23,7 +23,7 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize("env_id", jaxrec.registered())
+@pytest.mark.parametrize("env_id", jaxrec.registered_envs())
 def test_at_influence_0_no_recommendation_reaches_the_users(env_id):
     """Every society names its users, and keeps the promise; at influence 1 what is shown does change them."""
     env, params = jaxrec.make(env_id, **SMALL[env_id])

@@ -27,13 +27,13 @@ KEYS = jax.random.split(jax.random.key(0), 2)
 
 @pytest.fixture(scope="module")
 def walked(tmp_path_factory):
-    """The folder of a training of 12 batches, with the checkpoints of 10 and 12, and where it ended."""
+    """The folder of a training of 12 updates, with the checkpoints of 10 and 12, and where it ended."""
     folder = tmp_path_factory.mktemp("walked")
     return folder, walk(folder)
 
 
 def walk(folder, told=None):
-    note = None if told is None else lambda batches, metrics: told.append((batches, metrics["reward"].tolist()))
+    note = None if told is None else lambda updates, metrics: told.append((updates, metrics["reward"].tolist()))
     agent, params = survivor.Walk(), jaxrec.batched(EnvParams(), len(KEYS))
     return fit(agent, KEYS, params, 6, on_metrics=note, checkpoints=folder, checkpoint_seconds=0)
 
@@ -88,7 +88,7 @@ def test_the_one_before_is_gone_on_from(harm, part, walked, tmp_path):
     with pytest.warns(UserWarning, match=r"checkpoint 12 in .* cannot be read: .*the training goes on from 10"):
         state = walk(folder, told)
     same(state, walked[1])
-    assert [batches for batches, _ in told] == [2, 4, 6, 8, 10, 12]
+    assert [updates for updates, _ in told] == [2, 4, 6, 8, 10, 12]
     assert steps(folder) == [10, 12], "written anew"
     assert (folder / "unreadable-12").is_dir()
     same(walk(folder), walked[1])
@@ -98,8 +98,8 @@ def test_bits_that_orbax_does_not_miss(tmp_path):
     """Whatever bit of the numbers changes, no other number comes back."""
     state = {"a": jax.random.normal(jax.random.key(0), (5000,))}
     kept = Checkpoints(tmp_path / "whole", "numbers")
-    for batches in (1, 2):
-        kept.save(batches, {"a": batches * state["a"]}, [(batches, {"reward": np.arange(2.0)})])
+    for updates in (1, 2):
+        kept.save(updates, {"a": updates * state["a"]}, [(updates, {"reward": np.arange(2.0)})])
     kept.close()
     files = [path for path in (tmp_path / "whole" / "2" / "state").rglob("*") if path.is_file()]
     data = max(files, key=lambda path: path.stat().st_size)
@@ -114,10 +114,10 @@ def test_bits_that_orbax_does_not_miss(tmp_path):
         kept = Checkpoints(folder, "numbers")
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
-            batches, restored, _ = kept.restore(state)
+            updates, restored, _ = kept.restore(state)
         kept.close()
         undetected += any("what was written is not what is there" in str(each.message) for each in told)
-        np.testing.assert_array_equal(restored["a"], batches * state["a"])
+        np.testing.assert_array_equal(restored["a"], updates * state["a"])
     assert undetected > 0, "the checksum sees what orbax does not"
 
 
@@ -183,8 +183,8 @@ def test_a_complete_run_keeps_policies_alone(tmp_path):
 def test_states_go_when_the_run_is_complete_and_not_before(tmp_path, monkeypatch):
     run = tmp_path / "run"
 
-    def stop(training, batches):
-        if (training, batches) == (2, 0):
+    def stop(training, updates):
+        if (training, updates) == (2, 0):
             raise interruption.Interrupted(15)
 
     with monkeypatch.context() as patch:
@@ -216,8 +216,8 @@ def test_keeping_takes_a_twentieth_of_the_time_at_most_but_for_the_last(took, ke
     """Six chunks of a second each; keeping a state takes `took` seconds."""
     clock, spent, saved = [0.0], [0.0], []
 
-    def save(self, batches, state, history):
-        saved.append(batches)
+    def save(self, updates, state, history):
+        saved.append(updates)
         spent[0] += took
 
     def tick(*_):

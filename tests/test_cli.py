@@ -41,7 +41,7 @@ def test_help_of_a_study_explains_every_setting(capsys):
 def test_list_names_everything(capsys):
     main(["list"])
     out = capsys.readouterr().out
-    assert all(env_id in out for env_id in jaxrec.registered())
+    assert all(env_id in out for env_id in jaxrec.registered_envs())
     assert all(name in out for name in STUDIES)
     assert "bandit" in out
 

@@ -136,7 +136,7 @@ def test_what_is_paid_is_expected_over_what_is_known(counts, observe_as):
             natural = (plain_engagement(x, 4) + plain_engagement(x, 30)) / 2
             user += chance * (0.5 * plain_engagement(x, first) + 2.0 * natural)
     params = PARAMS.replace(safe_weights=np.array([0.5, 2.0], np.float32))
-    paid = jax.jit(env.incentives)(state, 3, following, params)
+    paid = jax.jit(env.reward_components)(state, 3, following, params)
     assert paid.recommender == pytest.approx(click if counts == "click" else engagement, abs=1e-5)
     assert paid.user == pytest.approx(user, abs=1e-5)
 
@@ -155,7 +155,7 @@ def test_as_sampled_it_is_the_engagement_of_the_item_or_the_chance_of_a_click():
         np.testing.assert_allclose(named, engagement, atol=1e-5)
         assert metrics["click"] == pytest.approx(plain_click(SLATES[3], 20), rel=1e-5)
         assert metrics["bait"] == pytest.approx(BAIT[21], rel=1e-5)
-        under = env.engagement_under(*step, before.replace(preference=jnp.int32(8)), after, PARAMS)
+        under = env.counterfactual_engagement(*step, before.replace(preference=jnp.int32(8)), after, PARAMS)
         assert under == pytest.approx(engagement[2], abs=1e-5)
 
 

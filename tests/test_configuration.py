@@ -86,7 +86,7 @@ def test_extreme_values_are_legal_or_refused(name, data):
     legal_or_refused(name, {field: data.draw(EXTREME) for field in names})
 
 
-@pytest.mark.parametrize("field", ["cells", "num_envs", "learning_rate", "penalties", "seed"])
+@pytest.mark.parametrize("field", ["hidden_size", "num_envs", "learning_rate", "penalties", "seed"])
 def test_extreme_values_of_recommenders(field):
     """Nothing so large is built, no number that is none gets through."""
     legal = [value for value in NUMBERS if legal_or_refused("preference-shift", {field: value})]
@@ -102,10 +102,10 @@ def test_extreme_values_of_recommenders(field):
         ({"rewards": []}, "rewards must have at least one value"),
         ({"evaluation_users": [], "evaluation_episodes": []}, "evaluation_users must have at least one value"),
         ({"seed": 2**31}, "seed must be within"),
-        ({"traces": [0.5]}, r"traces must be a list of 2, got \[0.5\]"),
-        ({"traces": [0.5, "much"]}, r"traces\[1\] must be a number.*, got 'much'"),
-        ({"traces": [0.8, 5.0]}, r"traces must be within \[0.0, 1.0\], got 5.0"),
-        ({"entropy_weights": [0.0, math.nan]}, "entropy_weights must be within"),
+        ({"gae_lambdas": [0.5]}, r"gae_lambdas must be a list of 2, got \[0.5\]"),
+        ({"gae_lambdas": [0.5, "much"]}, r"gae_lambdas\[1\] must be a number.*, got 'much'"),
+        ({"gae_lambdas": [0.8, 5.0]}, r"gae_lambdas must be within \[0.0, 1.0\], got 5.0"),
+        ({"ent_coefs": [0.0, math.nan]}, "ent_coefs must be within"),
         ({"gat_layers": 2**31}, r"gat_layers must be within \[1, 64\], got 2147483648"),
         ({"warm_start": 1}, "warm_start must be true or false, got 1"),
         ({"num_envs": 2**64}, "num_envs must be a number of at most 64 bits, got one of 65"),
@@ -118,10 +118,10 @@ def test_what_learning_refuses(changes, message):
 
 TOML = 'preset = "paper"\nseeds = 2\ngamma = 1\ntrace = 0.5\nstep_size = "visits"\n'
 JSON = json.dumps(
-    {"study": "tampering", "preset": "paper", "seeds": 2, "gamma": 1, "trace": 0.5, "step_size": "visits"}
+    {"study": "tampering", "preset": "paper", "seeds": 2, "gamma": 1, "td_lambda": 0.5, "step_size": "visits"}
 )
 ASKED = dataclasses.replace(
-    STUDIES["tampering"].presets["paper"], seeds=2, gamma=1.0, trace=0.5, step_size="visits"
+    STUDIES["tampering"].presets["paper"], seeds=2, gamma=1.0, td_lambda=0.5, step_size="visits"
 )  # fmt: skip
 
 
@@ -135,7 +135,7 @@ def test_a_file_changes_a_preset(suffix, text, tmp_path):
 
 
 def test_a_manifest_is_such_a_file(tmp_path):
-    config = survivor.Config(seeds=2, slopes=(3.0,), chunks=1)
+    config = survivor.Config(seeds=2, slopes=(3.0,), num_chunks=1)
     run = survivor.STUDY.run("long", config, tmp_path / "run")
     assert survivor.STUDY.read(run / "manifest.json") == ("long", config)
     with pytest.raises(jaxrec.InputError, match="settings of the study 'survivor', not of 'tampering'"):
@@ -149,7 +149,7 @@ def test_the_command_line_goes_before_the_file_before_the_preset(tmp_path, monke
     main(argv)
     about = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert about["preset"] == "long"
-    assert about["config"] == {"seed": 0, "seeds": 2, "slopes": [0.5], "chunks": 12, "ceiling": "inf"}
+    assert about["config"] == {"seed": 0, "seeds": 2, "slopes": [0.5], "num_chunks": 12, "ceiling": "inf"}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import jaxrec
 from jaxrec.rollouts import _rollout
 from jaxrec.testing import api_test
 
-ENVIRONMENTS = jaxrec.registered()
+ENVIRONMENTS = jaxrec.registered_envs()
 QUICK = [env if env == "PolarisingUsers-v0" else pytest.param(env, marks=pytest.mark.slow) for env in ENVIRONMENTS]
 HEAVY = {"LearnedUsers-v0": pytest.mark.slow}  # a minute to compile; a small one is in test_learned.py
 EVERY = [pytest.param(env, marks=HEAVY.get(env, ())) for env in ENVIRONMENTS]
@@ -48,7 +48,7 @@ def test_every_reward_is_a_choice_over_utilities(env_id, reward, key):
     _, state = env.reset(key, params)
     action = env.action_space(params).sample(key)
     _, next_state, paid, _, _ = env.step_env(key, state, action, params)
-    worth = env.incentives(state, action, next_state, params)
+    worth = env.reward_components(state, action, next_state, params)
     expected = {
         "engagement": worth.recommender,
         "aligned": worth.society,

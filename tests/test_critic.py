@@ -17,7 +17,7 @@ from jaxrec.envs.rewiring import RewiringGame, moments
 from jaxrec.parameters import batched
 from jaxrec.wrappers import TimeLimit
 
-FAST = {"num_envs": 32, "num_steps": 8, "num_minibatches": 4, "entropy_weight": 0.0}
+FAST = {"num_envs": 32, "num_steps": 8, "num_minibatches": 4, "ent_coef": 0.0}
 
 
 def observed(obs, state):
@@ -78,10 +78,10 @@ def test_the_least_ridge_is_enough_for_features_that_are_equal():
     np.testing.assert_allclose(fitted(jnp.tile(feature, 4)), feature[:, 0], atol=1e-4)
 
 
-@pytest.mark.parametrize("trace", [1.0, 0.0])
-def test_probe_of_discounting(trace):
+@pytest.mark.parametrize("td_lambda", [1.0, 0.0])
+def test_probe_of_discounting(td_lambda):
     env = Clock(3)
-    agent = PPO(env, MLP(2, (4,)), 8_000, gamma=0.5, critic=LeastSquares(observed, trace=trace), **FAST)
+    agent = PPO(env, MLP(2, (4,)), 8_000, gamma=0.5, critic=LeastSquares(observed, td_lambda=td_lambda), **FAST)
     state, _ = jax.jit(agent.train)(jax.random.key(0), env.default_params)
     np.testing.assert_allclose(jax.vmap(state.critic)(jnp.eye(3)), [1.75, 1.5, 1.0], atol=1e-3)
 
@@ -92,14 +92,14 @@ def test_probe_of_truncation():
     assert state.critic(jnp.zeros(2)) == pytest.approx(4, abs=1e-3)
 
 
-@pytest.mark.parametrize("trace", [1.0, 0.0])
-def test_an_episode_that_is_cut_off_goes_on_where_it_was_cut(trace):
+@pytest.mark.parametrize("td_lambda", [1.0, 0.0])
+def test_an_episode_that_is_cut_off_goes_on_where_it_was_cut(td_lambda):
     """Values of a walk that never learns are those of the walk that nobody cuts off, by its Bellman equations."""
     agent, (state, _) = trained(
         TimeLimit(Chain(cost=1.0), 3), place, 400_000, gamma=0.9, learning_rate=0.0, num_envs=1024,
-        critic=LeastSquares(place, trace=trace),
+        critic=LeastSquares(place, td_lambda=td_lambda),
     )  # fmt: skip
-    logits = [agent.network.apply(state.weights, (), jnp.asarray(at, jnp.int32))[1] for at in range(3)]
+    logits = [agent.network.apply(state.network_params, (), jnp.asarray(at, jnp.int32))[1] for at in range(3)]
     left, right = np.asarray(jax.nn.softmax(jnp.stack(logits))).T
     walk = np.diag(right[:2], 1) + np.diag(left[1:], -1)
     walk[0, 0] = left[0]
@@ -129,15 +129,15 @@ def test_a_critic_may_see_what_the_network_does_not():
 
 def test_the_value_of_the_network_stays_as_it_was():
     agent, (state, _) = trained(Cue(1), observed, 2_000)
-    before = agent.init(jax.random.key(0), agent.env.default_params).weights["params"]
-    after = state.weights["params"]
+    before = agent.init(jax.random.key(0), agent.env.default_params).network_params["params"]
+    after = state.network_params["params"]
     for layer in ("Dense_2", "Dense_3"):
         np.testing.assert_array_equal(before[layer]["kernel"], after[layer]["kernel"])
     assert not np.array_equal(before["Dense_1"]["kernel"], after["Dense_1"]["kernel"])
 
 
 def test_settings_out_of_range_are_refused():
-    for changes in ({"ridge": 0.0}, {"trace": 1.5}):
+    for changes in ({"ridge": 0.0}, {"td_lambda": 1.5}):
         agent = PPO(Clock(3), MLP(2, (4,)), 1_000, critic=LeastSquares(observed, **changes))
         with pytest.raises(jaxrec.InputError, match=f"critic.{next(iter(changes))}"):
             agent.check()
@@ -159,13 +159,13 @@ def test_what_is_no_critic_is_refused(critic, said, untyped):
 
 def test_settings_are_swept_and_each_gives_what_it_gives_alone():
     agent = PPO(Chain(), MLP(2, (4,)), 1_024, critic=LeastSquares(place), **FAST)
-    swept = {"ridge": [1e-5, 1.0, 1.0], "trace": [1.0, 1.0, 0.3]}
+    swept = {"ridge": [1e-5, 1.0, 1.0], "td_lambda": [1.0, 1.0, 0.3]}
     agents = batched(agent, 3).replace(critic=LeastSquares(place, **{k: jnp.array(v) for k, v in swept.items()}))
     train = jax.jit(lambda agent: agent.train(jax.random.key(0), EnvParams())[0].critic.weights)
     weights = jax.jit(jax.vmap(train))(agents)
     assert len(np.unique(np.round(weights, 3), axis=0)) == 3
     for number in range(3):
-        alone = agent.replace(critic=LeastSquares(place, swept["ridge"][number], swept["trace"][number]))
+        alone = agent.replace(critic=LeastSquares(place, swept["ridge"][number], swept["td_lambda"][number]))
         np.testing.assert_allclose(weights[number], train(alone), rtol=1e-3, atol=1e-5)
 
 

@@ -175,7 +175,7 @@ def test_what_the_first_process_refuses_ends_them_all(tmp_path):
 )
 def test_half_of_an_address_is_refused(environment, message):
     with pytest.raises(jaxrec.InputError, match=message):
-        processes.join(environment)
+        processes.initialize(environment)
 
 
 def fail():
@@ -188,20 +188,20 @@ def test_what_goes_wrong_in_the_first_process_ends_the_others(monkeypatch):
     monkeypatch.setattr(hosts, "is_first", lambda: True)
     monkeypatch.setattr(hosts, "_broadcast", wire.append)
     with pytest.raises(OSError, match="disk full"):
-        processes.told(fail)
+        processes.run_on_main(fail)
     monkeypatch.setattr(hosts, "is_first", lambda: False)
     monkeypatch.setattr(hosts, "_broadcast", lambda message: wire[0])
     with pytest.raises(RuntimeError, match=re.escape("in the first process: OSError('disk full')")):
-        processes.told(lambda: None)
+        processes.run_on_main(lambda: None)
 
 
 def test_one_task_of_slurm_joins_nobody(monkeypatch):
     joined = []
     monkeypatch.setattr(jax.distributed, "initialize", lambda *args: joined.append(args))
     for environment in ({}, {"SLURM_STEP_NUM_TASKS": "1"}, {"SLURM_NTASKS": "2"}):  # the last: a script without `srun`
-        processes.join(environment)
+        processes.initialize(environment)
     assert joined == []
-    processes.join({"SLURM_STEP_NUM_TASKS": "2"})
+    processes.initialize({"SLURM_STEP_NUM_TASKS": "2"})
     assert joined == [()], "JAX finds out about the rest"
 
 
@@ -266,7 +266,7 @@ def test_what_cannot_be_swept_is_refused(swept, message):
 def test_a_sweep_is_one_table_of_all_combinations_and_seeds(tmp_path):
     agent = QLearning(Chain(), 512, num_envs=32)
     values = {"gamma": [0.5, 0.9], "step_size": [VisitStep(1.0), VisitStep(4.0)]}
-    found = sweep(agent, values, 2, jax.random.key(0), chunks=2)
+    found = sweep(agent, values, 2, jax.random.key(0), num_chunks=2)
     assert [(row["gamma"], row["step_size"], row["seed"]) for row in found.rows[:5]] == [
         (0.5, "VisitStep(weight=1.0)", 0), (0.5, "VisitStep(weight=1.0)", 1), (0.5, "VisitStep(weight=4.0)", 0),
         (0.5, "VisitStep(weight=4.0)", 1), (0.9, "VisitStep(weight=1.0)", 0),

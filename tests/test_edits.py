@@ -151,11 +151,11 @@ def test_a_training_is_not_given_back_for_other_code(world, tmp_path, monkeypatc
 
 
 def test_an_interrupted_training_does_not_go_on_with_other_code(world, tmp_path):
-    def stop(batches, metrics):
+    def stop(updates, metrics):
         os.kill(os.getpid(), 15)
 
     def cut_off():
-        with interruption.watched():
+        with interruption.handling_signals():
             trained(world(), tmp_path, on_metrics=stop)
 
     with pytest.raises(interruption.Interrupted):

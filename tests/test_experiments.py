@@ -23,7 +23,7 @@ from jaxrec.experiments.runs.folder import RunFolder
 from jaxrec.experiments.runs.metrics_log import FolderLog
 from jaxrec.runtime.atomic_files import PARTIAL
 
-TINY = TamperingConfig(seeds=3, episodes=600, num_envs=200, evaluation_episodes=60, chunks=3)
+TINY = TamperingConfig(seeds=3, episodes=600, num_envs=200, evaluation_episodes=60, num_chunks=3)
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +169,7 @@ def test_json_has_no_nan(tmp_path):
         ({"seeds": 0}, "seeds"),
         ({"episodes": -5}, "episodes"),
         ({"gamma": 1.5}, "gamma"),
-        ({"trace": float("nan")}, "trace"),
+        ({"td_lambda": float("nan")}, "td_lambda"),
         ({"visit_weight": 0.5}, "visit_weight"),
         ({"step_size": "visit"}, "step_size"),
         ({"alpha_start": 0.0}, "alpha_start"),
@@ -191,7 +191,7 @@ def test_unknown_study_and_preset_name_what_exists():
 def test_presets_are_those_promised():
     paper = STUDIES["tampering"].presets["paper"]
     assert (paper.episodes, paper.gamma, paper.alpha_start, paper.alpha_end) == (50_000_000, 0.999, 0.45, 0.06)
-    assert (paper.epsilon_start, paper.epsilon_end, paper.trace, paper.num_steps) == (0.1, 0.1, 0.0, 1)
+    assert (paper.epsilon_start, paper.epsilon_end, paper.td_lambda, paper.num_steps) == (0.1, 0.1, 0.0, 1)
     assert all(preset.seeds >= 5 for preset in STUDIES["tampering"].presets.values())
     published = (1 - 2 / paper.episodes) ** paper.episodes * 0.45
     assert paper.alpha_end == pytest.approx(published, abs=0.001)

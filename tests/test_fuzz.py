@@ -150,7 +150,7 @@ def fuzz_agent(make, seed, x64, sets):
         keys, refused = jax.random.split(jax.random.key(seed), sets), set()
         while True:  # without the runs of which it was said that they went wrong
             try:
-                state = fit(Swept(agent), keys, params, chunks=3)
+                state = fit(Swept(agent), keys, params, num_chunks=3)
                 break
             except TrainingError as error:
                 runs = runs_of(error)

@@ -19,7 +19,7 @@ from jaxrec.envs.preference import PreferenceShift
 from jaxrec.estimation import future_preferences
 from jaxrec.policy import Stateless
 from jaxrec.training import fit
-from jaxrec.wrappers import FiveValues, SafeShifts, TimeLimit, Wrapper
+from jaxrec.wrappers import LegacyStepAPI, SafeShifts, TimeLimit, Wrapper
 
 SMALL = {
     "PolarisingUsers-v0": {"horizon": 6},
@@ -71,7 +71,7 @@ def test_the_command_makes_the_policy_for_its_parameters(capsys):
     assert earned["low"] > 9.3
 
 
-@pytest.mark.parametrize("env_id", jaxrec.registered())
+@pytest.mark.parametrize("env_id", jaxrec.registered_envs())
 def test_every_policy_refuses_parameters_of_another_environment(env_id):
     env, _ = small(env_id)
     other = small("PolarisingUsers-v0" if env_id != "PolarisingUsers-v0" else "PreferenceShift-v0")[1]
@@ -186,7 +186,7 @@ def test_deployed_uses_its_own_influence_everywhere(key):
 
 
 DERIVED = {"name", "num_actions", "resolve", "check_type", "step_env", "reset", "step"}
-WRAPPERS = [lambda env: Wrapper(env), lambda env: TimeLimit(env, 9), lambda env: FiveValues(env)]
+WRAPPERS = [lambda env: Wrapper(env), lambda env: TimeLimit(env, 9), lambda env: LegacyStepAPI(env)]
 
 
 @pytest.mark.parametrize("wrap", WRAPPERS)
@@ -265,7 +265,7 @@ def test_every_parameter_reaches_every_entry_point(env_id, key, capsys, monkeypa
             "rollout": lambda given=given: jaxrec.rollout(spy, policy, key, 2, 2, given),
             "evaluate": lambda given=given: jaxrec.evaluate(spy, policy, key, 2, given, max_steps=3),
             "step": lambda given=given, state=state: spy.step(key, state, 0, given),
-            "fit": lambda given=given, agent=agent: fit(agent, key[None], jaxrec.batched(given, 1), chunks=1),
+            "fit": lambda given=given, agent=agent: fit(agent, key[None], jaxrec.batched(given, 1), num_chunks=1),
             "command": lambda name=name, value=value: main(
                 ["rollout", env_id, "--num-envs", "2", "--num-steps", "3", "--json", "--params", name, str(value)]
             ),
@@ -334,8 +334,8 @@ def test_lists_and_arrays_are_settings_as_tuples_are(key, untyped):
     safe = SafeShifts(PolarisingUsers(reward="penalised"), ["initial"], [1.0])
     assert safe == SafeShifts(PolarisingUsers(reward="penalised"), ("initial",), (1.0,))
     safe.reset(key)
-    agent = PPO(PolarisingUsers(), MLP(3, [4]), 64, num_envs=4, num_steps=4, track=["opposed"])
-    assert hash(jax.tree.structure(agent)) == hash(jax.tree.structure(agent.replace(track=("opposed",))))
+    agent = PPO(PolarisingUsers(), MLP(3, [4]), 64, num_envs=4, num_steps=4, log_metrics=["opposed"])
+    assert hash(jax.tree.structure(agent)) == hash(jax.tree.structure(agent.replace(log_metrics=("opposed",))))
 
 
 @pytest.mark.parametrize(

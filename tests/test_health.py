@@ -114,8 +114,8 @@ def test_what_was_kept_before_the_disk_was_full_is_gone_on_from(tmp_path):
     keys, limit = jax.random.split(keys, 2), contextlib.ExitStack()
     expected = fit(agent, keys, params, 4, checkpoints=tmp_path / "whole").q
 
-    def fill(batches, metrics):
-        if batches == 12:
+    def fill(updates, metrics):
+        if updates == 12:
             while not (tmp_path / "run" / "9").exists():
                 time.sleep(0.01)
             limit.enter_context(no_file_longer_than(200))
@@ -127,7 +127,7 @@ def test_what_was_kept_before_the_disk_was_full_is_gone_on_from(tmp_path):
         train(fill)
     assert not list((tmp_path / "run").glob("*.npz*"))
     told = []
-    assert (train(lambda batches, metrics: told.append(batches)).q == expected).all()
+    assert (train(lambda updates, metrics: told.append(updates)).q == expected).all()
     assert told == [3, 6, 9, 12]
     assert not list((tmp_path / "run").glob(f"*{atomic_files.PARTIAL}"))
     gc.collect()
@@ -147,7 +147,7 @@ def test_a_folder_that_cannot_be_made_or_written(tmp_path, capsys, monkeypatch):
 
 
 class Diverges(survivor.Walk):
-    """After six batches its reward is no number."""
+    """After six updates its reward is no number."""
 
     def advance(self, state, params, first, last):
         state, metrics = super().advance(state, params, first, last)
@@ -160,7 +160,7 @@ def test_a_training_that_diverges_is_one_line(tmp_path, capsys, monkeypatch):
     assert code == 2
     good = tmp_path / "run" / "checkpoints" / "001-Walk-slope-1-0" / "6"
     assert (
-        f"reward of runs [0, 1, 2] was not finite in batches 6 ... 7: [nan nan nan]; last good checkpoint: {good}; "
+        f"reward of runs [0, 1, 2] was not finite in updates 6 ... 7: [nan nan nan]; last good checkpoint: {good}; "
         in line
     )
     assert line.endswith("which comes to the same, as all follows from the settings: begin another run with others")
@@ -170,8 +170,8 @@ def test_a_training_that_diverges_is_one_line(tmp_path, capsys, monkeypatch):
 
 
 HUGE = {
-    "ppo": PPO(Chain(), MLP(2, (4,)), total_steps=1, num_envs=10**7, num_steps=10**6),
-    "table": QLearning(Chain(), total_steps=1, num_envs=10**8, num_steps=40),
+    "ppo": PPO(Chain(), MLP(2, (4,)), total_timesteps=1, num_envs=10**7, num_steps=10**6),
+    "table": QLearning(Chain(), total_timesteps=1, num_envs=10**8, num_steps=40),
 }
 
 
@@ -189,7 +189,7 @@ def test_a_training_that_cannot_fit_is_refused_before_anything_is_allocated(name
 
 
 def test_what_fits_is_counted_in_full(monkeypatch):
-    """Worked by hand: 3 runs of 5 floats and a key, and batches of 7 bytes."""
+    """Worked by hand: 3 runs of 5 floats and a key, and updates of 7 bytes."""
     state = {"w": jax.ShapeDtypeStruct((3, 5), jnp.float32), "key": jax.random.split(jax.random.key(0), 3)}
     batch = jax.ShapeDtypeStruct((3, 7), jnp.int8)
     needed, mesh = 3 * (5 * 4 + 8 + 7), devices.mesh(3)

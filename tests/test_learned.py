@@ -117,7 +117,7 @@ def rough():
 
 
 def play(env, key, actions, params):
-    """One episode: (every observation, every state, utilities, incentives and metrics of every step), in NumPy."""
+    """One episode: (every observation, every state, utilities, rewards and metrics of every step), in NumPy."""
     return jax.tree.map(np.asarray, _play(env, key, jnp.asarray(actions), params))
 
 
@@ -130,7 +130,7 @@ def _play(env, key, actions, params):
         next_state, _ = env.transition(key, state, action, params)
         given = state, action, next_state, params
         after = env.observe(next_state, params), next_state
-        return after, (*after, env.utilities(*given), env.incentives(*given), env.metrics(*given))
+        return after, (*after, env.utilities(*given), env.reward_components(*given), env.metrics(*given))
 
     _, (obs, states, *rest) = jax.lax.scan(step, start, (jax.random.split(key, len(actions)), actions))
     both = jax.tree.map(lambda first, later: jnp.concatenate([first[None], later]), start, (obs, states))
@@ -268,8 +268,8 @@ def test_utilities_are_expectations_over_beliefs(rough, key):
     actions = np.array([0, 2, UNIFORM, 1])
     params = rough.replace(safe_weights=np.array([0.5, 2.0], np.float32))
     bait = np.asarray(dynamics.bait(TRUTH))
-    _, states, utilities, incentives, metrics = play(MODEL, key, actions, params)
-    jax.tree.map(np.testing.assert_array_equal, utilities, incentives)
+    _, states, utilities, reward_components, metrics = play(MODEL, key, actions, params)
+    jax.tree.map(np.testing.assert_array_equal, utilities, reward_components)
     slates = np.asarray(MODEL.slates, float)
     for time, action in enumerate(actions):
         believed = {name: getattr(states, name)[time] for name in ("initial", "current", "natural")}
@@ -424,10 +424,10 @@ def test_deployed_keeps_the_contract():
 
 def test_beliefs_of_an_exact_model_are_those_of_exact_inference(deployed):
     """All three, after every step; and so are the clicks that the recommender is paid for."""
-    (obs, _, _, incentives, metrics), (true_obs, _, _, true_incentives, _) = deployed
+    (obs, _, _, reward_components, metrics), (true_obs, _, _, true_incentives, _) = deployed
     for name in ("slate", "choice", "current", "initial", "natural"):
         np.testing.assert_allclose(getattr(obs, name), getattr(true_obs, name), atol=2e-5, err_msg=name)
-    np.testing.assert_allclose(incentives.recommender, true_incentives.recommender, atol=1e-4)
+    np.testing.assert_allclose(reward_components.recommender, true_incentives.recommender, atol=1e-4)
     np.testing.assert_allclose(metrics["estimated_click"], true_incentives.recommender, atol=1e-4)
 
 
@@ -441,7 +441,7 @@ def test_users_are_those_that_they_would_be_without_a_model(deployed):
 
 
 def test_estimates_are_those_of_the_model_after_the_same_history(deployed, tables):
-    (_, states, _, incentives, metrics), _ = deployed
+    (_, states, _, reward_components, metrics), _ = deployed
     model, judges = states.model, dynamics.JUDGES
     np.testing.assert_allclose(model.memory.slates[-1], USERS.slates[ACTIONS], rtol=1e-6)
     likelihood = tables.choice[ACTIONS, :, states.user.choice[1:]]
@@ -457,7 +457,7 @@ def test_estimates_are_those_of_the_model_after_the_same_history(deployed, table
         for name, value in expected.items():
             assert metrics[f"estimated_{name}"][time] == pytest.approx(value, abs=1e-5), name
         safe = expected["engagement_initial"] + expected["engagement_natural"]
-        assert incentives.user[time] == pytest.approx(safe, abs=2e-5)
+        assert reward_components.user[time] == pytest.approx(safe, abs=2e-5)
 
 
 def test_influence_is_that_on_the_user_alone(oracle, key):

@@ -27,7 +27,7 @@ RUNS = 2
 KEYS = jax.random.split(jax.random.key(3), RUNS)
 
 
-def trained(agent, folder, chunks=4, **settings):
+def trained(agent, folder, num_chunks=4, **settings):
     params = jaxrec.batched(agent.env.default_params, RUNS)
     return fit(agent, KEYS, params, chunks, checkpoints=folder, **settings)
 
@@ -58,7 +58,7 @@ NETWORKS = {
 def test_every_network_comes_back_bit_for_bit_and_acts_the_same(name, tmp_path):
     env, network = NETWORKS[name]
     obs, _ = env.reset(jax.random.key(0))
-    weights = jax.jit(jax.vmap(network.init, in_axes=(0, None, None)))(KEYS, network.initial_memory(), obs)
+    weights = jax.jit(jax.vmap(network.init, in_axes=(0, None, None)))(KEYS, network.initialize_carry(), obs)
     policy = NetworkPolicy(weights, network, greedy=False)
     policy_files.write(tmp_path, policy, 4, policy, np.zeros(RUNS), np.zeros(RUNS, int), env=env)
     back = jaxrec.load_policy(tmp_path, run=None)
@@ -122,8 +122,8 @@ def tables(agent):
     advance = jax.jit(jax.vmap(agent.advance, in_axes=(0, 0, None, None)))
     state = jax.jit(jax.vmap(agent.init))(KEYS, params)
     seen, metrics = [state.q], []
-    for first in range(0, agent.num_batches, agent.num_batches // 4):
-        state, told = advance(state, params, first, first + agent.num_batches // 4)
+    for first in range(0, agent.num_updates, agent.num_updates // 4):
+        state, told = advance(state, params, first, first + agent.num_updates // 4)
         seen.append(state.q)
         metrics.append(told)
     return np.stack(seen), metrics
@@ -139,7 +139,7 @@ def test_the_best_is_that_which_earned_the_score(chain):
         chunk = rewards[:, run].argmax()
         np.testing.assert_allclose(kept.score[run], rewards[chunk, run], rtol=1e-6)
         np.testing.assert_allclose(kept.best.q[run], seen[chunk, run], rtol=1e-6)
-        assert kept.best_batches[run] == 3 * chunk
+        assert kept.best_updates[run] == 3 * chunk
 
 
 def test_a_score_of_ones_own_is_that_of_the_table_at_the_end_of_a_chunk(tmp_path):
@@ -152,7 +152,7 @@ def test_a_score_of_ones_own_is_that_of_the_table_at_the_end_of_a_chunk(tmp_path
         chunk = scores[:, run].argmax()
         np.testing.assert_allclose(kept.score[run], scores[chunk, run], rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(kept.best.q[run], seen[1 + chunk, run], rtol=1e-6)
-        assert kept.best_batches[run] == 3 * (chunk + 1)
+        assert kept.best_updates[run] == 3 * (chunk + 1)
 
 
 def test_without_an_episode_that_ended_there_is_no_score():
@@ -166,7 +166,7 @@ def test_each_run_has_its_own_best_and_the_first_of_equals_stays():
     kept = best_policy.better(kept, {"w": jnp.ones((3, 2))}, np.array([0.5, 1.0, np.nan]), 7)
     np.testing.assert_array_equal(kept.policy["w"], [[1, 1], [0, 0], [0, 0]])
     np.testing.assert_array_equal(kept.score, [0.5, 1.0, 2.0])
-    np.testing.assert_array_equal(kept.batches, [7, 0, 0])
+    np.testing.assert_array_equal(kept.updates, [7, 0, 0])
 
 
 def test_the_best_goes_on_bit_for_bit(tmp_path):
@@ -174,17 +174,17 @@ def test_the_best_goes_on_bit_for_bit(tmp_path):
     settings = {"checkpoint_seconds": 0.0, "evaluate": Scripted()}
     whole = trained(agent, tmp_path / "whole", **settings)
 
-    def stop(batches, metrics):
-        if batches == 6:
+    def stop(updates, metrics):
+        if updates == 6:
             os.kill(os.getpid(), 15)
 
     def cut_off():
-        with interruption.watched():
+        with interruption.handling_signals():
             trained(agent, tmp_path / "run", on_metrics=stop, **settings)
 
     with pytest.raises(interruption.Interrupted):
         cut_off()
-    assert policy_files.read(tmp_path / "run").batches == 6
+    assert policy_files.read(tmp_path / "run").updates == 6
     state = trained(agent, tmp_path / "run", **settings)
     same(state.q, whole.q)
     assert (tmp_path / "run" / policy_files.FILE).read_bytes() == (tmp_path / "whole" / policy_files.FILE).read_bytes()

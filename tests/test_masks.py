@@ -65,7 +65,7 @@ def test_training_is_the_same_whatever_the_form_of_the_observation():
     for form in FORMS:
         env = Arms(form=form)
         agent = PPO(env, MLP(3, (4,)), 256, num_envs=16, num_steps=4)
-        trained.append(jax.jit(agent.train)(jax.random.key(0), env.default_params)[0].weights)
+        trained.append(jax.jit(agent.train)(jax.random.key(0), env.default_params)[0].network_params)
     for other in trained[1:]:
         for one, same in zip(jax.tree.leaves(trained[0]), jax.tree.leaves(other), strict=True):
             np.testing.assert_array_equal(one, same)

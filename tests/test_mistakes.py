@@ -231,9 +231,9 @@ def test_unknown_names_have_the_nearest(untyped):
 
 def test_more_steps_than_int32_counts_are_refused_by_name():
     """The clock of a batch would begin anew, and the horizon be missed."""
-    with pytest.raises(jaxrec.InputError, match="total_steps must be at most 2,147,483,646 in each of num_envs=1"):
+    with pytest.raises(jaxrec.InputError, match="total_timesteps must be at most 2,147,483,646 in each of num_envs=1"):
         QLearning(ENV, 2**31, num_envs=1)
-    with pytest.raises(jaxrec.InputError, match="total_steps must be at most 2,147,483,646 in each of num_envs=2"):
+    with pytest.raises(jaxrec.InputError, match="total_timesteps must be at most 2,147,483,646 in each of num_envs=2"):
         PPO(Cue(), MLP(2, (4,)), 2**33, num_envs=2, num_steps=2, num_minibatches=1)
     with pytest.raises(jaxrec.InputError, match="num_steps must be at most 2147483646"):
         jaxrec.rollout(ENV, Random(), KEY, 1, 2**31)
@@ -241,7 +241,7 @@ def test_more_steps_than_int32_counts_are_refused_by_name():
 
 def test_experience_is_what_the_next_batch_is_learned_from():
     """Its observations are those of the batch: of horizon 4, and no index beyond the last."""
-    agent = AGENT.replace(total_steps=160)
+    agent = AGENT.replace(total_timesteps=160)
     state = agent.init(KEY, PARAMS)
     advance, experience = jax.jit(agent.advance), jax.jit(agent.experience)
     for batch in range(3):

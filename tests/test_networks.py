@@ -166,4 +166,4 @@ def test_initialising_a_network_needs_no_lapack(network):
     """A QR batched by `vmap` deadlocks on two cores (jaxlib 0.10)."""
     keys = jax.random.split(jax.random.key(0), 4)
     assert decomposes(jax.vmap(lambda key: nn.initializers.orthogonal()(key, (3, 3))), keys)
-    assert not decomposes(jax.vmap(lambda key: network.init(key, network.initial_memory(), jnp.zeros(3))), keys)
+    assert not decomposes(jax.vmap(lambda key: network.init(key, network.initialize_carry(), jnp.zeros(3))), keys)

@@ -110,7 +110,7 @@ def test_where_no_episode_ended_there_is_no_return(key):
 
 def short_training():
     env = PolarisingUsers(horizon=20)
-    return PPO(env, MLP(3, (4,)), total_steps=96, num_envs=2, num_steps=8, num_minibatches=1, num_epochs=1)
+    return PPO(env, MLP(3, (4,)), total_timesteps=96, num_envs=2, num_steps=8, num_minibatches=1, num_epochs=1)
 
 
 def test_a_chunk_without_an_end_has_no_return(key, tmp_path):
@@ -128,7 +128,7 @@ def test_a_chunk_without_an_end_has_no_return(key, tmp_path):
 
 
 def test_a_sweep_says_what_is_missing(key, tmp_path):
-    found = sweep(short_training().replace(total_steps=16), {"learning_rate": [1e-3, 1e-2]}, 2, key, chunks=1)
+    found = sweep(short_training().replace(total_timesteps=16), {"learning_rate": [1e-3, 1e-2]}, 2, key, num_chunks=1)
     for row in found.summary():
         assert math.isnan(row["episode_return"])
         assert row["episode_return_low"] is None
@@ -182,7 +182,7 @@ def test_tracked_metrics_leave_out_what_is_missing(key):
     """Of MaskedArms nobody asks: what is tracked has no value. Where all ask, every step counts."""
     for asks in (False, True):
         env = MaskedArms(asks=asks)
-        agent = PPO(env, MLP(3, (4,)), 64, num_envs=4, num_steps=4, num_minibatches=1, track=("earned",))
+        agent = PPO(env, MLP(3, (4,)), 64, num_envs=4, num_steps=4, num_minibatches=1, log_metrics=("earned",))
         _, metrics = jax.jit(agent.train)(key, env.default_params)
         assert np.isnan(metrics["earned"]).all() == (not asks)
         assert np.isfinite(metrics["reward"]).all()
@@ -204,7 +204,7 @@ def test_a_metric_cannot_take_the_name_of_another_measure(name, key):
     with pytest.raises(jaxrec.InputError, match=f"must not be called '{name}'"):
         jaxrec.evaluate(env, Coin(), key, 2)
     with pytest.raises(jaxrec.InputError, match=f"must not be called '{name}'"):
-        PPO(env, MLP(2, (4,)), 64, track=(name,))
+        PPO(env, MLP(2, (4,)), 64, log_metrics=(name,))
     with pytest.raises(AssertionError, match=f"must not be called '{name}'"):
         api_test(env, num_envs=2, num_steps=2)
 
@@ -221,7 +221,7 @@ def test_a_swept_value_is_not_overwritten_by_a_metric(key):
         def metrics(self, state, action, next_state, params):
             return {"gamma": next_state.place}
 
-    agent = PPO(Named(), MLP(2, (4,)), 64, num_envs=4, num_steps=4, track=("gamma",))
+    agent = PPO(Named(), MLP(2, (4,)), 64, num_envs=4, num_steps=4, log_metrics=("gamma",))
     with pytest.raises(jaxrec.InputError, match=r"values\['gamma'\] would be overwritten"):
         sweep(agent, {"gamma": [0.5, 0.9]}, 1, key)
 

@@ -18,9 +18,9 @@ from jaxrec.agents import LSTM, MLP, PPO, QLearning, VisitStep, losses, ppo
 from jaxrec.agents.networks import distribution
 from jaxrec.agents.ppo import Samples
 from jaxrec.training import TrainingError, fit, parallel
-from jaxrec.wrappers import FlatObservation, TimeLimit
+from jaxrec.wrappers import FlattenObservation, TimeLimit
 
-FAST = {"num_envs": 32, "num_steps": 8, "learning_rate": 5e-3, "entropy_weight": 0.0, "num_minibatches": 4}
+FAST = {"num_envs": 32, "num_steps": 8, "learning_rate": 5e-3, "ent_coef": 0.0, "num_minibatches": 4}
 
 
 def learner(env, steps=20_000, network=None, **changes):
@@ -33,12 +33,12 @@ def trained(agent, seed=0):
 
 
 def value(agent, state, obs):
-    return agent.network.apply(state.weights, agent.network.initial_memory(), obs)[2]
+    return agent.network.apply(state.network_params, agent.network.initialize_carry(), obs)[2]
 
 
 def test_advantages_by_hand():
     """Three steps, gamma 0.5, lambda 0.5; errors are 1 + 0.5 V' - V."""
-    estimate = partial(losses.generalised_advantages, gamma=0.5, trace=0.5)
+    estimate = partial(losses.generalised_advantages, gamma=0.5, gae_lambda=0.5)
     rewards, values, following = jnp.ones(3), jnp.array([1.0, 2.0, 3.0]), jnp.array([2.0, 3.0, 4.0])
     never = jnp.zeros(3, bool)
     errors = np.array([1.0, 0.5, 0.0])
@@ -149,7 +149,7 @@ def test_probe_of_truncation():
 def test_targets_hold_the_value_of_the_true_final_observation(limit):
     """Every step, some, or none of a batch is cut off: more of them than one block holds, and none at all."""
     env = TimeLimit(Clock(20), limit)
-    agent = learner(env, gamma=0.5, trace=0.0, num_envs=3, num_steps=6, num_minibatches=1)
+    agent = learner(env, gamma=0.5, gae_lambda=0.0, num_envs=3, num_steps=6, num_minibatches=1)
 
     def collected(key):
         state = agent.init(key, env.default_params)
@@ -171,7 +171,7 @@ def test_values_where_episodes_were_cut_off_here_and_there(share):
     state = agent.init(jax.random.key(0), agent.env.default_params)
     obs, truncated = jnp.asarray(rng.normal(size=(12, 8, 5))), jnp.asarray(rng.random((12, 8)) < share)
     of_each = jax.vmap(jax.vmap(partial(value, agent, state)))(obs)
-    found = jax.jit(agent._cut_off_values)(state.weights, ((), obs), truncated)
+    found = jax.jit(agent._cut_off_values)(state.network_params, ((), obs), truncated)
     np.testing.assert_allclose(found, np.where(truncated, of_each, 0), rtol=1e-5)
 
 
@@ -225,7 +225,7 @@ def test_where_nothing_is_asked_the_policy_does_not_move():
     agent = learner(MaskedArms(asks=False), 2_000)
     before = agent.init(jax.random.key(0), agent.env.default_params)
     _, samples, _ = jax.jit(agent._collect)(before, agent.env.default_params, 0, jax.random.key(1))
-    slopes, _ = jax.jit(jax.grad(agent._loss, has_aux=True))(before.weights, samples, jnp.ones(()))
+    slopes, _ = jax.jit(jax.grad(agent._loss, has_aux=True))(before.network_params, samples, jnp.ones(()))
     of_policy, of_value = (jax.tree.map(jnp.abs, slopes["params"][f"Dense_{i}"]["kernel"]).sum() for i in (1, 3))
     assert of_policy == 0
     assert of_value > 0, "but the value does"
@@ -243,7 +243,7 @@ class AsksInHalf(MaskedArms):
 
 def test_what_is_tracked_is_a_mean_over_all_steps_that_asked():
     """With two games a step, in a quarter of the steps none asks: they count for nothing, not as 0."""
-    _, metrics = trained(learner(AsksInHalf(), 2_000, num_envs=2, track=("cue",)))
+    _, metrics = trained(learner(AsksInHalf(), 2_000, num_envs=2, log_metrics=("cue",)))
     np.testing.assert_allclose(metrics["cue"], 1.0, rtol=1e-6)
 
 
@@ -255,17 +255,17 @@ def test_recurrent_memory_is_that_of_the_rollout():
     collect, loss = jax.jit(agent._collect), jax.jit(agent._loss)
     for batch in range(2):
         state, samples, _ = collect(state, params, batch, jax.random.key(batch))
-        _, metrics = loss(state.weights, samples, jnp.zeros(()))
+        _, metrics = loss(state.network_params, samples, jnp.zeros(()))
         assert metrics["approximate_kl"] < 1e-8
     assert isinstance(samples, Samples)
-    assert samples.starts[:, 0].tolist() == [(8 + t) % 3 == 0 for t in range(8)]
+    assert samples.is_first[:, 0].tolist() == [(8 + t) % 3 == 0 for t in range(8)]
 
 
 class Diverges(struct.PyTreeNode):
     """An agent whose second run loses its numbers in the fourth batch."""
 
     env: object = struct.field(pytree_node=False, default=Cue(1))
-    num_batches: int = struct.field(pytree_node=False, default=6)
+    num_updates: int = struct.field(pytree_node=False, default=6)
 
     def check(self):
         pass
@@ -279,8 +279,8 @@ class Diverges(struct.PyTreeNode):
 
 def test_a_training_that_loses_its_numbers_stops_and_says_which():
     params = jaxrec.batched(EnvParams(), 2).replace(influence=jnp.array([1.0, 0.0]))
-    with pytest.raises(TrainingError, match=r"reward of runs \[1\] was not finite in batches 2 ... 3"):
-        fit(Diverges(), jax.random.split(jax.random.key(0), 2), params, chunks=3)
+    with pytest.raises(TrainingError, match=r"reward of runs \[1\] was not finite in updates 2 ... 3"):
+        fit(Diverges(), jax.random.split(jax.random.key(0), 2), params, num_chunks=3)
 
 
 def test_hyper_parameters_are_swept_in_float64():
@@ -292,7 +292,9 @@ def test_hyper_parameters_are_swept_in_float64():
         keys = jnp.stack([jax.random.key(0)] * 2)
         states, _ = jax.jit(jax.vmap(lambda agent, key: agent.train(key, EnvParams())))(agents, keys)
         start = agent.init(jax.random.key(0), EnvParams())
-        for before, after in zip(jax.tree.leaves(start.weights), jax.tree.leaves(states.weights), strict=True):
+        for before, after in zip(
+            jax.tree.leaves(start.network_params), jax.tree.leaves(states.network_params), strict=True
+        ):
             assert before.dtype == after.dtype == jnp.float32
 
 
@@ -305,8 +307,8 @@ class DivergesAtLast(Diverges):
 
 def test_a_training_that_loses_its_numbers_in_the_last_update_returns_none():
     params = jaxrec.batched(EnvParams(), 2).replace(influence=jnp.array([1.0, 0.0]))
-    with pytest.raises(TrainingError, match=r"state of runs \[1\] was not finite in batches 4 ... 5"):
-        fit(DivergesAtLast(), jax.random.split(jax.random.key(0), 2), params, chunks=3)
+    with pytest.raises(TrainingError, match=r"state of runs \[1\] was not finite in updates 4 ... 5"):
+        fit(DivergesAtLast(), jax.random.split(jax.random.key(0), 2), params, num_chunks=3)
 
 
 def test_a_training_that_loses_its_numbers_names_its_last_good_checkpoint(tmp_path):
@@ -315,9 +317,9 @@ def test_a_training_that_loses_its_numbers_names_its_last_good_checkpoint(tmp_pa
         jaxrec.batched(EnvParams(), 1).replace(influence=jnp.zeros(1)),
     )
     with pytest.raises(TrainingError, match="last good checkpoint: none was kept"):
-        fit(Diverges(), keys, params, chunks=3)
+        fit(Diverges(), keys, params, num_chunks=3)
     with pytest.raises(TrainingError, match=f"last good checkpoint: {tmp_path}/2$"):
-        fit(Diverges(), keys, params, chunks=3, checkpoints=tmp_path, checkpoint_seconds=0)
+        fit(Diverges(), keys, params, num_chunks=3, checkpoints=tmp_path, checkpoint_seconds=0)
 
 
 class Walks(Diverges):
@@ -337,16 +339,16 @@ class Walks(Diverges):
 def test_a_training_goes_on_where_it_was_cut_off(tmp_path):
     """Bit for bit, and only its own."""
     keys, params = jax.random.split(jax.random.key(0), 2), jaxrec.batched(EnvParams(), 2)
-    whole = fit(Walks(), keys, params, chunks=6)
+    whole = fit(Walks(), keys, params, num_chunks=6)
     seen, told = [], []
 
-    def cut(batches, metrics):
-        seen.append(batches)
+    def cut(updates, metrics):
+        seen.append(updates)
         told.append(metrics)
-        if batches == 4 and seen.count(4) == 1:
+        if updates == 4 and seen.count(4) == 1:
             raise KeyboardInterrupt
 
-    settings = {"chunks": 6, "on_metrics": cut, "checkpoints": tmp_path / "kept", "checkpoint_seconds": 0}
+    settings = {"num_chunks": 6, "on_metrics": cut, "checkpoints": tmp_path / "kept", "checkpoint_seconds": 0}
     with pytest.raises(KeyboardInterrupt):
         fit(Walks(), keys, params, **settings)
     compiled = parallel.advance.compiled._cache_size()
@@ -375,8 +377,10 @@ def test_fit_equals_train_and_compiles_once():
     params = jaxrec.batched(agent.env.default_params, 2)
     whole, _ = jax.jit(jax.vmap(agent.train))(keys, params)
     rows = []
-    chunked = fit(agent, keys, params, chunks=4, on_metrics=lambda batch, metrics: rows.append(metrics))
-    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5), whole.weights, chunked.weights)
+    chunked = fit(agent, keys, params, num_chunks=4, on_metrics=lambda batch, metrics: rows.append(metrics))
+    jax.tree.map(
+        partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5), whole.network_params, chunked.network_params
+    )
     assert len(rows) == 4
     assert all(np.isfinite(value).all() for row in rows for value in row.values())
 
@@ -388,8 +392,8 @@ def test_fit_equals_train_and_compiles_once():
         ({"network": LSTM(2), "num_minibatches": 64}, "num_minibatches must divide num_envs=32"),
         ({"network": MLP(3)}, "logits of shape \\(2,\\)"),
         ({"num_envs": 0}, "num_envs"),
-        ({"network": "mlp"}, "network must have is_recurrent, initial_memory, init, apply, .* got 'mlp'"),
-        ({"track": ("earning",)}, "unknown metric of Cue 'earning'. Did you mean 'earned'"),
+        ({"network": "mlp"}, "network must have is_recurrent, initialize_carry, init, apply, .* got 'mlp'"),
+        ({"log_metrics": ("earning",)}, "unknown metric of Cue 'earning'. Did you mean 'earned'"),
     ],
 )
 def test_bad_settings_are_refused(changes, message):
@@ -417,7 +421,7 @@ def test_bad_hyper_parameters_are_refused():
 
 
 def test_a_structured_observation_can_be_learned_from_flat():
-    env = FlatObservation(MaskedArms())
+    env = FlattenObservation(MaskedArms())
     agent = learner(env, 2_000)
     params = env.default_params
     state = jax.jit(agent.init)(jax.random.key(0), params)
@@ -429,7 +433,7 @@ def test_a_structured_observation_can_be_learned_from_flat():
 def test_cart_pole_is_solved():
     """gymnax's CartPole-v1 within half a million steps: at least 475 of 500, the mean of 10 seeds."""
     env = Gymnax("CartPole-v1")
-    agent = PPO(env, MLP(2, (64, 64)), 500_000, num_envs=16, num_steps=128, learning_rate=1e-3, entropy_weight=0.01)
+    agent = PPO(env, MLP(2, (64, 64)), 500_000, num_envs=16, num_steps=128, learning_rate=1e-3, ent_coef=0.01)
     keys = jax.random.split(jax.random.key(0), 10)
     states, _ = jax.jit(jax.vmap(agent.train, in_axes=(0, None)))(keys, env.default_params)
 
@@ -444,7 +448,7 @@ def test_cart_pole_is_solved():
 def test_polarising_users_are_learned_as_well_as_by_a_table():
     """PolarisingUsers-v0: clicks an episode at or above those of tabular Q-learning of a comparable budget."""
     env, params = jaxrec.make("PolarisingUsers-v0")
-    table = QLearning(env, 15_000_000, num_steps=30, step_size=VisitStep(4.0), trace=0.6, epsilon_end=0.0)
+    table = QLearning(env, 15_000_000, num_steps=30, step_size=VisitStep(4.0), td_lambda=0.6, epsilon_end=0.0)
     network = PPO(
         env, MLP(3, (64, 64)), 6_000_000, num_envs=256, num_steps=30, num_minibatches=8, gamma=1.0, learning_rate=2e-3
     )

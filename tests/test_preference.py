@@ -300,7 +300,14 @@ def test_where_users_end_up_is_what_the_paper_draws(tables):
 def test_q_learning_finds_the_optimum_of_the_full_state(tables):
     """Within 1 % of dynamic programming; what it learned is valued exactly, not sampled."""
     learner = QLearning(
-        ENV, 12_000_000, num_envs=4096, num_steps=10, step_size=VisitStep(4.0), trace=0.0, gamma=1.0, epsilon_end=0.0
+        ENV,
+        12_000_000,
+        num_envs=4096,
+        num_steps=10,
+        step_size=VisitStep(4.0),
+        td_lambda=0.0,
+        gamma=1.0,
+        epsilon_end=0.0,
     )
     state, _ = jax.jit(learner.train)(jax.random.key(0), PARAMS)
     q = np.asarray(state.q).reshape(11, 36, 36, 6)[:10]

@@ -14,7 +14,9 @@ from jaxrec.experiments.preference.calibration.study import CONSTANTS, DEFAULTS,
 from jaxrec.experiments.preference.reference import METRICS, TABLE_1
 from jaxrec.experiments.preference.shift.study import ShiftConfig, natural, optima
 
-TINY = ShiftConfig(seeds=2, steps=640, num_envs=8, num_steps=10, num_minibatches=2, cells=8, trajectories=8, chunks=4)
+TINY = ShiftConfig(
+    seeds=2, steps=640, num_envs=8, num_steps=10, num_minibatches=2, hidden_size=8, eval_episodes=8, num_chunks=4
+)
 
 
 def finite(values):

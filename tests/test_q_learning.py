@@ -39,7 +39,7 @@ class Table:
 
     def __init__(self, **settings):
         env = PolarisingUsers(horizon=1)
-        self.learn = partial(QLearning(env, total_steps=1, **settings)._learn, progress=jnp.zeros(()))
+        self.learn = partial(QLearning(env, total_timesteps=1, **settings)._learn, progress=jnp.zeros(()))
 
     def __call__(self, q, visits, experience):
         here, action, reward, there, terminated = map(jnp.asarray, experience)
@@ -99,7 +99,7 @@ def test_parallel_training_reaches_the_result_of_the_sequential_algorithm(num_en
     env = PolarisingUsers(horizon=2)
     params = env.default_params.replace(influence=0.0)
     optimum = exact.bayes_optimal(env, params)
-    agent = QLearning(env, total_steps=2 * 40_960, num_envs=num_envs, gamma=1.0, epsilon_start=0.5, epsilon_end=0.5)
+    agent = QLearning(env, total_timesteps=2 * 40_960, num_envs=num_envs, gamma=1.0, epsilon_start=0.5, epsilon_end=0.5)
     state, _ = jax.jit(agent.train)(jax.random.key(0), params)
     assert int(state.visits.sum()) == 2 * 40_960
     assert float(state.q[0].max()) == pytest.approx(optimum.value, abs=0.02)
@@ -110,7 +110,7 @@ def test_parallel_training_reaches_the_result_of_the_sequential_algorithm(num_en
 @pytest.mark.parametrize(
     "settings",
     [
-        {"num_steps": 4, "trace": 0.5},
+        {"num_steps": 4, "td_lambda": 0.5},
         pytest.param({"num_steps": 1}, marks=pytest.mark.slow),
         pytest.param({"num_steps": 4}, marks=pytest.mark.slow),
     ],
@@ -120,7 +120,7 @@ def test_converges_to_the_bayes_optimum_without_influence(small, settings, key):
     params = params.replace(influence=0.0)
     optimum = exact.bayes_optimal(env, params)
     agent = QLearning(
-        env, total_steps=4_000_000, num_envs=2048, gamma=1.0, epsilon_start=0.5, epsilon_end=0.0,
+        env, total_timesteps=4_000_000, num_envs=2048, gamma=1.0, epsilon_start=0.5, epsilon_end=0.0,
         step_size=VisitStep(2.0), **settings,
     )  # fmt: skip
     state, _ = jax.jit(agent.train)(key, params)
@@ -137,7 +137,9 @@ def chain_values(length, cost, gamma):
 def test_probe_of_delayed_reward_discounting_and_unequal_episodes(key):
     env = Chain()
     api_test(env)
-    agent = QLearning(env, total_steps=200_000, num_envs=16, num_steps=8, gamma=0.9, epsilon_start=1.0, epsilon_end=0.2)
+    agent = QLearning(
+        env, total_timesteps=200_000, num_envs=16, num_steps=8, gamma=0.9, epsilon_start=1.0, epsilon_end=0.2
+    )
     state, _ = jax.jit(agent.train)(key, env.default_params)
     np.testing.assert_allclose(state.q[:3, 1], chain_values(4, 0.1, 0.9), atol=0.02)
     result = jaxrec.rollout(env, agent.policy(state), key, 5, 9)
@@ -147,18 +149,18 @@ def test_probe_of_delayed_reward_discounting_and_unequal_episodes(key):
 
 def test_probe_of_noisy_reward(key):
     env = Noisy()
-    agent = QLearning(env, total_steps=400_000, num_envs=64, epsilon_start=0.5, epsilon_end=0.5)
+    agent = QLearning(env, total_timesteps=400_000, num_envs=64, epsilon_start=0.5, epsilon_end=0.5)
     state, _ = jax.jit(agent.train)(key, env.default_params)
     np.testing.assert_allclose(state.q[0], [0.4, 0.7], atol=0.01)
 
 
-@pytest.mark.parametrize("trace", [0.0, 0.7])
-def test_bootstraps_through_truncation_and_not_through_termination(trace, key):
+@pytest.mark.parametrize("td_lambda", [0.0, 0.7])
+def test_bootstraps_through_truncation_and_not_through_termination(td_lambda, key):
     """Cut off after 2 steps, the walker never sees the end from 0; starts are random places by way of exploration."""
     env = TimeLimit(Chain(), 2)
     agent = QLearning(
-        env, total_steps=400_000, num_envs=16, num_steps=6, gamma=0.9, epsilon_start=1.0, epsilon_end=0.0,
-        step_size=VisitStep(4.0), trace=trace,
+        env, total_timesteps=400_000, num_envs=16, num_steps=6, gamma=0.9, epsilon_start=1.0, epsilon_end=0.0,
+        step_size=VisitStep(4.0), td_lambda=td_lambda,
     )  # fmt: skip
     state, _ = jax.jit(agent.train)(key, env.default_params)
     # Place 2 is reached only as a truncated final observation: never acted from, its value stays 0.
@@ -170,7 +172,7 @@ def test_bootstraps_through_truncation_and_not_through_termination(trace, key):
 
 
 def test_terminated_targets_ignore_what_comes_after():
-    learn = QLearning(PolarisingUsers(horizon=1), total_steps=1, trace=0.8, gamma=0.5)._learn
+    learn = QLearning(PolarisingUsers(horizon=1), total_timesteps=1, td_lambda=0.8, gamma=0.5)._learn
     q = jnp.array([[1.0, 2.0], [3.0, 4.0]])
     ended = Experience(*map(jnp.array, ([0, 0, 0], [0, 0, 0], [1.0, 1.0, 1.0], [1, 1, 1], *np.eye(3, dtype=bool)[:2])))
     (_, _, target), _ = learn((q, jnp.zeros((2, 2), jnp.int32), jnp.full(3, 10.0)), ended, progress=jnp.zeros(()))
@@ -194,7 +196,7 @@ def test_epsilon_greedy_probabilities(epsilon, values, key):
 def test_the_table_is_never_copied_while_learning(polarising, key, num_steps):
     """A read of the table that XLA moves behind its update costs a copy of 23 MB at every step, and no wrong result."""
     env, params = polarising
-    agent = QLearning(env, total_steps=64 * 60, num_envs=64, num_steps=num_steps)
+    agent = QLearning(env, total_timesteps=64 * 60, num_envs=64, num_steps=num_steps)
     program = jax.jit(agent.train).lower(key, params).compile().as_text()
     table = f"[{env.num_observations},{env.num_actions}]"
     assert table in program
@@ -204,7 +206,7 @@ def test_the_table_is_never_copied_while_learning(polarising, key, num_steps):
 @pytest.mark.slow
 def test_vmap_over_hyper_parameters_equals_single_runs(small, key):
     env, params = small
-    agent = QLearning(env, total_steps=20_000, num_envs=100)
+    agent = QLearning(env, total_timesteps=20_000, num_envs=100)
     gammas = jnp.array([0.5, 0.9])
     together, _ = jax.jit(jax.vmap(lambda gamma: agent.replace(gamma=gamma).train(key, params)))(gammas)
     for i, gamma in enumerate(gammas):
@@ -216,7 +218,7 @@ def test_vmap_over_hyper_parameters_equals_single_runs(small, key):
 @pytest.mark.slow
 def test_training_in_float64(small, key):
     env, params = small
-    agent = QLearning(env, total_steps=20_000, num_envs=100, num_steps=4, trace=0.5)
+    agent = QLearning(env, total_timesteps=20_000, num_envs=100, num_steps=4, td_lambda=0.5)
     single, _ = jax.jit(agent.train)(key, params)
     with jax.enable_x64(True):
         double, _ = jax.jit(agent.train)(key, params)
@@ -228,7 +230,7 @@ def test_training_in_float64(small, key):
 
 def test_fit_equals_train_in_whatever_chunks_and_compiles_once(small):
     env, params = small
-    agent = QLearning(env, total_steps=12_000, num_envs=100, num_steps=4)
+    agent = QLearning(env, total_timesteps=12_000, num_envs=100, num_steps=4)
     keys = jax.random.split(jax.random.key(3), 2)
     many = jaxrec.batched(params, 2)
     whole = [jax.jit(agent.train)(key, params)[0] for key in keys]
@@ -241,14 +243,14 @@ def test_fit_equals_train_in_whatever_chunks_and_compiles_once(small):
         for i in range(2):
             np.testing.assert_allclose(state.q[i], whole[i].q, rtol=1e-5)
     assert parallel.advance.compiled._cache_size() == before + 1
-    assert seen[0][0] == seen[-1][0] == agent.num_batches == 30
+    assert seen[0][0] == seen[-1][0] == agent.num_updates == 30
     assert seen[-1][1]["reward"].shape == (2,)
 
 
 @pytest.mark.slow
 def test_seeds_differ_and_worlds_share_their_noise(small):
     env, params = small
-    agent = QLearning(env, total_steps=4_000, num_envs=100)
+    agent = QLearning(env, total_timesteps=4_000, num_envs=100)
     keys = jnp.stack([jax.random.key(0), jax.random.key(1), jax.random.key(0)])
     state = fit(agent, keys, jaxrec.batched(params, 3))
     assert not np.array_equal(state.q[0], state.q[1])
@@ -267,11 +269,11 @@ def test_tabular_policy_is_greedy_and_breaks_ties_at_random(small):
     assert abs(counts[1] - 2000) < 4 * np.sqrt(1000)
 
 
-@pytest.mark.parametrize("setting", ["total_steps", "num_envs", "num_steps"])
+@pytest.mark.parametrize("setting", ["total_timesteps", "num_envs", "num_steps"])
 def test_bad_sizes(small, setting):
     env, _ = small
     with pytest.raises(jaxrec.InputError, match=setting):
-        QLearning(env, **{"total_steps": 100, setting: 0})
+        QLearning(env, **{"total_timesteps": 100, setting: 0})
 
 
 @pytest.mark.parametrize(
@@ -279,7 +281,7 @@ def test_bad_sizes(small, setting):
     [
         ({"gamma": float("nan")}, "gamma"),
         ({"epsilon_start": 2.0}, "epsilon_start"),
-        ({"trace": -0.1}, "trace"),
+        ({"td_lambda": -0.1}, "td_lambda"),
         ({"initial_q": float("inf")}, "initial_q"),
         ({"step_size": GeometricStep(0.0, 0.1)}, "start"),
         ({"step_size": VisitStep(0.5)}, "weight"),
@@ -287,7 +289,7 @@ def test_bad_sizes(small, setting):
 )
 def test_bad_hyper_parameters(small, key, settings, named):
     env, params = small
-    agent = QLearning(env, total_steps=100, num_envs=10, **settings)
+    agent = QLearning(env, total_timesteps=100, num_envs=10, **settings)
     with pytest.raises(jaxrec.InputError, match=named):
         fit(agent, key[None], jaxrec.batched(params, 1))
     with pytest.raises(jaxrec.InputError, match=named):
@@ -296,7 +298,7 @@ def test_bad_hyper_parameters(small, key, settings, named):
 
 def test_fit_needs_an_axis_of_runs(small, key):
     env, params = small
-    agent = QLearning(env, total_steps=100, num_envs=10)
+    agent = QLearning(env, total_timesteps=100, num_envs=10)
     with pytest.raises(jaxrec.InputError, match="influence must have shape"):
         fit(agent, jax.random.split(key, 3), params)
 
@@ -341,11 +343,14 @@ def test_counts_stop_where_they_would_begin_anew(step_size, key):
 
 @pytest.mark.parametrize(
     ("settings", "said"),
-    [({"step_size": 0.1}, "step_size must be a GeometricStep"), ({"total_steps": 2**32}, "total_steps, in whole")],
+    [
+        ({"step_size": 0.1}, "step_size must be a GeometricStep"),
+        ({"total_timesteps": 2**32}, "total_timesteps, in whole"),
+    ],
 )
 def test_what_cannot_be_learned_with_is_refused(settings, said, key):
     with pytest.raises(jaxrec.InputError, match=said):
-        QLearning(Chain(), **{"total_steps": 64, "num_envs": 32} | settings).init(key, Chain().default_params)
+        QLearning(Chain(), **{"total_timesteps": 64, "num_envs": 32} | settings).init(key, Chain().default_params)
 
 
 def test_needs_an_index(key):
@@ -353,4 +358,4 @@ def test_needs_an_index(key):
         num_observations = None
 
     with pytest.raises(jaxrec.InputError, match="indexable"):
-        QLearning(Unindexed(), total_steps=100)
+        QLearning(Unindexed(), total_timesteps=100)

@@ -17,7 +17,7 @@ def test_register_then_make(clean_registry):
     env, params = jaxrec.make("Chain-v0", length=7)
     assert env == Chain(length=7)
     assert params == env.default_params
-    assert "Chain-v0" in jaxrec.registered()
+    assert "Chain-v0" in jaxrec.registered_envs()
     with pytest.raises(jaxrec.InputError, match="already registered"):
         jaxrec.register("Chain-v0", Chain)
 

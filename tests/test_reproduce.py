@@ -15,7 +15,7 @@ from jaxrec.experiments import STUDIES, reproduce
 from jaxrec.runtime import interruption
 from jaxrec.training import parallel
 
-CONFIG = survivor.Config(seed=7, seeds=2, slopes=(0.5,), chunks=3)
+CONFIG = survivor.Config(seed=7, seeds=2, slopes=(0.5,), num_chunks=3)
 
 
 @pytest.fixture(autouse=True)
@@ -149,7 +149,7 @@ def test_one_that_was_cut_off_goes_on(whole, tmp_path, monkeypatch):
 
     monkeypatch.setattr(survivor, "after", after)
     out = tmp_path / "again"
-    with interruption.watched(), pytest.raises(interruption.Interrupted) as stop:
+    with interruption.handling_signals(), pytest.raises(interruption.Interrupted) as stop:
         reproduce(whole, out)
     assert stop.value.__notes__ == [
         f"to go on: jaxrec run survivor --resume {out}",

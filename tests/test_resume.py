@@ -79,19 +79,19 @@ def exits(argv):
     return stop.value.code
 
 
-def sends(number, training, batches):
+def sends(number, training, updates):
     """Instead of `survivor.after`: a signal, the first time."""
     left = [number]
 
     def after(*at):
-        if at == (training, batches) and left:
+        if at == (training, updates) and left:
             os.kill(os.getpid(), left.pop())
 
     return after
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "training", "batches"),
+    ("number", "code", "training", "updates"),
     [
         (signal.SIGTERM, 143, 0, 2),
         (signal.SIGTERM, 143, 0, 12),
@@ -102,12 +102,12 @@ def sends(number, training, batches):
     ids=["first chunk", "last chunk", "second training", "last chunk of all", "after the trainings"],
 )
 def test_a_signal_stops_at_the_end_of_a_chunk_and_says_how_to_go_on(
-    number, code, training, batches, tmp_path, monkeypatch, capsys, whole
+    number, code, training, updates, tmp_path, monkeypatch, capsys, whole
 ):
     handler = signal.getsignal(number)
     run = tmp_path / "a run"
     with monkeypatch.context() as patch:
-        patch.setattr(survivor, "after", sends(number, training, batches))
+        patch.setattr(survivor, "after", sends(number, training, updates))
         assert exits(["run", "survivor", "--out", run]) == code
     assert signal.getsignal(number) is handler
     said = f"jaxrec: interrupted; to go on: jaxrec run survivor --resume '{run}'"
@@ -116,7 +116,7 @@ def test_a_signal_stops_at_the_end_of_a_chunk_and_says_how_to_go_on(
     assert not (run / "report.md").exists()
     cut_off = max(run.glob("checkpoints/*"))
     assert cut_off.name == ("001-Walk-slope-1-0" if training == 0 else "002-Walk-slope-0-1")
-    assert max(int(path.name) for path in cut_off.iterdir()) == (batches or 12)
+    assert max(int(path.name) for path in cut_off.iterdir()) == (updates or 12)
     advanced = []
     monkeypatch.setattr(survivor, "after", lambda *at: advanced.append(at))
     main(["run", "survivor", "--resume", str(run)])
@@ -141,8 +141,8 @@ def test_what_was_done_is_not_done_again(tmp_path, monkeypatch, whole):
 
 
 def test_a_run_that_failed_goes_on(tmp_path, monkeypatch, whole):
-    def fail(training, batches):
-        if (training, batches) == (1, 2):
+    def fail(training, updates):
+        if (training, updates) == (1, 2):
             raise OSError("disk full")
 
     with monkeypatch.context() as patch:
@@ -183,8 +183,8 @@ def test_a_signal_that_comes_while_it_is_asked_for_is_not_forgotten(monkeypatch)
         return value
 
     monkeypatch.setattr(interruption.hosts, "most", meanwhile)
-    with interruption.watched(), pytest.raises(interruption.Interrupted), interruption.postponed():
-        assert not interruption.requested()
+    with interruption.handling_signals(), pytest.raises(interruption.Interrupted), interruption.deferred():
+        assert not interruption.stop_requested()
 
 
 def test_as_processes(tmp_path, whole):
@@ -345,9 +345,9 @@ def test_every_preset_comes_back_from_its_manifest():
 def test_signals_that_are_ignored_stay_ignored():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with interruption.watched():
+        with interruption.handling_signals():
             os.kill(os.getpid(), signal.SIGINT)
-            assert not interruption.requested()
+            assert not interruption.stop_requested()
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
@@ -357,32 +357,32 @@ def test_a_signal_waits_for_the_end_of_what_postpones_it():
     done = []
 
     def work():
-        with interruption.postponed():
-            with interruption.postponed():
+        with interruption.deferred():
+            with interruption.deferred():
                 os.kill(os.getpid(), signal.SIGTERM)
-                assert interruption.requested()
+                assert interruption.stop_requested()
             done.append("the outer goes on")
         done.append("never")
 
-    with pytest.raises(interruption.Interrupted, match="SIGTERM"), interruption.watched():
+    with pytest.raises(interruption.Interrupted, match="SIGTERM"), interruption.handling_signals():
         work()
     assert done == ["the outer goes on"]
-    assert not interruption.requested()
+    assert not interruption.stop_requested()
 
 
 REAL = {
     "preference-shift": ShiftConfig(
-        seeds=2, steps=640, num_envs=8, num_steps=10, num_minibatches=2, cells=8, trajectories=8, chunks=4
+        seeds=2, steps=640, num_envs=8, num_steps=10, num_minibatches=2, hidden_size=8, trajectories=8, num_chunks=4
     ),
     "preference-simulation": SimulationConfig(
         seeds=2, users=40, training_users=30, model_epochs=4, model_batch_size=10, steps=640, num_envs=8,
-        num_steps=10, num_minibatches=2, cells=8, trajectories=8, chunks=4,
+        num_steps=10, num_minibatches=2, hidden_size=8, trajectories=8, num_chunks=4,
     ),
     "rewiring-learning": LearningConfig(
         seeds=2, users=(10, 30), networks=("mlp",), steps=(512, 512), num_envs=8, num_steps=(16,), num_minibatches=2,
-        warm_start=True, evaluation_users=(10,), evaluation_episodes=(8,), chunks=4,
+        warm_start=True, evaluation_users=(10,), evaluation_episodes=(8,), num_chunks=4,
     ),
-    "tampering": TamperingConfig(seeds=2, episodes=1000, num_envs=200, evaluation_episodes=60, chunks=5),
+    "tampering": TamperingConfig(seeds=2, episodes=1000, num_envs=200, evaluation_episodes=60, num_chunks=5),
 }  # fmt: skip
 
 
@@ -404,7 +404,7 @@ def test_real_studies_go_on_bit_for_bit(name, tmp_path, monkeypatch):
     monkeypatch.setattr(FolderLog, "__call__", interrupted)
     while not run.exists() or status(run) != "complete":
         written.clear()
-        with interruption.watched():
+        with interruption.handling_signals():
             try:
                 chosen.resume(run) if run.exists() else chosen.run(config=REAL[name], out=run)
             except interruption.Interrupted:

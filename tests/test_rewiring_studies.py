@@ -71,7 +71,7 @@ TINY = {
         num_minibatches=2,
         evaluation_users=(10,),
         evaluation_episodes=(8,),
-        chunks=4,
+        num_chunks=4,
     ),
 }
 FIGURES = {
@@ -146,7 +146,7 @@ class ToThemselves(struct.PyTreeNode):
 
 @pytest.mark.slow
 def test_no_return_is_drawn_before_an_episode_has_ended(tmp_path):
-    config = dataclasses.replace(TINY["rewiring-learning"], steps=(256,), chunks=2, num_steps=(4,))
+    config = dataclasses.replace(TINY["rewiring-learning"], steps=(256,), num_chunks=2, num_steps=(4,))
     log = FolderLog(tmp_path)
     learned = learning.train(config, Run(10, "aligned", "mlp"), jax.random.key(3), log, NoMeter())
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
@@ -211,7 +211,7 @@ def test_the_gpu_preset_runs_scaled_down(tmp_path):
         learning_rates=GPU.learning_rates[:2],
         evaluation_users=(10, 30),
         evaluation_episodes=(4, 2),
-        chunks=2,
+        num_chunks=2,
     )
     folder = study("rewiring-learning").run(config=config, out=tmp_path / "gpu")
     learned = json.loads((folder / "results.json").read_text())["learned"]

@@ -89,7 +89,7 @@ def test_a_recommender_paid_for_initial_preferences_polarises_less(key):
         ("safe", safe, 1.0),
         ("nobody shifts", PolarisingUsers(), 0.0),
     ):
-        learner = QLearning(env, 12_000_000, num_steps=30, step_size=VisitStep(4.0), trace=0.6, epsilon_end=0.0)
+        learner = QLearning(env, 12_000_000, num_steps=30, step_size=VisitStep(4.0), td_lambda=0.6, epsilon_end=0.0)
         params = env.default_params.replace(influence=influence)
         state, _ = jax.jit(learner.train)(key, params)
         played = jaxrec.rollout(env, learner.policy(state), jax.random.key(1), 4096, 30, params)

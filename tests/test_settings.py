@@ -38,7 +38,7 @@ REFUSED = {
         ({"steps": 0}, "steps must be an integer of at least 1, got 0"),
         ({"steps": 64 * 2**31}, "steps must come to at most 2,147,483,646 steps of each environment, got 137,4"),
         ({"num_envs": 6}, "num_minibatches must divide num_envs=6, got 4"),
-        ({"trajectories": 2**31}, "trajectories must be at most"),
+        ({"eval_episodes": 2**31}, "trajectories must be at most"),
         ({"penalties": (0.0, 1e7)}, r"penalties must be within \[0.0, 1000000.0\], got 10000000.0"),
         ({"penalties": (INFINITY,)}, "penalties must be within"),
         ({"penalties": (0.1, 0.1 + 1e-12)}, "penalties must be one number or more, each once to six digits"),
@@ -47,9 +47,9 @@ REFUSED = {
     "preference-simulation": [
         ({"users": 2**31}, "users must be at most 2147483646"),
         ({"model_learning_rate": 1e7}, r"model_learning_rate must be within \[0.0, 1000000.0\]"),
-        ({"model_entropy_weight": INFINITY}, "model_entropy_weight must be within"),
+        ({"model_ent_coef": INFINITY}, "model_ent_coef must be within"),
         ({"model_epochs": 10**9}, "model_epochs, of 60 updates each, must be at most 35791394"),
-        ({"trajectories": 1}, "trajectories must be at least 2"),
+        ({"eval_episodes": 1}, "trajectories must be at least 2"),
         ({"steps": 2**40}, "steps must come to at most"),
     ],
     "preference-estimation": [
@@ -65,8 +65,8 @@ REFUSED = {
         ({"steps": (300_000_000_000,)}, "steps must come to at most .* steps of each environment, got 300,000,000,000"),
         ({"num_steps": (0,)}, "num_steps must be an integer of at least 1, got 0"),
         ({"num_envs": 3, "num_steps": (5,)}, r"num_minibatches must divide num_envs \* num_steps=15, got 8"),
-        ({"traces": (0.8, 5.0)}, r"traces must be within \[0.0, 1.0\], got 5.0"),
-        ({"entropy_weights": (0.0, 1e7)}, "entropy_weights must be within"),
+        ({"gae_lambdas": (0.8, 5.0)}, r"gae_lambdas must be within \[0.0, 1.0\], got 5.0"),
+        ({"ent_coefs": (0.0, 1e7)}, "ent_coefs must be within"),
         ({"learning_rates": (-1.0,)}, "learning_rates must be within"),
         ({"evaluation_episodes": (2**30, 1)}, r"evaluation_episodes \* seeds must be at most 2147483646, got 42"),
     ],
@@ -133,9 +133,9 @@ def test_presets_are_legal(name):
 @hypothesis.example(2**32 - 1, 1, 1, None)
 @hypothesis.example(MOST, 1, 1, None)
 def test_a_training_is_as_long_as_agents_count(steps, num_envs, num_steps, most):
-    """By the definition: whole batches, of which each has so many steps of every environment."""
-    batches = -(-steps // (num_envs * num_steps))
-    legal = batches * num_steps <= MOST and (most is None or batches * num_steps * num_envs <= most)
+    """By the definition: whole updates, of which each has so many steps of every environment."""
+    updates = -(-steps // (num_envs * num_steps))
+    legal = updates * num_steps <= MOST and (most is None or updates * num_steps * num_envs <= most)
     with contextlib.nullcontext() if legal else pytest.raises(jaxrec.InputError, match="steps must come to at most"):
         check_training("steps", steps, steps, num_envs, num_steps, most)
 
@@ -239,24 +239,25 @@ def begin(*_):
 counts = st.sampled_from([1, 2, 3, 8, 64])
 PPO = {
     "gamma": strengths, "steps": st.sampled_from([1, 1000, 2**31, 2**36]), "num_envs": counts, "num_steps": counts,
-    "num_epochs": counts, "num_minibatches": counts, "learning_rate": strengths, "clip": strengths,
-    "value_clip": strengths, "value_weight": strengths, "trace": strengths, "entropy_weight": strengths,
-    "cells": counts, "chunks": st.sampled_from([1, 10**9]), "trajectories": st.sampled_from([1, 2**31]),
+    "num_epochs": counts, "num_minibatches": counts, "learning_rate": strengths, "clip_eps": strengths,
+    "value_clip_eps": strengths, "vf_coef": strengths, "gae_lambda": strengths, "ent_coef": strengths,
+    "hidden_size": counts, "num_chunks": st.sampled_from([1, 10**9]), "eval_episodes": st.sampled_from([1, 2**31]),
 }  # fmt: skip
 TRAINED = {
     "tampering": {
         "seeds": counts, "seed": st.sampled_from([0, 2**31 - 1]), "num_envs": counts | st.just(2**31),
         "episodes": st.sampled_from([1, 10**6, 71_582_788, 71_582_789, 2**33]), "num_steps": counts, "gamma": strengths,
         "epsilon_start": strengths, "step_size": st.sampled_from(["visits", "geometric"]), "visit_weight": strengths,
-        "alpha_start": strengths, "alpha_end": strengths, "trace": strengths, "chunks": st.sampled_from([1, 10**9]),
+        "alpha_start": strengths, "alpha_end": strengths, "td_lambda": strengths,
+        "num_chunks": st.sampled_from([1, 10**9]),
     },
     "preference-shift": PPO | {"seeds": counts, "penalties": st.lists(strengths, max_size=3).map(tuple)},
     "rewiring-learning": {
         "seeds": counts, "networks": st.sampled_from([("mlp",), ("gat",)]), "gat_layers": st.integers(0, 2),
         "steps": st.sampled_from([1, 10**9, 2**40]).map(lambda steps: (steps,)), "gat_share": strengths,
         "num_envs": counts, "num_steps": counts.map(lambda steps: (steps,)), "num_minibatches": counts,
-        "learning_rates": strengths.map(lambda rate: (rate,)), "traces": st.tuples(strengths, strengths),
-        "entropy_weights": st.tuples(strengths, strengths), "fitted_values": st.booleans(), "gamma": strengths,
+        "learning_rates": strengths.map(lambda rate: (rate,)), "gae_lambdas": st.tuples(strengths, strengths),
+        "ent_coefs": st.tuples(strengths, strengths), "fitted_values": st.booleans(), "gamma": strengths,
     },
 }  # fmt: skip
 

@@ -8,7 +8,7 @@ import pytest
 import jaxrec
 from jaxrec.envs.preference import PreferenceShift
 from jaxrec.spaces import Box, Discrete, Fields
-from jaxrec.wrappers import FlatObservation
+from jaxrec.wrappers import FlattenObservation
 
 INFINITY = float("inf")
 BOXES = [
@@ -33,7 +33,7 @@ def test_samples_are_finite_and_lie_in_their_space(space):
 
 
 def test_flat_observations_can_be_sampled():
-    space = FlatObservation(PreferenceShift()).observation_space()
+    space = FlattenObservation(PreferenceShift()).observation_space()
     assert np.isfinite(space.sample(jax.random.key(0))).all()
 
 

@@ -20,7 +20,7 @@ KEYS = jax.random.split(jax.random.key(0), 4000)
 class Flat(struct.PyTreeNode):
     """A network of five actions, of which three are equally good."""
 
-    def initial_memory(self):
+    def initialize_carry(self):
         return ()
 
     def apply(self, params, memory, obs):
@@ -167,7 +167,9 @@ def test_saliency_is_of_the_score_of_each_of_the_likeliest(looked):
     for user in likeliest:
         slope = np.abs(
             jax.grad(
-                lambda nodes, user=user: policy.network.apply(policy.weights, (), obs.replace(nodes=nodes))[1][user]
+                lambda nodes, user=user: policy.network.apply(policy.network_params, (), obs.replace(nodes=nodes))[1][
+                    user
+                ]
             )(obs.nodes)
         ).sum(axis=1)
         own, focused = slope[user], slope[obs.focused]

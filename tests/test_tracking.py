@@ -16,7 +16,7 @@ from jaxrec.experiments.runs import tracking
 from jaxrec.experiments.runs.tracking import TensorBoardTracker, Tracker, WandbTracker, scalars, tracker
 from jaxrec.runtime import interruption
 
-CONFIG = survivor.Config(seed=7, seeds=2, slopes=(0.5, 0.1), chunks=3)
+CONFIG = survivor.Config(seed=7, seeds=2, slopes=(0.5, 0.1), num_chunks=3)
 
 
 @pytest.fixture(autouse=True)
@@ -46,11 +46,11 @@ class Witness:
             raise ConnectionError("no network")
 
 
-def interrupt_at(monkeypatch, training, batches):
+def interrupt_at(monkeypatch, training, updates):
     left = [signal.SIGTERM]
 
     def after(*at):
-        if at == (training, batches) and left:
+        if at == (training, updates) and left:
             os.kill(os.getpid(), left.pop())
 
     monkeypatch.setattr(survivor, "after", after)
@@ -74,7 +74,7 @@ def test_a_tracker_is_told_what_the_folder_holds(tmp_path):
 def test_one_that_goes_on_tells_its_lines_again(tmp_path, monkeypatch, capsys):
     interrupt_at(monkeypatch, 1, 4)
     witness, run = Witness(), tmp_path / "run"
-    with interruption.watched(), pytest.raises(interruption.Interrupted):
+    with interruption.handling_signals(), pytest.raises(interruption.Interrupted):
         survivor.STUDY.run("quick", CONFIG, run, trackers=(witness,))
     assert witness.told[-1] == ("end", "interrupted")
     before, witness.told = witness.told[1:-1], []
@@ -142,7 +142,7 @@ def test_wandb_has_every_line_once_under_one_id(tmp_path, monkeypatch):
     fake, run = FakeWandb(), tmp_path / "run"
     monkeypatch.setitem(sys.modules, "wandb", fake)
     interrupt_at(monkeypatch, 1, 4)
-    with interruption.watched(), pytest.raises(interruption.Interrupted):
+    with interruption.handling_signals(), pytest.raises(interruption.Interrupted):
         survivor.STUDY.run("quick", CONFIG, run, trackers=(WandbTracker(),))
     survivor.STUDY.resume(run, trackers=(WandbTracker(),))
     (there,) = fake.server.values()
@@ -229,7 +229,7 @@ def test_tensorboard_itself_reads_every_line_once(tmp_path, monkeypatch):
     reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     run = tmp_path / "run"
     interrupt_at(monkeypatch, 1, 4)
-    with interruption.watched(), pytest.raises(interruption.Interrupted):
+    with interruption.handling_signals(), pytest.raises(interruption.Interrupted):
         survivor.STUDY.run("quick", CONFIG, run, trackers=(tracker("tensorboard"),))
     survivor.STUDY.resume(run, trackers=(tracker("tensorboard"),))
     events = reader.EventAccumulator(str(run / "tensorboard"))
@@ -261,7 +261,7 @@ def test_wandb_itself_writes_every_line_once(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_SILENT", "true")
     run = tmp_path / "run"
     interrupt_at(monkeypatch, 1, 4)
-    with interruption.watched(), pytest.raises(interruption.Interrupted):
+    with interruption.handling_signals(), pytest.raises(interruption.Interrupted):
         survivor.STUDY.run("quick", CONFIG, run, trackers=(tracker("wandb"),))
     survivor.STUDY.resume(run, trackers=(tracker("wandb"),))
     (file,) = run.glob("wandb/offline-run-*/run-*.wandb")

@@ -233,7 +233,7 @@ def test_the_weights_kept_have_the_lowest_validation_loss(fitted, restless, para
     one = jax.tree.map(lambda leaf: leaf[0], params)
     loss = jax.jit(lambda weights: learner.loss(weights, one, learner.validation, jax.random.key(0)))
     assert loss(state.best) == pytest.approx(float(state.best_loss), rel=1e-5)
-    assert loss(state.weights) == pytest.approx(float(state.validation_loss), rel=1e-5)
+    assert loss(state.network_params) == pytest.approx(float(state.validation_loss), rel=1e-5)
 
 
 def test_without_learning_nothing_changes(params):
@@ -299,7 +299,7 @@ def test_models_are_learned_one_after_the_other(rough, monkeypatch):
     for learner, _, _ in seen:
         assert learner.logs.num_steps == learner.validation.num_steps == STEPS
         assert not learner.logs.valid[:, -1].any()
-        assert (learner.batch_size, learner.num_epochs, learner.num_batches) == (2, 3, 9)
+        assert (learner.batch_size, learner.num_epochs, learner.num_updates) == (2, 3, 9)
 
 
 @pytest.mark.parametrize(
@@ -312,7 +312,7 @@ def test_models_are_learned_one_after_the_other(rough, monkeypatch):
         ({"learning_rate": -0.1}, "learning_rate"),
         ({"weight_decay": -0.1}, "weight_decay"),
         ({"max_grad_norm": float("nan")}, "max_grad_norm"),
-        ({"entropy_weight": -0.1}, "entropy_weight"),
+        ({"ent_coef": -0.1}, "ent_coef"),
         ({"logs": scribbled_logs(6, steps=3)}, "logs must have horizon=4 steps, got 3"),
         ({"validation": scribbled_logs(6, steps=5)}, "validation must have horizon=4 steps, got 5"),
     ],
@@ -359,7 +359,7 @@ def test_a_model_learned_from_logs_tells_how_its_own_users_shift_by_themselves()
             jax.random.split(jax.random.key(number), 2),
             choices,
             *logs.split(2500),
-            chunks=4,
+            num_chunks=4,
             on_metrics=lambda kind, done, metrics, told=told: told.append((kind, done)),
             num_epochs=16,
             batch_size=100,

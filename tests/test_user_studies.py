@@ -18,8 +18,8 @@ from jaxrec.experiments.preference.estimation.report import METRICS, TASKS
 from jaxrec.experiments.preference.models import choice_models
 
 MODEL = {"users": 60, "training_users": 40, "model_epochs": 1, "model_batch_size": 20, "seeds": 2}
-RECOMMENDER = {"steps": 160, "num_envs": 4, "num_steps": 10, "num_minibatches": 2, "cells": 8, "trajectories": 6,
-               "chunks": 2}  # fmt: skip
+RECOMMENDER = {"steps": 160, "num_envs": 4, "num_steps": 10, "num_minibatches": 2, "cells": 8, "eval_episodes": 6,
+               "num_chunks": 2}  # fmt: skip
 
 
 def run(name, folder, **changes):
@@ -118,9 +118,9 @@ def test_the_mis_specified_choice_model_is_lower_and_wider():
         ("preference-estimation", {"model_batch_size": 8_000}, "model_batch_size"),
         ("preference-estimation", {"model_epochs": 0}, "model_epochs"),
         ("preference-estimation", {"simulated_users": 0}, "simulated_users"),
-        ("preference-estimation", {"model_entropy_weight": -1.0}, "model_entropy_weight"),
+        ("preference-estimation", {"model_ent_coef": -1.0}, "model_ent_coef"),
         ("preference-simulation", {"gamma": 2.0}, "gamma"),
-        ("preference-simulation", {"trajectories": 0}, "trajectories"),
+        ("preference-simulation", {"eval_episodes": 0}, "eval_episodes"),
         ("preference-simulation", {"seeds": 0}, "seeds"),
         ("retraining-rounds", {"rounds": 0}, "rounds"),
         ("retraining-rounds", {"bait_height": -1.0}, "bait_height"),

@@ -15,9 +15,9 @@ import jaxrec
 from jaxrec.envs.polarising import PolarisingUsers, Random
 from jaxrec.spaces import Box, Discrete, Space
 from jaxrec.testing import api_test
-from jaxrec.wrappers import FiveValues, FlatObservation, TimeLimit, Wrapper
+from jaxrec.wrappers import FlattenObservation, LegacyStepAPI, TimeLimit, Wrapper
 
-ENVIRONMENTS = jaxrec.registered()
+ENVIRONMENTS = jaxrec.registered_envs()
 QUICK = [name if name == "PolarisingUsers-v0" else pytest.param(name, marks=pytest.mark.slow) for name in ENVIRONMENTS]
 SMALL = {"RewiringGame-v0": {"num_users": 4, "degree": 2}}  # episodes that end soon
 
@@ -26,7 +26,7 @@ SMALL = {"RewiringGame-v0": {"num_users": 4, "degree": 2}}  # episodes that end 
 def env(request):
     """Each environment as gymnax's wrappers take it: they know observations that are arrays."""
     env = jaxrec.make(request.param, **SMALL.get(request.param, {}))[0]
-    return env if hasattr(env.observation_space(), "shape") else FlatObservation(env)
+    return env if hasattr(env.observation_space(), "shape") else FlattenObservation(env)
 
 
 def play(env, steps):
@@ -115,7 +115,7 @@ def test_samples_fill_their_space(space):
 
 @pytest.mark.parametrize("env", QUICK, indirect=True)
 def test_five_values(env):
-    old = FiveValues(env)
+    old = LegacyStepAPI(env)
     obs, state = old.reset(jax.random.key(0))
     _, same = env.reset(jax.random.key(0))
     for key in jax.random.split(jax.random.key(1), 60):
@@ -129,7 +129,7 @@ def test_five_values(env):
 
 @pytest.mark.parametrize("env", QUICK, indirect=True)
 def test_flat_observations_hold_every_field(env):
-    flat = FlatObservation(env.env if isinstance(env, FlatObservation) else env)
+    flat = FlattenObservation(env.env if isinstance(env, FlattenObservation) else env)
     obs, state = flat.reset(jax.random.key(0))
     space = flat.observation_space()
     assert space.contains(obs)

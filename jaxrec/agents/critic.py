@@ -45,17 +45,17 @@ class LeastSquares(struct.PyTreeNode):
         features: (obs, state of the environment) -> float[features]. It may look at what no recommender observes:
             only learning needs values (Pinto et al. 2018, "Asymmetric Actor Critic for Image-Based Robot Learning").
         ridge: (leaf) penalty on the squared weights of standardised features, per sample.
-        trace: (leaf) lambda of the returns: 1 for those of whole episodes, as far as the batch reaches.
+        td_lambda: (leaf) lambda of the returns: 1 for those of whole episodes, as far as the batch reaches.
     """
 
     features: Callable[[Any, Any], Array] = struct.field(pytree_node=False)
     ridge: Any = 1e-5
-    trace: Any = 1.0
+    td_lambda: Any = 1.0
 
     def check(self) -> None:
         """Raises InputError for a concrete setting out of range: float32 hides a smaller ridge."""
         checks.within("critic.ridge", self.ridge, 1e-6, checks.LARGEST)
-        checks.within("critic.trace", self.trace, 0.0, 1.0)
+        checks.within("critic.td_lambda", self.td_lambda, 0.0, 1.0)
 
     def init(self, obs: Any, state: Any) -> Linear:
         """Zero for every state."""

@@ -18,7 +18,7 @@ def generalised_advantages(
     terminated: Bool[Array, " steps"],
     truncated: Bool[Array, " steps"],
     gamma: Float[Array, ""] | float,
-    trace: Float[Array, ""] | float,
+    gae_lambda: Float[Array, ""] | float,
 ) -> Float[Array, " steps"]:
     """GAE(gamma, lambda) along one sequence that may hold several episodes.
 
@@ -32,13 +32,13 @@ def generalised_advantages(
         terminated: the step ended an episode by the rules of the game.
         truncated: it was cut off there.
         gamma: discount.
-        trace: lambda.
+        gae_lambda: lambda.
     """
     errors = rewards + gamma * jnp.where(terminated, 0, next_values) - values
 
     def backwards(following: Array, inputs: tuple[Array, Array]) -> tuple[Array, Array]:
         error, done = inputs
-        advantage = error + gamma * trace * jnp.where(done, 0, following)
+        advantage = error + gamma * gae_lambda * jnp.where(done, 0, following)
         return advantage, advantage
 
     return jax.lax.scan(backwards, jnp.zeros_like(errors[0]), (errors, terminated | truncated), reverse=True)[1]

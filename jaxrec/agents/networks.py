@@ -1,11 +1,11 @@
-"""Networks that recommend: each maps (memory, observation) to (memory, logits of the actions, value of the state).
+"""Networks that recommend: each maps (carry, observation) to (carry, logits of the actions, value of the state).
 
 A network is a flax module for one observation, hashable by its settings; `vmap` does the rest. What PPO asks of it:
 
-    is_recurrent                            whether `memory` carries anything
-    initial_memory() -> memory              at the start of an episode; () without memory
-    init(key, memory, obs) -> weights
-    apply(weights, memory, obs) -> (memory, float[actions] logits, float[] value)
+    is_recurrent                            whether `carry` holds anything
+    initialize_carry() -> carry              at the start of an episode; () without one
+    init(key, carry, obs) -> network_params
+    apply(network_params, carry, obs) -> (carry, float[actions] logits, float[] value)
 
 What an observation says of actions, such as which are valid, is read in `masks`.
 """
@@ -42,17 +42,17 @@ class MLP(nn.Module):
     activation: Callable[[Array], Array] = nn.tanh
     is_recurrent: ClassVar[bool] = False
 
-    def initial_memory(self) -> tuple[()]:
+    def initialize_carry(self) -> tuple[()]:
         """None."""
         return ()
 
     @nn.compact
-    def __call__(self, memory: Any, obs: Any) -> tuple[Any, Array, Array]:
+    def __call__(self, carry: Any, obs: Any) -> tuple[Any, Array, Array]:
         """See the module."""
         x = flat(obs)
         logits = _head(self.num_actions, 0.01)(_layers(x, self.hidden, self.activation))
         value = _head(1, 1.0)(_layers(x, self.hidden, self.activation))
-        return memory, logits, value[0]
+        return carry, logits, value[0]
 
 
 class LSTM(nn.Module):
@@ -69,19 +69,19 @@ class LSTM(nn.Module):
     width: int = 64
     is_recurrent: ClassVar[bool] = True
 
-    def initial_memory(self) -> tuple[Array, Array]:
+    def initialize_carry(self) -> tuple[Array, Array]:
         """(cell, output), float[width] each: zeros."""
         return jnp.zeros(self.width), jnp.zeros(self.width)
 
     @nn.compact
-    def __call__(self, memory: Any, obs: Any) -> tuple[Any, Array, Array]:
+    def __call__(self, carry: Any, obs: Any) -> tuple[Any, Array, Array]:
         """See the module."""
         x = _layers(flat(obs), (self.width,), nn.tanh)
         # flax's default is orthogonal: a QR decomposition, which in jaxlib 0.10 waits for ever for the threads that it
         # runs on itself, where several are batched by `vmap` on as many cores.
         recurrent = nn.initializers.lecun_normal()
-        memory, out = nn.OptimizedLSTMCell(self.width, recurrent_kernel_init=recurrent)(memory, x)
-        return memory, _head(self.num_actions, 0.01)(out), _head(1, 1.0)(out)[0]
+        carry, out = nn.OptimizedLSTMCell(self.width, recurrent_kernel_init=recurrent)(carry, x)
+        return carry, _head(self.num_actions, 0.01)(out), _head(1, 1.0)(out)[0]
 
 
 class NodeMLP(nn.Module):
@@ -185,22 +185,22 @@ class Ranking(nn.Module):
         checks.lookup(dict.fromkeys(("mean", "sum")), self.pooling, "pooling")
         super().__post_init__()
 
-    def initial_memory(self) -> tuple[()]:
+    def initialize_carry(self) -> tuple[()]:
         """None."""
         return ()
 
     @nn.compact
-    def __call__(self, memory: Any, obs: Any) -> tuple[Any, Array, Array]:
+    def __call__(self, carry: Any, obs: Any) -> tuple[Any, Array, Array]:
         """See the module."""
         each, context = self._embedded(self.embed, obs)
         # A layer on the three concatenated, of which two are the same for all users.
         hidden = nn.tanh(nn.Dense(self.width)(each) + nn.Dense(self.width)(context))
         score = _head(1, 0.01)(hidden)[:, 0]
         if self.value_embed is None:
-            return memory, score, jnp.zeros(())
+            return carry, score, jnp.zeros(())
         _, context = self._embedded(self.value_embed, obs)
         value = _head(1, 1.0)(_layers(context, (self.width,), nn.tanh))
-        return memory, score, value[0]
+        return carry, score, value[0]
 
     def _embedded(self, embed: nn.Module, obs: Any) -> tuple[Array, Array]:
         """h_i, float[users, width], and (h_g, h_f), float[2 width]."""
@@ -213,13 +213,13 @@ class NetworkPolicy(struct.PyTreeNode):
     """A network as a policy.
 
     Attributes:
-        weights: of the network.
+        network_params: weights of the network.
         network: see the module.
         greedy: takes the likeliest valid action, of several each equally often; else draws one by its probability.
             Equals are common: a ranking network gives users with equal features equal scores.
     """
 
-    weights: Any
+    network_params: Any
     network: Any = struct.field(pytree_node=False)
     greedy: bool = struct.field(pytree_node=False, default=True)
 
@@ -229,12 +229,12 @@ class NetworkPolicy(struct.PyTreeNode):
         return getattr(self.network, "num_actions", None)
 
     def init(self, key: Array) -> Any:
-        """The memory at the start of an episode."""
-        return self.network.initial_memory()
+        """The carry at the start of an episode."""
+        return self.network.initialize_carry()
 
     def act(self, carry: Any, obs: Any, key: Array) -> tuple[Array, Any]:
-        """(int32[] action, memory)."""
-        carry, logits, _ = self.network.apply(self.weights, carry, obs)
+        """(int32[] action, carry)."""
+        carry, logits, _ = self.network.apply(self.network_params, carry, obs)
         if not self.greedy:
             return distribution(logits, obs).sample(seed=key).astype(jnp.int32), carry
         logits = masked(logits, obs)
@@ -248,15 +248,15 @@ def check_network(network: Any, env: Environment) -> None:
     """
     if isinstance(network, type):
         raise checks.InputError(f"network must be a network, got {checks.brief(network)}: call it")
-    missing = [name for name in ("is_recurrent", "initial_memory", "init", "apply") if not hasattr(network, name)]
+    missing = [name for name in ("is_recurrent", "initialize_carry", "init", "apply") if not hasattr(network, name)]
     if missing:
         raise checks.InputError(f"network must have {', '.join(missing)}, as jaxrec.agents.MLP has; got {network!r}")
     key, params = jax.random.key(0), env.default_params
     obs, _ = jax.eval_shape(env.reset_env, key, params)
-    memory = jax.eval_shape(network.initial_memory)
+    carry = jax.eval_shape(network.initialize_carry)
     try:
-        weights = jax.eval_shape(network.init, key, memory, obs)
-        _, logits, value = jax.eval_shape(network.apply, weights, memory, obs)
+        network_params = jax.eval_shape(network.init, key, carry, obs)
+        _, logits, value = jax.eval_shape(network.apply, network_params, carry, obs)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise checks.InputError(
             f"network {type(network).__name__} does not take what {env.name} observes: {error}"

@@ -11,9 +11,9 @@ result over the orders in which they may come, with less noise.
 step first: what an episode ended with reaches its beginning in one sweep (backward replay; Lin, "Self-improving
 reactive agents", 1992). `num_steps=1` is the classical order.
 
-*Traces.* `trace` mixes the return that followed into the target: Q(lambda) of Peng & Williams, "Incremental multi-step
-Q-learning" (1996). Bootstrapping alone takes the maximum over noisy values and overestimates; returns alone do not.
-Where epsilon falls to 0, so does the difference between the return that followed and that of the greedy policy.
+*Traces.* `td_lambda` mixes the return that followed into the target: Q(lambda) of Peng & Williams, "Incremental
+multi-step Q-learning" (1996). Bootstrapping alone takes the maximum over noisy values and overestimates; returns alone
+do not. Where epsilon falls to 0, so does the difference between the return that followed and that of the greedy policy.
 """
 
 from functools import partial
@@ -148,7 +148,7 @@ class QLearning(struct.PyTreeNode):
 
     Attributes:
         env: an environment with `num_observations` and `observation_index`.
-        total_steps: environment steps of the training, over all environments; rounded up to whole batches, at most
+        total_timesteps: environment steps of the training, over all environments; rounded up to whole updates, at most
             2^32 - 1.
         num_envs: environments in parallel.
         num_steps: steps of each environment in a batch.
@@ -156,11 +156,11 @@ class QLearning(struct.PyTreeNode):
         epsilon_start, epsilon_end: (leaf) share of random actions, linear over the training.
         step_size: (leaf) `GeometricStep` or `VisitStep`.
         initial_q: (leaf) value of a cell never visited.
-        trace: (leaf) lambda in [0, 1]; 0 is Q-learning proper. Reaches as far as a batch does.
+        td_lambda: (leaf) lambda in [0, 1]; 0 is Q-learning proper. Reaches as far as a batch does.
     """
 
     env: Environment = struct.field(pytree_node=False)
-    total_steps: int = struct.field(pytree_node=False)
+    total_timesteps: int = struct.field(pytree_node=False)
     num_envs: int = struct.field(pytree_node=False, default=8192)
     num_steps: int = struct.field(pytree_node=False, default=1)
     gamma: Any = 0.999
@@ -168,7 +168,7 @@ class QLearning(struct.PyTreeNode):
     epsilon_end: Any = 0.1
     step_size: Any = VisitStep(1.0)
     initial_q: Any = 0.0
-    trace: Any = 0.0
+    td_lambda: Any = 0.0
 
     def __post_init__(self) -> None:
         check_env(self.env)
@@ -176,15 +176,15 @@ class QLearning(struct.PyTreeNode):
             raise checks.InputError(
                 f"env must have indexable observations for tabular Q-learning; {self.env.name} has not"
             )
-        for name in ("total_steps", "num_envs", "num_steps"):
+        for name in ("total_timesteps", "num_envs", "num_steps"):
             checks.positive(name, getattr(self, name))
         check_clock(self)
-        whole = self.num_batches * self.num_envs * self.num_steps
-        checks.positive("total_steps, in whole batches,", whole, MOST_VISITS)
+        whole = self.num_updates * self.num_envs * self.num_steps
+        checks.positive("total_timesteps, in whole updates,", whole, MOST_VISITS)
 
     def check(self) -> None:
         """Raises InputError for a concrete hyper-parameter out of range."""
-        for name in ("gamma", "epsilon_start", "epsilon_end", "trace"):
+        for name in ("gamma", "epsilon_start", "epsilon_end", "td_lambda"):
             checks.within(name, getattr(self, name), 0.0, 1.0)
         checks.bounded(self.initial_q, "initial_q")
         if not isinstance(self.step_size, GeometricStep | VisitStep):
@@ -192,9 +192,9 @@ class QLearning(struct.PyTreeNode):
         self.step_size.check()
 
     @property
-    def num_batches(self) -> int:
+    def num_updates(self) -> int:
         """Batches of a whole training."""
-        return -(-self.total_steps // (self.num_envs * self.num_steps))
+        return -(-self.total_timesteps // (self.num_envs * self.num_steps))
 
     def init(self, key: Array, params: Any) -> QLearningState:
         """The start of a training.
@@ -210,9 +210,9 @@ class QLearning(struct.PyTreeNode):
         return QLearningState(q, jnp.zeros(shape, jnp.uint32), env_state, obs, key)
 
     def train(self, key: Array, params: Any) -> tuple[QLearningState, dict[str, Array]]:
-        """A whole training, jittable: the final state, and metrics of each batch (float[num_batches])."""
+        """A whole training, jittable: the final state, and metrics of each batch (float[num_updates])."""
         return jax.lax.scan(
-            lambda state, batch: self._batch(state, params, batch), self.init(key, params), jnp.arange(self.num_batches)
+            lambda state, batch: self._batch(state, params, batch), self.init(key, params), jnp.arange(self.num_updates)
         )
 
     def advance(
@@ -252,7 +252,7 @@ class QLearning(struct.PyTreeNode):
 
     def _progress(self, batch: Int[Array, ""] | int) -> tuple[Array, Array]:
         """(float[] share of the training done before a batch, float[] share of random actions in it)."""
-        progress = jnp.asarray(batch / self.num_batches, float)
+        progress = jnp.asarray(batch / self.num_updates, float)
         return progress, self.epsilon_start + (self.epsilon_end - self.epsilon_start) * progress
 
     def _collect(
@@ -270,7 +270,7 @@ class QLearning(struct.PyTreeNode):
                 state.q[here], epsilon, jax.random.uniform(key_act, (self.num_envs,))
             )
             step = vectorized.step(self.env, key_step, env_state, obs, action, params)
-            carry = vectorized.restart(self.env, key_reset, step, params, time)
+            carry = vectorized.auto_reset(self.env, key_reset, step, params, time)
             return carry, Experience(here, action, step.reward, index(step.next_obs), step.terminated, step.truncated)
 
         times = batch * self.num_steps + 1 + jnp.arange(self.num_steps)
@@ -285,7 +285,7 @@ class QLearning(struct.PyTreeNode):
         """Learns from one step of every environment; the last entry of the carry is the return that followed it."""
         q, visits, followed = carry
         bootstrap = q[experience.there].max(axis=-1)
-        future = jnp.where(experience.truncated, bootstrap, bootstrap + self.trace * (followed - bootstrap))
+        future = jnp.where(experience.truncated, bootstrap, bootstrap + self.td_lambda * (followed - bootstrap))
         target = experience.reward + self.gamma * jnp.where(experience.terminated, 0, future)
         cell = (experience.here, experience.action)
         before = visits[cell]

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from jaxrec import checks, make, registered
+from jaxrec import checks, make, registered_envs
 from jaxrec.experiments import STUDIES, Study, reproduce, study
 from jaxrec.experiments.runs.folder import RunFolder
 from jaxrec.experiments.runs.manifest import cores
@@ -40,7 +40,7 @@ def list_command(argv: Sequence[str]) -> None:
         lambda: None, args=argv, prog="jaxrec list", description="The environments, their policies, and the studies."
     )
     environments = Table("environment", "policies", "what it is", title="Environments")
-    for env_id in registered():
+    for env_id in registered_envs():
         env, _ = make(env_id)
         environments.add_row(env_id, ", ".join(env.policies), (type(env).__doc__ or "").split("\n")[0])
     studies = Table("study", "presets", "what it shows", title="Studies")
@@ -63,7 +63,7 @@ def run_command(argv: Sequence[str]) -> None:
         sys.stdout.write(f"{usage}\n\nstudies:\n{names}\n\njaxrec run STUDY --help lists its settings.\n")
         sys.exit(0 if argv else 2)
     chosen = study(argv[0])
-    processes.join()
+    processes.initialize()
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--preset")
     parser.add_argument("--config")
@@ -74,7 +74,7 @@ def run_command(argv: Sequence[str]) -> None:
     except argparse.ArgumentError as error:
         raise checks.InputError(str(error)) from None
     trackers = [tracker(name) for name in given.track]
-    with interruption.watched():
+    with interruption.handling_signals():
         if given.resume is None:
             folder = _run(chosen, *_configured(chosen, given), rest, trackers)
         elif given.preset is None and given.config is None and not rest:
@@ -83,7 +83,7 @@ def run_command(argv: Sequence[str]) -> None:
             raise checks.InputError(
                 f"--resume goes on with what {given.resume!r} was begun with: give nothing else but --track"
             )
-    if processes.is_first():
+    if processes.is_main():
         _print_findings(folder)
 
 
@@ -158,7 +158,7 @@ def reproduce_command(argv: Sequence[str]) -> None:
     options = tyro.cli(ReproduceOptions, args=argv, prog="jaxrec reproduce")
     begun = RunFolder.open(options.folder).manifest()["hardware"]
     _use_every_core(begun["devices"] if begun["platform"] == "cpu" else None)
-    with interruption.watched():
+    with interruption.handling_signals():
         again = reproduce(options.folder, options.out, meter_for_terminal(), options.rtol)
     table = Table("file", "values", "differing", "largest deviation", "where")
     for file in again.files:

@@ -36,15 +36,15 @@ class LearningState(struct.PyTreeNode):
     """A training under way.
 
     Attributes:
-        weights: of the network.
-        optimiser: optax state.
+        network_params: weights of the network.
+        opt_state: optax state.
         best: weights with the lowest validation loss at the end of an epoch.
         best_loss, validation_loss: float[], the lowest, and the last.
         key: typed key of the training.
     """
 
-    weights: Any
-    optimiser: Any
+    network_params: Any
+    opt_state: Any
     best: Any
     best_loss: Any
     validation_loss: Any
@@ -67,7 +67,7 @@ class LearnUsers(struct.PyTreeNode):
         learning_rate: (leaf) of Adam at the start, falling to 0 over the training along a cosine.
         weight_decay: (leaf) of AdamW.
         max_grad_norm: (leaf) gradients are scaled to this global norm where they exceed it.
-        entropy_weight: (leaf) in training, of the entropy of beliefs: of all that explain choices about equally well,
+        ent_coef: (leaf) in training, of the entropy of beliefs: of all that explain choices about equally well,
             the one that claims least. Many do, where choices hardly depend on preferences. Not of initial preferences,
             which are learned from one choice a user: it would drown that.
     """
@@ -81,14 +81,14 @@ class LearnUsers(struct.PyTreeNode):
     learning_rate: Any = 2e-3
     weight_decay: Any = 0.05
     max_grad_norm: Any = 1.0
-    entropy_weight: Any = 0.003
+    ent_coef: Any = 0.003
 
     def check(self) -> None:
         """Raises InputError for a setting out of range, or logs that the model cannot take."""
         checks.lookup(dict.fromkeys(KINDS), self.kind, "kind")
         for name in ("num_epochs", "batch_size"):
             checks.positive(name, getattr(self, name))
-        for name in ("learning_rate", "weight_decay", "entropy_weight"):
+        for name in ("learning_rate", "weight_decay", "ent_coef"):
             checks.within(name, getattr(self, name), 0.0, checks.LARGEST)
         checks.within("max_grad_norm", self.max_grad_norm, SMALLEST_NORM, float("inf"))
         for name in ("logs", "validation"):
@@ -104,7 +104,7 @@ class LearnUsers(struct.PyTreeNode):
         return self.logs.num_users // self.batch_size
 
     @property
-    def num_batches(self) -> int:
+    def num_updates(self) -> int:
         """Updates of a whole training."""
         return self.num_epochs * self.batches_per_epoch
 
@@ -113,7 +113,7 @@ class LearnUsers(struct.PyTreeNode):
         key, key_network = jax.random.split(key)
         weights = self.env.init_network(key_network)
         before = self._validation_loss(weights, params)
-        return LearningState(weights, self._optimiser().init(weights), weights, before, before, key)
+        return LearningState(weights, self._optimizer().init(weights), weights, before, before, key)
 
     def advance(
         self, state: LearningState, params: LearnedParams, first: Int[Array, ""] | int, last: Int[Array, ""] | int
@@ -128,8 +128,8 @@ class LearnUsers(struct.PyTreeNode):
         state, losses = jax.lax.fori_loop(first, last, body, (state, Sum.zeros(state.validation_loss)))
         return state, {"loss": losses.total / (last - first), "validation_loss": state.validation_loss}
 
-    def _optimiser(self) -> optax.GradientTransformation:
-        schedule = optax.cosine_decay_schedule(1.0, self.num_batches)
+    def _optimizer(self) -> optax.GradientTransformation:
+        schedule = optax.cosine_decay_schedule(1.0, self.num_updates)
         return optax.chain(
             optax.clip_by_global_norm(jnp.asarray(self.max_grad_norm, jnp.float32)),  # as weights are, also under x64
             optax.scale_by_adam(),
@@ -143,16 +143,18 @@ class LearnUsers(struct.PyTreeNode):
         order = jax.random.permutation(jax.random.fold_in(state.key, epoch), self.logs.num_users)
         users = jax.lax.dynamic_slice(order, (within * self.batch_size,), (self.batch_size,))
         key = jax.random.fold_in(state.key, self.num_epochs + batch)
-        loss, gradients = jax.value_and_grad(self.loss)(state.weights, params, self.logs.select(users), key, True)
-        updates, optimiser = self._optimiser().update(gradients, state.optimiser, state.weights)
-        state = state.replace(weights=optax.apply_updates(state.weights, updates), optimiser=optimiser)
+        loss, gradients = jax.value_and_grad(self.loss)(
+            state.network_params, params, self.logs.select(users), key, True
+        )
+        updates, opt_state = self._optimizer().update(gradients, state.opt_state, state.network_params)
+        state = state.replace(network_params=optax.apply_updates(state.network_params, updates), opt_state=opt_state)
         ended = within == self.batches_per_epoch - 1
         return jax.lax.cond(ended, lambda state: self._validated(state, params), lambda state: state, state), loss
 
     def _validated(self, state: LearningState, params: LearnedParams) -> LearningState:
-        loss = self._validation_loss(state.weights, params)
+        loss = self._validation_loss(state.network_params, params)
         better = loss < state.best_loss
-        best = jax.tree.map(lambda new, old: jnp.where(better, new, old), state.weights, state.best)
+        best = jax.tree.map(lambda new, old: jnp.where(better, new, old), state.network_params, state.best)
         return state.replace(best=best, best_loss=jnp.minimum(loss, state.best_loss), validation_loss=loss)
 
     def _validation_loss(self, weights: Any, params: LearnedParams) -> Float[Array, ""]:
@@ -189,7 +191,7 @@ class LearnUsers(struct.PyTreeNode):
             valid = valid & after
         losses = -jax.nn.logsumexp(beliefs + jnp.log(choice), axis=-1)
         if training and self.kind != "initial":
-            losses -= self.entropy_weight * -(jnp.exp(beliefs) * beliefs).sum(axis=-1)
+            losses -= self.ent_coef * -(jnp.exp(beliefs) * beliefs).sum(axis=-1)
         return jnp.where(valid, losses, 0), valid
 
     def _masked(
@@ -215,7 +217,7 @@ def learn_users(
     params: LearnedParams,
     logs: Logs,
     validation: Logs,
-    chunks: int = 10,
+    num_chunks: int = 10,
     meter: Meter | None = None,
     on_metrics: Callable[[str, int, dict[str, np.ndarray]], None] | None = None,
     checkpoints: str | Path | None = None,
@@ -229,7 +231,7 @@ def learn_users(
         params: with a leading axis of runs on every leaf; the choice models may differ. Its weights are not read.
         logs: of users to learn from.
         validation: of other users.
-        chunks: how often the host looks in, for each network.
+        num_chunks: how often the host looks in, for each network.
         meter: told of every chunk.
         on_metrics: called with kind, updates done and each metric of the chunk, float[runs].
         checkpoints: a folder that keeps the states, one within it for each network, as in `fit`.
@@ -247,6 +249,6 @@ def learn_users(
         each = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
         task = f"learning {kind} preferences, {len(keys)} models"
         folder = None if checkpoints is None else Path(checkpoints) / kind
-        state = fit(learner, each, params, chunks, meter, tell, task, folder)
+        state = fit(learner, each, params, num_chunks, meter, tell, task, folder)
         params = params.replace(weights=params.weights.replace(**{kind: state.best}))
     return params

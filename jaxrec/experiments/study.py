@@ -110,10 +110,12 @@ class Study:
             )
         config = configuration.from_json(type(config), configuration.to_json(config))  # as a run that goes on reads it
         config.check()
-        about = processes.told(lambda: manifest(self.name, preset, configuration.to_json(config)))
-        folder = RunFolder(processes.told(lambda: RunFolder.create(out, f"{self.name}-{preset or 'custom'}").path))
+        about = processes.run_on_main(lambda: manifest(self.name, preset, configuration.to_json(config)))
+        folder = RunFolder(
+            processes.run_on_main(lambda: RunFolder.create(out, f"{self.name}-{preset or 'custom'}").path)
+        )
         with folder.locked():
-            processes.told(folder.check_unused)  # another run may have been there since
+            processes.run_on_main(folder.check_unused)  # another run may have been there since
             folder.remove_partial()
             return self._execute(folder, about, config, meter, trackers)
 
@@ -135,11 +137,11 @@ class Study:
         Warns:
             UserWarning: if it was begun on another kind of machine, which rounds otherwise.
         """
-        there = RunFolder(processes.told(lambda: RunFolder.open(folder).path))
+        there = RunFolder(processes.run_on_main(lambda: RunFolder.open(folder).path))
         with there.locked():
-            about, now = processes.told(lambda: (there.manifest(), manifest(self.name, None, {})))
+            about, now = processes.run_on_main(lambda: (there.manifest(), manifest(self.name, None, {})))
             self._check_resumable(there.path, about, now)
-            config = processes.told(lambda: self.configured(there))
+            config = processes.run_on_main(lambda: self.configured(there))
             about["resumed"] = [*about.get("resumed", []), {name: now[name] for name in ("started", "command")}]
             there.remove_partial()
             return self._execute(there, about, config, meter, trackers)
@@ -178,7 +180,7 @@ class Study:
         before, started, told = (
             about.get("seconds", 0.0),
             time.perf_counter(),
-            Trackers(trackers if processes.is_first() else ()),
+            Trackers(trackers if processes.is_main() else ()),
         )
         kept_before, kept = about.get("checkpoint_seconds", 0.0), checkpoints.seconds()
 

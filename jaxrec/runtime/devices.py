@@ -1,7 +1,7 @@
 """Over which devices work is spread, by JAX's own engine: a mesh, `shard_map`, named sharding.
 
 Runs are independent, and each device takes its own: nothing passes between devices. Environments of one run share what
-they learn: XLA divides them (`spread`) and adds the gradients up.
+they learn: XLA divides them (`shard_envs`) and adds the gradients up.
 """
 
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ def mesh(runs: int, envs: int = 1, devices: Sequence[Any] | None = None) -> Mesh
     )
 
 
-def place(state: Any, mesh: Mesh) -> Any:
+def put(state: Any, mesh: Mesh) -> Any:
     """`state`, whose leaves begin with an axis of runs, over the devices of `mesh`.
 
     Raises:
@@ -60,7 +60,7 @@ def place(state: Any, mesh: Mesh) -> Any:
 
 
 def _put(leaf: Any, sharding: NamedSharding) -> Any:
-    if not processes.several():
+    if not processes.is_distributed():
         return jax.device_put(leaf, sharding)
     if not leaf.is_fully_addressable:  # placed before
         return leaf
@@ -70,12 +70,12 @@ def _put(leaf: Any, sharding: NamedSharding) -> Any:
     return jax.make_array_from_callback(values.shape, sharding, lambda part: values[part])
 
 
-def own(state: Any) -> Any:
+def to_local(state: Any) -> Any:
     """`state` over the devices of this process alone, where it lies on those of several."""
     leaves = jax.tree.leaves(state)
     if all(leaf.is_fully_addressable for leaf in leaves):
         return state
-    return place(processes.whole(state), mesh(leaves[0].shape[0], devices=jax.local_devices()))
+    return put(processes.all_gather(state), mesh(leaves[0].shape[0], devices=jax.local_devices()))
 
 
 def shardings(state: Any, mesh: Mesh) -> Any:
@@ -97,7 +97,7 @@ def shardings(state: Any, mesh: Mesh) -> Any:
     return by_run.replace(**{name: jax.tree.map(by_env, getattr(state, name)) for name in names}) if names else by_run
 
 
-def spread(tree: Any, axis: int = 0) -> Any:
+def shard_envs(tree: Any, axis: int = 0) -> Any:
     """`tree` with this axis of its leaves divided among the devices of `envs`, where there are several; traced code."""
     around = jax.sharding.get_abstract_mesh()
     if around.empty or around.shape.get(ENVS, 1) == 1:

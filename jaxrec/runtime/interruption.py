@@ -1,6 +1,6 @@
 """Signals that ask a run to stop, and that wait where stopping at once would lose work.
 
-The command line runs a study within `watched`. Elsewhere nothing is installed, and the rest does nothing.
+The command line runs a study within `handling_signals`. Elsewhere nothing is installed, and the rest does nothing.
 """
 
 import contextlib
@@ -47,19 +47,19 @@ class _Asked:
 _asked = _Asked()
 
 
-def requested() -> bool:
-    """Whether a signal waits for the end of `postponed`, of whichever of the processes that compute together.
+def stop_requested() -> bool:
+    """Whether a signal waits for the end of `deferred`, of whichever of the processes that compute together.
 
     Every one of them must ask: what one is asked, all are, so that they stop at the same place.
     """
-    asked = processes.most(_asked.number or 0)
+    asked = processes.all_max(_asked.number or 0)
     if asked:  # else one that came meanwhile would be forgotten
         _asked.number = asked
     return bool(asked)
 
 
 @contextlib.contextmanager
-def postponed() -> Iterator[None]:
+def deferred() -> Iterator[None]:
     """Within, a signal waits; it is the end that raises Interrupted."""
     outer, _asked.waits = _asked.waits, True
     try:
@@ -71,8 +71,8 @@ def postponed() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def watched() -> Iterator[None]:
-    """Within, the first signal raises Interrupted, at once or at the end of `postponed`.
+def handling_signals() -> Iterator[None]:
+    """Within, the first signal raises Interrupted, at once or at the end of `deferred`.
 
     A second Ctrl-C ends the process. What the process ignores, such as Ctrl-C in the background of a script, it goes on
     to ignore.

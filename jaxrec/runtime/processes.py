@@ -21,7 +21,7 @@ T = TypeVar("T")
 VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 
 
-def join(environment: Mapping[str, str] = os.environ) -> None:
+def initialize(environment: Mapping[str, str] = os.environ) -> None:
     """Joins the other processes, where the environment says that there are some; before JAX touches a device.
 
     Either several tasks of one `srun`, which JAX finds out about by itself, or `JAX_COORDINATOR_ADDRESS` (host:port of
@@ -57,17 +57,17 @@ def _whole(name: str, text: str) -> int:
         raise checks.InputError(f"{name} must be an integer, got {text!r}") from None
 
 
-def several() -> bool:
+def is_distributed() -> bool:
     """Whether other processes compute along."""
     return jax.process_count() > 1
 
 
-def is_first() -> bool:
+def is_main() -> bool:
     """Whether this process writes files and shows progress."""
     return jax.process_index() == 0
 
 
-def told(function: Callable[[], T]) -> T:
+def run_on_main(function: Callable[[], T]) -> T:
     """What `function` returns in the first process, where alone it is called.
 
     Every process must get here. The result must be one that can be pickled.
@@ -77,10 +77,10 @@ def told(function: Callable[[], T]) -> T:
         Exception: any other that it raises, in the first process.
         RuntimeError: in the others then.
     """
-    if not several():
+    if not is_distributed():
         return function()
     message = b""
-    if is_first():
+    if is_main():
         try:
             message = pickle.dumps(function())
         except checks.InputError as error:
@@ -100,23 +100,23 @@ def _broadcast(message: bytes) -> bytes:
     length = np.frombuffer(len(message).to_bytes(8, "little"), np.uint8)  # an int32 ends at 2 GiB
     length = int.from_bytes(np.asarray(multihost_utils.broadcast_one_to_all(length)).tobytes(), "little")
     content = np.zeros(length, np.uint8)
-    if is_first():
+    if is_main():
         content[:] = np.frombuffer(message, np.uint8)
     return multihost_utils.broadcast_one_to_all(content).tobytes()
 
 
-def most(value: int) -> int:
+def all_max(value: int) -> int:
     """The largest of the values that the processes give."""
-    if not several():
+    if not is_distributed():
         return value
     from jax.experimental import multihost_utils
 
     return int(multihost_utils.process_allgather(np.int32(value)).max())
 
 
-def whole(tree: Any) -> Any:
+def all_gather(tree: Any) -> Any:
     """`tree` with every leaf that lies on several hosts brought together in each. Every process must get here."""
-    return jax.tree.map(_whole_leaf, tree) if several() else tree
+    return jax.tree.map(_whole_leaf, tree) if is_distributed() else tree
 
 
 def _whole_leaf(leaf: Any) -> Any:

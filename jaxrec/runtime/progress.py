@@ -96,7 +96,7 @@ class LineMeter(NoMeter):
 
 def meter_for_terminal() -> Meter:
     """Bars on a terminal, else one line a task; of several processes that compute together, the first alone."""
-    if not processes.is_first():
+    if not processes.is_main():
         return NoMeter()
     console = Console(stderr=True)
     return RichMeter(console) if console.is_terminal else LineMeter()

@@ -21,12 +21,12 @@ class Best(struct.PyTreeNode):
     Attributes:
         policy: the one with the highest score.
         score: float[runs], what it earned; -inf before any was scored.
-        batches: int32[runs], what it had learned from.
+        updates: int32[runs], what it had learned from.
     """
 
     policy: Any
     score: Any
-    batches: Any
+    updates: Any
 
 
 @jit(donate_argnames="into", keep_unused=True)
@@ -46,10 +46,10 @@ def unscored(agent: Any, state: Any) -> Best:
 
 
 @jit(donate_argnames="best")
-def better(best: Best, policy: Any, score: Any, batches: Any) -> Best:
-    """With `policy`, after so many batches, where it earned more; the first of equals stays."""
+def better(best: Best, policy: Any, score: Any, updates: Any) -> Best:
+    """With `policy`, after so many updates, where it earned more; the first of equals stays."""
     higher = score > best.score
-    new = Best(policy, jnp.asarray(score, best.score.dtype), jnp.full_like(best.batches, batches))
+    new = Best(policy, jnp.asarray(score, best.score.dtype), jnp.full_like(best.updates, updates))
 
     def choose(new: Array, old: Array) -> Array:
         return jnp.where(higher.reshape(-1, *[1] * (old.ndim - 1)), new, old)

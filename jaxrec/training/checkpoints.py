@@ -66,7 +66,7 @@ class Checkpoints:
     @keeping()
     def __init__(self, path: str | Path, about: str):
         self.path, self._about = Path(path).absolute(), about
-        processes.told(self._open)
+        processes.run_on_main(self._open)
 
     def _open(self) -> None:
         import orbax.checkpoint as ocp
@@ -77,7 +77,7 @@ class Checkpoints:
                 _remove(left)
         except OSError as error:
             raise checks.InputError(f"checkpoints={str(self.path)!r} cannot be made or written: {error}") from None
-        alone = ocp.options.MultiprocessingOptions(active_processes={0}) if processes.several() else None
+        alone = ocp.options.MultiprocessingOptions(active_processes={0}) if processes.is_distributed() else None
         options = ocp.CheckpointManagerOptions(
             max_to_keep=KEPT,
             **({"multiprocessing_options": alone, "create": False} if alone else {}),
@@ -85,14 +85,14 @@ class Checkpoints:
         self._args, self._manager = ocp.args, ocp.CheckpointManager(self.path, options=options)
 
     @keeping()
-    def save(self, batches: int, state: Any, history: History) -> None:
-        """Keeps the state after so many batches, and how it came there; returns before it is written.
+    def save(self, updates: int, state: Any, history: History) -> None:
+        """Keeps the state after so many updates, and how it came there; returns before it is written.
 
         Raises:
             OSError: if the one before could not be written, for instance on a full disk; as `latest` and `close`.
         """
-        leaves = {name: _copy(leaf) for name, leaf in processes.whole(_named(_raw(state))).items()}
-        if not processes.is_first():
+        leaves = {name: _copy(leaf) for name, leaf in processes.all_gather(_named(_raw(state))).items()}
+        if not processes.is_main():
             return
         told = [_told(*chunk) for chunk in history]
         written = self._args.Composite(
@@ -101,11 +101,11 @@ class Checkpoints:
             history=self._args.JsonSave({"chunks": told}),
         )
         with self._writing():
-            self._manager.save(batches, args=written)
+            self._manager.save(updates, args=written)
 
     def latest(self) -> str | None:
         """The path of the last checkpoint, once it is written whole."""
-        return processes.told(self._latest)
+        return processes.run_on_main(self._latest)
 
     def _latest(self) -> str | None:
         with self._writing():
@@ -114,7 +114,7 @@ class Checkpoints:
         return None if step is None else str(self.path / str(step))
 
     def restore(self, template: Any) -> tuple[int, Any, History] | None:
-        """(batches, state, history) of the last checkpoint that can be read, the state shaped as `template`, or None.
+        """(updates, state, history) of the last checkpoint that can be read, the state shaped as `template`, or None.
 
         Raises:
             InputError: if it is of another training, or none of those that are there can be read.
@@ -124,7 +124,7 @@ class Checkpoints:
         """
         raw = _raw(template)
         shapes = {name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for name, leaf in _named(raw).items()}
-        found = processes.told(lambda: self._last_readable(shapes))
+        found = processes.run_on_main(lambda: self._last_readable(shapes))
         if found is None:
             return None
         step, leaves, told = found
@@ -196,7 +196,7 @@ class Checkpoints:
     @keeping()
     def close(self) -> None:
         """Waits until all is written."""
-        if not processes.is_first():
+        if not processes.is_main():
             return
         with self._writing(), contextlib.closing(self._manager):
             self._manager.wait_until_finished()
@@ -236,17 +236,17 @@ def _copy(leaf: Any) -> np.ndarray:
     return (array if array.flags.owndata else array.copy()).view(_Unchanging)
 
 
-def _told(batches: int, metrics: dict[str, np.ndarray]) -> dict[str, Any]:
+def _told(updates: int, metrics: dict[str, np.ndarray]) -> dict[str, Any]:
     """A chunk as JSON, which gives every bit back: floats are written with as many digits as they need."""
     return {
-        "batches": batches,
+        "updates": updates,
         "metrics": {name: {"type": str(value.dtype), "values": value.tolist()} for name, value in metrics.items()},
     }
 
 
 def _heard(chunk: dict[str, Any]) -> tuple[int, dict[str, np.ndarray]]:
     metrics = {name: np.array(each["values"], each["type"]) for name, each in chunk["metrics"].items()}
-    return chunk["batches"], metrics
+    return chunk["updates"], metrics
 
 
 def _first(error: BaseException) -> BaseException:

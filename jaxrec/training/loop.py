@@ -35,7 +35,7 @@ class Agent(Protocol):
         ...
 
     @property
-    def num_batches(self) -> int:
+    def num_updates(self) -> int:
         """Batches of a whole training."""
         ...
 
@@ -65,7 +65,7 @@ def fit(
     agent: Agent,
     keys: Array,
     params: Any,
-    chunks: int = 50,
+    num_chunks: int = 50,
     meter: Meter | None = None,
     on_metrics: MetricsSink | None = None,
     task: str = "training",
@@ -82,9 +82,9 @@ def fit(
         agent: the algorithm; it and its environment check what they are given before anything compiles.
         keys: typed keys [runs].
         params: run-time values with a leading axis of runs on every leaf; see `jaxrec.batched`.
-        chunks: how often the host looks in.
+        num_chunks: how often the host looks in.
         meter: told of every chunk.
-        on_metrics: called with the batches done and each metric of the chunk, float[runs]; where checkpoints are gone
+        on_metrics: called with the updates done and each metric of the chunk, float[runs]; where checkpoints are gone
             on from, first with those of the chunks before.
         task: what the meter calls it.
         checkpoints: a folder that keeps the state, for a training to go on from: the same call after an interruption
@@ -124,7 +124,7 @@ def fit(
     Warns:
         UserWarning: if the policies are made of classes that another program cannot import, such as those of a script.
     """
-    checks.positive("chunks", chunks)
+    checks.positive("num_chunks", num_chunks)
     checks.within("checkpoint_seconds", checkpoint_seconds, 0.0, float("inf"))
     _check_runs(agent, keys, params)
     values: dict[str, Any] = canonical(dict(swept or {}))
@@ -135,35 +135,35 @@ def fit(
     _check_start(agent.env, state)
     about = "" if checkpoints is None else _about(agent, values, keys, params, state, evaluate)
     mesh = devices.mesh(len(keys)) if mesh is None else mesh
-    keys, params, values = devices.place((keys, params, values), mesh)
+    keys, params, values = devices.put((keys, params, values), mesh)
     meter = meter or NoMeter()
-    chunk = -(-agent.num_batches // chunks)
+    chunk = -(-agent.num_updates // num_chunks)
     on_metrics = on_metrics or (lambda *_: None)
     start = parallel.init.eval_shape(agent, values, keys, params, mesh) if state is None else state
     check_fits(
         start, parallel.experience.eval_shape(agent, start, params) if hasattr(agent, "experience") else (), mesh
     )
-    state = devices.place(
+    state = devices.put(
         parallel.init(agent, values, keys, params, mesh) if state is None else parallel.copied(state), mesh
     )
     kept = None if checkpoints is None else Checkpoints(checkpoints, about)
     best = unscored(agent, state) if kept and hasattr(agent, "policy") else None
     if evaluate and best is None:
         raise checks.InputError("evaluate scores what is kept: give checkpoints too, and an agent that has a policy")
-    with interruption.postponed(), contextlib.closing(kept) if kept else contextlib.nullcontext():
+    with interruption.deferred(), contextlib.closing(kept) if kept else contextlib.nullcontext():
         done, (state, best), history = (kept and kept.restore((state, best))) or (0, (state, best), [])
-        state, best = devices.place(state, mesh), devices.place(best, mesh)
+        state, best = devices.put(state, mesh), devices.put(best, mesh)
         for before, metrics in history:
             on_metrics(before, metrics)
-        meter.start(task, -(-(agent.num_batches - done) // chunk))
+        meter.start(task, -(-(agent.num_updates - done) // chunk))
         saved, spent, stops, begins = time.monotonic(), 0.0, False, done
         scored = None if best is None else policies(agent, state)
-        while done < agent.num_batches and not stops:
-            last = min(done + chunk, agent.num_batches)
+        while done < agent.num_updates and not stops:
+            last = min(done + chunk, agent.num_updates)
             if best is not None and not evaluate:
                 scored = policies(agent, state, scored)
             state, metrics = parallel.advance(agent, values, state, params, done, last, mesh)
-            seen = processes.whole(metrics | {"state": parallel.nan_within(state)})
+            seen = processes.all_gather(metrics | {"state": parallel.nan_within(state)})
             metrics = {name: np.asarray(value) for name, value in seen.items()}
             _check_finite(metrics, getattr(agent, "sparse", ()), done, last, kept)
             del metrics["state"]
@@ -175,10 +175,10 @@ def fit(
             done = last
             history.append((done, metrics))
             on_metrics(done, metrics)
-            stops = interruption.requested()
+            stops = interruption.stop_requested()
             interval = max(checkpoint_seconds, spent / SHARE) if checkpoint_seconds else 0.0
-            due = processes.told(lambda since=saved, wait=interval: time.monotonic() - since >= wait)
-            if kept and due and not stops and done < agent.num_batches:
+            due = processes.run_on_main(lambda since=saved, wait=interval: time.monotonic() - since >= wait)
+            if kept and due and not stops and done < agent.num_updates:
                 before = seconds()
                 kept.save(done, (state, best), history)
                 saved, spent = time.monotonic(), seconds() - before
@@ -189,8 +189,8 @@ def fit(
             if kept and done > begins:
                 kept.save(done, (state, best), history)
     if kept:
-        processes.told(lambda: None)  # the others may read what the first has written
-    return devices.own(state)
+        processes.run_on_main(lambda: None)  # the others may read what the first has written
+    return devices.to_local(state)
 
 
 @contextlib.contextmanager
@@ -201,11 +201,11 @@ def _policies_written(
     if kept is None or best is None:
         yield
         return
-    last, highest, given = processes.whole((policies(agent, state), best, given))
-    if not processes.is_first():
+    last, highest, given = processes.all_gather((policies(agent, state), best, given))
+    if not processes.is_main():
         yield
         return
-    scored = highest.policy, np.asarray(highest.score), np.asarray(highest.batches)
+    scored = highest.policy, np.asarray(highest.score), np.asarray(highest.updates)
     about = {"task": task, "agent": type(agent).__name__, "env": agent.env}
     with ThreadPoolExecutor(1) as beside:
         written = beside.submit(save, kept.path, last, done, *scored, given, **about)
@@ -234,11 +234,11 @@ def _check_runs(agent: Any, keys: Any, params: Any) -> None:
 def _check_start(env: Any, state: Any) -> None:
     """Raises InputError for a start within an episode, where a count of steps says when all begin anew."""
     horizon, within = getattr(env, "fixed_horizon", None), getattr(state, "env_state", None)
-    if horizon is not None and within is not None and (processes.whole(within.time) % horizon).any():
+    if horizon is not None and within is not None and (processes.all_gather(within.time) % horizon).any():
         raise checks.InputError(
             f"state must be at the start of an episode in {env.name}, where all last {horizon} steps and end together; "
-            f"its environments are at steps up to {int(processes.whole(within.time).max())}: take what `agent.init` "
-            "gives and put into it what was learned (weights, or a table) alone"
+            f"its environments are at steps up to {int(processes.all_gather(within.time).max())}: take what "
+            "`agent.init` gives and put into it what was learned (weights, or a table) alone"
         )
 
 
@@ -248,7 +248,7 @@ def _about(agent: Agent, swept: dict[str, Any], keys: Array, params: Any, start:
             agent=parallel.with_swept(agent, swept),
             keys=keys,
             params=params,
-            start=processes.whole(start),
+            start=processes.all_gather(start),
             evaluate=evaluate,
         )
 
@@ -263,6 +263,6 @@ def _check_finite(
             bad = np.flatnonzero(bad).tolist()
             good = kept and kept.latest()
             raise TrainingError(
-                f"{name} of runs {bad} was not finite in batches {first} ... {last - 1}: {values[bad]}; last good "
+                f"{name} of runs {bad} was not finite in updates {first} ... {last - 1}: {values[bad]}; last good "
                 f"checkpoint: {good or 'none was kept'}"
             )

@@ -61,10 +61,10 @@ def copied(state: Any) -> Any:
 def advance(
     agent: Any, swept: dict[str, Any], state: Any, params: Any, first: Any, last: Any, mesh: Mesh
 ) -> tuple[Any, dict[str, Array]]:
-    """Every training on by batches `first` ... `last` - 1; `state` is given away."""
+    """Every training on by updates `first` ... `last` - 1; `state` is given away."""
 
     def advance(shared: Any, swept: dict[str, Any], state: Any, params: Any) -> Any:
-        # The batches are counted outside the `vmap`: what depends on them alone, such as a reset, stays a branch.
+        # The updates are counted outside the `vmap`: what depends on them alone, such as a reset, stays a branch.
         agent, first, last = shared
         return jax.vmap(lambda swept, *run: with_swept(agent, swept).advance(*run, first, last))(swept, state, params)
 
@@ -73,7 +73,7 @@ def advance(
 
 
 def _laid(state: Any, mesh: Mesh) -> Any:
-    """`state` as `devices.place` lays it out: otherwise a second call would compile again."""
+    """`state` as `devices.put` lays it out: otherwise a second call would compile again."""
     return jax.lax.with_sharding_constraint(state, devices.shardings(state, mesh)) if mesh.size > 1 else state
 
 

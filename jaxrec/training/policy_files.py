@@ -32,23 +32,23 @@ PUBLIC = ("flax.linen", "jax.nn", "jax.numpy")  # where a function is looked for
 
 
 @dataclass(frozen=True)
-class Saved:
+class SavedPolicies:
     """The policies of one training; each has a leading axis of runs on every leaf.
 
     Attributes:
         last: after all that was learned so far.
-        batches: learned from so far.
+        updates: learned from so far.
         best: those with the highest score so far.
         score: float[runs], what the best earned; -inf where none was scored yet.
-        best_batches: int[runs], what the best had learned from.
+        best_updates: int[runs], what the best had learned from.
         about: what the file says of itself.
     """
 
     last: Any
-    batches: int
+    updates: int
     best: Any
     score: np.ndarray
-    best_batches: np.ndarray
+    best_updates: np.ndarray
     about: dict[str, Any]
 
 
@@ -75,7 +75,7 @@ def load_policy(folder: str | Path, run: int | None = 0, best: bool = False) -> 
     return policy if run is None else jax.tree.map(lambda leaf: leaf[run], policy)
 
 
-def read(folder: str | Path) -> Saved:
+def read(folder: str | Path) -> SavedPolicies:
     """The policies of a training, with scores.
 
     Raises:
@@ -91,8 +91,8 @@ def read(folder: str | Path) -> Saved:
                     f"reads up to {FORMAT}: update jaxrec"
                 )
             last, best = (_read(about["policy"], arrays, f"{name}/") for name in ("last", "best"))
-            score, best_batches = (np.array(_read(about[name], arrays, "")) for name in ("score", "best_batches"))
-            return Saved(last, about["batches"], best, score, best_batches, about)
+            score, best_updates = (np.array(_read(about[name], arrays, "")) for name in ("score", "best_updates"))
+            return SavedPolicies(last, about["updates"], best, score, best_updates, about)
     except checks.InputError:
         raise
     except (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
@@ -102,22 +102,22 @@ def read(folder: str | Path) -> Saved:
 def write(
     folder: Path,
     last: Any,
-    batches: int,
+    updates: int,
     best: Any,
     score: np.ndarray,
-    best_batches: np.ndarray,
+    best_updates: np.ndarray,
     given: Mapping[str, Any] | None = None,
     **about: Any,
 ) -> str:
-    """Writes `policy.npz`, atomically: see `Saved`. What no file can hold it names.
+    """Writes `policy.npz`, atomically: see `SavedPolicies`. What no file can hold it names.
 
     Args:
         folder: where to.
-        last: as in `Saved`, like the next four.
-        batches: of the last.
+        last: as in `SavedPolicies`, like the next four.
+        updates: of the last.
         best: those with the highest score.
         score: of the best.
-        best_batches: of the best.
+        best_updates: of the best.
         given: what tells the runs apart, with a leading axis of runs on every leaf: in the text alone, so that of a
             large array there is but the shape.
         **about: what else the file says of itself.
@@ -132,8 +132,8 @@ def write(
         **{name: _written(value, told, name) for name, value in about.items()},
         **{name: _written(value, None) for name, value in (given or {}).items()},
     }
-    text |= {"runs": len(score), "batches": batches}
-    text |= {name: _written(value.tolist(), told) for name, value in (("score", score), ("best_batches", best_batches))}
+    text |= {"runs": len(score), "updates": updates}
+    text |= {name: _written(value.tolist(), told) for name, value in (("score", score), ("best_updates", best_updates))}
     text["policy"] = _written(last, ours)
     _written(best, theirs)  # the same, but for its arrays
     arrays = told | {f"last/{name}": array for name, array in ours.items()}

@@ -68,8 +68,8 @@ class Sweep:
         """
         path = Path(path)
         writer = checks.lookup(WRITERS, path.suffix, "kind of table")
-        processes.told(lambda: checks.new_file("path", path))
-        if processes.is_first():
+        processes.run_on_main(lambda: checks.new_file("path", path))
+        if processes.is_main():
             with replacing(path) as temporary:
                 writer(pa.Table.from_pylist(self.rows), temporary)
 
@@ -79,7 +79,7 @@ def sweep(
 ) -> Sweep:
     """Trains every combination of hyper-parameters with every seed, as the runs of one `fit`.
 
-        agent = PPO(env, MLP(env.num_actions), total_steps=100_000)
+        agent = PPO(env, MLP(env.num_actions), total_timesteps=100_000)
         found = sweep(agent, {"learning_rate": [1e-3, 1e-2], "clip": [0.1, 0.2]}, seeds=4, key=jax.random.key(0))
         found.summary()  # four configurations: mean and interval of each metric
         found.write("sweep.csv")  # sixteen rows
@@ -96,8 +96,10 @@ def sweep(
         InputError: as `fit`; or for no values, values of several kinds, or the same twice.
     """
     checks.positive("seeds", seeds)
-    for name in set(values) & set(getattr(agent, "track", ())):
-        raise checks.InputError(f"values[{name!r}] would be overwritten by the metric {name!r}, which track reports")
+    for name in set(values) & set(getattr(agent, "log_metrics", ())):
+        raise checks.InputError(
+            f"values[{name!r}] would be overwritten by the metric {name!r}, which log_metrics reports"
+        )
     columns = {name: _column(name, several) for name, several in values.items()}
     combinations = list(itertools.product(*values.values()))
     places = itertools.product(*(range(len(several)) for several in values.values()))
@@ -109,9 +111,9 @@ def sweep(
     last: dict[str, np.ndarray] = {}
     tell = options.pop("on_metrics", None) or (lambda *_: None)
 
-    def on_metrics(batches: int, metrics: dict[str, np.ndarray]) -> None:
+    def on_metrics(updates: int, metrics: dict[str, np.ndarray]) -> None:
         last.update(metrics)
-        tell(batches, metrics)
+        tell(updates, metrics)
 
     params = batched(agent.env.default_params if params is None else params, len(keys))
     states = fit(agent, keys, params, on_metrics=on_metrics, swept=swept, **options)

@@ -14,7 +14,7 @@ from jaxrec.wrappers.base import Wrapper
 
 
 @dataclasses.dataclass(unsafe_hash=True)
-class FiveValues(Wrapper):
+class LegacyStepAPI(Wrapper):
     """`step` returns (obs, state, reward, done, info), as agents from before gymnax 1.0 expect (PureJaxRL).
 
     `info` keeps `terminated`, `truncated`, `discount` and `final_observation`.
@@ -55,7 +55,7 @@ class TimeLimit(Wrapper):
 
 
 @dataclasses.dataclass(unsafe_hash=True)
-class FlatObservation(Wrapper):
+class FlattenObservation(Wrapper):
     """Observations as one vector float[n], for agents and wrappers that know arrays only.
 
     The fields of a structured observation follow each other in the order in which they are declared. The policies of
@@ -84,7 +84,7 @@ class FlatObservation(Wrapper):
 
     def observation_index(self, obs: Any) -> Array:
         """Raises InputError: a flattened observation has no index."""
-        raise checks.InputError("FlatObservation has no observation index; index the environment inside")
+        raise checks.InputError("FlattenObservation has no observation index; index the environment inside")
 
     @property
     def num_observations(self) -> None:

@@ -116,15 +116,17 @@ class Wrapper(Environment):
         """What the transition is worth to each party."""
         return self.env.utilities(self.inner(state), action, self.inner(next_state), params)
 
-    def incentives(self, state: Any, action: Any, next_state: Any, params: Any) -> Utilities:
+    def reward_components(self, state: Any, action: Any, next_state: Any, params: Any) -> Utilities:
         """The utilities that an agent is paid for."""
-        return self.env.incentives(self.inner(state), action, self.inner(next_state), params)
+        return self.env.reward_components(self.inner(state), action, self.inner(next_state), params)
 
-    def engagement_under(self, state: Any, action: Any, next_state: Any, safe: Any, served: Any, params: Any) -> Array:
+    def counterfactual_engagement(
+        self, state: Any, action: Any, next_state: Any, safe: Any, served: Any, params: Any
+    ) -> Array:
         """float[]: what the transition is worth under the preferences in `safe`."""
         states = map(self.inner, (state, next_state, safe, served))
         state, next_state, safe, served = states
-        return self.env.engagement_under(state, action, next_state, safe, served, params)
+        return self.env.counterfactual_engagement(state, action, next_state, safe, served, params)
 
     def metrics(self, state: Any, action: Any, next_state: Any, params: Any) -> dict[str, Array]:
         """Scalars that say what the transition did."""

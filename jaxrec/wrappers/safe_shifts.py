@@ -49,7 +49,7 @@ class SafeShifts(Wrapper):
     utilities are those of the environment inside, but the user's is `sum(weights[i] * engagement under safe[i])`. With
     `reward="penalised"` and the default `reward_weights` that is the paper's objective, engagement now and under safe
     shifts; `reward_weights.user` weighs it at run time. For each shift a twin of the user lives on beside it, on the
-    same draws; see `Environment.engagement_under`.
+    same draws; see `Environment.counterfactual_engagement`.
 
     Attributes:
         env: any environment whose parameters have an `influence`.
@@ -110,7 +110,7 @@ class SafeShifts(Wrapper):
             self.safe, self._policies(params), state.safe, state.carries, strict=True
         ):
             served, _ = self.env.transition(key, safe, action, unmoved)
-            worth.append(self.env.engagement_under(state.env, action, next_state, safe, served, params))
+            worth.append(self.env.counterfactual_engagement(state.env, action, next_state, safe, served, params))
             if policy:
                 chosen, carry = policy.act(carry, self.env.observe(safe, params), key_safe)
                 served, _ = self.env.transition(key, safe, chosen, params)
@@ -122,9 +122,9 @@ class SafeShifts(Wrapper):
         """What the transition is worth; to the user: engagement under safe shifts."""
         return self._safely(super().utilities(state, action, next_state, params), next_state)
 
-    def incentives(self, state: SafeState, action: Any, next_state: SafeState, params: Any) -> Utilities:
+    def reward_components(self, state: SafeState, action: Any, next_state: SafeState, params: Any) -> Utilities:
         """The utilities that an agent is paid for; the user's: engagement under safe shifts."""
-        return self._safely(super().incentives(state, action, next_state, params), next_state)
+        return self._safely(super().reward_components(state, action, next_state, params), next_state)
 
     def metrics(self, state: SafeState, action: Any, next_state: SafeState, params: Any) -> dict[str, Array]:
         """The metrics of the environment inside, and `safe_0`, ...: engagement under each safe shift.

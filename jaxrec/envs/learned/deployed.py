@@ -63,7 +63,7 @@ class Deployed(Environment):
     """A recommender that was trained in a model, deployed to the users the model is of.
 
     Users are those of `PreferenceShift`. The recommender sees what it saw in `LearnedUsers`: slate, choice and the
-    model's beliefs, now after what the user really did. Utilities are those of the users; incentives and the metrics
+    model's beliefs, now after what the user really did. Utilities are those of the users; rewards and the metrics
     `estimated_...` are what the model takes them to be (Carroll et al. 2022, section 7.2: oracle and estimated
     evaluation of the same interactions).
 
@@ -145,18 +145,18 @@ class Deployed(Environment):
         """Of the users as they are."""
         return self.users.utilities(state.user, action, next_state.user, self.of_users(params))
 
-    def engagement_under(
+    def counterfactual_engagement(
         self, state: Any, action: Any, next_state: Any, safe: Any, served: Any, params: DeployedParams
     ) -> Array:
         """float[]: what the users make of the item under the preferences in `safe`."""
         states = (state.user, action, next_state.user, safe.user, served.user)
-        return self.users.engagement_under(*states, self.of_users(params))
+        return self.users.counterfactual_engagement(*states, self.of_users(params))
 
-    def incentives(
+    def reward_components(
         self, state: DeployedState, action: Array | int, next_state: DeployedState, params: DeployedParams
     ) -> Utilities:
         """As the model estimates them."""
-        return self.model.incentives(state.model, action, next_state.model, params.model)
+        return self.model.reward_components(state.model, action, next_state.model, params.model)
 
     def metrics(
         self, state: DeployedState, action: Array | int, next_state: DeployedState, params: DeployedParams

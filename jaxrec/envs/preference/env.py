@@ -165,7 +165,7 @@ class PreferenceShift(SlateEnvironment):
         choice = dynamics.draw(uniform[0], tables.choice[action, state.preference])
         joint, naturally = state.joint, state.naturally
         if self.infers:
-            joint = inference.shifted(inference.seen(joint, tables, action, choice), tables, action)
+            joint = inference.propagate(inference.condition(joint, tables, action, choice), tables, action)
             naturally = naturally @ tables.natural
         next_state = state.replace(
             time=state.time + 1,
@@ -204,7 +204,7 @@ class PreferenceShift(SlateEnvironment):
             society=-inference.total_variation(next_state.steered, next_state.unsteered),
         )
 
-    def incentives(
+    def reward_components(
         self, state: PreferenceState, action: Array | int, next_state: PreferenceState, params: PreferenceParams
     ) -> Utilities:
         """Where it is paid for beliefs: what counts, in expectation over the user and its choice, before it chose."""
@@ -226,7 +226,7 @@ class PreferenceShift(SlateEnvironment):
         counted = engagement if self.counts == "dwell" else clicked
         return worth.replace(recommender=counted, user=weights[0] * initial + weights[1] * natural)
 
-    def engagement_under(
+    def counterfactual_engagement(
         self, state: Any, action: Any, next_state: Any, safe: Any, served: Any, params: PreferenceParams
     ) -> Array:
         """Of the item that the user chose, as it is: only the preferences that judge it differ (section 5).

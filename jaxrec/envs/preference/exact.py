@@ -83,7 +83,7 @@ def optimal(
     return jax.lax.scan(step, jnp.zeros((BINS, BINS)), paid, reverse=True)[1]
 
 
-def visited(tables: Tables, policy: Float[Array, "horizon slates 36 36"], params: Any) -> Float[Array, "times 36 36"]:
+def occupancy(tables: Tables, policy: Float[Array, "horizon slates 36 36"], params: Any) -> Float[Array, "times 36 36"]:
     """P(u_0, u_t) over all users for t = 0 ... horizon under a policy: the probability of each slate as above."""
     start = jnp.diag(clipped_normal(params.initial_mean, params.initial_deviation))
 
@@ -96,15 +96,15 @@ def visited(tables: Tables, policy: Float[Array, "horizon slates 36 36"], params
 
 def preferences(tables: Tables, policy: Float[Array, "horizon slates 36 36"], params: Any) -> Float[Array, "times 36"]:
     """P(u_t) over all users for t = 0 ... horizon."""
-    return visited(tables, policy, params).sum(axis=1)
+    return occupancy(tables, policy, params).sum(axis=1)
 
 
 def worth(tables: Tables, policy: Float[Array, "horizon slates 36 36"], params: Any) -> Worth:
     """The exact worth of a policy: the probability of each slate at each time, u_0 and u_t."""
-    served = visited(tables, policy, params)[:-1, None] * policy
+    served = occupancy(tables, policy, params)[:-1, None] * policy
     return Worth(*((served * reward).sum() for reward in rewards(tables, policy.shape[0])))
 
 
 def clicks(tables: Tables, policy: Float[Array, "horizon slates 36 36"], params: Any) -> Float[Array, ""]:
     """The exact sum of clicks over an episode of a policy as above, expected over users."""
-    return (visited(tables, policy, params)[:-1, None] * policy * tables.click[:, None, :]).sum()
+    return (occupancy(tables, policy, params)[:-1, None] * policy * tables.click[:, None, :]).sum()

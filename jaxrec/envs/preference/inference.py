@@ -20,13 +20,13 @@ def prior(params: Any) -> Float[Array, "36 36"]:
     return jnp.diag(clipped_normal(params.initial_mean, params.initial_deviation))
 
 
-def seen(joint: Float[Array, "36 36"], tables: Tables, slate: Array | int, choice: Array | int) -> Array:
+def condition(joint: Float[Array, "36 36"], tables: Tables, slate: Array | int, choice: Array | int) -> Array:
     """P(u_0, u_t | also the choice made from the slate at t)."""
     joint = joint * tables.choice[slate, :, choice]
     return joint / joint.sum()
 
 
-def shifted(joint: Float[Array, "36 36"], tables: Tables, slate: Array | int) -> Float[Array, "36 36"]:
+def propagate(joint: Float[Array, "36 36"], tables: Tables, slate: Array | int) -> Float[Array, "36 36"]:
     """P(u_0, u_t+1 | ...), the slate having been shown at t."""
     return joint @ tables.shift[slate]
 
@@ -49,7 +49,7 @@ def infer(
     def step(joint: Array, inputs: tuple[Array, Array]) -> tuple[Array, tuple[Array, Array]]:
         slate, choice = inputs
         likelihood = (joint.sum(axis=0) * tables.choice[slate, :, choice]).sum()
-        joint = shifted(seen(joint, tables, slate, choice), tables, slate)
+        joint = propagate(condition(joint, tables, slate, choice), tables, slate)
         return joint, (joint, jnp.log(likelihood))
 
     _, (joints, logs) = jax.lax.scan(step, prior(params), (slates, choices))

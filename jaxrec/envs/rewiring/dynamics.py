@@ -12,13 +12,13 @@ from flax import struct
 from jax import Array
 
 from jaxrec.envs.rewiring.graph import bitset, draws
-from jaxrec.envs.rewiring.graph.bitset import written
+from jaxrec.envs.rewiring.graph.bitset import materialised
 from jaxrec.envs.rewiring.graph.society import Society, contains, edge, flip_ties, neighbours
 from jaxrec.envs.rewiring.heuristics import Heuristic, candidates
 from jaxrec.envs.rewiring.rules import Rules
 
 WORDS_PER_STEP = 3
-COUNT_BITS = 14  # a degree fits: `look` adds up two of them and a flag in one int32
+COUNT_BITS = 14  # a degree fits: `user_at` adds up two of them and a flag in one int32
 MAX_USERS = 2**COUNT_BITS - 1
 
 
@@ -123,20 +123,20 @@ def meet(society: Society, words: Array, rules: Rules, params: Any, competition:
     if rules.pair == "edge":
         tie, ends, spare = _random_edge(society, words[0])
         index = jnp.where(structural, ends[0], index)
-    x = look(society, written(index, one), params)
+    x = user_at(society, materialised(index, one), params)
     rank, left = draws.choose(left, x.degree)
     partner = bitset.select(x.ties, rank)
     if ends is not None:
         partner = jnp.where(structural, ends[1], partner)
         left = jnp.where(structural, spare, left)
     alone = x.degree == 0  # whoever has no neighbour meets nobody; looking at oneself is harmless
-    y = look(society, written(jnp.where(alone, x.index, partner), one), params)
+    y = user_at(society, materialised(jnp.where(alone, x.index, partner), one), params)
     beta = params.beta if competition is None else jnp.where(adopting, competition.beta, params.beta)
     ahead = y.fitness - x.fitness
     won = (
         jnp.ones_like(structural)
         if rules.gate == "none"
-        else written(chance < _win(ahead, structural, rules, beta), one)
+        else materialised(chance < _win(ahead, structural, rules, beta), one)
     )
     if rules.initiative == "focal":
         request = ~y.cooperates
@@ -160,7 +160,7 @@ def meet(society: Society, words: Array, rules: Rules, params: Any, competition:
     )
 
 
-def look(society: Society, index: Array, params: Any) -> User:
+def user_at(society: Society, index: Array, params: Any) -> User:
     """What the rules ask about one user."""
     ties = neighbours(society.adjacency, index)
     own = (society.cooperators & bitset.single(index, ties.shape[0])) != 0
@@ -210,7 +210,7 @@ def recommend(society: Society, met: Meeting, recommenders: Heuristic, params: A
     pool = candidates(society, user, partner, recommender_of(society, user.index), recommenders, follows, _one(params))
     size = bitset.count(pool)
     new = bitset.select(pool, draws.choose(met.choice, size)[0])
-    return Advice(written(new, _one(params)), size > 0)
+    return Advice(materialised(new, _one(params)), size > 0)
 
 
 def rewire(society: Society, met: Meeting, new: Array, eligible: Array, one: Array) -> tuple[Society, Array]:
@@ -219,7 +219,7 @@ def rewire(society: Society, met: Meeting, new: Array, eligible: Array, one: Arr
     The tie stays where nobody acts, where `new` is not eligible, and where the partner would lose its last neighbour.
     """
     user, partner = actor(met), other(met)
-    moved = written(met.acts & eligible & (partner.degree > 1), one)
+    moved = materialised(met.acts & eligible & (partner.degree > 1), one)
     # Where nothing moves `new` may be anything, also beyond this society's memory.
     return flip_ties(society, user.index, partner.index, jnp.where(moved, new, user.index), moved, met.tie), moved
 

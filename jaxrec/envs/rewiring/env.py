@@ -81,7 +81,7 @@ class RewiringGame(Environment):
       last tie stays too, uncounted. So, unlike in other societies, nobody else is recommended in place of one out of
       range; here too `step` refuses it where it is concrete, and `info["invalid_action"]` says so where it is traced.
     - **Reward**: by `reward`, of the utilities below; as an incentive, society's is 2 (c - 1/2) at the end, with c the
-      fraction of cooperators, paid as it comes about (see `incentives`).
+      fraction of cooperators, paid as it comes about (see `reward_components`).
     - **Termination**: all users have one strategy, or `params.time_limit` time-steps. Never truncated.
     - **Utilities**: recommender = rewire requests in this step, executed or not; user = each user's fitness; society =
       the fraction of cooperators.
@@ -230,7 +230,7 @@ class RewiringGame(Environment):
             society=metrics.cooperation(next_state.society),
         )
 
-    def incentives(
+    def reward_components(
         self, state: RewiringState, action: Array | int, next_state: RewiringState, params: RewiringParams
     ) -> Utilities:
         """As `utilities`, but society: 2 (c - 1/2) at the end of an episode, c the fraction of cooperators.

@@ -14,7 +14,7 @@ from jax import Array
 
 from jaxrec import checks
 from jaxrec.envs.rewiring.graph import bitset
-from jaxrec.envs.rewiring.graph.bitset import written
+from jaxrec.envs.rewiring.graph.bitset import materialised
 from jaxrec.envs.rewiring.graph.society import Society
 
 
@@ -97,14 +97,14 @@ def candidates(
         kind: int32, which of the recommenders the user has.
         recommenders: stacked along an axis of kinds.
         follows: bool, the user follows the recommendation; otherwise it chooses as the local heuristic does.
-        unit: see `bitset.written`.
+        unit: see `bitset.materialised`.
     """
     one = jax.tree.map(lambda leaf: _of_kind(leaf, kind), recommenders)
     accepts = jnp.where(user.cooperates, one.accepts[1], one.accepts[0]) | ~follows
     # Decided once for each society, as four bits of one number, then read for every word of the sets.
     flags = [accepts[0], accepts[1], one.local | ~follows, one.exclusive & follows]
     decided = jnp.asarray(sum(flag.astype(jnp.int32) << place for place, flag in enumerate(flags)))
-    decided = written(decided, unit)
+    decided = materialised(decided, unit)
     defectors, cooperators, near, own_only = (decided & (1 << place) != 0 for place in range(4))
     pool = jnp.where(cooperators, society.cooperators, 0) | jnp.where(defectors, ~society.cooperators, 0)
     pool = pool & ~user.ties & ~bitset.single(user.index, pool.shape[0])

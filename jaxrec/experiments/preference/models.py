@@ -34,7 +34,7 @@ class ModelConfig:
     """Users in an update."""
     model_learning_rate: float = 2e-3
     """Of the models' Adam, falling to 0 over the training."""
-    model_entropy_weight: float = 0.003
+    model_ent_coef: float = 0.003
     """Of the entropy of beliefs while they are learned."""
 
     def check(self) -> None:
@@ -53,7 +53,7 @@ class ModelConfig:
             )
         updates = self.training_users // self.model_batch_size
         checks.positive(f"model_epochs, of {updates} updates each,", self.model_epochs, checks.MOST_STEPS // updates)
-        for name in ("model_learning_rate", "model_entropy_weight"):
+        for name in ("model_learning_rate", "model_ent_coef"):
             checks.within(name, getattr(self, name), 0.0, checks.LARGEST)
 
 
@@ -98,7 +98,7 @@ def learn(
     return learn_users(
         env, jax.random.split(key, runs), params, training, validation, min(10, config.model_epochs), meter, on_metrics,
         log.checkpoints("user model"), num_epochs=config.model_epochs, batch_size=config.model_batch_size,
-        learning_rate=config.model_learning_rate, entropy_weight=config.model_entropy_weight,
+        learning_rate=config.model_learning_rate, ent_coef=config.model_ent_coef,
     )  # fmt: skip
 
 

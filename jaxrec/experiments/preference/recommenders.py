@@ -38,47 +38,47 @@ class RecommenderConfig:
     """Updates in each pass."""
     learning_rate: float = 1e-2
     """Of Adam, falling to 0 over the training."""
-    clip: float = 0.2
+    clip_eps: float = 0.2
     """How far the ratio of probabilities may leave 1."""
-    value_clip: float = float("inf")
+    value_clip_eps: float = float("inf")
     """How far values may move in one batch."""
-    value_weight: float = 0.5
+    vf_coef: float = 0.5
     """Weight of the value loss."""
-    trace: float = 0.95
+    gae_lambda: float = 0.95
     """Lambda of the advantage estimates."""
-    entropy_weight: float = 0.01
+    ent_coef: float = 0.01
     """Weight of the entropy bonus, falling to 0 over the training."""
-    cells: int = 64
+    hidden_size: int = 64
     """Of the LSTM."""
-    trajectories: int = 1000
+    eval_episodes: int = 1000
     """Episodes that each seed is evaluated on."""
-    chunks: int = 20
+    num_chunks: int = 20
     """How often progress and metrics are written."""
 
     def check_recommenders(self) -> None:
         """Raises InputError for a setting out of range."""
-        for name in ("steps", "num_envs", "num_steps", "cells", "chunks"):
+        for name in ("steps", "num_envs", "num_steps", "hidden_size", "num_chunks"):
             checks.positive(name, getattr(self, name))
-        checks.positive("trajectories", self.trajectories, checks.MOST_STEPS)
+        checks.positive("eval_episodes", self.eval_episodes, checks.MOST_STEPS)
         check_training("steps", self.steps, self.steps, self.num_envs, self.num_steps)
 
     def agent(self, env: Any, gamma: float) -> PPO:
         """The learner."""
         return PPO(
             env,
-            LSTM(env.num_actions, self.cells),
+            LSTM(env.num_actions, self.hidden_size),
             self.steps,
             num_envs=self.num_envs,
             num_steps=self.num_steps,
             num_epochs=self.num_epochs,
             num_minibatches=self.num_minibatches,
             learning_rate=self.learning_rate,
-            clip=self.clip,
-            value_clip=self.value_clip,
-            value_weight=self.value_weight,
+            clip_eps=self.clip_eps,
+            value_clip_eps=self.value_clip_eps,
+            vf_coef=self.vf_coef,
             gamma=gamma,
-            trace=self.trace,
-            entropy_weight=self.entropy_weight,
+            gae_lambda=self.gae_lambda,
+            ent_coef=self.ent_coef,
             reward_scale=0.1,
         )
 
@@ -90,15 +90,15 @@ def train_recommenders(
     agent, curves = config.agent(env, gamma), []
     runs = len(params.influence)
 
-    def on_metrics(batches: int, metrics: dict[str, np.ndarray]) -> None:
+    def on_metrics(updates: int, metrics: dict[str, np.ndarray]) -> None:
         curves.append(metrics["episode_return"])
-        steps = batches * config.num_envs * config.num_steps
+        steps = updates * config.num_envs * config.num_steps
         log(part="training", task=task, steps=steps, episode_return=metrics["episode_return"])
 
     title = f"training {runs} recommenders: {task}"
     keys, kept = jax.random.split(key, runs), log.checkpoints(title)
-    state = fit(agent, keys, params, config.chunks, meter, on_metrics, title, kept)
-    return NetworkPolicy(state.weights, agent.network), np.stack(curves)
+    state = fit(agent, keys, params, config.num_chunks, meter, on_metrics, title, kept)
+    return NetworkPolicy(state.network_params, agent.network), np.stack(curves)
 
 
 def play(
@@ -106,7 +106,7 @@ def play(
     policies: Any,
     keys: Array,
     params: Any,
-    trajectories: int,
+    eval_episodes: int,
     preferences: Callable[[Any], Array],
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """What each policy does to its users.
@@ -116,24 +116,24 @@ def play(
         policies: with a leading axis of runs, as `keys` and `params`.
         keys: typed keys [runs].
         params: of the environment.
-        trajectories: users of each run.
+        eval_episodes: users of each run.
         preferences: of a trajectory, who prefers what: float[times, users, 36].
 
     Returns:
-        (metric -> float[runs, trajectories], its sum over an episode; float[runs, times, 36], P(u_t)).
+        (metric -> float[runs, eval_episodes], its sum over an episode; float[runs, times, 36], P(u_t)).
     """
 
-    sums, users = _play(env, trajectories, preferences, policies, keys, params)
+    sums, users = _play(env, eval_episodes, preferences, policies, keys, params)
     return {name: np.asarray(values) for name, values in sums.items()}, np.asarray(users)
 
 
-@jit(static_argnames=("env", "trajectories", "preferences"))
+@jit(static_argnames=("env", "eval_episodes", "preferences"))
 def _play(
-    env: Any, trajectories: int, preferences: Callable[[Any], Array], policies: Any, keys: Array, params: Any
+    env: Any, eval_episodes: int, preferences: Callable[[Any], Array], policies: Any, keys: Array, params: Any
 ) -> tuple[dict[str, Array], Array]:
     def of_run(each: tuple[Any, Array, Any]) -> tuple[dict[str, Array], Array]:
         policy, key, params = each
-        result = jaxrec.rollout(env, policy, key, trajectories, env.horizon, params, trajectory=True)
+        result = jaxrec.rollout(env, policy, key, eval_episodes, env.horizon, params, trajectory=True)
         sums = {name: value * env.horizon for name, value in result.per_env.items()}
         return sums, preferences(result.trajectory).mean(axis=1)
 

@@ -97,11 +97,11 @@ class RunFolder:
         Raises:
             InputError: if another run is writing there.
         """
-        descriptor = processes.told(self._lock)
+        descriptor = processes.run_on_main(self._lock)
         try:
             yield
         finally:
-            if processes.is_first() and descriptor is not None:
+            if processes.is_main() and descriptor is not None:
                 os.close(descriptor)
 
     def _lock(self) -> int | None:
@@ -144,14 +144,14 @@ class RunFolder:
 
     def remove_partial(self) -> None:
         """Removes what a process left that was killed while it wrote a file."""
-        if not processes.is_first():
+        if not processes.is_main():
             return
         for path in (*self.path.glob(f".*{PARTIAL}"), *self.path.glob(f"figures/.*{PARTIAL}")):
             path.unlink()
 
     def remove_states(self) -> None:
         """Removes the states of trainings, which a run that is complete needs no more; their policies stay."""
-        if not processes.is_first():
+        if not processes.is_main():
             return
         with contextlib.suppress(OSError):  # they do no harm
             for folder, _, names in os.walk(self.path / "checkpoints", topdown=False):
@@ -163,7 +163,7 @@ class RunFolder:
 
     def write_text(self, name: str, text: str) -> None:
         """Writes one file, atomically."""
-        if processes.is_first():
+        if processes.is_main():
             write_atomically(self.path / name, text.encode())
 
     def write_json(self, name: str, value: Any) -> None:
@@ -172,7 +172,7 @@ class RunFolder:
 
     def write_figure(self, name: str, figure: Figure) -> None:
         """Writes `figures/NAME.png`, atomically."""
-        if not processes.is_first():
+        if not processes.is_main():
             return
         path = self.path / "figures" / f"{name}.png"
         path.parent.mkdir(exist_ok=True)

@@ -50,7 +50,7 @@ class FolderLog:
 
     def __call__(self, **values: Any) -> None:
         """Appends one line to `metrics.jsonl`, and tells the trackers; of several processes, the first alone."""
-        if not processes.is_first():
+        if not processes.is_main():
             return
         line = plain(values)
         with naming(self._metrics), self._metrics.open(self._mode) as file:

@@ -83,7 +83,7 @@ def select(words: UInt32[Array, "words *batch"], rank: Int[Array, "*batch"]) -> 
     return start.astype(jnp.int32)
 
 
-def written(value: Array, one: Array) -> Array:
+def materialised(value: Array, one: Array) -> Array:
     """`value`, computed once.
 
     XLA on a CPU repeats cheap arithmetic in every kernel that reads its result, per word of a set, and so would redo a

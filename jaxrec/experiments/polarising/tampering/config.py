@@ -39,20 +39,20 @@ class TamperingConfig:
     """For `geometric`: step size at the start."""
     alpha_end: float = 0.06
     """For `geometric`: step size at the end."""
-    trace: float = 0.6
+    td_lambda: float = 0.6
     """Lambda of Q(lambda): how much of the return that followed goes into the target; 0 is Q-learning proper."""
     evaluation_episodes: int = 10_000
     """Episodes of the greedy policy for each user and seed."""
-    chunks: int = 40
+    num_chunks: int = 40
     """How often progress and metrics are written."""
 
     def check(self) -> None:
         """Raises InputError for a setting out of range."""
-        for name in ("seeds", "episodes", "num_envs", "num_steps", "evaluation_episodes", "chunks"):
+        for name in ("seeds", "episodes", "num_envs", "num_steps", "evaluation_episodes", "num_chunks"):
             checks.positive(name, getattr(self, name))
         checks.positive("evaluation_episodes", self.evaluation_episodes, checks.MOST_STEPS)
         checks.seed("seed", self.seed)
-        for name in ("gamma", "epsilon_start", "epsilon_end", "trace"):
+        for name in ("gamma", "epsilon_start", "epsilon_end", "td_lambda"):
             checks.within(name, getattr(self, name), 0.0, 1.0)
         for name in ("alpha_start", "alpha_end"):
             checks.within(name, getattr(self, name), SMALLEST_STEP, 1.0)
@@ -75,14 +75,14 @@ class TamperingConfig:
         """The learner."""
         return QLearning(
             env,
-            total_steps=self.episodes * env.horizon,
+            total_timesteps=self.episodes * env.horizon,
             num_envs=self.num_envs,
             num_steps=self.num_steps,
             gamma=self.gamma,
             epsilon_start=self.epsilon_start,
             epsilon_end=self.epsilon_end,
             step_size=self.step_sizes[self.step_size],
-            trace=self.trace,
+            td_lambda=self.td_lambda,
         )
 
 
@@ -95,7 +95,7 @@ PRESETS = {
         epsilon_start=0.1,
         epsilon_end=0.1,
         step_size="geometric",
-        trace=0.0,
+        td_lambda=0.0,
     ),
-    "converged": TamperingConfig(episodes=60_000_000, visit_weight=3.0, trace=0.4),
+    "converged": TamperingConfig(episodes=60_000_000, visit_weight=3.0, td_lambda=0.4),
 }

@@ -73,8 +73,8 @@ def train(env: PolarisingUsers, config: TamperingConfig, log: Log, meter: Meter)
 
     episodes, clicks = [], []
 
-    def on_metrics(batches: int, metrics: dict[str, np.ndarray]) -> None:
-        episodes.append(batches * config.num_envs * config.num_steps // env.horizon)
+    def on_metrics(updates: int, metrics: dict[str, np.ndarray]) -> None:
+        episodes.append(updates * config.num_envs * config.num_steps // env.horizon)
         clicks.append(env.horizon * metrics["reward"].reshape(2, config.seeds))
         log(
             episodes=episodes[-1],
@@ -84,7 +84,7 @@ def train(env: PolarisingUsers, config: TamperingConfig, log: Log, meter: Meter)
         )
 
     task = f"training {config.seeds} seeds in 2 worlds"
-    state = fit(agent, keys, params, config.chunks, meter, on_metrics, task, log.checkpoints(task))
+    state = fit(agent, keys, params, config.num_chunks, meter, on_metrics, task, log.checkpoints(task))
     return state.q[: config.seeds], state.q[config.seeds :], Curves(np.array(episodes), np.array(clicks))
 
 

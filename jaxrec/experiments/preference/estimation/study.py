@@ -218,7 +218,7 @@ def natural_shifts(config: EstimationConfig, params: LearnedParams, key: Array) 
 QUICK = EstimationConfig()
 PAPER = dataclasses.replace(QUICK, seeds=5)
 PUBLISHED = dataclasses.replace(
-    QUICK, model_epochs=100, model_batch_size=500, model_learning_rate=3e-5, model_entropy_weight=0.0
+    QUICK, model_epochs=100, model_batch_size=500, model_learning_rate=3e-5, model_ent_coef=0.0
 )
 """The paper's learning rate, batches and epochs."""
 

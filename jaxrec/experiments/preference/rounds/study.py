@@ -93,9 +93,9 @@ def play_rounds(config: RoundsConfig, counts: Counts, key: Array, log: Log, mete
         policies, _ = train_recommenders(config, model, config.gamma, keys[1], models, log, meter, task)
         params = DeployedParams(worlds.influence, worlds.reward_weights, worlds, models)
         _, anticipated = play(
-            model, policies, jax.random.split(keys[2], runs), models, config.trajectories, as_believed
+            model, policies, jax.random.split(keys[2], runs), models, config.eval_episodes, as_believed
         )
-        sums, lived = play(deployed, policies, jax.random.split(keys[3], runs), params, config.trajectories, as_lived)
+        sums, lived = play(deployed, policies, jax.random.split(keys[3], runs), params, config.eval_episodes, as_lived)
         logs = deploy(config, deployed, policies, keys[4], params)
         error = np.array([prediction_error(model, run(models, at), logs[at]) for at in range(runs)])
         played.append(Round(sums, anticipated, lived, error))
@@ -134,7 +134,7 @@ def prediction_error(env: LearnedUsers, params: LearnedParams, logs: Logs) -> Ar
 
 
 QUICK = RoundsConfig(
-    seeds=3, users=4_000, training_users=3_000, model_epochs=8, rounds=3, steps=51_200, trajectories=500
+    seeds=3, users=4_000, training_users=3_000, model_epochs=8, rounds=3, steps=51_200, eval_episodes=500
 )
 LONG = dataclasses.replace(QUICK, seeds=5, rounds=6, users=10_000, training_users=7_500, steps=128_000)
 

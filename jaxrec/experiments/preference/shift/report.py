@@ -74,11 +74,11 @@ def title(name: str, penalty: float) -> str:
 
 def write(config: object, learned: list[Learned], optima: list[Exact], natural: np.ndarray) -> Report:
     """Everything that the study found."""
-    seeds, trajectories = learned[0].sums[METRICS[0]].shape
+    seeds, eval_episodes = learned[0].sums[METRICS[0]].shape
     report = Report(
         "Recommenders that shift preferences",
         f"PPO with an LSTM on slates, choices and beliefs, {seeds} seeds of each recommender, each played greedily for "
-        f"{trajectories} trajectories. r(u_t): engagement of the items chosen, under the preferences that users have; "
+        f"{eval_episodes} trajectories. r(u_t): engagement of the items chosen, under the preferences that users have; "
         "r(u_0): of the same items under those that they had at first; r(u_t^rnd): under those that they would have "
         "had by themselves. All are sums over an episode, expected 10 at most.",
     )

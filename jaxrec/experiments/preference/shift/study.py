@@ -73,7 +73,7 @@ def train(
     params = batched(ENV.default_params, runs).replace(safe_weights=np.stack([penalties, penalties], axis=1))
     policies, curves = train_recommenders(config, ENV, gamma, key_train, params, log, meter, name)
     keys = jax.random.split(key_play, runs)
-    sums, users = play(ENV, policies, keys, params, config.trajectories, as_lived)
+    sums, users = play(ENV, policies, keys, params, config.eval_episodes, as_lived)
     return [
         Learned(name, nu, curves[:, mine], {metric: sums[metric][mine] for metric in METRICS}, users[mine])
         for nu, mine in ((nu, penalties == np.float32(nu)) for nu in config.penalties)
@@ -116,7 +116,7 @@ QUICK = ShiftConfig()
 PARETO = dataclasses.replace(QUICK, penalties=(0.0, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0))
 PAPER = ShiftConfig(
     seeds=5, steps=60_000, num_envs=120, num_steps=10, num_epochs=50, num_minibatches=2, learning_rate=5e-3,
-    clip=0.5, value_clip=50.0, value_weight=8.0,
+    clip_eps=0.5, value_clip_eps=50.0, vf_coef=8.0,
 )  # fmt: skip
 
 STUDY = Study(

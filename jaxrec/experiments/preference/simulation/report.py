@@ -55,7 +55,7 @@ def write(config: Any, found: Simulated) -> Report:
     report = Report(
         "Recommenders trained in a model learned from logs",
         f"PPO with an LSTM, {config.seeds} seeds, each with a user model of its own, learned from logged slates and "
-        f"choices of {config.training_users} users. Oracle evaluation: {config.trajectories} users as they are; "
+        f"choices of {config.training_users} users. Oracle evaluation: {config.eval_episodes} users as they are; "
         "estimated evaluation: as many users simulated by the model, judged by its beliefs. What was trained in the "
         "model sees the model's beliefs also among the users as they are. Sums over an episode of ten slates.",
     )

@@ -41,8 +41,8 @@ class SimulationConfig(RecommenderConfig, ModelConfig):
         """Raises InputError for a setting out of range."""
         super().check()
         self.check_recommenders()
-        if self.trajectories < 2:
-            raise checks.InputError(f"trajectories must be at least 2, got {self.trajectories}")
+        if self.eval_episodes < 2:
+            raise checks.InputError(f"trajectories must be at least 2, got {self.eval_episodes}")
         self.agent(WORLD, self.gamma).check()
 
 
@@ -81,18 +81,18 @@ def play_real(
     """Among the users as they are: what was trained among them sees exact beliefs, the other those of the model."""
     keys = jax.random.split(key, len(worlds.influence))
     if trained == "oracle":
-        return Cell(*play(WORLD, policies, keys, worlds, config.trajectories, as_lived))
+        return Cell(*play(WORLD, policies, keys, worlds, config.eval_episodes, as_lived))
     params = DeployedParams(worlds.influence, worlds.reward_weights, worlds, models)
-    return Cell(*play(DEPLOYED, policies, keys, params, config.trajectories, as_lived))
+    return Cell(*play(DEPLOYED, policies, keys, params, config.eval_episodes, as_lived))
 
 
 def play_model(config: SimulationConfig, policies: Any, key: Array, models: LearnedParams) -> Cell:
     """Among users simulated by the model: before anything is deployed."""
     keys = jax.random.split(key, len(models.influence))
-    return Cell(*play(MODEL, policies, keys, models, config.trajectories, as_believed))
+    return Cell(*play(MODEL, policies, keys, models, config.eval_episodes, as_believed))
 
 
-QUICK = SimulationConfig(seeds=3, steps=64_000, trajectories=500)
+QUICK = SimulationConfig(seeds=3, steps=64_000, eval_episodes=500)
 PAPER = SimulationConfig(seeds=5)
 
 STUDY = Study(

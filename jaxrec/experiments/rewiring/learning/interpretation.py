@@ -64,7 +64,7 @@ def _score(policy: Any, obs: Any) -> tuple[Array, Array]:
     """(float[N] scores, float[3] slope of the score of the likeliest in the features of itself, focused and others)."""
 
     def scored(nodes: Array) -> Array:
-        return policy.network.apply(policy.weights, (), obs.replace(nodes=nodes))[1]
+        return policy.network.apply(policy.network_params, (), obs.replace(nodes=nodes))[1]
 
     scores = scored(obs.nodes)
     likeliest = _likeliest(scores, obs.action_mask)

@@ -12,7 +12,7 @@ from jaxrec.experiments.reports.figures import interval_line
 from jaxrec.experiments.reports.findings import Finding, above, below, measured
 from jaxrec.experiments.reports.report import Report, Section
 from jaxrec.experiments.rewiring.figures import COLOURS
-from jaxrec.statistics import Estimate, estimate, known_means
+from jaxrec.statistics import Estimate, estimate, nanmean
 
 PAPER = "Carvalho, section 4.2"
 ANALYSIS = "Carvalho, section 4.3"
@@ -62,7 +62,7 @@ class Learned:
 
     def means(self, users: int, metric: str) -> np.ndarray:
         """float[seeds]: one number a seed, NaN where no episode has one."""
-        return known_means(self.played[users][metric])
+        return nanmean(self.played[users][metric])
 
 
 @dataclass
@@ -129,7 +129,7 @@ def write(config: Any, learned: list[Learned], heuristics: Heuristics, looks: di
             for one in learned
         ],
         "heuristics": {
-            size: {name: dict(zip(ELEVEN, known_means(values), strict=True)) for name, values in table.items()}
+            size: {name: dict(zip(ELEVEN, nanmean(values), strict=True)) for name, values in table.items()}
             for size, table in played.items()
         },
         "best": {

@@ -26,7 +26,7 @@ from jaxrec.experiments.runs.limits import check_training
 from jaxrec.experiments.study import Log, Study
 from jaxrec.parameters import batched
 from jaxrec.runtime.progress import Meter
-from jaxrec.statistics import known_means
+from jaxrec.statistics import nanmean
 from jaxrec.training import fit
 
 DEGREES = {10: 4, 30: 8, 100: 28, 500: 30}
@@ -72,9 +72,9 @@ class LearningConfig:
     """Of Adam, falling to 0 over the training: one number, or one a size."""
     gamma: float = 1.0
     """Discount; the rewards of a whole episode count."""
-    traces: tuple[float, float] = (0.8, 0.8)
+    gae_lambdas: tuple[float, float] = (0.8, 0.8)
     """Lambda of the advantage estimates: learning for cooperation, for engagement."""
-    entropy_weights: tuple[float, float] = (0.003, 0.01)
+    ent_coefs: tuple[float, float] = (0.003, 0.01)
     """Weight of the entropy bonus, falling to 0 over the training: learning for cooperation, for engagement."""
     fitted_values: bool = False
     """Values by least squares on moments of the society (`LeastSquares`), not by a network."""
@@ -84,12 +84,12 @@ class LearningConfig:
     """Sizes at which everything learned is evaluated: the table of transfer."""
     evaluation_episodes: tuple[int, ...] = (1024, 64)
     """Episodes that each seed is evaluated on, one number a size."""
-    chunks: int = 40
+    num_chunks: int = 40
     """How often progress and metrics are written."""
 
     def check(self) -> None:
         """Raises InputError for a setting out of range."""
-        for name in ("seeds", "num_envs", "num_epochs", "num_minibatches", "chunks"):
+        for name in ("seeds", "num_envs", "num_epochs", "num_minibatches", "num_chunks"):
             checks.positive(name, getattr(self, name))
         checks.seed("seed", self.seed)
         for name in ("users", "networks", "rewards", "evaluation_users"):
@@ -101,11 +101,11 @@ class LearningConfig:
             checks.lookup(dict.fromkeys(NETWORKS), name, "network")
         for name in self.rewards:
             checks.lookup(dict.fromkeys(REWARDS), name, "reward")
-        for name in ("traces", "entropy_weights"):
+        for name in ("gae_lambdas", "ent_coefs"):
             if len(getattr(self, name)) != len(REWARDS):
                 raise checks.InputError(f"{name} must have one number a reward {REWARDS}, got {getattr(self, name)}")
-        checks.within("traces", self.traces, 0.0, 1.0)
-        checks.within("entropy_weights", self.entropy_weights, -checks.LARGEST, checks.LARGEST)
+        checks.within("gae_lambdas", self.gae_lambdas, 0.0, 1.0)
+        checks.within("ent_coefs", self.ent_coefs, -checks.LARGEST, checks.LARGEST)
         checks.within("learning_rates", self.learning_rates, 0.0, checks.LARGEST)
         for users, network, reward in itertools.product(self.users, self.networks, self.rewards):
             given, num_steps = (self.of_size(users, numbers) for numbers in (self.steps, self.num_steps))
@@ -157,11 +157,11 @@ class LearningConfig:
             num_minibatches=self.num_minibatches,
             learning_rate=self.of_size(users, self.learning_rates),
             gamma=self.gamma,
-            trace=self.traces[REWARDS.index(reward)],
-            entropy_weight=self.entropy_weights[REWARDS.index(reward)],
+            gae_lambda=self.gae_lambdas[REWARDS.index(reward)],
+            ent_coef=self.ent_coefs[REWARDS.index(reward)],
             reward_scale=scale,
             critic=LeastSquares(moments) if self.fitted_values else None,
-            track=TRACKED,
+            log_metrics=TRACKED,
         )
 
 
@@ -200,18 +200,18 @@ def train(
     rows: list[dict[str, np.ndarray]] = []
     steps: list[int] = []
 
-    def on_metrics(batches: int, metrics: dict[str, np.ndarray]) -> None:
+    def on_metrics(updates: int, metrics: dict[str, np.ndarray]) -> None:
         rows.append(metrics)
-        steps.append(batches * agent.num_envs * agent.num_steps)
-        means = {name: float(known_means(values)) for name, values in rows[-1].items()}
+        steps.append(updates * agent.num_envs * agent.num_steps)
+        means = {name: float(nanmean(values)) for name, values in rows[-1].items()}
         log(part="training", run=str(run), steps=steps[-1], **means)
 
     keys = jax.random.split(key, config.seeds)
     params = batched(agent.env.default_params, config.seeds)
-    start = None if smaller is None else jax.jit(jax.vmap(agent.init))(keys, params, smaller.policies.weights)
+    start = None if smaller is None else jax.jit(jax.vmap(agent.init))(keys, params, smaller.policies.network_params)
     task = f"training {config.seeds} seeds of {run}"
-    state = fit(agent, keys, params, config.chunks, meter, on_metrics, task, log.checkpoints(task), state=start)
-    policies = NetworkPolicy(state.weights, agent.network)
+    state = fit(agent, keys, params, config.num_chunks, meter, on_metrics, task, log.checkpoints(task), state=start)
+    policies = NetworkPolicy(state.network_params, agent.network)
     curves = {name: np.stack([row[name] for row in rows]) for name in ("episode_return", "entropy", *TRACKED)}
     return Learned(run, policies, np.array(steps), curves, {})
 
@@ -241,7 +241,7 @@ THIRTY = LearningConfig(
     num_steps=(512,),
     num_minibatches=16,
     learning_rates=(2e-2,),
-    entropy_weights=(0.0, 0.0),
+    ent_coefs=(0.0, 0.0),
     fitted_values=True,
     evaluation_episodes=(1024, 4096),
 )
@@ -255,7 +255,7 @@ HUNDRED = LearningConfig(
     num_steps=(2048, 4096),
     num_minibatches=16,
     learning_rates=(2e-2, 5e-3),
-    entropy_weights=(0.0, 0.0),
+    ent_coefs=(0.0, 0.0),
     fitted_values=True,
     warm_start=True,
     evaluation_users=(10, 30, 100, 500),
@@ -279,7 +279,7 @@ GPU = LearningConfig(
     num_steps=(2048, 4096, 256),
     num_minibatches=64,
     learning_rates=(1e-2, 5e-3, 3e-3),
-    entropy_weights=(0.0, 0.0),
+    ent_coefs=(0.0, 0.0),
     fitted_values=True,
     warm_start=True,
     evaluation_users=(10, 30, 100, 500),
