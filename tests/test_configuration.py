@@ -116,7 +116,7 @@ def test_what_learning_refuses(changes, message):
         configuration.changed(STUDIES["rewiring-learning"].presets["quick"], changes).check()
 
 
-TOML = 'preset = "paper"\nseeds = 2\ngamma = 1\ntrace = 0.5\nstep_size = "visits"\n'
+TOML = 'preset = "paper"\nseeds = 2\ngamma = 1\ntd_lambda = 0.5\nstep_size = "visits"\n'
 JSON = json.dumps(
     {"study": "tampering", "preset": "paper", "seeds": 2, "gamma": 1, "td_lambda": 0.5, "step_size": "visits"}
 )
