@@ -18,7 +18,7 @@ from jaxrec.experiments.preference.estimation.report import METRICS, TASKS
 from jaxrec.experiments.preference.models import choice_models
 
 MODEL = {"users": 60, "training_users": 40, "model_epochs": 1, "model_batch_size": 20, "seeds": 2}
-RECOMMENDER = {"steps": 160, "num_envs": 4, "num_steps": 10, "num_minibatches": 2, "cells": 8, "eval_episodes": 6,
+RECOMMENDER = {"steps": 160, "num_envs": 4, "num_steps": 10, "num_minibatches": 2, "hidden_size": 8, "eval_episodes": 6,
                "num_chunks": 2}  # fmt: skip
 
 
