@@ -3,7 +3,6 @@
 import contextlib
 import itertools
 import shutil
-import sys
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +18,8 @@ from jaxrec import InputError
 from jaxrec.environment import EnvParams
 from jaxrec.experiments.runs.folder import RunFolder
 from jaxrec.runtime import interruption
-from jaxrec.training import fit
-from jaxrec.training.checkpoints import KEPT, Checkpoints
+from jaxrec.training import checkpoints, fit
+from jaxrec.training.checkpoints import KEPT, Checkpoints, Training
 
 KEYS = jax.random.split(jax.random.key(0), 2)
 
@@ -99,7 +98,7 @@ def test_bits_that_orbax_does_not_miss(tmp_path):
     state = {"a": jax.random.normal(jax.random.key(0), (5000,))}
     kept = Checkpoints(tmp_path / "whole", "numbers")
     for updates in (1, 2):
-        kept.save(updates, {"a": updates * state["a"]}, [(updates, {"reward": np.arange(2.0)})])
+        kept.save(Training(updates, {"a": updates * state["a"]}, None, [(updates, {"reward": np.arange(2.0)})]))
     kept.close()
     files = [path for path in (tmp_path / "whole" / "2" / "state").rglob("*") if path.is_file()]
     data = max(files, key=lambda path: path.stat().st_size)
@@ -114,7 +113,7 @@ def test_bits_that_orbax_does_not_miss(tmp_path):
         kept = Checkpoints(folder, "numbers")
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
-            updates, restored, _ = kept.restore(state)
+            updates, restored, *_ = kept.restore(Training(0, state, None, []))
         kept.close()
         undetected += any("what was written is not what is there" in str(each.message) for each in told)
         np.testing.assert_array_equal(restored["a"], updates * state["a"])
@@ -216,17 +215,18 @@ def test_keeping_takes_a_twentieth_of_the_time_at_most_but_for_the_last(took, ke
     """Six chunks of a second each; keeping a state takes `took` seconds."""
     clock, spent, saved = [0.0], [0.0], []
 
-    def save(self, updates, state, history):
-        saved.append(updates)
+    def save(self, training):
+        saved.append(training.updates)
         spent[0] += took
 
     def tick(*_):
         clock[0] += 1
 
-    loop = sys.modules["jaxrec.training.loop"]
     monkeypatch.setattr(Checkpoints, "save", save)
-    monkeypatch.setattr(loop, "seconds", lambda: spent[0])
-    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(checkpoints, "seconds", lambda: spent[0])
+    monkeypatch.setattr(
+        checkpoints, "time", SimpleNamespace(monotonic=lambda: clock[0], perf_counter=time.perf_counter)
+    )
     params = jaxrec.batched(EnvParams(), len(KEYS))
     fit(survivor.Walk(), KEYS, params, 6, on_metrics=tick, checkpoints=tmp_path / "run", checkpoint_seconds=0.25)
     assert saved == kept

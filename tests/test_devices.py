@@ -184,13 +184,13 @@ def fail():
 
 def test_what_goes_wrong_in_the_first_process_ends_the_others(monkeypatch):
     wire = []
-    monkeypatch.setattr(hosts, "several", lambda: True)
-    monkeypatch.setattr(hosts, "is_first", lambda: True)
-    monkeypatch.setattr(hosts, "_broadcast", wire.append)
+    monkeypatch.setattr(processes, "is_distributed", lambda: True)
+    monkeypatch.setattr(processes, "is_main", lambda: True)
+    monkeypatch.setattr(processes, "_broadcast", wire.append)
     with pytest.raises(OSError, match="disk full"):
         processes.run_on_main(fail)
-    monkeypatch.setattr(hosts, "is_first", lambda: False)
-    monkeypatch.setattr(hosts, "_broadcast", lambda message: wire[0])
+    monkeypatch.setattr(processes, "is_main", lambda: False)
+    monkeypatch.setattr(processes, "_broadcast", lambda message: wire[0])
     with pytest.raises(RuntimeError, match=re.escape("in the first process: OSError('disk full')")):
         processes.run_on_main(lambda: None)
 

@@ -29,7 +29,7 @@ KEYS = jax.random.split(jax.random.key(3), RUNS)
 
 def trained(agent, folder, num_chunks=4, **settings):
     params = jaxrec.batched(agent.env.default_params, RUNS)
-    return fit(agent, KEYS, params, chunks, checkpoints=folder, **settings)
+    return fit(agent, KEYS, params, num_chunks, checkpoints=folder, **settings)
 
 
 def same(tree, other):

@@ -134,7 +134,7 @@ def test_what_was_done_is_not_done_again(tmp_path, monkeypatch, whole):
         done.append((agent.slope, first, last))
         return advance(agent, swept, state, params, first, last, mesh)
 
-    monkeypatch.setattr(runs, "advance", counting)
+    monkeypatch.setattr(parallel, "advance", counting)
     survivor.STUDY.resume(tmp_path / "run")
     assert done == [(0.1, first, first + 2) for first in (4, 6, 8, 10)]
     assert_same(tmp_path / "run", whole)
@@ -372,11 +372,11 @@ def test_a_signal_waits_for_the_end_of_what_postpones_it():
 
 REAL = {
     "preference-shift": ShiftConfig(
-        seeds=2, steps=640, num_envs=8, num_steps=10, num_minibatches=2, hidden_size=8, trajectories=8, num_chunks=4
+        seeds=2, steps=640, num_envs=8, num_steps=10, num_minibatches=2, hidden_size=8, eval_episodes=8, num_chunks=4
     ),
     "preference-simulation": SimulationConfig(
         seeds=2, users=40, training_users=30, model_epochs=4, model_batch_size=10, steps=640, num_envs=8,
-        num_steps=10, num_minibatches=2, hidden_size=8, trajectories=8, num_chunks=4,
+        num_steps=10, num_minibatches=2, hidden_size=8, eval_episodes=8, num_chunks=4,
     ),
     "rewiring-learning": LearningConfig(
         seeds=2, users=(10, 30), networks=("mlp",), steps=(512, 512), num_envs=8, num_steps=(16,), num_minibatches=2,

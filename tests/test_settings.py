@@ -17,6 +17,7 @@ import jaxrec
 from jaxrec import checks
 from jaxrec.cli import main
 from jaxrec.envs.rewiring import Simulation
+from jaxrec.envs.rewiring.simulation import simulator
 from jaxrec.experiments import STUDIES, study
 from jaxrec.experiments.rewiring.santos import study as santos
 from jaxrec.experiments.runs.limits import check_training
@@ -267,7 +268,7 @@ TRAINED = {
 @hypothesis.settings(max_examples=30, deadline=None, suppress_health_check=PATCHED)
 def test_what_a_study_takes_its_agent_begins_with(name, data, monkeypatch, tmp_path):
     """Up to the memory of the machine, of which settings know nothing."""
-    monkeypatch.setattr(sys.modules["jaxrec.training.loop"], "check_fits", begin)
+    monkeypatch.setattr(sys.modules["jaxrec.training.parallel"], "check_fits", begin)
     names = data.draw(st.lists(st.sampled_from(sorted(TRAINED[name])), max_size=3, unique=True))
     changes = {setting: data.draw(TRAINED[name][setting]) for setting in names}
     config = STUDIES[name].config("quick", **changes)

@@ -9,7 +9,9 @@ import numpy as np
 from flax import struct
 from jax import Array
 
+from jaxrec import checks
 from jaxrec.runtime.jit_by_class import jit
+from jaxrec.training.parallel import Runs
 
 Evaluate = Callable[[Any, Any, Array], Array]
 """(policy, params, key) -> float[], the score of the policy of one run; jittable, higher is better."""
@@ -31,9 +33,9 @@ class Best(struct.PyTreeNode):
 
 @jit(donate_argnames="into", keep_unused=True)
 def policies(agent: Any, state: Any, into: Any = None) -> Any:
-    """What was learned so far, as copies: the training gives its state away.
+    """The learned policies of all runs, as copies: the training donates its state.
 
-    `into`, an earlier result, is given away for its memory, which large tables fill faster than new memory.
+    `into`, an earlier result, is donated for its memory, which large tables fill faster than new memory.
     """
     return jax.tree.map(lambda leaf: jnp.array(leaf, leaf.dtype, copy=True), jax.vmap(agent.policy)(state))
 
@@ -64,6 +66,74 @@ def earned(metrics: dict[str, np.ndarray]) -> np.ndarray:
     return metrics["reward"] if "reward" in metrics else -metrics["loss"]
 
 
-def evaluated(evaluate: Evaluate, policy: Any, params: Any, keys: Array) -> Array:
-    """float[runs]: on the same draws at every call, and others than those of the training."""
-    return jax.vmap(evaluate)(policy, params, jax.vmap(lambda key: jax.random.fold_in(key, 2**32 - 1))(keys))
+class ByReturn:
+    """Scores a chunk by what it earned, which counts for the policy that began it and collected the first batch."""
+
+    def __init__(self, runs: Runs):
+        self._agent, self._policy = runs.agent, None
+
+    def none_yet(self, state: Any) -> Best:
+        """The best before the first score."""
+        return unscored(self._agent, state)
+
+    def begin(self, state: Any) -> None:
+        """Takes the memory for a copy of the policies."""
+        self._policy = policies(self._agent, state)
+
+    def before(self, state: Any) -> None:
+        """Copies the policies that begin a chunk."""
+        self._policy = policies(self._agent, state, self._policy)
+
+    def after(self, best: Best, state: Any, metrics: dict[str, np.ndarray], first: int, last: int) -> Best:
+        """The best after updates `first` ... `last` - 1 with these metrics led to `state`."""
+        return better(best, self._policy, earned(metrics), first)
+
+
+class ByEvaluation(ByReturn):
+    """Scores the policies that end a chunk with a function."""
+
+    def __init__(self, runs: Runs, evaluate: Evaluate):
+        super().__init__(runs)
+        self._runs, self._evaluate = runs, evaluate
+
+    def before(self, state: Any) -> None:
+        """Does nothing."""
+
+    def after(self, best: Best, state: Any, metrics: dict[str, np.ndarray], first: int, last: int) -> Best:
+        """The best after updates `first` ... `last` - 1 led to `state`."""
+        super().before(state)
+        return better(best, self._policy, self._runs.scores(self._evaluate, self._policy), last)
+
+
+class NoBest:
+    """Scores nothing: no checkpoints are kept, or the agent has no policy."""
+
+    def none_yet(self, state: Any) -> None:
+        """There is no best."""
+
+    def begin(self, state: Any) -> None:
+        """Does nothing."""
+
+    def before(self, state: Any) -> None:
+        """Does nothing."""
+
+    def after(self, best: None, state: Any, metrics: dict[str, np.ndarray], first: int, last: int) -> None:
+        """There is no best."""
+
+
+def scoring(runs: Runs, evaluate: Evaluate | None, wanted: bool) -> Any:
+    """How the best policies of a training are found.
+
+    Args:
+        runs: the trainings.
+        evaluate: scores the policy of one run; None for what the chunks earned.
+        wanted: whether the policies are kept.
+
+    Raises:
+        InputError: for `evaluate` where nothing is kept, or of an agent that has no policy.
+    """
+    if wanted and hasattr(runs.agent, "policy"):
+        return ByReturn(runs) if evaluate is None else ByEvaluation(runs, evaluate)
+    if evaluate is not None:
+        raise checks.InputError("evaluate scores what is kept: give checkpoints too, and an agent that has a policy")
+    return NoBest()

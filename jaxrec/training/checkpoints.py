@@ -2,14 +2,13 @@
 
 import contextlib
 import json
-import shutil
 import time
 import warnings
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,12 +16,49 @@ import numpy as np
 
 from jaxrec import checks
 from jaxrec.runtime import processes
+from jaxrec.training import encoding
 from jaxrec.training.fingerprint import differing
 
 KEPT = 2  # should the last be unreadable
 
+SHARE = 0.05  # of its time that a training spends on checkpoints, at most, but for the last
+
 History = list[tuple[int, dict[str, np.ndarray]]]
-"""Batches done, and the metrics of the chunk that they end: what a training told on its way."""
+"""Updates done, and the metrics of the chunk that they end."""
+
+
+class Training(NamedTuple):
+    """Where a training stands.
+
+    Attributes:
+        updates: done so far.
+        state: of all runs.
+        best: the best policies so far; None where none are scored.
+        history: the metrics of all chunks so far.
+    """
+
+    updates: int
+    state: Any
+    best: Any
+    history: History
+
+
+class NoCheckpoints:
+    """Keeps nothing: in the place of `Checkpoints`."""
+
+    def restore(self, start: Training) -> Training:
+        """The start."""
+        return start
+
+    def save_if_due(self, training: Training, num_updates: int) -> None:
+        """Does nothing."""
+
+    def latest(self) -> str | None:
+        """There is none."""
+        return None
+
+    def close(self) -> None:
+        """Does nothing."""
 
 
 @dataclass
@@ -58,14 +94,17 @@ class Checkpoints:
     Args:
         path: the folder; made if it does not exist.
         about: what the training is. Checkpoints of another are refused.
+        seconds: the state is kept at the end of a chunk so long after the last time, later where keeping it took more
+            than a twentieth of that; 0: at the end of every chunk.
 
     Raises:
         InputError: if `path` is no folder, or cannot be written.
     """
 
     @keeping()
-    def __init__(self, path: str | Path, about: str):
-        self.path, self._about = Path(path).absolute(), about
+    def __init__(self, path: str | Path, about: str, seconds: float = 60.0):
+        self.path, self._about, self._seconds = Path(path).absolute(), about, seconds
+        self._saved, self._spent = time.monotonic(), 0.0
         processes.run_on_main(self._open)
 
     def _open(self) -> None:
@@ -74,7 +113,7 @@ class Checkpoints:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             for left in self.path.glob(f"*{ocp.utils.TMP_DIR_SUFFIX}*"):
-                _remove(left)
+                encoding.remove(left)
         except OSError as error:
             raise checks.InputError(f"checkpoints={str(self.path)!r} cannot be made or written: {error}") from None
         alone = ocp.options.MultiprocessingOptions(active_processes={0}) if processes.is_distributed() else None
@@ -84,24 +123,34 @@ class Checkpoints:
         )
         self._args, self._manager = ocp.args, ocp.CheckpointManager(self.path, options=options)
 
+    def save_if_due(self, training: Training, num_updates: int) -> None:
+        """Keeps the training where it is not the last chunk and enough time has gone by."""
+        interval = max(self._seconds, self._spent / SHARE) if self._seconds else 0.0
+        due = processes.run_on_main(lambda: time.monotonic() - self._saved >= interval)
+        if due and training.updates < num_updates:
+            before = seconds()
+            self.save(training)
+            self._saved, self._spent = time.monotonic(), seconds() - before
+
     @keeping()
-    def save(self, updates: int, state: Any, history: History) -> None:
-        """Keeps the state after so many updates, and how it came there; returns before it is written.
+    def save(self, training: Training) -> None:
+        """Keeps the training; returns before it is written.
 
         Raises:
             OSError: if the one before could not be written, for instance on a full disk; as `latest` and `close`.
         """
-        leaves = {name: _copy(leaf) for name, leaf in processes.all_gather(_named(_raw(state))).items()}
+        raw = encoding.numbered(encoding.without_keys((training.state, training.best)))
+        leaves = {name: encoding.host_copy(leaf) for name, leaf in processes.all_gather(raw).items()}
         if not processes.is_main():
             return
-        told = [_told(*chunk) for chunk in history]
+        told = [encoding.to_json(*chunk) for chunk in training.history]
         written = self._args.Composite(
             state=self._args.StandardSave(leaves),
             about=self._args.JsonSave({"training": self._about, "checksums": self._checksums(leaves, told)}),
             history=self._args.JsonSave({"chunks": told}),
         )
         with self._writing():
-            self._manager.save(updates, args=written)
+            self._manager.save(training.updates, args=written)
 
     def latest(self) -> str | None:
         """The path of the last checkpoint, once it is written whole."""
@@ -113,8 +162,8 @@ class Checkpoints:
         step = self._manager.latest_step()
         return None if step is None else str(self.path / str(step))
 
-    def restore(self, template: Any) -> tuple[int, Any, History] | None:
-        """(updates, state, history) of the last checkpoint that can be read, the state shaped as `template`, or None.
+    def restore(self, start: Training) -> Training:
+        """The last checkpoint that can be read; `start`, whose state has its shapes, where there is none.
 
         Raises:
             InputError: if it is of another training, or none of those that are there can be read.
@@ -122,17 +171,20 @@ class Checkpoints:
         Warns:
             UserWarning: if the last cannot be read; it is put aside, as `unreadable-BATCHES`.
         """
-        raw = _raw(template)
-        shapes = {name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for name, leaf in _named(raw).items()}
+        template = start.state, start.best
+        raw = encoding.without_keys(template)
+        shapes = {name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for name, leaf in encoding.numbered(raw).items()}
         found = processes.run_on_main(lambda: self._last_readable(shapes))
+        self._saved = time.monotonic()
         if found is None:
-            return None
+            return start
         step, leaves, told = found
         # As new arrays, which no device is bound to: a training that goes on compiles what it would have compiled.
         fresh = {name: jnp.array(leaf) for name, leaf in leaves.items()}
         state = [fresh.get(str(i), leaf) for i, leaf in enumerate(jax.tree.leaves(raw))]
         state = jax.tree.unflatten(jax.tree.structure(raw), state)
-        return step, jax.tree.map(_typed, template, state), [_heard(chunk) for chunk in told]
+        state, best = jax.tree.map(encoding.with_key, template, state)
+        return Training(step, state, best, [encoding.from_json(chunk) for chunk in told])
 
     def _last_readable(self, shapes: dict[str, Any]) -> tuple[int, dict[str, np.ndarray], list[Any]] | None:
         failed: dict[int, Exception] = {}
@@ -149,13 +201,13 @@ class Checkpoints:
             self._manager.reload()
             for broken, error in failed.items():
                 warnings.warn(
-                    f"checkpoint {broken} in {str(self.path)!r} cannot be read: {_brief(error)}; it is put aside, and "
-                    f"the training goes on from {step}",
+                    f"checkpoint {broken} in {str(self.path)!r} cannot be read: {encoding.brief(error)}; it is "
+                    f"put aside, and the training goes on from {step}",
                     stacklevel=5,
                 )
             return step, leaves, told
         if failed:
-            each = "; ".join(f"{step}: {_brief(error)}" for step, error in failed.items())
+            each = "; ".join(f"{step}: {encoding.brief(error)}" for step, error in failed.items())
             raise checks.InputError(
                 f"no checkpoint in {str(self.path)!r} can be read: remove them to begin this training again: {each}"
             )
@@ -207,74 +259,6 @@ class Checkpoints:
         try:
             yield
         except Exception as error:
-            raise OSError(f"no checkpoint can be written in {str(self.path)!r}: {_brief(_first(error))}") from error
-
-
-class _Unchanging(np.ndarray):
-    """A copy already: of other arrays orbax makes one before it writes them, which for large tables takes long."""
-
-    def __deepcopy__(self, memo: dict[int, Any] | None) -> "_Unchanging":
-        return self
-
-
-def _remove(folder: Path, patience: float = 10.0) -> None:
-    """Removes what a process left that was killed, or that found the disk full.
-
-    If that was this process, a write may still be under way into the folder, which orbax's own removal fails on.
-    """
-    until = time.monotonic() + patience
-    if folder.is_file():
-        folder.unlink()
-    while folder.exists():
-        shutil.rmtree(folder, ignore_errors=time.monotonic() < until)
-        time.sleep(0.01)
-
-
-def _copy(leaf: Any) -> np.ndarray:
-    """On the host: the training gives its arrays away before they are written."""
-    array = np.asarray(leaf)  # a copy, unless all of it is in the memory of the host
-    return (array if array.flags.owndata else array.copy()).view(_Unchanging)
-
-
-def _told(updates: int, metrics: dict[str, np.ndarray]) -> dict[str, Any]:
-    """A chunk as JSON, which gives every bit back: floats are written with as many digits as they need."""
-    return {
-        "updates": updates,
-        "metrics": {name: {"type": str(value.dtype), "values": value.tolist()} for name, value in metrics.items()},
-    }
-
-
-def _heard(chunk: dict[str, Any]) -> tuple[int, dict[str, np.ndarray]]:
-    metrics = {name: np.array(each["values"], each["type"]) for name, each in chunk["metrics"].items()}
-    return chunk["updates"], metrics
-
-
-def _first(error: BaseException) -> BaseException:
-    """What went wrong on the disk before what then went wrong, such as the removal of what was begun."""
-    while error.__context__:
-        error = error.__context__
-    return error
-
-
-def _brief(error: BaseException) -> str:
-    """One line of what may be many; of a long one the ends: what failed, and why."""
-    line = f"{type(error).__name__}: {error}".splitlines()[0]
-    return line if len(line) <= 200 else f"{line[:97]} ... {line[-98:]}"
-
-
-def _named(raw: Any) -> dict[str, Any]:
-    """The leaves by their number; without empty ones, which orbax refuses to write."""
-    return {str(i): leaf for i, leaf in enumerate(jax.tree.leaves(raw)) if leaf.size}
-
-
-def _is_key(leaf: Any) -> bool:
-    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
-def _raw(state: Any) -> Any:
-    """With the words of typed keys in their place."""
-    return jax.tree.map(lambda leaf: jax.random.key_data(leaf) if _is_key(leaf) else leaf, state)
-
-
-def _typed(like: Any, leaf: Any) -> Any:
-    return jax.random.wrap_key_data(leaf, impl=jax.random.key_impl(like)) if _is_key(like) else leaf
+            raise OSError(
+                f"no checkpoint can be written in {str(self.path)!r}: {encoding.brief(encoding.first_error(error))}"
+            ) from error

@@ -1,64 +1,24 @@
 """The host loop around a jitted agent: chunks, progress, metrics. The jitted inside never prints or writes."""
 
 import contextlib
-import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from jax import Array
 from jax.sharding import Mesh
 
 from jaxrec import checks
-from jaxrec.environment import Environment
-from jaxrec.parameters import canonical
-from jaxrec.runtime import devices, interruption, processes
-from jaxrec.runtime.memory_limit import check_fits
+from jaxrec.runtime import interruption, processes
 from jaxrec.runtime.progress import Meter, NoMeter
-from jaxrec.training import parallel
-from jaxrec.training.best_policy import Best, Evaluate, better, earned, policies, unscored
-from jaxrec.training.checkpoints import Checkpoints, keeping, seconds
-from jaxrec.training.fingerprint import identity
-from jaxrec.training.policy_files import write as save
-
-
-@runtime_checkable
-class Agent(Protocol):
-    """An algorithm: an immutable PyTree of hyper-parameters with pure, jittable methods."""
-
-    @property
-    def env(self) -> Any:
-        """The environment it learns in."""
-        ...
-
-    @property
-    def num_updates(self) -> int:
-        """Batches of a whole training."""
-        ...
-
-    def check(self) -> None:
-        """Raises InputError for a concrete hyper-parameter out of range."""
-        ...
-
-    def init(self, key: Array, params: Any) -> Any:
-        """The start of a training."""
-        ...
-
-    def advance(self, state: Any, params: Any, first: Any, last: Any) -> tuple[Any, dict[str, Array]]:
-        """Batches `first` ... `last` - 1: the state after them, and the mean of their metrics."""
-        ...
-
-
-SHARE = 0.05  # of its time that a training spends on checkpoints, at most, but for the last
-
-MetricsSink = Callable[[int, dict[str, np.ndarray]], None]
-
-
-class TrainingError(RuntimeError):
-    """A training went wrong: a metric, or something in its state, is no number any more."""
+from jaxrec.training import policy_files
+from jaxrec.training.agent import Agent, MetricsSink, TrainingError
+from jaxrec.training.best_policy import Evaluate, policies, scoring
+from jaxrec.training.checkpoints import Checkpoints, NoCheckpoints, Training, keeping
+from jaxrec.training.parallel import Runs
 
 
 def fit(
@@ -126,143 +86,76 @@ def fit(
     """
     checks.positive("num_chunks", num_chunks)
     checks.within("checkpoint_seconds", checkpoint_seconds, 0.0, float("inf"))
-    _check_runs(agent, keys, params)
-    values: dict[str, Any] = canonical(dict(swept or {}))
-    parallel.check_swept(agent, values, len(keys))
-    parallel.with_swept(agent, values).check()
-    agent.env.check_params(params, keys.shape)
-    params = canonical(params)
-    _check_start(agent.env, state)
-    about = "" if checkpoints is None else _about(agent, values, keys, params, state, evaluate)
-    mesh = devices.mesh(len(keys)) if mesh is None else mesh
-    keys, params, values = devices.put((keys, params, values), mesh)
-    meter = meter or NoMeter()
-    chunk = -(-agent.num_updates // num_chunks)
-    on_metrics = on_metrics or (lambda *_: None)
-    start = parallel.init.eval_shape(agent, values, keys, params, mesh) if state is None else state
-    check_fits(
-        start, parallel.experience.eval_shape(agent, start, params) if hasattr(agent, "experience") else (), mesh
-    )
-    state = devices.put(
-        parallel.init(agent, values, keys, params, mesh) if state is None else parallel.copied(state), mesh
-    )
-    kept = None if checkpoints is None else Checkpoints(checkpoints, about)
-    best = unscored(agent, state) if kept and hasattr(agent, "policy") else None
-    if evaluate and best is None:
-        raise checks.InputError("evaluate scores what is kept: give checkpoints too, and an agent that has a policy")
-    with interruption.deferred(), contextlib.closing(kept) if kept else contextlib.nullcontext():
-        done, (state, best), history = (kept and kept.restore((state, best))) or (0, (state, best), [])
-        state, best = devices.put(state, mesh), devices.put(best, mesh)
-        for before, metrics in history:
-            on_metrics(before, metrics)
-        meter.start(task, -(-(agent.num_updates - done) // chunk))
-        saved, spent, stops, begins = time.monotonic(), 0.0, False, done
-        scored = None if best is None else policies(agent, state)
-        while done < agent.num_updates and not stops:
-            last = min(done + chunk, agent.num_updates)
-            if best is not None and not evaluate:
-                scored = policies(agent, state, scored)
-            state, metrics = parallel.advance(agent, values, state, params, done, last, mesh)
-            seen = processes.all_gather(metrics | {"state": parallel.nan_within(state)})
-            metrics = {name: np.asarray(value) for name, value in seen.items()}
-            _check_finite(metrics, getattr(agent, "sparse", ()), done, last, kept)
-            del metrics["state"]
-            if best is not None and evaluate:
-                scored = policies(agent, state, scored)
-                best = better(best, scored, parallel.scores(evaluate, scored, params, keys, mesh), last)
-            elif best is not None:
-                best = better(best, scored, earned(metrics), done)
-            done = last
-            history.append((done, metrics))
-            on_metrics(done, metrics)
-            stops = interruption.stop_requested()
-            interval = max(checkpoint_seconds, spent / SHARE) if checkpoint_seconds else 0.0
-            due = processes.run_on_main(lambda since=saved, wait=interval: time.monotonic() - since >= wait)
-            if kept and due and not stops and done < agent.num_updates:
-                before = seconds()
-                kept.save(done, (state, best), history)
-                saved, spent = time.monotonic(), seconds() - before
+    meter, on_metrics = meter or NoMeter(), on_metrics or (lambda *_: None)
+    runs = Runs(agent, keys, params, swept, mesh)
+    about = "" if checkpoints is None else runs.identity(state, evaluate)
+    state = runs.start(state)
+    best = scoring(runs, evaluate, wanted=checkpoints is not None)
+    kept = NoCheckpoints() if checkpoints is None else Checkpoints(checkpoints, about, checkpoint_seconds)
+    with interruption.deferred(), contextlib.closing(kept):
+        training = runs.placed(kept.restore(Training(0, state, best.none_yet(state), [])))
+        for updates, metrics in training.history:
+            on_metrics(updates, metrics)
+        begun, chunk = training.updates, -(-agent.num_updates // num_chunks)
+        meter.start(task, -(-(agent.num_updates - begun) // chunk))
+        best.begin(training.state)
+        while training.updates < agent.num_updates:
+            first, last = training.updates, min(training.updates + chunk, agent.num_updates)
+            best.before(training.state)
+            state, metrics = runs.advance(training.state, first, last)
+            _check_finite(metrics, getattr(agent, "sparse", ()), first, last, kept)
+            highest = best.after(training.best, state, metrics, first, last)
+            training = Training(last, state, highest, [*training.history, (last, metrics)])
+            on_metrics(last, metrics)
             shown = "reward" if "reward" in metrics else "loss"
             meter.advance(f"{shown} {metrics[shown].mean():.4f}")
-        given = {"keys": keys, "params": params} | ({"swept": values} if values else {})
-        with _policies_written(kept, agent, state, best, done, task, given):  # also if a kill came just before them
-            if kept and done > begins:
-                kept.save(done, (state, best), history)
-    if kept:
-        processes.run_on_main(lambda: None)  # the others may read what the first has written
-    return devices.to_local(state)
+            if interruption.stop_requested():
+                break
+            kept.save_if_due(training, agent.num_updates)
+        _finish(kept, runs, training, begun, task)
+    return runs.to_local(training.state)
 
 
-@contextlib.contextmanager
-def _policies_written(
-    kept: Checkpoints | None, agent: Any, state: Any, best: Best | None, done: int, task: str, given: dict[str, Any]
-) -> Any:
-    """At its end they are; within, a thread compresses them, which takes long for large tables."""
-    if kept is None or best is None:
-        yield
+def _finish(kept: Checkpoints | NoCheckpoints, runs: Runs, training: Training, begun: int, task: str) -> None:
+    """Writes the last state, and the policies meanwhile in a thread: compressing large tables takes long.
+
+    Policies are written even where nothing was left to train: a kill may have come just before them.
+    """
+    if isinstance(kept, NoCheckpoints):
         return
-    last, highest, given = processes.all_gather((policies(agent, state), best, given))
-    if not processes.is_main():
-        yield
-        return
-    scored = highest.policy, np.asarray(highest.score), np.asarray(highest.updates)
-    about = {"task": task, "agent": type(agent).__name__, "env": agent.env}
-    with ThreadPoolExecutor(1) as beside:
-        written = beside.submit(save, kept.path, last, done, *scored, given, **about)
-        yield
-        with keeping():
-            told = written.result()
-        if told:
-            warnings.warn(told, stacklevel=4)  # where `fit` is called
-
-
-def _check_runs(agent: Any, keys: Any, params: Any) -> None:
-    """Raises InputError for what is no agent, no keys [runs], or no parameters of its environment for each of them."""
-    # Not `isinstance(agent, Agent)`: that asks properties, which settings that are yet to be checked may break.
-    if isinstance(agent, type) or not all(hasattr(type(agent), name) for name in ("init", "advance", "check")):
-        hint = ": call it" if isinstance(agent, type) else ""
-        raise checks.InputError(f"agent must be an agent, such as jaxrec.agents.PPO, got {checks.brief(agent)}{hint}")
-    checks.typed_keys("keys", keys)
-    if params is None:
-        raise checks.InputError(
-            "params must have a leading axis of runs, got None: jaxrec.batched(env.default_params, runs)"
-        )
-    if isinstance(agent.env, Environment):
-        agent.env.check_type(params)
-
-
-def _check_start(env: Any, state: Any) -> None:
-    """Raises InputError for a start within an episode, where a count of steps says when all begin anew."""
-    horizon, within = getattr(env, "fixed_horizon", None), getattr(state, "env_state", None)
-    if horizon is not None and within is not None and (processes.all_gather(within.time) % horizon).any():
-        raise checks.InputError(
-            f"state must be at the start of an episode in {env.name}, where all last {horizon} steps and end together; "
-            f"its environments are at steps up to {int(processes.all_gather(within.time).max())}: take what "
-            "`agent.init` gives and put into it what was learned (weights, or a table) alone"
-        )
-
-
-def _about(agent: Agent, swept: dict[str, Any], keys: Array, params: Any, start: Any, evaluate: Evaluate | None) -> str:
-    with keeping():
-        return identity(
-            agent=parallel.with_swept(agent, swept),
-            keys=keys,
-            params=params,
-            start=processes.all_gather(start),
-            evaluate=evaluate,
-        )
+    with ThreadPoolExecutor(1) as pool:
+        written = None
+        if training.best is not None:
+            last, best = processes.all_gather((policies(runs.agent, training.state), training.best))
+            scored = best.policy, np.asarray(best.score), np.asarray(best.updates)
+            about = {"task": task, "agent": type(runs.agent).__name__, "env": runs.agent.env}
+            if processes.is_main():
+                written = pool.submit(
+                    policy_files.write, kept.path, last, training.updates, *scored, runs.given, **about
+                )
+        if training.updates > begun:
+            kept.save(training)
+        if written is not None:
+            with keeping():
+                warning = written.result()
+            if warning:
+                warnings.warn(warning, stacklevel=3)  # where `fit` is called
+    processes.run_on_main(lambda: None)  # the others may read what the first has written
 
 
 def _check_finite(
-    metrics: dict[str, np.ndarray], sparse: tuple[str, ...], first: int, last: int, kept: Checkpoints | None
+    metrics: dict[str, np.ndarray], sparse: tuple[str, ...], first: int, last: int, kept: Checkpoints | NoCheckpoints
 ) -> None:
-    """Raises TrainingError for a metric that is not finite; those in `sparse` may be missing, which is NaN."""
+    """Raises TrainingError for a metric that is not finite; those in `sparse` may be missing, which is NaN.
+
+    Takes "state", which says whether NaN is anywhere in the state, out of `metrics`.
+    """
     for name, values in metrics.items():
         bad = np.isinf(values) if name in sparse else ~np.isfinite(values)
         if bad.any():
             bad = np.flatnonzero(bad).tolist()
-            good = kept and kept.latest()
             raise TrainingError(
                 f"{name} of runs {bad} was not finite in updates {first} ... {last - 1}: {values[bad]}; last good "
-                f"checkpoint: {good or 'none was kept'}"
+                f"checkpoint: {kept.latest() or 'none was kept'}"
             )
+    del metrics["state"]

@@ -1,18 +1,140 @@
-"""One agent for each run: its methods, jitted over an axis of runs, which is spread over devices."""
+"""One agent for each run: its methods, jitted over an axis of runs, which is sharded over devices."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxrec import checks
-from jaxrec.runtime import devices
+from jaxrec.environment import Environment
+from jaxrec.parameters import canonical
+from jaxrec.runtime import devices, processes
 from jaxrec.runtime.jit_by_class import jit
-from jaxrec.training.best_policy import Evaluate, evaluated
+from jaxrec.runtime.memory_limit import check_fits
+from jaxrec.training import fingerprint
+from jaxrec.training.agent import Agent
+from jaxrec.training.checkpoints import Training, keeping
+
+
+class Runs:
+    """The trainings of one agent, one for each key, over the devices of a mesh.
+
+    Args:
+        agent: the algorithm.
+        keys: typed keys [runs].
+        params: run-time values with a leading axis of runs on every leaf.
+        swept: hyper-parameter -> its values, with a leading axis of runs on every leaf; or None.
+        mesh: devices over which runs, and perhaps environments, are sharded; as many as divide the runs if None.
+
+    Attributes:
+        agent: the algorithm.
+        given: what tells the runs apart: "keys", "params" and, where there are any, "swept" values; as given.
+
+    Raises:
+        InputError: for what is no agent, no keys [runs], parameters or hyper-parameters out of range or without an
+            axis of runs.
+    """
+
+    def __init__(self, agent: Agent, keys: Array, params: Any, swept: Mapping[str, Any] | None, mesh: Mesh | None):
+        _check_runs(agent, keys, params)
+        values: dict[str, Any] = canonical(dict(swept or {}))
+        check_swept(agent, values, len(keys))
+        with_swept(agent, values).check()
+        agent.env.check_params(params, keys.shape)
+        params = canonical(params)
+        self.agent, self._mesh = agent, devices.mesh(len(keys)) if mesh is None else mesh
+        self.given = {"keys": keys, "params": params} | ({"swept": values} if values else {})
+
+    def identity(self, start: Any, evaluate: Any) -> str:
+        """What the training is, for checkpoints to be told from those of another; see `fingerprint.identity`.
+
+        Args:
+            start: the state to start from; None for that of `agent.init`.
+            evaluate: what scores policies, or None.
+        """
+        with keeping():
+            return fingerprint.identity(
+                agent=with_swept(self.agent, self.given.get("swept", {})),
+                keys=self.given["keys"],
+                params=self.given["params"],
+                start=processes.all_gather(start),
+                evaluate=evaluate,
+            )
+
+    def start(self, state: Any) -> Any:
+        """The states to start from, over the devices: copies of `state`, or what `agent.init` gives if that is None.
+
+        Raises:
+            InputError: if the training needs more memory than there is, or `state` is within episodes that all end
+                together.
+        """
+        _check_start(self.agent.env, state)
+        keys, params, swept = self.given["keys"], self.given["params"], self.given.get("swept", {})
+        self._keys, self._params, self._swept = devices.put((keys, params, swept), self._mesh)
+        given = self.agent, self._swept, self._keys, self._params, self._mesh
+        shapes = init.eval_shape(*given) if state is None else state
+        batch = experience.eval_shape(self.agent, shapes, self._params) if hasattr(self.agent, "experience") else ()
+        check_fits(shapes, batch, self._mesh)
+        return devices.put(init(*given) if state is None else copied(state), self._mesh)
+
+    def placed(self, training: Training) -> Training:
+        """`training` with its states over the devices."""
+        state, best = (devices.put(part, self._mesh) for part in (training.state, training.best))
+        return training._replace(state=state, best=best)
+
+    def advance(self, state: Any, first: int, last: int) -> tuple[Any, dict[str, np.ndarray]]:
+        """Updates `first` ... `last` - 1 of every training; `state` is donated.
+
+        Args:
+            state: of all runs.
+            first: the first update.
+            last: the update after the last.
+
+        Returns:
+            The states after them, and the means of their metrics, float[runs]; "state" is NaN where NaN is in a state.
+        """
+        state, metrics = advance(self.agent, self._swept, state, self._params, first, last, self._mesh)
+        gathered = processes.all_gather(metrics | {"state": nan_within(state)})
+        return state, {name: np.asarray(value) for name, value in gathered.items()}
+
+    def scores(self, evaluate: Any, policy: Any) -> Array:
+        """float[runs]: what `evaluate` gives for the policy of each run."""
+        return scores(evaluate, policy, self._params, self._keys, self._mesh)
+
+    def to_local(self, state: Any) -> Any:
+        """All states over the devices of this process alone."""
+        return devices.to_local(state)
+
+
+def _check_runs(agent: Any, keys: Any, params: Any) -> None:
+    """Raises InputError for what is no agent, no keys [runs], or no parameters of its environment for each of them."""
+    # Not `isinstance(agent, Agent)`: that asks properties, which settings that are yet to be checked may break.
+    if isinstance(agent, type) or not all(hasattr(type(agent), name) for name in ("init", "advance", "check")):
+        hint = ": call it" if isinstance(agent, type) else ""
+        raise checks.InputError(f"agent must be an agent, such as jaxrec.agents.PPO, got {checks.brief(agent)}{hint}")
+    checks.typed_keys("keys", keys)
+    if params is None:
+        raise checks.InputError(
+            "params must have a leading axis of runs, got None: jaxrec.batched(env.default_params, runs)"
+        )
+    if isinstance(agent.env, Environment):
+        agent.env.check_type(params)
+
+
+def _check_start(env: Any, state: Any) -> None:
+    """Raises InputError for a start within an episode, where a count of steps says when all begin anew."""
+    horizon, within = getattr(env, "fixed_horizon", None), getattr(state, "env_state", None)
+    if horizon is not None and within is not None and (processes.all_gather(within.time) % horizon).any():
+        raise checks.InputError(
+            f"state must be at the start of an episode in {env.name}, where all last {horizon} steps and end together; "
+            f"its environments are at steps up to {int(processes.all_gather(within.time).max())}: take what "
+            "`agent.init` gives and put into it what was learned (weights, or a table) alone"
+        )
 
 
 def check_swept(agent: Any, swept: dict[str, Any], runs: int) -> None:
@@ -36,9 +158,13 @@ def experience(agent: Any, state: Any, params: Any) -> Any:
 
 
 @jit(static_argnames=("evaluate", "mesh"))
-def scores(evaluate: Evaluate, policy: Any, params: Any, keys: Array, mesh: Mesh) -> Array:
-    """float[runs]: of a policy each."""
-    return _by_runs(lambda _, *each: evaluated(evaluate, *each), mesh)((), policy, params, keys)
+def scores(evaluate: Callable[..., Array], policy: Any, params: Any, keys: Array, mesh: Mesh) -> Array:
+    """float[runs]: of a policy each, on the same draws at every call, and on others than those of the training."""
+
+    def evaluated(_: Any, policy: Any, params: Any, keys: Array) -> Array:
+        return jax.vmap(evaluate)(policy, params, jax.vmap(lambda key: jax.random.fold_in(key, 2**32 - 1))(keys))
+
+    return _by_runs(evaluated, mesh)((), policy, params, keys)
 
 
 @jit(static_argnames="mesh")
@@ -61,7 +187,7 @@ def copied(state: Any) -> Any:
 def advance(
     agent: Any, swept: dict[str, Any], state: Any, params: Any, first: Any, last: Any, mesh: Mesh
 ) -> tuple[Any, dict[str, Array]]:
-    """Every training on by updates `first` ... `last` - 1; `state` is given away."""
+    """Every training on by updates `first` ... `last` - 1; `state` is donated."""
 
     def advance(shared: Any, swept: dict[str, Any], state: Any, params: Any) -> Any:
         # The updates are counted outside the `vmap`: what depends on them alone, such as a reset, stays a branch.
