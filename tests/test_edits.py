@@ -198,7 +198,7 @@ install_import_hook(["jaxrec", "script", "homemade_helpers"], "typechecking.chec
 """
 TOLD = """
 from jaxrec.agents import QLearning
-from jaxrec.agents.identity import identity
+from jaxrec.training.fingerprint import identity
 from jaxrec.envs.polarising import PolarisingUsers
 agent = QLearning(PolarisingUsers(reward=rewarding), 64, 4, 8)
 print(identity(env=Mine(), network=Net(), step_size=Step(), agent=agent))

@@ -76,8 +76,8 @@ def test_other_step_sizes_equal_the_mean_over_orders_of_the_sequential_learner(s
     parallel, _ = Table(step_size=step_size, gamma=0.9)(q, visits, experience)
     orders = [rng.permutation(60) for _ in range(4000)]
     runs = np.array([sequential(q, visits, [c[o] for c in experience], 0.9, alpha)[0] for o in orders])
-    error = parallel.std(axis=0) / np.sqrt(len(runs))
-    assert (np.abs(parallel - parallel.mean(axis=0)) <= 4.5 * error + 1e-5).all()
+    error = runs.std(axis=0) / np.sqrt(len(runs))
+    assert (np.abs(parallel - runs.mean(axis=0)) <= 4.5 * error + 1e-5).all()
 
 
 @pytest.mark.parametrize("step_size", [GeometricStep(0.3, 0.3), VisitStep(2.0)])
