@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -62,6 +63,19 @@ def check_names(env: Environment, metrics: dict[str, Any]) -> None:
             )
     for name in env.sparse_metrics:
         checks.lookup(metrics, name, f"metric of {env.name} (in sparse_metrics)")
+
+
+def check_logged(env: Environment, names: tuple[str, ...]) -> None:
+    """Raises InputError for metrics to log that `env` has not, or that stand twice."""
+    if not names:
+        return
+    key, params = jax.random.key(0), env.default_params
+    _, state = jax.eval_shape(env.reset_env, key, params)
+    measured = jax.eval_shape(env.metrics, state, jnp.int32(0), state, params)
+    check_names(env, measured)
+    checks.distinct("log_metrics", names)
+    for name in names:
+        checks.lookup(measured, name, f"metric of {env.name}")
 
 
 def present(env: Environment, measured: dict[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:

@@ -14,9 +14,9 @@ from probes import Chain, Clock, Cue, MaskedArms
 import jaxrec
 from benchmarks.gymnax_adapter import Gymnax
 from jaxrec import EnvParams
-from jaxrec.agents import LSTM, MLP, PPO, QLearning, VisitStep, losses, ppo
+from jaxrec.agents import LSTM, MLP, PPO, QLearning, VisitStep, losses
 from jaxrec.agents.networks import distribution
-from jaxrec.agents.ppo import Samples
+from jaxrec.agents.on_policy import Batch
 from jaxrec.training import TrainingError, fit, parallel
 from jaxrec.wrappers import FlattenObservation, TimeLimit
 
@@ -63,16 +63,18 @@ def test_advantages_with_trace_1_are_returns_less_values():
 
 @pytest.mark.parametrize("count", [1, 7, 1024, 1500, 2**16, 2**16 + 1])
 def test_a_random_order_has_everything_once(count, key):
-    order = ppo.random_order(key, count)
+    order = on_policy.random_order(key, count)
     np.testing.assert_array_equal(np.sort(order), np.arange(count))
     assert order.dtype == jnp.int32
-    assert count < 7 or not jnp.array_equal(order, ppo.random_order(jax.random.key(1), count))
+    assert count < 7 or not jnp.array_equal(order, on_policy.random_order(jax.random.key(1), count))
 
 
 @pytest.mark.parametrize("count", [1024, 1500, 4096])
 def test_a_random_order_has_each_in_each_minibatch_as_often(count):
     """Over orders, the places of one index, of neighbours together, and of all, against what chance gives."""
-    orders = np.asarray(jax.vmap(lambda key: ppo.random_order(key, count))(jax.random.split(jax.random.key(0), 2000)))
+    orders = np.asarray(
+        jax.vmap(lambda key: on_policy.random_order(key, count))(jax.random.split(jax.random.key(0), 2000))
+    )
     minibatch = np.argsort(orders, axis=1) * 4 // count  # [orders, index]
     for index in (0, 1, count // 2, count - 1):
         assert scipy.stats.chisquare(np.bincount(minibatch[:, index], minlength=4)).pvalue > 1e-4
@@ -171,7 +173,7 @@ def test_values_where_episodes_were_cut_off_here_and_there(share):
     state = agent.init(jax.random.key(0), agent.env.default_params)
     obs, truncated = jnp.asarray(rng.normal(size=(12, 8, 5))), jnp.asarray(rng.random((12, 8)) < share)
     of_each = jax.vmap(jax.vmap(partial(value, agent, state)))(obs)
-    found = jax.jit(agent._cut_off_values)(state.network_params, ((), obs), truncated)
+    found = jax.jit(partial(on_policy.final_values, agent.network))(state.network_params, ((), obs), truncated)
     np.testing.assert_allclose(found, np.where(truncated, of_each, 0), rtol=1e-5)
 
 
@@ -257,7 +259,7 @@ def test_recurrent_memory_is_that_of_the_rollout():
         state, samples, _ = collect(state, params, batch, jax.random.key(batch))
         _, metrics = loss(state.network_params, samples, jnp.zeros(()))
         assert metrics["approximate_kl"] < 1e-8
-    assert isinstance(samples, Samples)
+    assert isinstance(samples, Batch)
     assert samples.is_first[:, 0].tolist() == [(8 + t) % 3 == 0 for t in range(8)]
 
 

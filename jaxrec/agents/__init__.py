@@ -3,7 +3,8 @@
 from jaxrec.agents.critic import LeastSquares
 from jaxrec.agents.networks import GAT, LSTM, MLP, Neighbourhood, NetworkPolicy, NodeMLP, Ranking
 from jaxrec.agents.ppo import PPO, PPOState
-from jaxrec.agents.q_learning import GeometricStep, QLearning, QLearningState, TabularPolicy, VisitStep
+from jaxrec.agents.q_learning import QLearning, QLearningState, TabularPolicy
+from jaxrec.agents.step_sizes import GeometricStep, VisitStep
 
 __all__ = [
     "GAT",

@@ -5,7 +5,7 @@ part last, and the policy gradient waits for it. Features and their least square
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,9 @@ from flax import struct
 from jax import Array
 from jaxtyping import Float
 
-from jaxrec import checks
+from jaxrec import checks, vectorized
+from jaxrec.agents import on_policy
+from jaxrec.agents.on_policy import Transition
 from jaxrec.environment import Environment
 
 EXACT = jax.lax.Precision.HIGHEST  # on GPUs float32 products are otherwise rounded to ten bits: too few to be solved
@@ -38,6 +40,38 @@ class Linear(struct.PyTreeNode):
         return self.constant + jnp.matmul((features - self.mean) / self.scale, self.weights, precision=EXACT)
 
 
+class NetworkValue:
+    """The value that the network itself gives: in the place of `LeastSquares`."""
+
+    is_learned_by_gradients = True
+
+    def init(self, obs: Any, state: Any) -> None:
+        """It keeps no weights of its own."""
+
+    def features_of(self, obs: Any, env_state: Any) -> None:
+        """It reads no features."""
+
+    def final(self, carry: Any, step: vectorized.Step) -> tuple[Any, Any]:
+        """What the value after a step is computed from: (carry, observation)."""
+        return carry, step.next_obs
+
+    def targets(self, agent: Any, state: Any, steps: Transition) -> tuple[None, Array, Array]:
+        """(None, float[num_steps, num_envs] values when the actions were chosen, and advantages by them).
+
+        Args:
+            agent: PPO; its network and discounts are read.
+            state: after the steps.
+            steps: as collected.
+        """
+        carry = on_policy.reset_carry(agent.network, state.carry, state.is_first)
+        last = jax.vmap(agent.network.apply, in_axes=(None, 0, 0))(state.network_params, carry, state.obs)[2]
+        ends = None
+        if steps.final is not None:
+            ends = on_policy.final_values(agent.network, state.network_params, steps.final, steps.truncated)
+        settings = agent.reward_scale, agent.gamma, agent.gae_lambda
+        return None, steps.value, on_policy.advantages(steps, steps.value, last, ends, *settings)
+
+
 class LeastSquares(struct.PyTreeNode):
     """The value of a policy by ridge regression of returns on features.
 
@@ -47,6 +81,8 @@ class LeastSquares(struct.PyTreeNode):
         ridge: (leaf) penalty on the squared weights of standardised features, per sample.
         td_lambda: (leaf) lambda of the returns: 1 for those of whole episodes, as far as the batch reaches.
     """
+
+    is_learned_by_gradients: ClassVar = False
 
     features: Callable[[Any, Any], Array] = struct.field(pytree_node=False)
     ridge: Any = 1e-5
@@ -61,6 +97,33 @@ class LeastSquares(struct.PyTreeNode):
         """Zero for every state."""
         count = jax.eval_shape(self.features, obs, state).shape[0]
         return Linear(jnp.zeros(count), jnp.ones(count), jnp.zeros(count), jnp.zeros(()))
+
+    def features_of(self, obs: Any, env_state: Any) -> Array:
+        """float[num_envs, features] where each environment is."""
+        return jax.vmap(self.features)(obs, env_state)
+
+    def final(self, carry: Any, step: vectorized.Step) -> Array:
+        """What the value after a step is computed from: float[num_envs, features]."""
+        return self.features_of(step.next_obs, step.next_state)
+
+    def targets(self, agent: Any, state: Any, steps: Transition) -> tuple[Linear, Array, Array]:
+        """The critic fitted to the returns of the batch, float[num_steps, num_envs] values by it, and advantages.
+
+        Args:
+            agent: PPO; its discounts are read.
+            state: after the steps, with the critic of the batch before.
+            steps: as collected.
+        """
+        last = self.features_of(state.obs, state.env_state)
+
+        def judged(critic: Linear, gae_lambda: Any) -> tuple[Array, Array]:
+            values, ends = critic(steps.features), None if steps.final is None else critic(steps.final)
+            settings = agent.reward_scale, agent.gamma, gae_lambda
+            return values, on_policy.advantages(steps, values, critic(last), ends, *settings)
+
+        values, advantage = judged(state.critic, self.td_lambda)
+        critic = self.fit(steps.features, values + advantage)
+        return critic, *judged(critic, agent.gae_lambda)
 
     def fit(self, features: Float[Array, "*batch features"], returns: Float[Array, "*batch"]) -> Linear:
         """The value that is nearest to `returns`."""

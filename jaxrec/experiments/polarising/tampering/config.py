@@ -6,7 +6,8 @@ from typing import Any, Literal
 import numpy as np
 
 from jaxrec import checks
-from jaxrec.agents.q_learning import MOST_VISITS, SMALLEST_STEP, GeometricStep, QLearning, VisitStep
+from jaxrec.agents.q_learning import MOST_VISITS, QLearning
+from jaxrec.agents.step_sizes import SMALLEST_STEP, GeometricStep, VisitStep
 from jaxrec.envs.polarising import PolarisingUsers
 from jaxrec.experiments.runs.limits import check_training
 

@@ -1,0 +1,201 @@
+"""What on-policy algorithms share: steps of the environments, values after them, advantages, and logged metrics."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jax import Array
+from jaxtyping import Float, Int
+
+from jaxrec import vectorized
+from jaxrec.agents import losses
+from jaxrec.environment import Environment
+from jaxrec.spaces import field_of
+
+
+class Transition(struct.PyTreeNode):
+    """Steps as they were collected; every leaf is [num_steps, num_envs, ...].
+
+    Attributes:
+        obs, carry, is_first: where the action was chosen: the observation, the network's carry before it, and whether
+            an episode began there.
+        action: int32.
+        log_prob, value: float, of the network that acted.
+        features: float[..., features], what the critic reads there; None where the network gives the values.
+        reward: float, as paid.
+        final: what the value of the true final observation is computed from; None where no episode is cut off.
+        terminated, truncated: bool, the episode ended there, either way.
+    """
+
+    obs: Any
+    carry: Any
+    is_first: Any
+    action: Any
+    log_prob: Any
+    value: Any
+    features: Any
+    reward: Any
+    final: Any
+    terminated: Any
+    truncated: Any
+
+
+class Batch(struct.PyTreeNode):
+    """What one update learns from; every leaf is [steps, sequences, ...].
+
+    Attributes:
+        obs, carry, is_first: where the action was chosen.
+        action: int32.
+        log_prob: float, of the network that acted.
+        value: float, before the update.
+        advantage, target: float, of the action and for the value.
+    """
+
+    obs: Any
+    carry: Any
+    is_first: Any
+    action: Any
+    log_prob: Any
+    value: Any
+    advantage: Any
+    target: Any
+
+    @classmethod
+    def of(cls, steps: Transition, value: Array, advantage: Array) -> "Batch":
+        """The steps with what each was worth."""
+        target = advantage + value
+        return cls(steps.obs, steps.carry, steps.is_first, steps.action, steps.log_prob, value, advantage, target)
+
+
+def reset_carry(network: Any, carry: Any, is_first: Array) -> Any:
+    """`carry` of each environment, the initial one where an episode begins."""
+    shape = (*is_first.shape, 1)
+    return jax.tree.map(
+        lambda old, new: jnp.where(is_first.reshape(*shape, *[1] * (new.ndim - 1)), new, old),
+        carry,
+        network.initialize_carry(),
+    )
+
+
+def requested(obs: Any, like: Array) -> Array:
+    """float, as `like`: 1 where an action is asked for, else 0."""
+    asks = field_of(obs, "requested", None)
+    return jnp.ones_like(like) if asks is None else asks.astype(like.dtype)
+
+
+def final_values(network: Any, network_params: Any, final: tuple[Any, Any], truncated: Array) -> Array:
+    """Values of the true final observations of episodes that were cut off.
+
+    Few are: they are picked out and valued as many at a time as there are environments.
+
+    Args:
+        network: gives the values.
+        network_params: its weights.
+        final: (carry, observation) after each step, leaves [num_steps, num_envs, ...].
+        truncated: bool[num_steps, num_envs].
+
+    Returns:
+        float[num_steps, num_envs]; 0 where no episode was cut off.
+    """
+    num_envs = truncated.shape[1]
+    places = jnp.nonzero(truncated.ravel(), size=truncated.size, fill_value=truncated.size)[0]
+    final = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), final)
+
+    def body(block: Array, values: Array) -> Array:
+        at = jax.lax.dynamic_slice_in_dim(places, block * num_envs, num_envs)
+        carry, obs = jax.tree.map(lambda leaf: leaf[at], final)
+        _, _, value = jax.vmap(network.apply, in_axes=(None, 0, 0))(network_params, carry, obs)
+        return values.at[at].set(value, mode="drop")
+
+    blocks = -(-truncated.sum() // num_envs)
+    return jax.lax.fori_loop(0, blocks, body, jnp.zeros(truncated.size)).reshape(truncated.shape)
+
+
+def advantages(
+    steps: Transition, values: Array, last: Array, ends: Array | None, reward_scale: Any, gamma: Any, gae_lambda: Any
+) -> Float[Array, "steps envs"]:
+    """Generalised advantages of all steps.
+
+    Args:
+        steps: as collected.
+        values: float[num_steps, num_envs], where each step began.
+        last: float[num_envs], after the last step.
+        ends: float[num_steps, num_envs], after each step where an episode was cut off; None where none is.
+        reward_scale: rewards are multiplied by it.
+        gamma: discount.
+        gae_lambda: lambda of the estimates.
+    """
+    following = jnp.concatenate([values[1:], last[None]])
+    if ends is not None:  # not the value of the next start follows there
+        following = jnp.where(steps.truncated, ends, following)
+    return jax.vmap(losses.generalised_advantages, in_axes=(1, 1, 1, 1, 1, None, None), out_axes=1)(
+        reward_scale * steps.reward, values, following, steps.terminated, steps.truncated, gamma, gae_lambda
+    )
+
+
+def logged(
+    env: Environment, names: tuple[str, ...], step: vectorized.Step, weight: Array, params: Any
+) -> dict[str, Any]:
+    """Sums of metrics over the environments that asked for an action and have them, and how many these are.
+
+    Args:
+        env: the environment.
+        names: of its metrics; none gives {}.
+        step: one step of every environment.
+        weight: float[num_envs], 1 where an action was asked for.
+        params: run-time values.
+
+    Returns:
+        "sums" and "counts", each name -> float[].
+    """
+    if not names:
+        return {}
+    measured = jax.vmap(env.metrics, in_axes=(0, 0, 0, None))(step.state, step.action, step.next_state, params)
+    values = {name: jnp.asarray(measured[name], float) for name in names}
+    there = dict.fromkeys(names, weight)
+    for name in set(names) & set(env.sparse_metrics):
+        there[name] = weight * ~jnp.isnan(values[name])
+        values[name] = jnp.where(there[name] > 0, values[name], 0)
+    return {
+        "sums": {name: (values[name] * there[name]).sum() for name in names},
+        "counts": {name: there[name].sum() for name in names},
+    }
+
+
+def summary(sums: dict[str, Any], updates: Array | int) -> dict[str, Array]:
+    """Metrics of several updates.
+
+    Args:
+        sums: of each metric over the updates; of "return" and "episodes" over the episodes that ended; of `logged`.
+        updates: how many.
+
+    Returns:
+        Means over updates; of logged metrics over the steps that asked for an action and have a value;
+        `episode_return`, the mean over the `episodes` that ended. NaN where there was nothing.
+    """
+    apart = ("return", "episodes", "sums", "counts")
+    means = {name: total / updates for name, total in sums.items() if name not in apart}
+    means |= {name: total / _or_nan(sums["counts"][name]) for name, total in sums.get("sums", {}).items()}
+    episodes = jnp.asarray(sums["episodes"], float)
+    return means | {"episode_return": sums["return"] / _or_nan(episodes), "episodes": episodes}
+
+
+def _or_nan(count: Array) -> Array:
+    """A count to divide by: NaN in place of 0."""
+    return jnp.where(count > 0, count, jnp.nan)
+
+
+def random_order(key: Array, count: int) -> Int[Array, " count"]:
+    """0 ... `count` - 1 in random order.
+
+    `jax.random.permutation` sorts pairs, twice, which shows where a small network learns on a CPU. From 2^10 to 2^16,
+    one sort of random bits with the index below them does: at least 16 bits are random, and where they are equal the
+    lower index is first, so that of two indices the lower is before the other with probability 1/2 + 2^-17 at most.
+    Fewer are sorted in no time, and of more too few bits would be left.
+    """
+    if not 2**10 <= count <= 2**16:
+        return jax.random.permutation(key, count)
+    low = jnp.uint32(2 ** (count - 1).bit_length() - 1)
+    drawn = jax.random.bits(key, (count,), jnp.uint32) & ~low
+    return (jax.lax.sort(drawn | jnp.arange(count, dtype=jnp.uint32), is_stable=False) & low).astype(jnp.int32)
