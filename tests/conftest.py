@@ -8,12 +8,14 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 
 import jaxtyping
+import pytest
 from jaxtyping import install_import_hook
 
 install_import_hook("jaxrec", "typechecking.checked")
 
+pytest.register_assert_rewrite("run_folders", "societies")
+
 import jax  # noqa: E402
-import pytest  # noqa: E402
 
 import jaxrec  # noqa: E402
 from jaxrec.envs.polarising import PolarisingUsers  # noqa: E402

@@ -3,19 +3,17 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from paths import ROOT
 
 import jaxrec
 from benchmarks import polarising_rivals as rivals
 from benchmarks import rewiring, rewiring_rivals
 from jaxrec.agents import GeometricStep, QLearning, TabularPolicy
-
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.slow

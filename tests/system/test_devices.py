@@ -9,13 +9,13 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from paths import ROOT, SUPPORT
 from probes import Chain
-from test_resume import assert_same, status, wait_for_lines
+from run_folders import assert_same, status, wait_for_lines
 
 import jaxrec
 from jaxrec.agents import QLearning, VisitStep
@@ -23,7 +23,6 @@ from jaxrec.runtime import devices, processes
 from jaxrec.training import fit
 from jaxrec.training.sweeps import sweep
 
-HERE = Path(__file__).parent
 # Of numbers of the order of 1: a matrix product of fewer runs, or of fewer environments, adds up otherwise.
 ROUNDING = 1e-5
 LONGER = 1e-3  # the same, after more updates, some of them by Adam's normalised steps
@@ -31,8 +30,8 @@ LONGER = 1e-3  # the same, after more updates, some of them by Adam's normalised
 
 def start(program, *argv, **environment):
     """A process of its own."""
-    command = [sys.executable, str(HERE / program), *map(str, argv)]
-    environment = os.environ | {"PYTHONPATH": str(HERE.parent)} | environment
+    command = [sys.executable, str(SUPPORT / program), *map(str, argv)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | environment
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
@@ -184,13 +183,13 @@ def fail():
 
 def test_what_goes_wrong_in_the_first_process_ends_the_others(monkeypatch):
     wire = []
-    monkeypatch.setattr(hosts, "several", lambda: True)
-    monkeypatch.setattr(hosts, "is_first", lambda: True)
-    monkeypatch.setattr(hosts, "_broadcast", wire.append)
+    monkeypatch.setattr(processes, "is_distributed", lambda: True)
+    monkeypatch.setattr(processes, "is_main", lambda: True)
+    monkeypatch.setattr(processes, "_broadcast", wire.append)
     with pytest.raises(OSError, match="disk full"):
         processes.run_on_main(fail)
-    monkeypatch.setattr(hosts, "is_first", lambda: False)
-    monkeypatch.setattr(hosts, "_broadcast", lambda message: wire[0])
+    monkeypatch.setattr(processes, "is_main", lambda: False)
+    monkeypatch.setattr(processes, "_broadcast", lambda message: wire[0])
     with pytest.raises(RuntimeError, match=re.escape("in the first process: OSError('disk full')")):
         processes.run_on_main(lambda: None)
 
@@ -309,7 +308,7 @@ def test_what_a_sweep_cannot_be_over_is_refused(several, message):
 @pytest.mark.parametrize("cluster", [False, True])
 def test_the_script_for_slurm_begins_and_goes_on(cluster, tmp_path):
     """With stand-ins for `jaxrec`, `srun` and `scontrol` that write down how they were called."""
-    script = HERE.parent / "examples" / "slurm.sh"
+    script = ROOT / "examples" / "slurm.sh"
     called = tmp_path / "called"
     for name, then in (("jaxrec", "exit ${CODE:-0}"), ("srun", 'shift; exec "$@"'), ("scontrol", "")):
         stand_in = tmp_path / name

@@ -11,12 +11,12 @@ import jax
 import orbax.checkpoint as ocp
 import pytest
 import survivor
-from test_resume import assert_same
+from run_folders import assert_same
 
 from jaxrec.training.checkpoints import KEPT
 
 KILLS = 50
-CHUNKS = survivor.LearnerConfig.chunks
+CHUNKS = survivor.LearnerConfig.num_chunks
 FORKS = multiprocessing.get_context("forkserver")  # of a process that has imported what takes seconds, and nothing else
 FORKS.set_forkserver_preload(["survivor", "orbax.checkpoint", "distrax"])
 

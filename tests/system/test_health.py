@@ -193,14 +193,14 @@ def test_what_fits_is_counted_in_full(monkeypatch):
     state = {"w": jax.ShapeDtypeStruct((3, 5), jnp.float32), "key": jax.random.split(jax.random.key(0), 3)}
     batch = jax.ShapeDtypeStruct((3, 7), jnp.int8)
     needed, mesh = 3 * (5 * 4 + 8 + 7), devices.mesh(3)
-    monkeypatch.setattr(memory, "available", lambda _: needed)
+    monkeypatch.setattr(memory_limit, "available", lambda _: needed)
     memory_limit.check_fits(state, batch, mesh)
-    monkeypatch.setattr(memory, "available", lambda _: needed - 1)
+    monkeypatch.setattr(memory_limit, "available", lambda _: needed - 1)
     with pytest.raises(InputError) as error:
         memory_limit.check_fits(state, batch, mesh)
     assert "would hold 105.0 B, and there are 104.0 B" in str(error.value)
     assert "state.w float32[3, 5] 60.0 B; state.key key<fry>[3] 24.0 B; batch int8[3, 7] 21.0 B" in str(error.value)
-    monkeypatch.setattr(memory, "available", lambda _: None)
+    monkeypatch.setattr(memory_limit, "available", lambda _: None)
     memory_limit.check_fits(state, batch, mesh)
 
 
@@ -262,19 +262,19 @@ GROUPS = {
 def test_the_limit_of_a_container_or_a_job_counts(name, tmp_path, monkeypatch):
     """Whichever is the least: what the machine has, the process's own group or one above it leaves."""
     left, files, options = GROUPS[name]
-    monkeypatch.setattr(memory, "MACHINE", machine(tmp_path, files, **options))
+    monkeypatch.setattr(memory_limit, "MACHINE", machine(tmp_path, files, **options))
     assert memory_limit.available(jax.devices()) == left
 
 
 def test_a_training_beyond_the_limit_of_its_container_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "MACHINE", machine(tmp_path, limited(3000, 1000)))
+    monkeypatch.setattr(memory_limit, "MACHINE", machine(tmp_path, limited(3000, 1000)))
     memory_limit.check_fits(jax.ShapeDtypeStruct((2, 1000), jnp.int8), (), devices.mesh(2))
     with pytest.raises(InputError, match=r"would hold 2.0 kB, and there are 2.0 kB"):
         memory_limit.check_fits(jax.ShapeDtypeStruct((1, 2001), jnp.int8), (), devices.mesh(1))
 
 
 def test_a_machine_that_says_nothing_refuses_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "MACHINE", tmp_path)
+    monkeypatch.setattr(memory_limit, "MACHINE", tmp_path)
     assert memory_limit.available(jax.devices()) is None
 
 
@@ -294,8 +294,8 @@ def test_each_host_holds_its_share(local, size, share, monkeypatch):
     """Stand-ins for meshes: of several hosts, and of fewer devices than there are."""
     mesh = mock.Mock(spec=jax.sharding.Mesh, local_devices=[None] * local, size=size)
     state, needed = jax.ShapeDtypeStruct((8, 100), jnp.int8), int(800 * share)
-    monkeypatch.setattr(memory, "available", lambda devices: needed if len(devices) == local else None)
+    monkeypatch.setattr(memory_limit, "available", lambda devices: needed if len(devices) == local else None)
     memory_limit.check_fits(state, (), mesh)
-    monkeypatch.setattr(memory, "available", lambda _: needed - 1)
+    monkeypatch.setattr(memory_limit, "available", lambda _: needed - 1)
     with pytest.raises(InputError, match="would hold"):
         memory_limit.check_fits(state, (), mesh)

@@ -347,7 +347,7 @@ def test_simulated_users_shift_as_the_users_do_of_whom_the_model_is_exact(simula
 
 
 def test_it_keeps_the_contract():
-    """A small one; the registered one in test_contract.py, with its own recommenders."""
+    """A small one; the registered one in tests/core/test_environment.py, with its own recommenders."""
 
     class Unserved(LearnedUsers):
         policies = {}  # noqa: RUF012

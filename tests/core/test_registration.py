@@ -9,7 +9,7 @@ from jaxrec import registration
 
 @pytest.fixture
 def clean_registry(monkeypatch):
-    monkeypatch.setattr(registry, "_FACTORIES", dict(registration._FACTORIES))
+    monkeypatch.setattr(registration, "_FACTORIES", dict(registration._FACTORIES))
 
 
 def test_register_then_make(clean_registry):

@@ -17,6 +17,7 @@ import jaxrec
 from jaxrec import checks
 from jaxrec.cli import main
 from jaxrec.envs.rewiring import Simulation
+from jaxrec.envs.rewiring.simulation import simulator
 from jaxrec.experiments import STUDIES, study
 from jaxrec.experiments.rewiring.santos import study as santos
 from jaxrec.experiments.runs.limits import check_training

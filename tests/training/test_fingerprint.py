@@ -181,7 +181,7 @@ def test_it_is_the_same_in_every_process(tmp_path):
     """Sets of texts come in another order in each."""
     script = tmp_path / "script.py"
     script.write_text(
-        "from jaxrec.agents.identity import identity\n"
+        "from jaxrec.training.fingerprint import identity\n"
         "def scoring(names):\n"
         "    return lambda policy, params, key: 'users' in names or key in {'clicks', 'slates', 'users'}\n"
         "print(identity(evaluate=scoring({'clicks', 'users', 'slates', 'likes'})))\n"

@@ -7,13 +7,13 @@ import os
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 from types import ModuleType
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from paths import ROOT
 from probes import Chain, Cue
 
 import jaxrec
@@ -29,7 +29,7 @@ KEYS = jax.random.split(jax.random.key(3), RUNS)
 
 def trained(agent, folder, num_chunks=4, **settings):
     params = jaxrec.batched(agent.env.default_params, RUNS)
-    return fit(agent, KEYS, params, chunks, checkpoints=folder, **settings)
+    return fit(agent, KEYS, params, num_chunks, checkpoints=folder, **settings)
 
 
 def same(tree, other):
@@ -100,7 +100,7 @@ def test_trained_here_used_in_another_process_and_nothing_compiles_twice(name, t
     assert compiled() == 0
     policy = agent.policy(jax.tree.map(lambda leaf: leaf[0], state))
     expected = jaxrec.rollout(env, policy, jax.random.key(1), 64, 8).per_env["reward"].mean()
-    environment = os.environ | {"PYTHONPATH": str(Path(jaxrec.__file__).parents[1])}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", LOADS, str(tmp_path / "second")]
     told = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
     assert float(told) == float(expected)

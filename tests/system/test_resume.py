@@ -5,15 +5,12 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 import survivor
+from run_folders import assert_same, child, status, wait_for_lines
 
 import jaxrec
 from jaxrec.cli import main
@@ -50,27 +47,6 @@ def interrupts_are_heard():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
-
-
-def files(run):
-    """What a run wrote, but for its own story and the states of its trainings."""
-    paths = (path for path in run.rglob("*") if path.is_file())
-    return {name: run / name for name in (str(path.relative_to(run)) for path in paths)
-            if name != "manifest.json" and not name.startswith("checkpoints")}  # fmt: skip
-
-
-def assert_same(run, other):
-    """Bit for bit, but for the line of the report that has the seconds."""
-    assert files(run).keys() == files(other).keys()
-    for name, path in files(run).items():
-        mine, theirs = path.read_bytes().split(b"\n"), files(other)[name].read_bytes().split(b"\n")
-        if name == "report.md":
-            mine, theirs = ([line for line in lines if b" s on " not in line] for lines in (mine, theirs))
-        assert mine == theirs, name
-
-
-def status(run):
-    return json.loads((run / "manifest.json").read_text())["status"]
 
 
 def exits(argv):
@@ -134,7 +110,7 @@ def test_what_was_done_is_not_done_again(tmp_path, monkeypatch, whole):
         done.append((agent.slope, first, last))
         return advance(agent, swept, state, params, first, last, mesh)
 
-    monkeypatch.setattr(runs, "advance", counting)
+    monkeypatch.setattr(parallel, "advance", counting)
     survivor.STUDY.resume(tmp_path / "run")
     assert done == [(0.1, first, first + 2) for first in (4, 6, 8, 10)]
     assert_same(tmp_path / "run", whole)
@@ -158,31 +134,12 @@ def test_a_run_that_failed_goes_on(tmp_path, monkeypatch, whole):
     assert about["preset"] == "quick"
 
 
-def child(*argv, **environment):
-    """`jaxrec` with the study, as a process on as many devices as this one has."""
-    environment |= {"JAX_NUM_CPU_DEVICES": str(len(jax.devices()))}
-    command = [sys.executable, str(Path(__file__).with_name("survivor.py")), *map(str, argv)]
-    root = str(Path(jaxrec.__file__).parents[1])
-    return subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
-        env=os.environ | environment | {"PYTHONPATH": root},
-    )  # fmt: skip
-
-
-def wait_for_lines(process, run, number):
-    """Until so many lines of metrics are written."""
-    metrics = run / "metrics.jsonl"
-    while not metrics.exists() or metrics.read_text().count("\n") < number:
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.005)
-
-
 def test_a_signal_that_comes_while_it_is_asked_for_is_not_forgotten(monkeypatch):
     def meanwhile(value):
         os.kill(os.getpid(), signal.SIGTERM)
         return value
 
-    monkeypatch.setattr(interruption.hosts, "most", meanwhile)
+    monkeypatch.setattr(interruption.processes, "all_max", meanwhile)
     with interruption.handling_signals(), pytest.raises(interruption.Interrupted), interruption.deferred():
         assert not interruption.stop_requested()
 
@@ -372,11 +329,11 @@ def test_a_signal_waits_for_the_end_of_what_postpones_it():
 
 REAL = {
     "preference-shift": ShiftConfig(
-        seeds=2, steps=640, num_envs=8, num_steps=10, num_minibatches=2, hidden_size=8, trajectories=8, num_chunks=4
+        seeds=2, steps=640, num_envs=8, num_steps=10, num_minibatches=2, hidden_size=8, eval_episodes=8, num_chunks=4
     ),
     "preference-simulation": SimulationConfig(
         seeds=2, users=40, training_users=30, model_epochs=4, model_batch_size=10, steps=640, num_envs=8,
-        num_steps=10, num_minibatches=2, hidden_size=8, trajectories=8, num_chunks=4,
+        num_steps=10, num_minibatches=2, hidden_size=8, eval_episodes=8, num_chunks=4,
     ),
     "rewiring-learning": LearningConfig(
         seeds=2, users=(10, 30), networks=("mlp",), steps=(512, 512), num_envs=8, num_steps=(16,), num_minibatches=2,

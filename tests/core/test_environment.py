@@ -13,7 +13,7 @@ from jaxrec.testing import api_test
 
 ENVIRONMENTS = jaxrec.registered_envs()
 QUICK = [env if env == "PolarisingUsers-v0" else pytest.param(env, marks=pytest.mark.slow) for env in ENVIRONMENTS]
-HEAVY = {"LearnedUsers-v0": pytest.mark.slow}  # a minute to compile; a small one is in test_learned.py
+HEAVY = {"LearnedUsers-v0": pytest.mark.slow}  # a minute to compile; a small one is in envs/learned
 EVERY = [pytest.param(env, marks=HEAVY.get(env, ())) for env in ENVIRONMENTS]
 TELLING = {  # where every parameter matters, and within a short rollout
     "RewiringGame-v0": {"time_limit": 60},

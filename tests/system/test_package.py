@@ -12,8 +12,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "jaxrec"
 
 

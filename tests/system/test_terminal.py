@@ -5,15 +5,14 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from paths import SUPPORT
 from rich.console import Console
 
 from jaxrec.cli import main
 from jaxrec.runtime.progress import RichMeter
 
-PROGRAM = Path(__file__).parent / "survivor.py"
 NAME = "dír ü"
 
 
@@ -22,7 +21,11 @@ def on_ascii(folder, *argv):
     surroundings = os.environ | {"PYTHONIOENCODING": "ascii", "LANG": "C", "PYTHONPATH": os.pathsep.join(sys.path)}
     surroundings.pop("LC_ALL", None)
     return subprocess.run(
-        [sys.executable, str(PROGRAM), *argv], capture_output=True, cwd=folder, env=surroundings, check=False
+        [sys.executable, str(SUPPORT / "survivor.py"), *argv],
+        capture_output=True,
+        cwd=folder,
+        env=surroundings,
+        check=False,
     )
 
 

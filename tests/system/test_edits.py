@@ -3,12 +3,12 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 from types import ModuleType
 
 import jax
 import numpy as np
 import pytest
+from paths import ROOT, SUPPORT
 
 import jaxrec
 from jaxrec.agents import GAT, PPO, QLearning, Ranking
@@ -18,7 +18,7 @@ from jaxrec.runtime import interruption
 from jaxrec.training import fit
 from jaxrec.training.fingerprint import identity
 
-SCRIPT, HELPERS = (Path(__file__).with_name(name).read_text() for name in ("homemade.py", "homemade_helpers.py"))
+SCRIPT, HELPERS = ((SUPPORT / name).read_text() for name in ("homemade.py", "homemade_helpers.py"))
 KEYS = jax.random.split(jax.random.key(0), 2)
 
 
@@ -198,7 +198,7 @@ install_import_hook(["jaxrec", "script", "homemade_helpers"], "typechecking.chec
 """
 TOLD = """
 from jaxrec.agents import QLearning
-from jaxrec.agents.identity import identity
+from jaxrec.training.fingerprint import identity
 from jaxrec.envs.polarising import PolarisingUsers
 agent = QLearning(PolarisingUsers(reward=rewarding), 64, 4, 8)
 print(identity(env=Mine(), network=Net(), step_size=Step(), agent=agent))
@@ -210,7 +210,7 @@ def test_it_is_the_same_in_every_process_and_for_a_script_and_a_module(hooks, tm
     """Also where jaxtyping and beartype put what they make around all functions."""
     (tmp_path / "script.py").write_text(SCRIPT + TOLD)
     imported = ["-c", f"{hooks}import script"]
-    paths = os.pathsep.join(str(path) for path in (tmp_path, Path(__file__).parent, Path(jaxrec.__file__).parents[1]))
+    paths = os.pathsep.join(str(path) for path in (tmp_path, SUPPORT, ROOT))
     said = set()
     for seed, command in (("1", imported), ("2", imported if hooks else ["script.py"])):
         environment = os.environ | {"PYTHONPATH": paths, "PYTHONHASHSEED": seed}

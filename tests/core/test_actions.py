@@ -196,7 +196,7 @@ def test_steps_may_be_mapped_over_actions():
 
 TIMED = """
 import time, jax, jax.numpy as jnp
-from jaxrec import autoreset
+from jaxrec import auto_reset
 from jaxrec.envs.polarising import PolarisingUsers
 
 env, key = PolarisingUsers(), jax.random.key(0)
@@ -214,9 +214,9 @@ def seconds(step):
 
 for action in (1, jnp.int32(1)):
     checked = seconds(lambda: env.step(key, state, action, params))
-    compiled = autoreset.step._cache_size()
-    alone = seconds(lambda: autoreset.step(env, key, state, action, params))
-    assert autoreset.step._cache_size() == compiled
+    compiled = auto_reset.step._cache_size()
+    alone = seconds(lambda: auto_reset.step(env, key, state, action, params))
+    assert auto_reset.step._cache_size() == compiled
     assert checked < 1.6 * alone, (checked, alone)
 """
 
