@@ -1,6 +1,6 @@
 """Every environment and agent at configurations that nobody chose: each plays and learns as it must, or is refused.
 
-The full draw is 200 static configurations with 50 sets of run-time values each: `pytest tests/system/test_fuzz.py -m slow`.
+The full draw is 200 static configurations with 50 sets of run-time values each, with `-m slow`.
 It draws the same every time; a configuration that fails is printed.
 """
 
