@@ -1,27 +1,14 @@
-"""Studies: what they write, where, and what they refuse."""
+"""Studies: what they write, and what they refuse."""
 
 import dataclasses
 import json
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 import pytest
-from scipy import stats
 
 import jaxrec
-from jaxrec import statistics
-from jaxrec.agents import TabularPolicy
-from jaxrec.envs.polarising import PolarisingUsers
 from jaxrec.experiments import STUDIES, study
-from jaxrec.experiments.polarising.tampering import measures
 from jaxrec.experiments.polarising.tampering.config import TamperingConfig
-from jaxrec.experiments.reports import report
-from jaxrec.experiments.reports.findings import above, below, measured
-from jaxrec.experiments.runs import folder, manifest
-from jaxrec.experiments.runs.folder import RunFolder
-from jaxrec.experiments.runs.metrics_log import FolderLog
-from jaxrec.runtime.atomic_files import PARTIAL
 
 TINY = TamperingConfig(seeds=3, episodes=600, num_envs=200, evaluation_episodes=60, num_chunks=3)
 
@@ -85,84 +72,6 @@ def test_the_same_configuration_gives_the_same_results(tiny_run, tmp_path):
     assert (again / "metrics.jsonl").read_text() == (tiny_run / "metrics.jsonl").read_text()
 
 
-def test_an_existing_folder_is_refused_before_anything_runs(tmp_path):
-    (tmp_path / "precious").write_text("data")
-    for taken in (tmp_path, tmp_path / "precious", tmp_path / "precious" / "below"):
-        with pytest.raises(jaxrec.InputError, match="exists"):
-            study("tampering").run(config=TINY, out=taken)
-    assert (tmp_path / "precious").read_text() == "data"
-    assert list(tmp_path.iterdir()) == [tmp_path / "precious"]
-
-
-def test_what_a_run_left_that_was_killed_before_it_wrote_is_taken(tmp_path):
-    (tmp_path / f".manifest.json.1{PARTIAL}").write_text("half")
-    assert RunFolder.create(tmp_path, "study").path == tmp_path
-
-
-def test_a_folder_that_another_run_took_meanwhile_is_refused(tmp_path, monkeypatch):
-    create = RunFolder.create
-
-    def create_too_late(out, name):
-        folder = create(out, name)
-        folder.write_text("manifest.json", "of the other run")
-        return folder
-
-    monkeypatch.setattr(RunFolder, "create", create_too_late)
-    with pytest.raises(jaxrec.InputError, match="exists"):
-        study("tampering").run(config=TINY, out=tmp_path / "run")
-    assert (tmp_path / "run" / "manifest.json").read_text() == "of the other run"
-
-
-def test_metrics_stay_until_they_come_again(tmp_path):
-    """A run that goes on and cannot even restore loses nothing."""
-    (tmp_path / "metrics.jsonl").write_text("of before\n")
-    log = FolderLog(tmp_path)
-    assert (tmp_path / "metrics.jsonl").read_text() == "of before\n"
-    log(step=1)
-    log(step=2)
-    assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 1}\n{"step": 2}\n'
-
-
-def test_unnamed_folders_stand_beside_each_other(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    paths = {RunFolder.create(None, "study-quick").path for _ in range(5)}
-    assert len(paths) == 5
-
-
-def test_a_run_that_fails_says_so_and_keeps_its_metrics(tmp_path):
-    def fail(config, log, meter):
-        log(step=1)
-        raise RuntimeError("out of luck")
-
-    broken = dataclasses.replace(study("tampering"), execute=fail)
-    with pytest.raises(RuntimeError, match="out of luck"):
-        broken.run(config=TINY, out=tmp_path / "run")
-    assert json.loads((tmp_path / "run" / "manifest.json").read_text())["status"] == "failed: RuntimeError: out of luck"
-    assert (tmp_path / "run" / "metrics.jsonl").read_text() == '{"step": 1}\n'
-    assert not (tmp_path / "run" / "results.json").exists()
-
-
-def test_files_are_written_whole_or_not_at_all(tmp_path, untyped):
-    target = tmp_path / "file"
-    folder.write_atomically(target, b"old")
-
-    class Broken:
-        def savefig(self, path, **_):
-            path.write_bytes(b"half")
-            raise OSError("disk full")
-
-    (tmp_path / "figures").mkdir()
-    with pytest.raises(OSError, match="disk full"):
-        RunFolder(tmp_path).write_figure("picture", Broken())
-    assert target.read_bytes() == b"old"
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["figures", "file"]
-
-
-def test_json_has_no_nan(tmp_path):
-    RunFolder(tmp_path).write_json("x.json", {"a": np.array([1.0, np.nan]), "b": jnp.float32(np.inf), "c": (None, "s")})
-    assert json.loads((tmp_path / "x.json").read_text()) == {"a": [1.0, None], "b": None, "c": [None, "s"]}
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -195,137 +104,3 @@ def test_presets_are_those_promised():
     assert all(preset.seeds >= 5 for preset in STUDIES["tampering"].presets.values())
     published = (1 - 2 / paper.episodes) ** paper.episodes * 0.45
     assert paper.alpha_end == pytest.approx(published, abs=0.001)
-
-
-def test_estimate_is_the_student_interval():
-    samples = [1.0, 2.0, 4.0, 4.5, 3.0]
-    low, high = stats.t.interval(0.95, 4, loc=np.mean(samples), scale=stats.sem(samples))
-    mean = statistics.estimate(samples)
-    assert (mean.value, mean.low, mean.high) == pytest.approx((2.9, low, high))
-    assert statistics.estimate([3.0]) == statistics.Estimate(3.0, None, None)
-    for bad in ([], [1.0, np.nan]):
-        with pytest.raises(jaxrec.InputError):
-            statistics.estimate(bad)
-
-
-@pytest.mark.parametrize(
-    ("samples", "is_above", "is_below"),
-    [
-        ([2.0, 2.1, 2.2], True, False),
-        ([0.0, 1.0, 2.0], False, False),
-        ([0.1, 0.2, 0.3], False, True),
-        ([2.0], None, None),
-    ],
-)
-def test_verdicts(samples, is_above, is_below):
-    assert above("x", samples, 1.0, "s").holds is is_above
-    assert below("x", samples, 1.0, "s").holds is is_below
-    assert measured("x", samples, "s").holds is None
-
-
-@pytest.mark.parametrize("seeds", [2, 3, 6])
-def test_jackknife_is_that_of_the_mean_over_pairs(seeds):
-    pairs = np.random.default_rng(0).normal(size=(seeds, seeds, 4))
-
-    def mean(kept):
-        return np.mean([pairs[i, j] for i in kept for j in kept if i != j], axis=0)
-
-    samples = statistics.jackknife(pairs)
-    np.testing.assert_allclose(samples.mean(axis=0), mean(range(seeds)))
-    if seeds == 2:
-        assert samples.shape == (1, 4)
-        return
-    for k in range(seeds):
-        without = mean([i for i in range(seeds) if i != k])
-        np.testing.assert_allclose(samples[k], seeds * mean(range(seeds)) - (seeds - 1) * without)
-
-
-def test_report_markdown():
-    findings = [above("rise", [2.0, 2.1, 2.2], 1.0, "Eq. 1"), measured("size", [0.5], "ours")]
-    section = report.Section("Part", "Prose.", ("a", "b"), [("1", "2")], ["plot"])
-    text = report.Report("Title", "Summary.", findings, [section]).markdown()
-    assert "| rise | 2.100 [1.852, 2.348] | 1.000 | yes | Eq. 1 |" in text
-    assert "| size | 0.500 | - | - | ours |" in text
-    assert "## Part\n\nProse.\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n" in text
-    assert "![plot](figures/plot.png)" in text
-
-
-def tables(env, sources):
-    """Tables of policies that always recommend one source each."""
-    return jnp.stack([jnp.zeros((env.num_observations, 3)).at[:, source].set(1.0) for source in sources])
-
-
-@pytest.mark.parametrize("seeds", [1, 2, 4])
-def test_disagreement_of_equal_and_of_opposite_worlds(seeds, key):
-    env = PolarisingUsers(horizon=3)
-    left, right = tables(env, [0] * seeds), tables(env, [2] * seeds)
-    equal = measures.disagreement(env, left, left, key, 20)
-    np.testing.assert_allclose(equal.excess, 0, atol=1e-6)
-    opposite = measures.disagreement(env, left, right, key, 20)
-    np.testing.assert_allclose(opposite.excess, 1, rtol=1e-6)
-    np.testing.assert_allclose(opposite.noise, 0, atol=1e-6)
-
-
-def test_disagreement_of_worlds_that_differ_only_by_seed_is_none(key):
-    """Seeds differ and the worlds do not: the same tables in both, or others from the same distribution."""
-    env = PolarisingUsers(horizon=3)
-    random = jax.random.uniform(key, (2, 12, env.num_observations, 3))
-    same = measures.disagreement(env, random[0], random[0], key, 20)
-    np.testing.assert_allclose(same.excess.mean(axis=0), 0, atol=1e-6)
-    other = measures.disagreement(env, random[0], random[1], key, 20)
-    np.testing.assert_allclose(other.noise.mean(), 2 / 3, atol=0.1)
-    assert other.excess.mean() < 0.05
-
-
-def test_what_one_world_never_learned_is_not_taken_for_tampering(key):
-    """Decoupled tables that are all ties disagree with everything, each other included."""
-    env = PolarisingUsers(horizon=3)
-    unlearned = jnp.zeros((4, env.num_observations, 3))
-    disagree = measures.disagreement(env, tables(env, [0] * 4), unlearned, key, 20)
-    np.testing.assert_allclose(disagree.across.mean(), 2 / 3, atol=1e-6)
-    np.testing.assert_allclose(disagree.excess, 0, atol=1e-6)
-
-
-def test_disagreement_by_hand(key):
-    """Half of the factual seeds recommend left, half the centre; the decoupled ones right."""
-    env = PolarisingUsers(horizon=3)
-    disagree = measures.disagreement(env, tables(env, [0, 0, 1, 1]), tables(env, [2] * 4), key, 20)
-    np.testing.assert_allclose(disagree.noise, 2 / 3, rtol=1e-6)
-    np.testing.assert_allclose(disagree.excess.mean(axis=0), 1 / 3, rtol=1e-5)
-
-
-@pytest.mark.slow
-def test_behaviour_of_known_policies(key):
-    env = PolarisingUsers()
-    always_right = TabularPolicy(jnp.zeros((env.num_observations, 3)).at[:, 2].set(1.0), env)
-    shown = measures.behaviour(env, jaxrec.batched(always_right, 1), key[None], 400, 1.0)
-    shown = jax.tree.map(lambda leaf: leaf[0], shown)
-    np.testing.assert_array_equal(shown.shown[..., 2], 1)
-    opposed = np.array([shown.opposed[i].mean() for i in range(len(measures.USERS))])
-    np.testing.assert_array_equal(
-        opposed,
-        [name in ("strong left", "moderate left", "extremely left", "left anti-centrist") for name in measures.USERS],
-    )
-    assert (np.asarray(shown.polarisation[:, -1]) > 0).tolist() == (opposed > 0).tolist()
-    theta_right = np.array([theta[2] for theta in measures.USERS.values()])
-    np.testing.assert_allclose(shown.value, 30 * theta_right, atol=0.7)
-    np.testing.assert_allclose(shown.user.mean(axis=-1), theta_right, rtol=1e-5)
-
-
-def test_commit_and_hardware_are_described():
-    assert manifest.commit() is None or len(manifest.commit().removesuffix("-dirty")) == 40
-    assert "cores of" in manifest.describe(manifest.hardware())
-
-
-@pytest.mark.slow
-def test_the_converged_preset_shows_tampering(tmp_path):
-    """A tenth of the published episodes already shows what Definition 2 asks for."""
-    config = dataclasses.replace(STUDIES["tampering"].presets["converged"], episodes=5_000_000)
-    path = study("tampering").run("converged", config, tmp_path / "run")
-    findings = {finding["name"]: finding for finding in json.loads((path / "results.json").read_text())["findings"]}
-    tampered = [
-        f for name, f in findings.items() if "steps 7-14, factual minus" in name and "centrist: wing" not in name
-    ]
-    assert len(tampered) == 8
-    assert all(finding["holds"] for finding in tampered)
-    assert findings["factual: clicks beyond those of the Bayes-optimal non-tampering policy"]["holds"]

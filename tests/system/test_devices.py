@@ -1,9 +1,7 @@
 """Many devices and many processes give what one gives. Each case is a process of its own: see `spread`."""
 
-import csv
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -14,14 +12,7 @@ import jax
 import numpy as np
 import pytest
 from paths import ROOT, SUPPORT
-from probes import Chain
 from run_folders import assert_same, status, wait_for_lines
-
-import jaxrec
-from jaxrec.agents import QLearning, VisitStep
-from jaxrec.runtime import devices, processes
-from jaxrec.training import fit
-from jaxrec.training.sweeps import sweep
 
 # Of numbers of the order of 1: a matrix product of fewer runs, or of fewer environments, adds up otherwise.
 ROUNDING = 1e-5
@@ -155,154 +146,6 @@ def test_what_the_first_process_refuses_ends_them_all(tmp_path):
     errors = [process.communicate(timeout=60)[1] for process in pair]
     assert [process.returncode for process in pair] == [2, 2], errors
     assert all("a run never overwrites another" in error for error in errors)
-
-
-@pytest.mark.parametrize(
-    ("environment", "message"),
-    [
-        ({"JAX_PROCESS_ID": "0"}, "JAX_PROCESS_ID also needs JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES"),
-        (
-            dict(zip(processes.VARIABLES, ("here:1", "two", "0"), strict=True)),
-            "JAX_NUM_PROCESSES must be an integer, got",
-        ),
-        (dict(zip(processes.VARIABLES, ("here", "2", "0"), strict=True)), "ADDRESS must be host:port, got 'here'"),
-        (
-            dict(zip(processes.VARIABLES, ("here:1", "2", "2"), strict=True)),
-            "JAX_PROCESS_ID must be .* below .*=2, got 2",
-        ),
-    ],
-)
-def test_half_of_an_address_is_refused(environment, message):
-    with pytest.raises(jaxrec.InputError, match=message):
-        processes.initialize(environment)
-
-
-def fail():
-    raise OSError("disk full")
-
-
-def test_what_goes_wrong_in_the_first_process_ends_the_others(monkeypatch):
-    wire = []
-    monkeypatch.setattr(processes, "is_distributed", lambda: True)
-    monkeypatch.setattr(processes, "is_main", lambda: True)
-    monkeypatch.setattr(processes, "_broadcast", wire.append)
-    with pytest.raises(OSError, match="disk full"):
-        processes.run_on_main(fail)
-    monkeypatch.setattr(processes, "is_main", lambda: False)
-    monkeypatch.setattr(processes, "_broadcast", lambda message: wire[0])
-    with pytest.raises(RuntimeError, match=re.escape("in the first process: OSError('disk full')")):
-        processes.run_on_main(lambda: None)
-
-
-def test_one_task_of_slurm_joins_nobody(monkeypatch):
-    joined = []
-    monkeypatch.setattr(jax.distributed, "initialize", lambda *args: joined.append(args))
-    for environment in ({}, {"SLURM_STEP_NUM_TASKS": "1"}, {"SLURM_NTASKS": "2"}):  # the last: a script without `srun`
-        processes.initialize(environment)
-    assert joined == []
-    processes.initialize({"SLURM_STEP_NUM_TASKS": "2"})
-    assert joined == [()], "JAX finds out about the rest"
-
-
-class Device:
-    """As much of a device as a mesh is made of."""
-
-    def __init__(self, host, number):
-        self.process_index, self.id = host, number
-
-    def __repr__(self):
-        return f"{self.process_index}.{self.id}"
-
-
-@pytest.mark.parametrize(
-    ("per_host", "runs", "envs", "chosen"),
-    [
-        ([8], 8, 1, 8), ([8], 12, 1, 6), ([8], 5, 1, 5), ([8], 7, 1, 7), ([2], 5, 1, 1), ([8], 1, 1, 1),
-        ([8], 1, 8, 8), ([8], 4, 2, 8), ([8], 1, 3, 3), ([4, 4], 6, 1, 6), ([4, 4], 10, 1, 2), ([2, 2], 1, 4, 4),
-    ],
-)  # fmt: skip
-def test_a_mesh_has_as_many_devices_as_divide_the_runs(per_host, runs, envs, chosen):
-    every = [Device(host, number) for host, count in enumerate(per_host) for number in range(count)]
-    mesh = devices.mesh(runs, envs, every)
-    assert dict(mesh.shape) == {"runs": chosen // envs, "envs": envs}
-    hosts_of = [device.process_index for device in mesh.devices.flat]
-    assert len({hosts_of.count(host) for host in range(len(per_host))}) == 1, "as many of each host"
-
-
-def test_more_devices_than_there_are_cannot_share_environments():
-    with pytest.raises(jaxrec.InputError, match="envs must be at most the devices there are, 2, got 3"):
-        devices.mesh(4, 3, [Device(0, 0), Device(0, 1)])
-
-
-def trained(agent, runs=2, **settings):
-    keys = jax.random.split(jax.random.key(0), runs)
-    return fit(agent, keys, jaxrec.batched(agent.env.default_params, runs), 2, **settings)
-
-
-def test_a_swept_hyper_parameter_is_that_of_an_agent_of_its_own():
-    agent = QLearning(Chain(), 512, num_envs=32)
-    swept = trained(agent, swept={"gamma": np.array([0.5, 0.9])})
-    for run, gamma in enumerate((0.5, 0.9)):
-        alone = trained(agent.replace(gamma=gamma))
-        np.testing.assert_array_equal(swept.q[run], alone.q[run])
-    assert (swept.q[0] != swept.q[1]).any()
-
-
-@pytest.mark.parametrize(
-    ("swept", "message"),
-    [
-        ({"gama": [0.5, 0.9]}, "unknown hyper-parameter that may be swept of QLearning 'gama'. Did you mean 'gamma'"),
-        ({"num_envs": [8, 16]}, "unknown hyper-parameter that may be swept of QLearning 'num_envs'"),
-        ({"gamma": np.array([0.5])}, r"swept\['gamma'\] must have shape \[2\], got \[1\]"),
-        ({"gamma": np.array([0.5, 1.5])}, r"gamma must be within \[0.0, 1.0\], got 1.5"),
-    ],
-)
-def test_what_cannot_be_swept_is_refused(swept, message):
-    with pytest.raises(jaxrec.InputError, match=message):
-        trained(QLearning(Chain(), 64, num_envs=32), swept=swept)
-
-
-def test_a_sweep_is_one_table_of_all_combinations_and_seeds(tmp_path):
-    agent = QLearning(Chain(), 512, num_envs=32)
-    values = {"gamma": [0.5, 0.9], "step_size": [VisitStep(1.0), VisitStep(4.0)]}
-    found = sweep(agent, values, 2, jax.random.key(0), num_chunks=2)
-    assert [(row["gamma"], row["step_size"], row["seed"]) for row in found.rows[:5]] == [
-        (0.5, "VisitStep(weight=1.0)", 0), (0.5, "VisitStep(weight=1.0)", 1), (0.5, "VisitStep(weight=4.0)", 0),
-        (0.5, "VisitStep(weight=4.0)", 1), (0.9, "VisitStep(weight=1.0)", 0),
-    ]  # fmt: skip
-    alone = agent.replace(gamma=0.9, step_size=VisitStep(1.0))
-    rewards = []
-    state = trained(alone, on_metrics=lambda _, metrics: rewards.append(metrics["reward"]))
-    np.testing.assert_array_equal(found.states.q[4:6], state.q)
-    assert [row["reward"] for row in found.rows[4:6]] == rewards[-1].tolist()
-    summary = found.summary()
-    assert [row["seeds"] for row in summary] == [2] * 4
-    assert summary[2]["reward"] == pytest.approx(rewards[-1].mean())
-    assert summary[2]["reward_low"] <= summary[2]["reward"] <= summary[2]["reward_high"]
-    found.write(tmp_path / "sweep.csv")
-    with (tmp_path / "sweep.csv").open() as file:
-        read = list(csv.DictReader(file))
-    assert [float(row["reward"]) for row in read] == [row["reward"] for row in found.rows]
-    for name, message in (("sweep.csv", "exists"), ("sweep.txt", "unknown kind of table '.txt'")):
-        with pytest.raises(jaxrec.InputError, match=message):
-            found.write(tmp_path / name)
-
-
-@pytest.mark.parametrize(
-    ("several", "message"),
-    [
-        ([], "must have at least one, got none"),
-        ("often", "must be a sequence of values, got 'often'"),
-        (["often"], "must be numbers, or all of one kind"),
-        ([0.5, VisitStep(1.0)], "must be numbers, or all of one kind"),
-        ([0.5, 0.9, 0.5], "must have each value once"),
-        ([1, 1.0], "must have each value once"),
-        ([0.5, 0.5 + 1e-12], "must have each value once"),
-    ],
-)
-def test_what_a_sweep_cannot_be_over_is_refused(several, message):
-    with pytest.raises(jaxrec.InputError, match=rf"values\['gamma'\] {message}"):
-        sweep(QLearning(Chain(), 64, num_envs=32), {"gamma": several}, 2, jax.random.key(0))
 
 
 @pytest.mark.parametrize("cluster", [False, True])

@@ -1,25 +1,22 @@
-"""What was given is what is used: parameters and settings, by every entry point, policy and wrapper."""
+"""What was given is what is used: parameters and settings, by every entry point and constructor."""
 
 import dataclasses
-import inspect
-import json
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from probes import Chain
 
 import jaxrec
 from jaxrec.agents import MLP, PPO
 from jaxrec.cli import main
 from jaxrec.envs.learned import BeliefTransformer, Deployed, DeployedParams, LearnedUsers
-from jaxrec.envs.polarising import AlwaysSource, PolarisingUsers
+from jaxrec.envs.polarising import PolarisingUsers
 from jaxrec.envs.preference import PreferenceShift
 from jaxrec.estimation import future_preferences
 from jaxrec.policy import Stateless
 from jaxrec.training import fit
-from jaxrec.wrappers import LegacyStepAPI, SafeShifts, TimeLimit, Wrapper
+from jaxrec.wrappers import SafeShifts
 
 SMALL = {
     "PolarisingUsers-v0": {"horizon": 6},
@@ -27,87 +24,10 @@ SMALL = {
     "PreferenceShift-v0": {"horizon": 4},
     "LearnedUsers-v0": {"horizon": 3, "network": BeliefTransformer(4, 1, 1, 1)},
 }
-BAIT = {"bait_height": 3.0, "bait_centre": 100.0}
 
 
 def small(env_id, **changes):
     return jaxrec.make(env_id, **SMALL[env_id] | changes)
-
-
-# Policies by name.
-
-
-@pytest.mark.parametrize("env_id", ["PreferenceShift-v0", "LearnedUsers-v0"])
-@pytest.mark.parametrize("changed", [BAIT, {"choice_base": 2.0}])
-def test_a_policy_by_name_is_made_for_the_parameters_given(env_id, changed):
-    env, params = small(env_id, counts="click")
-    given = params.replace(**changed)
-    made, default = env.policy("myopic", given).worth, env.policy("myopic").worth
-    np.testing.assert_allclose(made, env.offers(given).click, rtol=1e-6)
-    assert not np.allclose(made, default)
-
-
-def test_a_policy_by_name_follows_parameters_under_vmap(key):
-    env, params = small("PreferenceShift-v0", counts="click")
-    heights = jnp.array([0.0, 3.0])
-
-    def clicks(height):
-        world = params.replace(bait_height=height)
-        return jaxrec.rollout(env, env.policy("myopic", world), key, 32, 4, world).per_env["click"].mean()
-
-    together = jax.vmap(clicks)(heights)
-    world = params.replace(bait_height=3.0)
-    for policy, same in ((env.policy("myopic", world), True), (env.policy("myopic"), False)):
-        alone = float(jaxrec.rollout(env, policy, key, 32, 4, world).per_env["click"].mean())
-        assert (alone == pytest.approx(float(together[1]), rel=1e-5)) == same
-
-
-def test_the_command_makes_the_policy_for_its_parameters(capsys):
-    """The myopic policy of the default parameters earns 7.28 clicks here, of these 9.50 (random 7.94)."""
-    argv = "rollout PreferenceShift-v0 --policy myopic --num-envs 500 --json --args counts click --params bait_height 3"
-    main(argv.split())
-    earned = json.loads(capsys.readouterr().out)["sums"]["click"]
-    assert earned["low"] < 9.5 < earned["high"] + 0.05
-    assert earned["low"] > 9.3
-
-
-@pytest.mark.parametrize("env_id", jaxrec.registered_envs())
-def test_every_policy_refuses_parameters_of_another_environment(env_id):
-    env, _ = small(env_id)
-    other = small("PolarisingUsers-v0" if env_id != "PolarisingUsers-v0" else "PreferenceShift-v0")[1]
-    for name in env.policies:
-        with pytest.raises(jaxrec.InputError, match="params of"):
-            env.policy(name, other)
-
-
-def test_a_safe_policy_is_made_for_the_parameters_in_force(key):
-    """The twin that is served by "myopic" sees the slates that the myopic policy of these parameters shows."""
-    env = PreferenceShift(horizon=4, counts="click", reward="penalised")
-    params = env.default_params.replace(**BAIT)
-    safe = SafeShifts(env, ("myopic",), (1.0,))
-    played = jaxrec.rollout(safe, env.policy("random", params), key, 64, 4, params, trajectory=True).trajectory
-    twin = played.state.safe[0]
-    beliefs = jax.vmap(jax.vmap(lambda state: env.observe(state, params).current))(twin)
-    right = np.asarray(beliefs @ env.policy("myopic", params).worth.T).argmax(axis=-1)
-    np.testing.assert_array_equal(played.next_state.safe[0].slate, right)
-    wrong = np.asarray(beliefs @ env.policy("myopic").worth.T).argmax(axis=-1)
-    assert (right != wrong).any()
-
-
-def test_a_safe_policy_of_ones_own_is_given_the_parameters():
-    given = []
-
-    def trusted(env, params):
-        given.append(params)
-        return AlwaysSource(params.ceiling * 0)
-
-    env = SafeShifts(PolarisingUsers(reward="penalised"), (trusted,), (1.0,))
-    env.reset(jax.random.key(0), env.default_params.replace(ceiling=0.6))
-    assert given
-    assert all(isinstance(params, type(env.default_params)) for params in given)
-
-
-# Influence.
 
 
 class Fixed(Stateless):
@@ -156,9 +76,6 @@ def test_a_known_past_is_remembered_as_it_was(key):
     assert not np.allclose(found[0, 2], found[1, 2])
 
 
-# Wrappers.
-
-
 def deployed():
     model = LearnedUsers(horizon=4, network=BeliefTransformer(4, 1, 1, 1))
     return Deployed(users=PreferenceShift(horizon=4, observe_as="state"), model=model, reward="penalised")
@@ -183,60 +100,6 @@ def test_deployed_uses_its_own_influence_everywhere(key):
     for name in env.policies:
         assert env.policy(name, params) is not None
     assert env.render(played[:, 0], params).axes
-
-
-DERIVED = {"name", "num_actions", "resolve", "check_type", "step_env", "reset", "step"}
-WRAPPERS = [lambda env: Wrapper(env), lambda env: TimeLimit(env, 9), lambda env: LegacyStepAPI(env)]
-
-
-@pytest.mark.parametrize("wrap", WRAPPERS)
-def test_a_wrapper_forwards_whatever_the_environment_inside_overrides(wrap, untyped):
-    """Every public method and property of an environment, overridden one by one, is reached through the wrapper."""
-    public = {name for name in vars(jaxrec.Environment) if not name.startswith("_")} - DERIVED
-    for name in sorted(public - {"fixed_horizon", "may_truncate"}):  # which TimeLimit computes
-        member = inspect.getattr_static(jaxrec.Environment, name)
-        reached = []
-
-        @dataclasses.dataclass(unsafe_hash=True)
-        class Marked(Chain):
-            pass
-
-        def method(self, *args, reached=reached):
-            reached.append(self)
-            return jnp.zeros((), bool)
-
-        setattr(
-            Marked, name, method if callable(member) else property(lambda self, m=method: (m(self), {"none": 0})[1])
-        )
-        env = wrap(Chain())
-        object.__setattr__(env, "env", Marked())
-        got = getattr(env, name)
-        if callable(member):
-            count = len(inspect.signature(member).parameters) - 1
-            given = ["none"] if name == "policy" else [Chain().reset(jax.random.key(0))[1]] * min(count, 6)
-            if name == "policy":
-                env.env.policies = {"none": 0}
-            got(*given)
-        assert reached, name
-
-
-def test_a_wrapper_draws_what_the_environment_inside_draws(key):
-    for env in (SafeShifts(PolarisingUsers(reward="penalised")), TimeLimit(PolarisingUsers(), 5)):
-        played = jaxrec.rollout(env, env.policy("random"), key, 2, 30, trajectory=True).trajectory
-        assert len(env.render(played[:, 0]).axes) == 2
-        for wrong in (played, None):
-            with pytest.raises(jaxrec.InputError, match="trajectory must be"):
-                env.render(wrong)
-
-
-def test_safe_shifts_that_change_nothing_paid_say_so():
-    with pytest.warns(UserWarning, match="does not pay"):
-        SafeShifts(PolarisingUsers())
-    SafeShifts(PolarisingUsers(reward="penalised"))
-    SafeShifts(PolarisingUsers(reward=lambda utilities, weights: utilities.user))
-
-
-# Every entry point.
 
 
 @pytest.mark.parametrize("env_id", ["PolarisingUsers-v0", pytest.param("RewiringGame-v0", marks=pytest.mark.slow)])
@@ -319,9 +182,6 @@ def test_every_constructor_argument_changes_what_comes_out(env_id, key):
         assert not same, f"{name} changes nothing"
 
 
-# Settings that are lists, words, infinities.
-
-
 def test_lists_and_arrays_are_settings_as_tuples_are(key, untyped):
     tuples = PreferenceShift(slate_means=(0.0, 90.0), slate_deviations=(30.0, 60.0))
     for means in ([0.0, 90.0], np.array([0.0, 90.0]), jnp.array([0.0, 90.0])):
@@ -364,22 +224,3 @@ def test_infinity_is_a_number_on_the_command_line(word, monkeypatch):
         main(["rollout", "RewiringGame-v0", "--params", "timescale", word, "reward_weights.user", "2"])
     assert found[0].timescale == np.inf
     assert found[0].reward_weights.user == 2
-
-
-@pytest.mark.parametrize("env_id", HEAVY[:2])
-def test_a_stack_of_a_policy_acts_as_the_policy_does(env_id, key):
-    """`batched` must keep booleans: whom a heuristic accepts is no float."""
-    env, params = small(env_id)
-    for name in env.policies:
-        policy = env.policy(name, params)
-        stack = jaxrec.batched(policy, 2)
-        for one, many in zip(jax.tree.leaves(policy), jax.tree.leaves(stack), strict=True):
-            assert many.shape[0] == 2
-            assert (np.asarray(one).dtype == bool) == (many.dtype == bool)
-    name = list(env.policies)[1]
-    played = jax.vmap(lambda policy: jaxrec.rollout(env, policy, key, 3, 4, params).per_env["reward"])(
-        jaxrec.batched(env.policy(name, params), 2)
-    )
-    np.testing.assert_allclose(
-        played[0], jaxrec.rollout(env, env.policy(name, params), key, 3, 4, params).per_env["reward"], rtol=1e-5
-    )
