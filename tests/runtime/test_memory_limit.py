@@ -67,7 +67,7 @@ def machine(folder, files, version=2, root="/", inside="/"):
     kernel = {"proc/meminfo": "MemTotal: 9000000 kB\nMemAvailable: 8000000 kB\n"}
     kernel |= {"proc/self/mountinfo": mounts, "proc/self/cgroup": groups}
     for name, content in (
-        kernel | {f"{point[1:]}/{name}": f"{content}\n" for name, content in atomic_files.items()}
+        kernel | {f"{point[1:]}/{name}": f"{content}\n" for name, content in files.items()}
     ).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content)
