@@ -99,7 +99,8 @@ def test_readme_has_code():
 @pytest.mark.parametrize("script", readme_blocks(), ids=lambda script: hashlib.sha1(script.encode()).hexdigest()[:6])
 def test_readme_code_runs_as_printed(script, tmp_path):
     of_distrax = "ignore:jax.core.pytype_aval_mappings is deprecated:DeprecationWarning"  # as in pyproject
-    command = [sys.executable, "-W", "error", "-W", of_distrax, "-c", script]
+    of_jax = "ignore:Error reading persistent compilation cache entry:UserWarning"
+    command = [sys.executable, "-W", "error", "-W", of_distrax, "-W", of_jax, "-c", script]
     subprocess.run(command, check=True, cwd=tmp_path, timeout=600)
 
 
