@@ -13,7 +13,7 @@ from probes import Chain
 import jaxrec
 from jaxrec import InputError
 from jaxrec.agents import MLP, PPO, QLearning
-from jaxrec.runtime import atomic_files, devices, memory_limit
+from jaxrec.runtime import devices, memory_limit
 from jaxrec.training import fit
 
 resource = pytest.importorskip("resource")
@@ -66,9 +66,7 @@ def machine(folder, files, version=2, root="/", inside="/"):
     groups = f"0::{inside}\n" if version == 2 else f"5:cpu,cpuacct:/elsewhere\n4:memory:{inside}\n0::/\n"
     kernel = {"proc/meminfo": "MemTotal: 9000000 kB\nMemAvailable: 8000000 kB\n"}
     kernel |= {"proc/self/mountinfo": mounts, "proc/self/cgroup": groups}
-    for name, content in (
-        kernel | {f"{point[1:]}/{name}": f"{content}\n" for name, content in files.items()}
-    ).items():
+    for name, content in (kernel | {f"{point[1:]}/{name}": f"{content}\n" for name, content in files.items()}).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content)
     return folder
