@@ -1,4 +1,4 @@
-"""Measures the code of jaxrec by its syntax: `python tests/system/structure.py`, of another checkout with `--root DIR`."""
+"""Measures the code of jaxrec by its syntax: `python tests/system/structure.py [--root ANOTHER_CHECKOUT]`."""
 
 import argparse
 import ast

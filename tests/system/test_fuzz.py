@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from configurations import AGENTS, ENVIRONMENTS, Swept, hyper_parameters, run_time_values
+from agent_configurations import AGENTS, Swept, hyper_parameters
+from configurations import ENVIRONMENTS, run_time_values
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 from societies import checked
