@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test slow lint benchmark clean
+.PHONY: help demo test test-fast slow lint benchmark clean
 
 help:
 	@echo "make demo       set everything up and train a recommender that polarises its users (3 minutes)"
 	@echo "make test       set everything up, check style and types, run the tests"
+	@echo "make test-fast  the tests but for whole programs and studies (tests/system, tests/experiments), without the checks"
 	@echo "make slow       the scientific checks that take longer"
 	@echo "make benchmark  speed against NumPy, numba, NetworkX and rejax on this machine"
 
@@ -16,6 +17,9 @@ demo: $(VENV)/installed
 
 test: lint
 	$(BIN)/pytest -n 2
+
+test-fast: $(VENV)/installed
+	$(BIN)/pytest -n 2 --ignore=tests/system --ignore=tests/experiments
 
 slow: $(VENV)/installed
 	JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(BIN)/pytest -m slow
@@ -43,4 +47,4 @@ $(VENV)/installed: pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) .cache build dist *.egg-info

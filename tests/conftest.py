@@ -1,19 +1,26 @@
 """Shapes and dtypes in signatures are enforced while the tests run."""
 
 import os
+from pathlib import Path
 
 # Nearly all of the time of the default suite is XLA compiling programs that run once; `make slow` optimises them.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 # The emitters of fused loops that XLA has used on CPUs since 2025 take a third more time to compile, for speed alone.
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
+# What was compiled once is read again, by later runs of the tests and by the processes that they start.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).resolve().parents[1] / ".cache" / "jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
 
 import jaxtyping
+import pytest
 from jaxtyping import install_import_hook
 
 install_import_hook("jaxrec", "typechecking.checked")
 
+pytest.register_assert_rewrite("run_folders", "societies")
+
 import jax  # noqa: E402
-import pytest  # noqa: E402
 
 import jaxrec  # noqa: E402
 from jaxrec.envs.polarising import PolarisingUsers  # noqa: E402
@@ -37,6 +44,13 @@ def untyped():
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _memory_of_a_module():
+    """Gives back what a module compiled: a process that ran them all would hold 5 GB of programs."""
+    yield
+    jax.clear_caches()
 
 
 @pytest.fixture(autouse=True)

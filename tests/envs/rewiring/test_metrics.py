@@ -1,0 +1,37 @@
+"""Metrics of societies, held against NetworkX."""
+
+import jax
+import networkx as nx
+import numpy as np
+import rewiring_reference as ref
+from rewiring_games import many_of, matrix_of, random_state
+
+from jaxrec.envs.rewiring import (
+    RewiringParams,
+    metrics,
+)
+from jaxrec.envs.rewiring.graph.society import unstack
+
+
+def test_metrics_agree_with_networkx(rng):
+    states = [random_state(rng, 21, int(rng.integers(10, 150)), 3, rng.choice([0.2, 0.5, 0.8])) for _ in range(60)]
+    states += [ref.society([(0, 1), (1, 2)], [value] * 21, [0] * 21) for value in (True, False)]
+    society = unstack(many_of(states, 3))
+    measured = jax.tree.map(np.asarray, jax.jit(jax.vmap(metrics.measure))(society))
+    params = RewiringParams(temptation=1.7, sucker=-0.3)
+    payoffs = jax.jit(jax.vmap(lambda one: (metrics.payoffs(one, params), metrics.is_fixated(one))))(society)
+    payoffs, fixated = map(np.asarray, payoffs)
+    game = ref.Game("printed", temptation=1.7, sucker=-0.3)
+    for i, state in enumerate(states):
+        graph = nx.from_numpy_array(matrix_of(state).astype(int))
+        nx.set_node_attributes(graph, dict(enumerate(state.cooperates)), "strategy")
+        degrees = np.array([degree for _, degree in graph.degree()])
+        np.testing.assert_allclose(measured["degree_variance"][i], degrees.var(), rtol=1e-5)
+        assert measured["max_degree"][i] == degrees.max()
+        np.testing.assert_allclose(measured["cooperation"][i], np.mean(state.cooperates), rtol=1e-6)
+        np.testing.assert_allclose(measured["shares"][i], np.bincount(state.kinds, minlength=3) / 21, rtol=1e-6)
+        ends = {state.cooperates[user] for user in range(21) if state.adjacency[user]}
+        expected = nx.attribute_assortativity_coefficient(graph, "strategy") if len(ends) == 2 else 0.0
+        np.testing.assert_allclose(measured["assortativity"][i], expected, atol=2e-6)
+        np.testing.assert_allclose(payoffs[i], [ref.fitness(state, user, game) for user in range(21)], atol=1e-5)
+        assert fixated[i] == (len(set(state.cooperates)) == 1)

@@ -1,0 +1,219 @@
+"""What time-steps of five users lead to, and how often, by exact enumeration."""
+
+import itertools
+from functools import cache
+
+import jax
+import numpy as np
+import pytest
+import rewiring_reference as ref
+from rewiring_games import (
+    NAMES,
+    PRESETS,
+    advance,
+    many_of,
+    random_state,
+    random_words,
+    setting_of,
+    ties_of,
+)
+from scipy import stats
+from societies import as_bools
+
+# Compiling a game takes longer than playing it: the other presets are played on demand.
+BY_DEFAULT = [name if name == "carvalho" else pytest.param(name, marks=pytest.mark.slow) for name in PRESETS]
+USERS, TIES = 5, 5
+PAIRS = list(itertools.combinations(range(USERS), 2))
+CASES, COPIES = 48, 1250
+
+
+def code_of(state, happened=ref.NOTHING):
+    """A state of five users and two kinds, and what led there, as one number."""
+    bits = [b in state.adjacency[a] for a, b in PAIRS] + list(state.cooperates)
+    return sum(bit << i for i, bit in enumerate([*bits, *state.kinds, *happened]))
+
+
+def codes_of(society, events=None):
+    """The same of many societies."""
+    matrices = as_bools(society.adjacency, USERS)
+    rows = [matrices[:, a, b] for a, b in PAIRS]
+    rows += list(as_bools(np.asarray(society.cooperators).T, USERS).T)
+    rows += list(as_bools(np.asarray(society.members[1]).T, USERS).T)
+    rows += [] if events is None else [np.asarray(leaf[0]) for leaf in jax.tree.leaves(events)]
+    return sum(row.astype(int) << i for i, row in enumerate(rows))
+
+
+def goodness(counts, probabilities):
+    """(chi-square, degrees of freedom), rare outcomes pooled."""
+    expected = probabilities * counts.sum()
+    order = np.argsort(expected)
+    rare = order[np.cumsum(expected[order]) < 8]
+    kept = np.setdiff1d(order, rare)
+    expected = np.append(expected[kept], expected[rare].sum())
+    counts = np.append(counts[kept], counts[rare].sum())
+    expected, counts = (x[expected > 0] for x in (expected, counts))
+    return ((counts - expected) ** 2 / expected).sum(), len(counts) - 1
+
+
+def assert_follows(cases, observed):
+    """Observed codes [cases, n] follow the exact distributions of (state, game)."""
+    total, freedom = 0.0, 0
+    for (state, game), codes in zip(cases, observed, strict=True):
+        exact = {}
+        for probability, after, happened in ref.outcomes(state, game):
+            if probability > 0:
+                code = code_of(after, happened)
+                exact[code] = exact.get(code, 0.0) + probability
+        assert abs(sum(exact.values()) - 1) < 1e-9
+        values, counts = np.unique(codes, return_counts=True)
+        assert set(values.tolist()) <= set(exact), (state, game)
+        known = dict(zip(values.tolist(), counts.tolist(), strict=True))
+        counts = np.array([known.get(code, 0) for code in exact])
+        square, degrees = goodness(counts, np.array(list(exact.values())))
+        assert degrees == 0 or stats.chi2.sf(square, degrees) > 1e-6, (state, game)
+        total, freedom = total + square, freedom + degrees
+    assert stats.chi2.sf(total, freedom) > 1e-4
+
+
+def copies_of(preset, cases):
+    """(society, setting) with many copies of each case, side by side."""
+    states, games = zip(*cases, strict=True)
+    order = np.repeat(np.arange(CASES), COPIES)
+    start = many_of(states, 2, [ties_of(state) for state in states] if preset == "santos" else None)
+    start = jax.tree.map(lambda leaf: leaf[..., order], start.replace(adjacency=(), edges=())).replace(
+        adjacency=start.adjacency[order], edges=start.edges[order]
+    )
+    return start, jax.tree.map(lambda leaf: leaf[..., order], setting_of(games))
+
+
+def step_copies(preset, cases, rng):
+    """Codes [cases, n] after one time-step of many copies of each case."""
+    start, setting = copies_of(preset, cases)
+    drawn = []
+    for _ in range(4):
+        words = random_words(rng, 1, 3, CASES * COPIES)
+        after, (_, events) = advance(preset, start, words, *setting)
+        drawn.append(codes_of(after, events).reshape(CASES, COPIES))
+    return np.concatenate(drawn, axis=1)
+
+
+def exact_cases(preset, rng, influences):
+    cases = []
+    for i in range(CASES):
+        name, rival = NAMES[i % len(NAMES)], NAMES[int(rng.integers(len(NAMES)))]
+        game = ref.Game(
+            preset,
+            beta=0.4,
+            temptation=1.5,
+            sucker=-0.5,
+            timescale=[1.0, np.inf, 3.0, 0.5][i % 4],
+            influence=influences[i // len(NAMES) % len(influences)],
+            second=[0.0, 0.0, 0.5, np.inf][i // len(NAMES)] if i % 5 else 0.2,
+            second_beta=0.8,
+            heuristics=((name, i >= 24 and name != "local"), (rival, False)),
+        )
+        while True:
+            state = random_state(rng, USERS, TIES, 2, 0.4)
+            if 0 < sum(state.cooperates) < USERS:
+                break
+        cases.append((state, game))
+    return cases
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_one_step_probabilities_are_exact(preset):
+    rng = np.random.default_rng(3)
+    # The ties of `santos` with partial influence: see the next test.
+    influences = (1.0, 0.0) if preset == "santos" else (1.0, 0.5, 0.75, 0.0)
+    cases = exact_cases(preset, rng, influences)
+    assert_follows(cases, step_copies(preset, cases, rng))
+
+
+def test_one_step_probabilities_are_exact_with_partial_influence_where_ties_are_drawn():
+    # Whether the recommendation is followed must not depend on which tie was drawn.
+    rng = np.random.default_rng(4)
+    cases = exact_cases("santos", rng, (0.5, 0.25))
+    assert_follows(cases, step_copies("santos", cases, rng))
+
+
+@cache
+def orbits():
+    """The least code of each graph and strategies on five users under renaming: int[2**15]."""
+    codes = np.arange(2 ** (len(PAIRS) + USERS))
+    least = codes.copy()
+    for renamed in itertools.permutations(range(USERS)):
+        images = [PAIRS.index(tuple(sorted((renamed[a], renamed[b])))) for a, b in PAIRS]
+        images += [len(PAIRS) + renamed[user] for user in range(USERS)]
+        least = np.minimum(least, sum((codes >> i & 1) << image for i, image in enumerate(images)))
+    return least
+
+
+def chain_of(start, game):
+    """(index of each orbit reached, transition matrix, requests expected of a time-step, number of cooperators)."""
+    index, found = {int(orbits()[code_of(start)]): 0}, [start]
+    rows, requests = [], []
+    while len(rows) < len(found):
+        row, request = {}, 0.0
+        for probability, after, happened in ref.outcomes(found[len(rows)], game):
+            if probability > 0:
+                orbit = int(orbits()[code_of(after)])
+                if orbit not in index:
+                    index[orbit] = len(found)
+                    found.append(after)
+                row[index[orbit]] = row.get(index[orbit], 0.0) + probability
+                request += probability * happened.request
+        rows.append(row)
+        requests.append(request)
+    matrix = np.zeros((len(found), len(found)))
+    for i, row in enumerate(rows):
+        matrix[i, list(row)] = list(row.values())
+    return matrix, np.array(requests), np.array([sum(state.cooperates) for state in found])
+
+
+@pytest.mark.parametrize("preset", BY_DEFAULT)
+def test_fate_of_five_users_is_exact(preset):
+    """All cooperate, all defect, and requests after 100 time-steps, by powers of the enumerated Markov chain."""
+    rng, steps = np.random.default_rng(5), 100
+    starts = [
+        ref.society([(i, (i + 1) % USERS) for i in range(USERS)], [c in cs for c in range(USERS)])
+        for cs in ({0, 1, 2}, {0, 2}, {1, 2, 3, 4})
+    ]
+    names = [*NAMES, "local", "good", "bad", "fair"]
+    cases = [
+        (
+            starts[i % 3],
+            ref.Game(
+                preset,
+                beta=1.0,
+                temptation=1.4,
+                sucker=-0.2,
+                timescale=2.0,
+                second=0.0,
+                heuristics=((name, False), ("null", False)),
+            ),
+        )
+        for i, name in enumerate(names * 3)
+    ]
+    society, setting = copies_of(preset, cases)
+    requests = np.zeros(CASES * COPIES)
+    for _ in range(steps):
+        alive = ~np.isin(np.asarray(society.cooperators[0]), (0, 2**USERS - 1))
+        society, (_, events) = advance(preset, society, random_words(rng, 1, 3, CASES * COPIES), *setting)
+        requests += np.asarray(events.request[0]) * alive
+    cooperating = as_bools(np.asarray(society.cooperators).T, USERS).sum(axis=1).reshape(CASES, COPIES)
+    requests = requests.reshape(CASES, COPIES)
+    z = []
+    for i, (state, game) in enumerate(cases):
+        matrix, asked, number = chain_of(state, game)
+        place, expected = np.eye(len(matrix))[0], 0.0
+        for _ in range(steps):
+            expected += (place * asked)[(number > 0) & (number < USERS)].sum()
+            place = place @ matrix
+        for end in (0, USERS):
+            p = place[number == end].sum()
+            z.append(((cooperating[i] == end).mean() - p) / np.sqrt(max(p * (1 - p), 1e-9) / COPIES))
+        z.append((requests[i].mean() - expected) / (requests[i].std() / np.sqrt(COPIES) + 1e-9))
+    z = np.array(z)
+    assert np.abs(z).max() < 4.5
+    assert stats.chi2.sf((z**2).sum(), len(z)) > 1e-4
+    assert 0.1 < (cooperating == USERS).mean() < 0.9

@@ -1,0 +1,127 @@
+"""What is shipped, and what it depends on."""
+
+import ast
+import hashlib
+import re
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from paths import ROOT
+
+PACKAGE = ROOT / "jaxrec"
+
+
+def modules():
+    return {str(path.relative_to(ROOT)) for path in PACKAGE.rglob("*.py")}
+
+
+def test_the_wheel_built_from_the_sdist_holds_every_module_and_nothing_else(tmp_path):
+    command = [sys.executable, "-m", "build", "--outdir", str(tmp_path), "--no-isolation", str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    shipped = {name for name in names if ".dist-info/" not in name}
+    assert shipped == modules()
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        top_level = {Path(name).parts[1] for name in archive.getnames() if "/" in name}
+    assert not {"envs", "agents", "experiments"} & top_level
+
+
+def imports(path):
+    """The modules of jaxrec that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        assert not (isinstance(node, ast.ImportFrom) and node.level), "relative imports escape this test"
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("jaxrec"):
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("jaxrec"))
+
+
+LAYERS = ["core", "envs", "agents", "training", "estimation", "experiments", "cli"]
+
+
+def layer(module):
+    for name in LAYERS[1:]:
+        if module == f"jaxrec.{name}" or module.startswith(f"jaxrec.{name}."):
+            return name
+    return "cli" if module == "jaxrec.__main__" else "core"
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_dependencies_point_downwards(path):
+    """Lazy imports too: core knows no society, a society no agent, an agent no society, and training neither."""
+    if path == PACKAGE / "__init__.py":
+        return  # the public API registers the environments
+    mine = layer(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
+    allowed = {
+        "core": {"core"},
+        "envs": {"core", "envs"},
+        "agents": {"core", "agents"},
+        "training": {"core", "training"},
+        "estimation": set(LAYERS[:5]),
+        "experiments": set(LAYERS[:6]),
+        "cli": set(LAYERS),
+    }[mine]
+    assert {layer(module) for module in imports(path)} <= allowed
+
+
+def test_links_at_the_root_point_into_the_package():
+    for name in ("envs", "agents", "experiments"):
+        assert (ROOT / name).is_symlink()
+        assert (ROOT / name).resolve() == PACKAGE / name
+
+
+def test_import_is_light():
+    """Nothing that only a study, a picture or a test needs is imported with the package."""
+    heavy = "{'matplotlib', 'scipy', 'tyro', 'gymnax', 'distrax', 'pandas', 'pyarrow'}"
+    code = f"import sys, jaxrec; print({heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def readme_blocks():
+    return re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_readme_has_code():
+    assert len(readme_blocks()) >= 5
+
+
+@pytest.mark.parametrize("script", readme_blocks(), ids=lambda script: hashlib.sha1(script.encode()).hexdigest()[:6])
+def test_readme_code_runs_as_printed(script, tmp_path):
+    of_distrax = "ignore:jax.core.pytype_aval_mappings is deprecated:DeprecationWarning"  # as in pyproject
+    of_jax = "ignore:Error reading persistent compilation cache entry:UserWarning"
+    command = [sys.executable, "-W", "error", "-W", of_distrax, "-W", of_jax, "-c", script]
+    subprocess.run(command, check=True, cwd=tmp_path, timeout=600)
+
+
+def test_readme_names_both_commands():
+    text = (ROOT / "README.md").read_text()
+    assert "make demo" in text
+    assert "make test" in text
+
+
+NOTEBOOKS = [pytest.param(path, id=path.name) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS)
+def test_notebooks_run(path, tmp_path, monkeypatch):
+    monkeypatch.setenv("JAXREC_NOTEBOOK_EPISODES", "20000")
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+
+
+def test_documents_name_no_path_of_this_machine():
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *PACKAGE.rglob("*.py")]:
+        assert not re.search(r"/(root|tmp|home/\w+)/\w|\.\./shared", path.read_text()), path
