@@ -16,7 +16,7 @@ from flax import struct
 from jax import Array
 
 from jaxrec.environment import Environment
-from jaxrec.runtime.devices import shard_envs
+from jaxrec.runtime.sharding import shard_envs
 
 
 class Step(struct.PyTreeNode):

@@ -21,6 +21,7 @@ from jaxrec.experiments.reports.findings import above, below, measured
 from jaxrec.experiments.runs import folder, manifest
 from jaxrec.experiments.runs.folder import RunFolder
 from jaxrec.experiments.runs.metrics_log import FolderLog
+from jaxrec.runtime import hardware
 from jaxrec.runtime.atomic_files import PARTIAL
 
 TINY = TamperingConfig(seeds=3, episodes=600, num_envs=200, evaluation_episodes=60, num_chunks=3)
@@ -314,7 +315,7 @@ def test_behaviour_of_known_policies(key):
 
 def test_commit_and_hardware_are_described():
     assert manifest.commit() is None or len(manifest.commit().removesuffix("-dirty")) == 40
-    assert "cores of" in manifest.describe(manifest.hardware())
+    assert "cores of" in hardware.describe(hardware.hardware())
 
 
 @pytest.mark.slow

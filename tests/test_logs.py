@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 import jaxrec
 from jaxrec.envs.preference import PreferenceShift, RandomSlate
 from jaxrec.estimation import dataset
-from jaxrec.estimation.logs import Logs, read_logs, write_logs
+from jaxrec.estimation.log_files import read_logs, write_logs
+from jaxrec.estimation.logs import Logs
 
 USERS, STEPS = 2000, 10
 SCHEMA = pa.schema(

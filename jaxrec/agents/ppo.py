@@ -22,7 +22,7 @@ from jaxrec.agents.critic import LeastSquares, check_critic
 from jaxrec.agents.networks import NetworkPolicy, check_network, distribution
 from jaxrec.environment import Environment
 from jaxrec.inputs import check_clock, check_env
-from jaxrec.runtime import devices
+from jaxrec.runtime.sharding import shard_envs
 from jaxrec.spaces import field_of
 from jaxrec.sums import Sum
 
@@ -387,7 +387,7 @@ class PPO(struct.PyTreeNode):
 
         def update(carry: Any, chosen: Array) -> tuple[Any, dict[str, Array]]:
             network_params, opt_state = carry
-            part = devices.shard_envs(jax.tree.map(lambda leaf: leaf[:, chosen], samples), axis=1)
+            part = shard_envs(jax.tree.map(lambda leaf: leaf[:, chosen], samples), axis=1)
             gradients, metrics = jax.grad(self._loss, has_aux=True)(network_params, part, ent_coef)
             updates, opt_state = self._optimizer().update(gradients, opt_state)
             network_params = jax.tree.map(

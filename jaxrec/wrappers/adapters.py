@@ -4,12 +4,10 @@ import dataclasses
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax import Array
-from jax.flatten_util import ravel_pytree
 
 from jaxrec import checks
-from jaxrec.spaces import Box
+from jaxrec.spaces import Box, flatten
 from jaxrec.wrappers.base import Wrapper
 
 
@@ -70,11 +68,11 @@ class FlattenObservation(Wrapper):
     def reset_env(self, key: Array, params: Any) -> tuple[Array, Any]:
         """(observation, state), the observation flattened."""
         obs, state = self.env.reset_env(key, params)
-        return flat(obs), state
+        return flatten(obs), state
 
     def observe(self, state: Any, params: Any) -> Array:
         """float[n]: what the environment inside observes."""
-        return flat(super().observe(state, params))
+        return flatten(super().observe(state, params))
 
     def observation_space(self, params: Any = None) -> Box:
         """Vectors of the length of all fields together."""
@@ -90,8 +88,3 @@ class FlattenObservation(Wrapper):
     def num_observations(self) -> None:
         """None, for no observation has an index."""
         return None
-
-
-def flat(obs: Any) -> Array:
-    """float[n]: an observation of any structure as one vector."""
-    return ravel_pytree(jax.tree.map(lambda leaf: jnp.asarray(leaf, float), obs))[0]
