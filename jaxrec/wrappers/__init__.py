@@ -1,4 +1,4 @@
-"""Environments around environments: another calling convention, flat observations, a time limit, safe shifts."""
+"""Environments around environments: an older calling convention, flat observations, a time limit, safe shifts."""
 
 from jaxrec.wrappers.adapters import FlattenObservation, LegacyStepAPI, TimeLimit
 from jaxrec.wrappers.base import Wrapper
