@@ -26,7 +26,8 @@ from jaxrec.envs.learned import LearnedUsers
 from jaxrec.envs.preference import RandomSlate
 from jaxrec.estimation import LearnUsers, future_preferences, generate
 from jaxrec.estimation.user_model import KINDS
-from jaxrec.experiments.runs.manifest import describe, manifest
+from jaxrec.experiments.runs.manifest import manifest
+from jaxrec.runtime.hardware import describe
 from jaxrec.runtime.timing import measure
 
 JAXREC, LOOP = "jaxrec", "Python loop of jitted steps"

@@ -31,7 +31,8 @@ from benchmarks.timed import Timed
 from jaxrec import InputError, checks, rollout, vectorized
 from jaxrec.agents import GeometricStep, QLearning, VisitStep
 from jaxrec.envs.polarising import PolarisingParams, PolarisingUsers, Random
-from jaxrec.experiments.runs.manifest import describe, manifest
+from jaxrec.experiments.runs.manifest import manifest
+from jaxrec.runtime.hardware import describe
 from jaxrec.runtime.timing import measure
 
 ENV = PolarisingUsers()

@@ -27,7 +27,8 @@ from benchmarks.timed import Timed
 from jaxrec import checks, vectorized
 from jaxrec.agents import GAT, MLP, PPO, NodeMLP, Ranking
 from jaxrec.envs.rewiring import RewiringGame
-from jaxrec.experiments.runs.manifest import describe, manifest
+from jaxrec.experiments.runs.manifest import manifest
+from jaxrec.runtime.hardware import describe
 from jaxrec.runtime.timing import Timing, measure
 
 JAXREC, REJAX = "jaxrec", "rejax"

@@ -25,7 +25,8 @@ from benchmarks.timed import Timed
 from jaxrec import checks, rollout, vectorized
 from jaxrec.envs.preference import PreferenceShift
 from jaxrec.experiments.preference.shift.study import ENV, QUICK
-from jaxrec.experiments.runs.manifest import describe, manifest
+from jaxrec.experiments.runs.manifest import manifest
+from jaxrec.runtime.hardware import describe
 from jaxrec.runtime.timing import measure
 
 NUMPY, JAXREC = "Python + NumPy", "jaxrec"

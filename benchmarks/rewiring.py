@@ -44,7 +44,8 @@ from jaxrec.envs.rewiring.simulation.simulator import (
     place,
     start_lanes,
 )
-from jaxrec.experiments.runs.manifest import describe, manifest
+from jaxrec.experiments.runs.manifest import manifest
+from jaxrec.runtime.hardware import describe
 from jaxrec.runtime.timing import Timing, measure
 
 NETWORKX, NUMBA, NUMBA_ALL = "Python + NetworkX", "Numba, one core", "Numba, all cores"

@@ -22,8 +22,9 @@ from benchmarks import command
 from benchmarks.timed import Timed
 from jaxrec import checks
 from jaxrec.envs.rewiring import RewiringGame
-from jaxrec.experiments.runs.manifest import cores, describe, manifest
+from jaxrec.experiments.runs.manifest import manifest
 from jaxrec.runtime import devices
+from jaxrec.runtime.hardware import cores, describe
 from jaxrec.runtime.timing import measure
 
 DEVICES = (1, 2, 4, 8)

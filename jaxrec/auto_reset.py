@@ -1,20 +1,39 @@
-"""One step of one environment, which begins its next episode where one ends: `Environment.step`, compiled."""
+"""One step of one environment with its automatic reset, compiled: `Environment.step`."""
 
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import PyTree
 
 from jaxrec import checks
+
+State = TypeVar("State")
 
 
 @partial(jax.jit, static_argnames="env")
 def step(
-    env: Any, key: Array, state: Any, action: Any, params: Any
-) -> tuple[Any, Any, Array, Array, Array, dict[str, Any]]:
-    """See `Environment.step`. What classes and shapes decide is checked here, while it is traced, not at every step."""
+    env: Any, key: Array, state: State, action: PyTree, params: PyTree
+) -> tuple[Any, State, Array, Array, Array, dict[str, Any]]:
+    """Takes one step and begins the next episode where one ends.
+
+    Classes and shapes are checked here, while JAX traces the step, and not again at every step.
+
+    Args:
+        env: the environment.
+        key: a typed key.
+        state: of one society.
+        action: of the shape and the kind of the elements of the action space.
+        params: run-time values; the environment's defaults if None.
+
+    Returns:
+        (observation, state, reward, terminated, truncated, info), documented at `Environment.step`.
+
+    Raises:
+        InputError: for a wrong state, or parameters of another environment.
+    """
     if not hasattr(state, "time"):
         raise checks.InputError(f"state of {env.name} must be one that reset or step gave, got {checks.brief(state)}")
     params = env.default_params if params is None else params

@@ -1,28 +1,78 @@
-"""Numbers and their bounds in the dtypes of JAX, and draws between and beyond bounds."""
+"""Numbers and their bounds in the dtypes of JAX, and draws within bounds."""
 
-from typing import Any
+import operator
+import reprlib
+from collections.abc import Iterable
+from typing import Any, SupportsIndex
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.core import Tracer
+from jax.typing import ArrayLike, DTypeLike
 
-LONGEST = 64  # float32 draws nothing as large from an exponential or a normal distribution
+from jaxrec import checks
+
+MAX_TAIL = 64  # float32 draws no number as large from an exponential or a normal distribution
+
+Bound = Array | np.ndarray
 
 
-def ends(dtype: Any) -> tuple[int, int]:
-    """The first and the last number of a dtype of integers, or of bool."""
+def lengths(shape: Iterable[SupportsIndex]) -> tuple[int, ...]:
+    """Gives a shape as a tuple of integers. Raises InputError if it is no sequence of lengths."""
+    try:
+        found = tuple(map(operator.index, shape))
+    except TypeError:
+        raise checks.InputError(f"shape must be a tuple of lengths, got {reprlib.repr(shape)}") from None
+    if any(length < 0 for length in found):
+        raise checks.InputError(f"shape must be a tuple of lengths, got {found}")
+    return found
+
+
+def check_bound(name: str, bound: np.ndarray | None, shape: tuple[int, ...], dtype: np.dtype, empty: float) -> None:
+    """Refuses a bound of a box that cannot be right.
+
+    Args:
+        name: "low" or "high".
+        bound: of any shape and dtype; None, for a traced one, passes.
+        shape: of the elements of the box.
+        dtype: of the elements.
+        empty: the bound that leaves no number in the box, plus or minus infinity.
+
+    Raises:
+        InputError: for a bound that does not broadcast, is NaN or `empty`; for one of integers that is not whole or
+            beyond their dtype.
+    """
+    if bound is None:
+        return
+    fits = all(n in (1, most) for n, most in zip(bound.shape[::-1], shape[::-1], strict=False))
+    if bound.ndim > len(shape) or not fits:
+        raise checks.InputError(f"{name} must broadcast to shape {list(shape)}, got {list(bound.shape)}")
+    checks.within(name, bound, -np.inf, np.inf)
+    if (bound == empty).any():
+        raise checks.InputError(f"{name} must leave a number in the box, got {empty}")
+    if not jnp.issubdtype(dtype, jnp.floating):
+        least, most = ends(dtype)
+        may_be_open = {"low": least < 0, "high": most > 1}[name]  # bool has ends, unsigned integers a first number
+        given = bound[np.isfinite(bound)] if may_be_open else bound
+        checks.within(f"{name} of {dtype}", given, least, most)
+        if (given % 1 != 0).any():
+            raise checks.InputError(f"{name} of {dtype} must be whole, got {given[given % 1 != 0].flat[0]}")
+
+
+def ends(dtype: DTypeLike) -> tuple[int, int]:
+    """Gives the first and the last number of a dtype of integers, or of bool."""
     return (0, 1) if jnp.issubdtype(dtype, np.bool_) else (int(jnp.iinfo(dtype).min), int(jnp.iinfo(dtype).max))
 
 
-def of_numbers(dtype: Any) -> Any:
-    """The dtype, as far as JAX has it, in which entries are drawn and compared: bool as integers."""
+def of_numbers(dtype: DTypeLike) -> np.dtype:
+    """Gives the dtype in which entries are drawn and compared, within those that JAX has: bool as int32."""
     return np.dtype(np.int32) if jnp.issubdtype(dtype, np.bool_) else jax.dtypes.canonicalize_dtype(dtype)
 
 
-def in_dtype(bound: Any, dtype: Any) -> Any:
-    """A bound in `dtype`: what is beyond it is the first or last integer that it holds, or an infinite float."""
+def in_dtype(bound: ArrayLike, dtype: DTypeLike) -> Array | np.ndarray:
+    """Converts a bound to `dtype`: one beyond it becomes the first or last integer that it holds, or infinite."""
     if isinstance(bound, Tracer):
         return bound.astype(dtype)
     bound = np.asarray(bound)
@@ -34,8 +84,8 @@ def in_dtype(bound: Any, dtype: Any) -> Any:
     return np.where(within, np.where(within, bound, 0).astype(dtype), np.where(bound > 0, last, first).astype(dtype))
 
 
-def as_array(x: Any, dtype: Any) -> Any:
-    """`x` as an array, of objects if it is none. Python's integers are floats where `dtype` is of floats."""
+def as_array(x: Any, dtype: np.dtype) -> Array | np.ndarray:
+    """Converts `x` to an array, of objects if it is no number; Python's integers to floats for a `dtype` of floats."""
     of_python = type(x) is int or getattr(x, "weak_type", False)
     if not isinstance(x, jax.Array):
         try:
@@ -47,11 +97,19 @@ def as_array(x: Any, dtype: Any) -> Any:
     return x
 
 
-def clipped(x: Array, low: Any, high: Any) -> Array:
-    """`jnp.clip(x, low, high)`, of which on a CPU XLA computes each entry once.
+def clipped(x: Array, low: ArrayLike, high: ArrayLike) -> Array:
+    """Gives `jnp.clip(x, low, high)`, of which XLA computes each entry once on a CPU.
 
-    Many parts of a step read the action. Each of them computes and clips it anew, unless a reduction stands between.
-    With `clip` a rollout of a small society takes a tenth longer than with actions as they are, with this a tenth less.
+    Many parts of a step read the action. Each of them computes and clips it anew, unless a reduction lies in between.
+    With `clip` a rollout of a small society takes a tenth longer than without clipping, with this a tenth less.
+
+    Args:
+        x: numbers of any shape.
+        low: the lower bound; broadcasts to `x`.
+        high: the upper bound; broadcasts to `x`.
+
+    Returns:
+        Numbers of the shape and dtype of `x`.
     """
 
     def once(x: Array) -> Array:
@@ -60,19 +118,22 @@ def clipped(x: Array, low: Any, high: Any) -> Array:
     return jax.lax.platform_dependent(x, cpu=once, default=lambda x: jnp.clip(x, low, high))
 
 
-def draw(key: Array, shape: tuple[int, ...], dtype: Any, low: Any, high: Any) -> Array:
-    """Numbers uniform between two bounds, exponential beyond a single one, else normal; rounded down if integers.
+def draw(key: Array, shape: tuple[int, ...], dtype: DTypeLike, low: ArrayLike, high: ArrayLike) -> Array:
+    """Draws numbers uniform between two bounds, exponential beyond a single one, else normal; integers rounded down.
 
     Args:
         key: a typed key.
         shape: of the draws, which the bounds broadcast to.
         dtype: of integers or floats.
-        low: the lower bound, minus infinity for none; a traced one is taken to be finite.
-        high: the upper bound likewise.
+        low: the lower bound, minus infinity for none; a traced one counts as finite.
+        high: the upper bound, infinity for none; a traced one counts as finite.
+
+    Returns:
+        Numbers of this shape and dtype.
     """
     first, last = in_dtype(low, dtype), in_dtype(high, dtype)
     whole = not jnp.issubdtype(dtype, jnp.floating)
-    # Bounds beyond a dtype of floats are infinite in it. Of integers those are missing that are given as infinite.
+    # A bound beyond a dtype of floats is infinite in it. Integers have no bound where an infinite one is given.
     below, above = (_is_finite(bound) for bound in ((low, high) if whole else (first, last)))
     between = _integers if whole else _floats
     drawn = between(key, shape, *(jnp.where(*each, 0).astype(dtype) for each in ((below, first), (above, last))))
@@ -82,18 +143,18 @@ def draw(key: Array, shape: tuple[int, ...], dtype: Any, low: Any, high: Any) ->
     return jnp.where(below & above, drawn, jnp.where(below, up, jnp.where(above, down, bell)))
 
 
-def _is_finite(bound: Any) -> Any:
+def _is_finite(bound: ArrayLike) -> np.ndarray | np.bool_:
     return np.True_ if isinstance(bound, Tracer) else np.isfinite(np.asarray(bound))
 
 
 def _floats(key: Array, shape: tuple[int, ...], low: Array, high: Array) -> Array:
-    """In [low, high], also where the difference of the two is beyond the dtype."""
+    """Draws floats from [low, high], also where the difference of the two is beyond the dtype."""
     share = jax.random.uniform(key, shape, low.dtype)
     return jnp.clip(low * (1 - share) + high * share, low, high)
 
 
 def _integers(key: Array, shape: tuple[int, ...], low: Array, high: Array) -> Array:
-    """In [low, high], also where the dtype has nothing after `high`, which is what `randint` asks for."""
+    """Draws integers from [low, high], also where the dtype has no number after `high`, which `randint` needs."""
     first, last = map(low.dtype.type, ends(low.dtype))
     every = (low == first) & (high == last)
     shift = ((high == last) & ~every).astype(low.dtype)
@@ -102,17 +163,17 @@ def _integers(key: Array, shape: tuple[int, ...], low: Array, high: Array) -> Ar
     return jnp.where(every, jax.lax.bitcast_convert_type(bits, low.dtype), drawn)
 
 
-def _tails(key: Array, shape: tuple[int, ...], low: Any, high: Any) -> tuple[Array, Array, Array]:
-    """Floats (from `low` up, from `high` down, of any size)."""
+def _tails(key: Array, shape: tuple[int, ...], low: Bound, high: Bound) -> tuple[Bound, Bound, Array]:
+    """Draws floats: (from `low` up, from `high` down, without bounds)."""
     tail = jax.random.exponential(key, shape, low.dtype)
     return low + tail, high - tail, jax.random.normal(key, shape, low.dtype)
 
 
-def _whole_tails(key: Array, shape: tuple[int, ...], low: Any, high: Any) -> tuple[Array, Array, Array]:
-    """The same of integers, within their dtype."""
+def _whole_tails(key: Array, shape: tuple[int, ...], low: Bound, high: Bound) -> tuple[Bound, Bound, Array]:
+    """Draws integers within their dtype: (from `low` up, from `high` down, without bounds)."""
     first, last = map(low.dtype.type, ends(low.dtype))
     zero = np.zeros((), np.float32)
     tail, _, bell = (jnp.floor(drawn).astype(low.dtype) for drawn in _tails(key, shape, zero, zero))
-    up = low + jnp.minimum(tail, jnp.where(low > last - LONGEST, last - low, LONGEST))
-    down = high - jnp.minimum(tail, jnp.where(high < first + LONGEST, high - first, LONGEST))
+    up = low + jnp.minimum(tail, jnp.where(low > last - MAX_TAIL, last - low, MAX_TAIL))
+    down = high - jnp.minimum(tail, jnp.where(high < first + MAX_TAIL, high - first, MAX_TAIL))
     return up, down, bell

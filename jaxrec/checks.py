@@ -14,23 +14,24 @@ import jax
 import jax.core
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PyTree
 
 T = TypeVar("T")
 
 LARGEST = 1e6
-"""Of run-time values: larger ones do no more, and a product of several would leave float32."""
+"""The bound on the size of run-time values: the product of several larger ones would leave float32."""
 
 MOST_STEPS = 2**31 - 2
-"""That int32 counts."""
+"""The largest number of steps: int32 counts no more."""
 
 
 class InputError(ValueError):
-    """Something the caller gave cannot be right; the message says what was given and what is allowed."""
+    """An argument cannot be right; the message says what was given and what is allowed."""
 
 
 @contextlib.contextmanager
 def prefixed(source: str) -> Iterator[None]:
-    """Within, an InputError begins with where the input came from."""
+    """A context in which the message of every InputError begins with `source`, where the input came from."""
     try:
         yield
     except InputError as error:
@@ -38,10 +39,18 @@ def prefixed(source: str) -> Iterator[None]:
 
 
 def lookup(table: Mapping[str, T], name: str, kind: str) -> T:
-    """`table[name]`.
+    """Looks a name up, with a helpful message for a wrong one.
+
+    Args:
+        table: values by name.
+        name: a key of the table.
+        kind: what the message calls the name, such as "policy".
+
+    Returns:
+        `table[name]`.
 
     Raises:
-        InputError: if it is not there; the message lists what is, the nearest first.
+        InputError: if the table has no such name; the message gives the nearest name and lists all.
     """
     if name in table:
         return table[name]
@@ -50,60 +59,69 @@ def lookup(table: Mapping[str, T], name: str, kind: str) -> T:
     raise InputError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(map(repr, sorted(table)))}")
 
 
-def positive(name: str, value: int, most: float = float("inf")) -> None:
-    """Raises InputError unless `value` is an integer of at least 1 and at most `most`."""
+def positive(name: str, value: object, most: float = float("inf")) -> None:
+    """Refuses everything but an integer from 1 to `most`.
+
+    Args:
+        name: what the message calls the value.
+        value: the integer.
+        most: the upper bound.
+
+    Raises:
+        InputError: for another value.
+    """
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise InputError(f"{name} must be an integer of at least 1, got {value!r}")
     if value > most:
         raise InputError(f"{name} must be at most {most}, got {value}")
 
 
-def boolean(name: str, value: Any) -> None:
-    """Raises InputError unless `value` is True or False: any text would count as true."""
+def boolean(name: str, value: object) -> None:
+    """Raises InputError unless `value` is True or False: every string, "no" too, would count as true."""
     if not isinstance(value, bool | np.bool_):
         raise InputError(f"{name} must be True or False, got {value!r}")
 
 
 def seed(name: str, value: int) -> None:
-    """Raises InputError unless `value` is one of the seeds that stay apart in 32 bits."""
+    """Raises InputError unless `value` is a seed from 0 to 2^31 - 1: 32 bits tell these apart."""
     within(name, value, 0, 2**31 - 1)
 
 
 def distinct(name: str, values: Collection[Any]) -> None:
-    """Raises InputError if there are no `values`, or one twice."""
+    """Raises InputError if `values` is empty, or has a value twice."""
     if not len(values):
         raise InputError(f"{name} must have at least one value, got none")
     if len(set(values)) < len(values):
         raise InputError(f"{name} must have each value once, got {values}")
 
 
-def typed_key(name: str, key: Any) -> None:
-    """Raises InputError unless `key` is one typed key, traced or not; the message says how to come by one."""
-    _check_typed(name, key)
+def typed_key(name: str, key: object) -> None:
+    """Raises InputError unless `key` is one typed key, traced or not; the message says how to make one."""
+    key = _typed(name, key)
     if key.shape:
         raise InputError(f"{name} must be one key, got {list(key.shape)} of them: take one, or vmap over them")
 
 
-def typed_keys(name: str, keys: Any) -> None:
+def typed_keys(name: str, keys: object) -> None:
     """Raises InputError unless `keys` are typed keys along one axis, traced or not."""
-    _check_typed(name, keys)
+    keys = _typed(name, keys)
     if keys.ndim != 1 or not keys.shape[0]:
         raise InputError(
             f"{name} must be keys [runs], got shape {list(keys.shape)}: jax.random.split(key, runs) makes some"
         )
 
 
-def _check_typed(name: str, key: Any) -> None:
+def _typed(name: str, key: object) -> jax.Array:
     if isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
-        return
-    if getattr(key, "dtype", None) == np.uint32 and np.shape(key)[-1:] == (2,):
+        return key
+    if getattr(key, "dtype", None) == np.uint32 and getattr(key, "shape", ())[-1:] == (2,):
         raise InputError(f"{name} must be a typed key, got a legacy one: jax.random.wrap_key_data({name}) is typed")
     seed = key if isinstance(key, int) and not isinstance(key, bool) else "seed"
     raise InputError(f"{name} must be a typed key, got {brief(key)}: jax.random.key({seed}) makes one")
 
 
-def brief(value: Any) -> str:
-    """What was given, in a few words: numbers and strings as they are, of an array its form, of the rest its class."""
+def brief(value: object) -> str:
+    """Describes a value in a few words: a number or a string itself, an array's dtype and shape, another's class."""
     if isinstance(value, type):
         return f"the class {value.__name__}"
     if isinstance(value, jax.Array):
@@ -114,7 +132,7 @@ def brief(value: Any) -> str:
 
 
 def hashable(value: Any) -> Any:
-    """`value` with lists and arrays of numbers as tuples, at any depth: what is static must hash."""
+    """Turns lists and arrays of numbers into tuples, at any depth: static arguments must hash."""
     if isinstance(value, np.ndarray | jax.Array) and not isinstance(value, jax.core.Tracer):
         value = value.tolist()
     if isinstance(value, list):
@@ -122,8 +140,8 @@ def hashable(value: Any) -> Any:
     return tuple(map(hashable, value)) if type(value) is tuple else value
 
 
-def concrete(name: str, value: Any) -> np.ndarray | None:
-    """`value` as a NumPy array, or None while it is traced. Raises InputError if it is not a number."""
+def concrete(name: str, value: object) -> np.ndarray | None:
+    """Gives `value` as a NumPy array, or None while it is traced. Raises InputError if it is not a number."""
     if isinstance(value, jax.core.Tracer):
         return None
     try:
@@ -135,10 +153,19 @@ def concrete(name: str, value: Any) -> np.ndarray | None:
     return array
 
 
-def shaped(name: str, value: Any, shape: tuple[int | None, ...]) -> None:
-    """Raises InputError unless `value`, traced or not, has this shape; None stands for any length from 1."""
+def shaped(name: str, value: object, shape: tuple[int | None, ...]) -> None:
+    """Refuses an array of another shape.
+
+    Args:
+        name: what the message calls the value.
+        value: a number or an array, traced or not.
+        shape: the lengths of its axes; None stands for any length from 1.
+
+    Raises:
+        InputError: for another shape, or what is no number.
+    """
     array = concrete(name, value)
-    given = np.shape(value) if array is None else array.shape
+    given = getattr(value, "shape", ()) if array is None else array.shape
     fits = len(given) == len(shape) and all(a == b or (b is None and a) for a, b in zip(given, shape, strict=True))
     if not fits:
         expected = ", ".join("n" if length is None else str(length) for length in shape)
@@ -146,7 +173,7 @@ def shaped(name: str, value: Any, shape: tuple[int | None, ...]) -> None:
 
 
 def new_file(name: str, path: Path | None) -> None:
-    """Raises InputError for a file that exists, or that cannot be made because its folder does not."""
+    """Raises InputError if the file exists, or its folder does not."""
     if path is None:
         return
     if path.exists():
@@ -155,8 +182,18 @@ def new_file(name: str, path: Path | None) -> None:
         raise InputError(f"{name}={str(path)!r}: there is no folder {str(path.parent)!r}")
 
 
-def within(name: str, value: Any, low: float, high: float) -> None:
-    """Raises InputError if a concrete `value` (a number or an array of them) leaves [low, high] or is NaN."""
+def within(name: str, value: object, low: float, high: float) -> None:
+    """Refuses concrete numbers outside of [low, high], and NaN; traced ones pass.
+
+    Args:
+        name: what the message calls the value.
+        value: a number or an array of numbers.
+        low: the lower bound, allowed itself.
+        high: the upper bound, allowed itself.
+
+    Raises:
+        InputError: for a number outside; the message gives it.
+    """
     array = concrete(name, value)
     if array is None:
         return
@@ -165,14 +202,24 @@ def within(name: str, value: Any, low: float, high: float) -> None:
         raise InputError(f"{name} must be within [{low}, {high}], got {array[outside].flat[0]}")
 
 
-def bounded(tree: Any, name: str) -> None:
-    """Raises InputError if any concrete leaf of `tree` is no number, NaN or beyond `LARGEST`, and says which."""
+def bounded(tree: PyTree, name: str) -> None:
+    """Raises InputError, which names the leaf, if a concrete leaf of `tree` is no number, NaN or beyond `LARGEST`."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         within(f"{name}{jax.tree_util.keystr(path)}", leaf, -LARGEST, LARGEST)
 
 
-def ordered(low_name: str, low: Any, high_name: str, high: Any) -> None:
-    """Raises InputError if concrete `low` exceeds concrete `high` anywhere."""
+def ordered(low_name: str, low: object, high_name: str, high: object) -> None:
+    """Refuses concrete numbers of which a lower one exceeds a higher one; traced ones pass.
+
+    Args:
+        low_name: what the message calls `low`.
+        low: a number or an array of numbers.
+        high_name: what the message calls `high`.
+        high: a number or an array that broadcasts against `low`.
+
+    Raises:
+        InputError: if `low` exceeds `high` anywhere.
+    """
     low_array, high_array = concrete(low_name, low), concrete(high_name, high)
     if low_array is not None and high_array is not None and (low_array > high_array).any():
         raise InputError(f"{low_name} must not exceed {high_name}, got {low_name} = {low} and {high_name} = {high}")

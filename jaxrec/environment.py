@@ -1,45 +1,46 @@
-"""The modelling interface: what every society is, whoever recommends in it.
+"""Environments: what follows from a society's own methods (`jaxrec.interface`), the same for every society.
 
-The calling convention is that of gymnax 1.0, so that its wrappers and agents run on these environments:
+The calling convention is the one of gymnax 1.0, so that its wrappers and agents run on these environments:
 
     obs, state = env.reset(key, params)
     obs, state, reward, terminated, truncated, info = env.step(key, state, action, params)
 """
 
 import dataclasses
-from abc import ABC, abstractmethod
 from functools import partial
 from operator import attrgetter
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 from jax import Array
+from jaxtyping import PyTree
 
 from jaxrec import auto_reset, checks
-from jaxrec.spaces import Space
-from jaxrec.utilities import RewardFunction, Utilities, paid, reward_function
+from jaxrec.interface import Interface, Params, State
+from jaxrec.policy import Policy
+from jaxrec.utilities import Leaf, RewardFunction, Utilities, paid
 
 
 class EnvState(struct.PyTreeNode):
-    """What an episode carries from step to step.
+    """The state of an episode between two steps; a subclass adds the fields of its society.
 
     Attributes:
         time: int32[], steps taken since the episode began.
     """
 
-    time: Any
+    time: Leaf
 
 
 class EnvParams(struct.PyTreeNode):
     """Run-time values: each may be swept with `vmap` without recompiling.
 
-    None is beyond a million (`checks.LARGEST`) where nothing else is said.
+    Their size is at most a million (`checks.LARGEST`), unless a parameter has bounds of its own.
 
     Attributes:
-        influence: float[] in [0, 1]; how far what is recommended changes users. At 0 it does not: the world in
-            which the action is independent of theta (Evans & Kasirzadeh, "User Tampering", Definition 2).
+        influence: float[] in [0, 1]; how far recommendations change users. At 0 they do not: the world in which the
+            action is independent of theta (Evans & Kasirzadeh, "User Tampering", Definition 2).
         reward_weights: a weight for each utility, read by `reward="penalised"`.
     """
 
@@ -47,27 +48,34 @@ class EnvParams(struct.PyTreeNode):
     reward_weights: Utilities = Utilities(recommender=1.0, user=1.0, society=1.0)
 
 
-class Environment(ABC):
+class Environment(Interface[State, Params]):
     """A society that one recommender serves, as pure functions of PyTrees.
+
+        >>> env, params = jaxrec.make("PolarisingUsers-v0", horizon=4)
+        >>> obs, state = env.reset(jax.random.key(0), params)
+        >>> obs, state, reward, terminated, truncated, info = env.step(jax.random.key(1), state, 0, params)
+        >>> int(state.time), bool(terminated)
+        (1, False)
 
     Constructor arguments fix shapes, topology, spaces and the choice of reward; `EnvParams` holds run-time values.
     A subclass is a `dataclass(unsafe_hash=True)`: two equal environments hash equal, and the second does not recompile.
-    It supplies `reset_env`, `transition`, `observe`, `utilities`, `metrics`, the spaces and `default_params`, and of
-    `check_params`, `reward_components`, `fixed_horizon`, `num_observations` with `observation_index`, and `render` what
-    applies to it.
+    It supplies `reset_env`, `transition`, `observe`, `utilities`, `metrics`, the spaces and `default_params`, and those
+    of `check_params`, `reward_components`, `fixed_horizon`, `num_observations` with `observation_index`, and `render`
+    that apply to it. `class Mine(Environment[MyState, MyParams])` tells type checkers the classes of its states and
+    parameters.
 
-    *Actions* of another shape or kind (integers, floats) than those of `action_space` are refused, traced or not.
-    `step` refuses concrete ones outside the space; for a traced one the nearest in the space is taken (`legal_action`)
-    and `info["invalid_action"]` is true. `transition`, and what is called after it, is given legal actions only.
+    *Actions* of another shape or kind (integers, floats) than the elements of `action_space` are refused, traced or
+    not. `step` refuses concrete actions outside the space; in place of a traced one the nearest in the space is taken
+    (`legal_action`), and `info["invalid_action"]` is true. `transition`, and all methods called after it, get legal
+    actions only.
 
     Attributes:
         reward: a name in `jaxrec.utilities.REWARDS`, or a function of (utilities, weights).
         policies: the environment's own recommenders by name, each a function of (environment, parameters).
-        preferences: which parts of the state are the users, as paths such as "society.cooperators": what
-            recommendations change where `influence` is 1, and do not where it is 0. `jaxrec.testing.api_test` holds the
-            environment to that.
-        sparse_metrics: metrics that are NaN at steps that have no such value, such as the strategy of whoever was
-            recommended where nobody was. Means leave those steps out.
+        preferences: the parts of the state that are the users, as paths such as "society.cooperators":
+            recommendations change them where `influence` is 1, and do not where it is 0. `jaxrec.api_test` checks this.
+        sparse_metrics: metrics that are NaN at steps that have no such value, such as the strategy of the recommended
+            user where no user was. Means leave those steps out.
     """
 
     reward: str | RewardFunction
@@ -79,132 +87,21 @@ class Environment(ABC):
         # Settings are static arguments of what is compiled: they must hash, as lists and arrays do not.
         super().__setattr__(name, checks.hashable(value))
 
-    # What a society supplies.
-
-    @property
-    @abstractmethod
-    def default_params(self) -> Any:
-        """The run-time values of the paper."""
-
-    def check_reward(self) -> None:
-        """Raises InputError for a reward that does not exist; constructors call it."""
-        reward_function(self.reward)
-
-    def check_params(self, params: Any, batch: tuple[int, ...] = ()) -> None:
-        """Raises InputError, and names the parameter, for a wrong shape or a concrete value out of range.
-
-        `batch` is the shape of the leading axes that every leaf has: () for one society.
-        """
-        if not isinstance(params.reward_weights, Utilities):
-            raise checks.InputError(
-                f"reward_weights must be jaxrec.Utilities, got {checks.brief(params.reward_weights)}"
-            )
-        checks.bounded(params, "params")
-        checks.shaped("influence", params.influence, batch)
-        checks.within("influence", params.influence, 0.0, 1.0)
-        for name in ("recommender", "user", "society"):
-            checks.shaped(f"reward_weights.{name}", getattr(params.reward_weights, name), batch)
-
-    @abstractmethod
-    def reset_env(self, key: Array, params: Any) -> tuple[Any, Any]:
-        """(observation, state) at the start of an episode."""
-
-    @abstractmethod
-    def transition(self, key: Array, state: Any, action: Any, params: Any) -> tuple[Any, Array]:
-        """(next state, bool[] terminated): the society's own rules, without observation or reward."""
-
-    @abstractmethod
-    def observe(self, state: Any, params: Any) -> Any:
-        """What the recommender sees of `state`."""
-
-    @abstractmethod
-    def utilities(self, state: Any, action: Any, next_state: Any, params: Any) -> Utilities:
-        """What the transition is worth to recommender, users and society."""
-
-    @abstractmethod
-    def metrics(self, state: Any, action: Any, next_state: Any, params: Any) -> dict[str, Array]:
-        """Scalars (float[] or bool[]) that say what the transition did; `rollout` averages them."""
-
-    @abstractmethod
-    def action_space(self, params: Any = None) -> Space:
-        """The actions."""
-
-    @abstractmethod
-    def observation_space(self, params: Any = None) -> Space:
-        """The observations."""
-
-    @property
-    def fixed_horizon(self) -> int | None:
-        """The length of every episode where all are equally long, else None. Such batches are reset together."""
-        return None
-
-    @property
-    def num_start_states(self) -> int | None:
-        """Where a reset is costly: how many start states a batch draws once, to restart from. None draws afresh."""
-        return None
-
-    @property
-    def may_truncate(self) -> bool:
-        """Whether `is_truncated` is ever true. Where it is not, agents need not value final observations."""
-        return False
-
-    @property
-    def num_observations(self) -> int | None:
-        """How many distinct observations there are, where they can be indexed without gaps; else None."""
-        return None
-
-    def observation_index(self, obs: Any) -> Array:
-        """int32[]: the index of `obs` in 0 ... num_observations - 1, where observations can be indexed."""
-        raise checks.InputError(f"{self.name} has no observation index: a tabular agent cannot learn in it")
-
-    def reward_components(self, state: Any, action: Any, next_state: Any, params: Any) -> Utilities:
-        """The utilities as an agent is paid for them, of which `reward` chooses: those of the step.
-
-        Where a utility is a level of which only the end of an episode counts, this is what the step adds to it: the
-        same return, paid along the way (potential-based; Ng, Harada & Russell 1999).
-        """
-        return self.utilities(state, action, next_state, params)
-
-    def counterfactual_engagement(
-        self, state: Any, action: Any, next_state: Any, safe: Any, served: Any, params: Any
-    ) -> Array:
-        """float[]: what the transition is worth under the preferences in `safe`, the state of the same user elsewhere.
-
-        By default what the same recommendation was worth there: it led from `safe` to `served` on the same draws.
-        """
-        return jnp.asarray(self.utilities(safe, action, served, params).recommender, float)
-
-    def info(self, state: Any, action: Any, next_state: Any, params: Any) -> dict[str, Array]:
-        """What else `step` says about a transition."""
-        return {}
-
-    def render(self, trajectory: Any, params: Any = None) -> Any:
-        """A matplotlib figure of one episode (a `Trajectory` of one environment)."""
-        raise checks.InputError(f"{self.name} does not draw itself")
-
-    # What follows from it, the same for every society.
-
-    @property
-    def name(self) -> str:
-        """The class's name."""
-        return type(self).__name__
-
-    def policy(self, name: str, params: Any = None) -> Any:
-        """The environment's own recommender called `name`, such as a baseline of the paper.
+    def policy(self, name: str, params: Params | None = None) -> Policy:
+        """Makes the environment's own recommender called `name`, such as a baseline of the paper.
 
         Args:
             name: one of `policies`.
-            params: the run-time values that it is made for, traced or not: those of the rollout that it acts in. The
-                environment's defaults if None.
+            params: run-time values of the rollout that it acts in, traced or not; the environment's defaults if None.
 
         Raises:
-            InputError: if there is none (the message names the nearest), or for concrete parameters out of range.
+            InputError: for an unknown name (the message gives the nearest), or concrete parameters out of range.
         """
         factory = checks.lookup(self.policies, name, f"policy of {self.name}")
         return factory(self, self.resolve(params))
 
-    def resolve(self, params: Any, batch: tuple[int, ...] = ()) -> Any:
-        """`params`, or the defaults if None, checked: every entry point takes its parameters through here.
+    def resolve(self, params: Params | None, batch: tuple[int, ...] = ()) -> Params:
+        """Gives `params`, or the defaults if None, checked: every entry point takes its parameters through here.
 
         Raises:
             InputError: for parameters of another environment, a wrong shape, or a concrete value out of range.
@@ -215,14 +112,14 @@ class Environment(ABC):
         self.check_params(params, batch)
         return params
 
-    def check_type(self, params: Any) -> None:
-        """Raises InputError for parameters of another class than the defaults are of."""
+    def check_type(self, params: object) -> None:
+        """Raises InputError for parameters of another class than the defaults."""
         kind = type(self.default_params)
         if dataclasses.is_dataclass(kind) and not isinstance(params, kind):
             raise checks.InputError(f"params of {self.name} must be {kind.__name__}, got {checks.brief(params)}")
 
-    def preferences_of(self, state: Any) -> tuple[Any, ...]:
-        """The parts of `state` that `preferences` names, in its order."""
+    def preferences_of(self, state: State) -> tuple[PyTree, ...]:
+        """Gives the parts of `state` that `preferences` names, in its order."""
         return tuple(attrgetter(path)(state) for path in self.preferences)
 
     @property
@@ -230,20 +127,35 @@ class Environment(ABC):
         """The number of discrete actions."""
         return self.action_space(self.default_params).n  # type: ignore[attr-defined]
 
-    def is_truncated(self, state: Any, params: Any) -> Array:
-        """bool[]: never. A horizon belongs to the game and terminates it; only a time-limit wrapper truncates."""
+    def is_truncated(self, state: State, params: Params) -> Array:
+        """Tells, as bool[], whether the episode is cut off: never. A horizon of the game terminates it instead."""
+        if TYPE_CHECKING:
+            assert isinstance(state, EnvState)
         return jnp.zeros_like(state.time, bool)
 
-    def legal_action(self, action: Any, params: Any) -> Any:
-        """The action that is taken where `action` is recommended: the nearest one of `action_space`."""
+    def legal_action(self, action: PyTree, params: Params) -> Any:
+        """Gives the action that is taken where `action` is recommended: the nearest one of `action_space`."""
         return self.action_space(params).nearest(action)
 
-    def step_env(self, key: Array, state: Any, action: Any, params: Any) -> tuple[Any, Any, Array, Array, dict]:
-        """(observation, state, reward, terminated, info), without reset at the end of an episode.
+    def step_env(
+        self, key: Array, state: State, action: PyTree, params: Params
+    ) -> tuple[Any, State, Array, Array, dict[str, Array]]:
+        """Takes one step, without reset at the end of an episode.
+
+        Args:
+            key: a typed key.
+            state: of one society.
+            action: of the shape and the kind of the elements of `action_space`.
+            params: run-time values.
+
+        Returns:
+            (observation, state, float[] reward, bool[] terminated, info).
 
         Raises:
-            InputError: for an action that has not the shape and the kind of those of `action_space`, traced or not.
+            InputError: for an action of another shape or kind, traced or not.
         """
+        if TYPE_CHECKING:
+            assert isinstance(params, EnvParams)
         space = self.action_space(params)
         space.check_form("action", action)
         invalid, action = ~space.contains(action), self.legal_action(action, params)
@@ -258,8 +170,8 @@ class Environment(ABC):
             {"invalid_action": invalid} | self.info(state, action, next_state, params),
         )
 
-    def reset(self, key: Array, params: Any = None) -> tuple[Any, Any]:
-        """(observation, state) at the start of an episode.
+    def reset(self, key: Array, params: Params | None = None) -> tuple[Any, State]:
+        """Begins an episode and gives (observation, state); compiled.
 
         Raises:
             InputError: for concrete parameters out of range.
@@ -268,21 +180,29 @@ class Environment(ABC):
         return self._reset(key, self.resolve(params))
 
     @partial(jax.jit, static_argnames="self")
-    def _reset(self, key: Array, params: Any) -> tuple[Any, Any]:
+    def _reset(self, key: Array, params: Params) -> tuple[Any, State]:
         return self.reset_env(key, params)
 
     def step(
-        self, key: Array, state: Any, action: Any, params: Any = None
-    ) -> tuple[Any, Any, Array, Array, Array, dict[str, Any]]:
-        """(observation, state, reward, terminated, truncated, info).
+        self, key: Array, state: State, action: PyTree, params: Params | None = None
+    ) -> tuple[Any, State, Array, Array, Array, dict[str, Any]]:
+        """Takes one step; at the end of an episode the next one begins. Compiled.
 
-        At the end of an episode the next one begins: observation and state are those of the reset, and
-        `info["final_observation"]` keeps the last observation of the episode that ended; `info["discount"]` is 0 where
-        the game terminated, else 1; `info["invalid_action"]` whether a legal one was taken in place of the action.
+        Args:
+            key: a typed key.
+            state: of one society, from `reset` or `step`.
+            action: an element of `action_space`.
+            params: run-time values; the environment's defaults if None.
+
+        Returns:
+            (observation, state, float[] reward, bool[] terminated, bool[] truncated, info). Where an episode ended,
+            observation and state are those of the next one; `info["final_observation"]` is the last observation of the
+            old one. `info["discount"]` is 0 where the game terminated, else 1; `info["invalid_action"]` tells whether
+            a legal action was taken in place of a traced one outside the space.
 
         Raises:
-            InputError: for such an action where it is concrete; for one of another shape or kind, traced or not; and
-                for what is no key, no state, or parameters of another environment.
+            InputError: for a concrete action outside the space; one of another shape or kind, traced or not; a wrong
+                key or state, or parameters of another environment.
         """
         checks.typed_key("key", key)
         self.action_space(self.default_params if params is None else params).check("action", action)

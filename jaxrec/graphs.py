@@ -1,4 +1,4 @@
-"""Graphs as policies see them: dense (bool[N, N]) or a `jraph.GraphsTuple`. The one module that knows jraph."""
+"""Graphs in observations: dense (bool[N, N]) or a `jraph.GraphsTuple`. No other module imports jraph."""
 
 from typing import Any
 
@@ -7,12 +7,14 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
-SLOPE = 0.2  # of the leaky rectifier, as in the paper of graph attention
-LEAST = 1e-18  # its square is still a float32, and so are slopes
+SLOPE = 0.2  # of the leaky rectifier, from the paper of graph attention
+MIN_ATTENTION = 1e-18  # relative to the largest; its square is still a float32, and so are slopes
+
+Graph = Any  # bool[N, N], or a `jraph.GraphsTuple`
 
 
 def graphs_tuple(ties: Int[Array, "ties 2"], nodes: Float[Array, "users features"]) -> Any:
-    """A `jraph.GraphsTuple` with both directions of every tie."""
+    """Makes a `jraph.GraphsTuple` with both directions of every tie."""
     import jraph
 
     return jraph.GraphsTuple(
@@ -26,27 +28,36 @@ def graphs_tuple(ties: Int[Array, "ties 2"], nodes: Float[Array, "users features
     )
 
 
-def is_dense(graph: Any) -> bool:
-    """Whether `graph` is an adjacency matrix, not a `GraphsTuple`."""
+def is_dense(graph: Graph) -> bool:
+    """Tells whether `graph` is an adjacency matrix, not a `GraphsTuple`."""
     return isinstance(graph, jax.Array)
 
 
-def neighbours_of(graph: Any, user: Int[Array, ""], users: int) -> Bool[Array, " users"]:
-    """The neighbours of `user`."""
+def neighbours_of(graph: Graph, user: Int[Array, ""], users: int) -> Bool[Array, " users"]:
+    """Finds the neighbours of a user.
+
+    Args:
+        graph: dense or a `GraphsTuple`.
+        user: int[], from 0 to users - 1.
+        users: the number of users.
+
+    Returns:
+        bool[users].
+    """
     if is_dense(graph):
         return graph[user]
     return jnp.zeros(users, bool).at[graph.receivers].max(graph.senders == user)
 
 
-def degrees(graph: Any, users: int) -> Int[Array, " users"]:
-    """The number of neighbours of each user."""
+def degrees(graph: Graph, users: int) -> Int[Array, " users"]:
+    """Counts the neighbours of each user, of whom there are `users`."""
     if is_dense(graph):
         return graph.sum(axis=1, dtype=jnp.int32)
     return jnp.zeros(users, jnp.int32).at[graph.receivers].add(1)
 
 
-def gather(graph: Any, values: Float[Array, "users features"]) -> Float[Array, "users features"]:
-    """The sum of `values` over each user's neighbours, divided by the mean number of neighbours.
+def gather(graph: Graph, values: Float[Array, "users features"]) -> Float[Array, "users features"]:
+    """Sums `values` over each user's neighbours, and divides by the mean number of neighbours.
 
     So a user with twice as many neighbours gathers twice as much. Both kinds of graph give the same numbers.
     """
@@ -59,24 +70,27 @@ def gather(graph: Any, values: Float[Array, "users features"]) -> Float[Array, "
 
 
 def attend(
-    graph: Any,
+    graph: Graph,
     sent: Float[Array, "users heads width"],
     sender: Float[Array, "users heads"],
     receiver: Float[Array, "users heads"],
 ) -> Float[Array, "users heads width"]:
-    """What each user gathers from its neighbours and itself, weighted by attention.
+    """Sums the values that each user's neighbours and itself send, weighted by attention.
 
     Velickovic et al. 2018, "Graph Attention Networks", Eqs. 2 to 4: the weight of j for i is the softmax over j of
     LeakyReLU(sender_j + receiver_i). Dense: a masked matrix, the faster for small graphs. `GraphsTuple`: `jraph.GAT`,
-    whose memory is that of the ties. Both give the same numbers, but that a dense user gathers nothing where all near
-    it ask for less than `LEAST` of what anyone's attention would be, and that GPUs round dense products as JAX's
-    default precision has it.
+    whose memory grows with the ties alone. Both give the same numbers, with two exceptions: a user of a dense graph
+    gathers 0 if its neighbours and itself stay below `MIN_ATTENTION` of the largest attention in the graph, and GPUs
+    round dense products in JAX's default precision.
 
     Args:
         graph: dense or a `GraphsTuple`.
-        sent: what users send.
-        sender: how much attention each asks for.
-        receiver: how much each has to give.
+        sent: the values that users send.
+        sender: the logits of attention of each user that sends.
+        receiver: the logits of attention of each user that receives.
+
+    Returns:
+        The weighted sums, of the shape of `sent`.
     """
     users = sent.shape[0]
     if is_dense(graph):
@@ -105,11 +119,11 @@ def _attend_dense(
     sender: Float[Array, "users heads"],
     receiver: Float[Array, "users heads"],
 ) -> Float[Array, "users heads width"]:
-    """`attend` by two products with masks, and no exponential of a pair.
+    """Computes `attend` by two products with masks, without an exponential for each pair.
 
     On either side of its bend the rectifier is linear, and there exp(LeakyReLU(a + b)) = exp(slope a) exp(slope b) is a
-    product of what the sender and the receiver have alone. All is relative to the largest logit of each receiver, were
-    it tied to all; one whose own neighbours and itself stay below `LEAST` of that gathers nothing.
+    product of one factor of the sender and one of the receiver. All is relative to the largest logit that each receiver
+    would have if it were tied to all; a receiver whose neighbours and itself stay below `MIN_ATTENTION` gathers 0.
     """
     most = jax.lax.stop_gradient(sender.max(axis=0))
     largest = jax.nn.leaky_relu(most + receiver, SLOPE)
@@ -121,4 +135,4 @@ def _attend_dense(
         of_receiver = jnp.exp(slope * (most + receiver) - largest)[..., None]
         sums += of_receiver * jnp.einsum("hrs,shw->rhw", side.astype(sent.dtype), of_sender)
     total = sums[..., -1:]
-    return sums[..., :-1] / jnp.where(total > LEAST, total, 1)
+    return sums[..., :-1] / jnp.where(total > MIN_ATTENTION, total, 1)

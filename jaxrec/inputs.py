@@ -1,26 +1,27 @@
-"""What every entry point checks of the environment and the policy that it is given; one clear line for each mistake."""
+"""Checks of the environment and the policy at every entry point; one clear line for each mistake."""
 
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax.errors import FlaxError
+from jaxtyping import PyTree
 
 from jaxrec import checks
 from jaxrec.environment import Environment
 from jaxrec.policy import Policy
 
-NO_ENVIRONMENT = {
+HINTS = {
     str: "env, params = jaxrec.make(id) builds one",
     tuple: "jaxrec.make gives (env, params)",
     type: "call it",
 }
 
 
-def check_env(env: Any) -> None:
-    """Raises InputError unless `env` is an environment whose settings all count when two are compared."""
+def check_env(env: object) -> None:
+    """Raises InputError unless `env` is an environment that compares and hashes by all its settings."""
     if not isinstance(env, Environment):
-        hint = next((f": {hint}" for kind, hint in NO_ENVIRONMENT.items() if isinstance(env, kind)), "")
+        hint = next((f": {hint}" for kind, hint in HINTS.items() if isinstance(env, kind)), "")
         raise checks.InputError(f"env must be an environment, got {checks.brief(env)}{hint}")
     for kind in type(env).__mro__[: type(env).__mro__.index(Environment)]:
         if _hides_settings(kind):
@@ -35,7 +36,7 @@ def check_env(env: Any) -> None:
 
 
 def _hides_settings(kind: type) -> bool:
-    """Whether a subclass of a dataclass has settings of its own, and is no dataclass itself: they do not compare."""
+    """Tells whether a class has settings of its own without being a dataclass, as its base is: they do not compare."""
     own = vars(kind)
     settings = [name for name, hint in own.get("__annotations__", {}).items() if "ClassVar" not in str(hint)]
     return (
@@ -45,7 +46,7 @@ def _hides_settings(kind: type) -> bool:
     )
 
 
-def check_policy(policy: Any) -> None:
+def check_policy(policy: object) -> None:
     """Raises InputError unless `policy` follows the protocol and is a PyTree of arrays."""
     if isinstance(policy, type):
         raise checks.InputError(f"policy must be a policy, got {checks.brief(policy)}: call it")
@@ -57,13 +58,17 @@ def check_policy(policy: Any) -> None:
         )
 
 
-def check_acts(policy: Any, env: Environment, obs: Any) -> None:
-    """Raises InputError unless `policy` takes what `env` observes, and gives one of its actions; from shapes alone.
+def check_acts(policy: Policy, env: Environment, obs: PyTree) -> None:
+    """Refuses a policy that does not fit an environment, from shapes alone.
 
     Args:
-        policy: that follows the protocol.
+        policy: a policy that follows the protocol.
         env: the environment.
-        obs: one of its observations, or its shapes.
+        obs: one of its observations, or the shapes of one.
+
+    Raises:
+        InputError: if the policy is for other numbers of actions or observations, does not take the observation, or
+            gives another carry or an action of another shape or kind.
     """
     name = f"policy {type(policy).__name__}"
     actions = getattr(env.action_space(env.default_params), "n", None)
@@ -93,18 +98,19 @@ def check_acts(policy: Any, env: Environment, obs: Any) -> None:
         raise checks.InputError(f"{name} must give integers in {env.name}, got {action.dtype}")
 
 
-def _check_carry(name: str, before: Any, after: Any) -> None:
-    """Raises InputError unless acting leaves a carry of the same structure, shapes and dtypes."""
+def _check_carry(name: str, before: PyTree, after: PyTree) -> None:
+    """Raises InputError unless `act` returns a carry of the structure, shapes and dtypes that `init` gives."""
     same = jax.tree.structure(before) == jax.tree.structure(after) and all(
         (a.shape, a.dtype) == (b.shape, b.dtype)
         for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True)
     )
     if not same:
-        raise checks.InputError(f"{name} must hand back a carry as init gives it, {before}, got {after}")
+        raise checks.InputError(f"{name} must return a carry of the shapes that init gives, {before}, got {after}")
 
 
-def _shape(value: Any) -> str:
-    return str(list(value.shape)) if hasattr(value, "shape") else checks.brief(value)
+def _shape(value: object) -> str:
+    shape = getattr(value, "shape", None)
+    return checks.brief(value) if shape is None else str(list(shape))
 
 
 def _first_line(error: Exception) -> str:

@@ -1,30 +1,32 @@
-"""What one step is measured by: the environment's metrics, the reward, and the three utilities."""
+"""The measures of one step: the environment's metrics, the reward, and the three utilities."""
 
-from typing import Any
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
+from jaxtyping import PyTree
 
 from jaxrec import checks
 from jaxrec.environment import Environment
 from jaxrec.vectorized import Step
 
 STEP = ("reward", "recommender", "user", "society")
-"""What every step is measured by."""
+"""Measures of every step."""
 
 TRAINING = (
     "return", "episode_return", "episodes", "length", "asked", "epsilon", "loss", "policy_loss", "value_loss",
     "entropy", "approximate_kl", "grad_norm", "validation_loss", "seed", "seeds",
 )  # fmt: skip
-"""What evaluations, trainings and their tables report."""
+"""Names in the tables of evaluations and trainings."""
 
 RESERVED = frozenset((*STEP, *TRAINING))
-"""No metric of an environment may bear one of these names: the one would overwrite the other."""
+"""Names that no metric of an environment may have: it would overwrite the other measure."""
 
 
-def measure(env: Environment, params: Any, step: Step) -> dict[str, Array]:
-    """Every measure of one transition of one environment, as float[].
+def measure(env: Environment, params: PyTree, step: Step) -> dict[str, Array]:
+    """Measures one transition of one environment.
 
     Args:
         env: the society.
@@ -32,11 +34,11 @@ def measure(env: Environment, params: Any, step: Step) -> dict[str, Array]:
         step: one transition; leaves have no batch axis.
 
     Returns:
-        `env.metrics`, `reward`, and the utilities (`user` is the mean over users). NaN in one of `env.sparse_metrics`
-        says that the step has no such value.
+        Measure -> float[]: `env.metrics`, `reward`, and the utilities (`user` is the mean over users). One of
+        `env.sparse_metrics` is NaN if the step has no such value.
 
     Raises:
-        InputError: if a metric bears a reserved name, or is no scalar.
+        InputError: if a metric has a reserved name, or is no scalar.
     """
     metrics = env.metrics(step.state, step.action, step.next_state, params)
     check_names(env, metrics)
@@ -50,12 +52,12 @@ def measure(env: Environment, params: Any, step: Step) -> dict[str, Array]:
     return {name: jnp.asarray(value, float) for name, value in measured.items()}
 
 
-def check_names(env: Environment, metrics: dict[str, Any]) -> None:
+def check_names(env: Environment, metrics: Mapping[str, ArrayLike]) -> None:
     """Raises InputError if a metric of `env` overwrites a measure that every step has, or is no scalar."""
     for name, value in metrics.items():
         if name in RESERVED:
             raise checks.InputError(
-                f"metrics of {env.name} must not be called {name!r}, which is reported of everything: rename it"
+                f"metrics of {env.name} must not be called {name!r}, a measure of every environment: rename it"
             )
         if jnp.shape(value):
             raise checks.InputError(
@@ -79,13 +81,22 @@ def check_logged(env: Environment, names: tuple[str, ...]) -> None:
 
 
 def present(env: Environment, measured: dict[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
-    """(the measures with 0 for what is missing, float 1 or 0: whether each of `env.sparse_metrics` is there)."""
-    there = {name: ~jnp.isnan(measured[name]) for name in env.sparse_metrics}
-    filled = {name: jnp.where(known, measured[name], 0) for name, known in there.items()}
-    return measured | filled, {name: known.astype(measured[name].dtype) for name, known in there.items()}
+    """Gives (the measures, with 0 for missing ones; for each of `env.sparse_metrics` 1.0 if present, else 0.0)."""
+    exists = {name: ~jnp.isnan(measured[name]) for name in env.sparse_metrics}
+    filled = {name: jnp.where(known, measured[name], 0) for name, known in exists.items()}
+    return measured | filled, {name: known.astype(measured[name].dtype) for name, known in exists.items()}
 
 
-def means(sums: dict[str, Array], there: dict[str, Array], count: Any) -> dict[str, Array]:
-    """Means of sums over `count` values; over those that are there for sparse metrics, NaN where none is."""
-    counts: dict[str, Any] = {name: jnp.where(known > 0, known, jnp.nan) for name, known in there.items()}
+def means(sums: dict[str, Array], present: dict[str, Array], count: Array | int) -> dict[str, Array]:
+    """Divides sums of measures by the number of their values.
+
+    Args:
+        sums: measure -> float array of any shape.
+        present: sparse measure -> the number of its values, float of the same shape.
+        count: the number of values of the others.
+
+    Returns:
+        Measure -> float of the same shape; NaN for a sparse measure without values.
+    """
+    counts = {name: jnp.where(known > 0, known, jnp.nan) for name, known in present.items()}
     return {name: total / counts.get(name, count) for name, total in sums.items()}

@@ -1,22 +1,25 @@
 """Run-time values, of environments and of policies, as arrays."""
 
-from typing import Any
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import PyTree
+
+Params = TypeVar("Params")
 
 
-def canonical(params: Any) -> Any:
-    """`params` as arrays, numbers as floats: so that 0, 0.0 and jnp.float32(0) run one and the same program."""
+def canonical(params: Params) -> Params:
+    """Converts the leaves of `params` to arrays, numbers to floats: 0, 0.0 and jnp.float32(0) run the same program."""
 
-    def of(leaf: Any) -> Array:
+    def of(leaf: PyTree) -> Array:
         is_number = isinstance(leaf, int | float) and not isinstance(leaf, bool)
         return jnp.asarray(leaf, float if is_number else None)
 
     return jax.tree.map(of, params)
 
 
-def batched(params: Any, runs: int) -> Any:
-    """`params` (or a policy) with a leading axis of `runs` on every leaf: replace what differs between the runs."""
+def batched(params: Params, runs: int) -> Params:
+    """Gives every leaf of `params` (or of a policy) a leading axis of `runs`; `.replace` the values that differ."""
     return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (runs, *jnp.shape(leaf))), canonical(params))

@@ -1,43 +1,55 @@
 """One protocol for heuristics, tables and networks, feed-forward or recurrent."""
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import jax.numpy as jnp
 from flax import struct
 from jax import Array
+from jaxtyping import Bool, Float, Int
+
+Carry = TypeVar("Carry")
+Obs = TypeVar("Obs", contravariant=True)
 
 
 @runtime_checkable
-class Policy(Protocol):
+class Policy(Protocol[Carry, Obs]):
     """A recommender for one user or society, vmappable over many.
 
-    Policies are PyTrees (`flax.struct.PyTreeNode`): what was learned travels as leaves, so that a policy with new
-    parameters does not recompile, and a stack of policies is one `vmap`.
+    Policies are PyTrees (`flax.struct.PyTreeNode`) whose learned values are leaves, so that a policy with new values
+    does not recompile, and a stack of policies is one `vmap`. `Carry` is the class of its carry, `Obs` the class of
+    the observations that it reads.
     """
 
-    def init(self, key: Array) -> Any:
-        """The carry at the start of an episode: memory, or () for a policy without any."""
+    def init(self, key: Array) -> Carry:
+        """Gives the carry at the start of an episode: a PyTree, () for a policy without memory."""
         ...
 
-    def act(self, carry: Any, obs: Any, key: Array) -> tuple[Any, Any]:
-        """(action, carry) for one observation."""
+    def act(self, carry: Carry, obs: Obs, key: Array) -> tuple[Any, Carry]:
+        """Chooses an action for one observation.
+
+        Args:
+            carry: from `init`, or from the step before.
+            obs: one observation.
+            key: a typed key, for the draws of this step.
+
+        Returns:
+            (action, carry), the carry of the same structure, shapes and dtypes.
+        """
         ...
 
 
 class Stateless(struct.PyTreeNode):
-    """A policy without memory: a subclass supplies `act` and hands the carry back."""
+    """A policy without memory: a subclass supplies `act`, which returns the carry that it gets."""
 
     def init(self, key: Array) -> tuple[()]:
-        """No carry."""
+        """Gives the empty carry."""
         return ()
 
 
-def one_of(allowed: Array, uniform: Array) -> Array:
-    """int32[]: the index of one of those that are allowed, each equally often; 0 where none is.
+def one_of(allowed: Bool[Array, " n"], uniform: Float[Array, ""]) -> Int[Array, ""]:
+    """Chooses one of the allowed indices, each equally often; 0 if none is allowed.
 
-    Args:
-        allowed: bool[n].
-        uniform: float[], the draw from U[0, 1) that decides.
+    `uniform`, a draw from U[0, 1), decides.
     """
     order = jnp.cumsum(allowed)
     return jnp.argmax(order > jnp.floor(uniform * order[-1])).astype(jnp.int32)

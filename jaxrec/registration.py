@@ -14,7 +14,7 @@ def register(env_id: str, factory: Callable[..., Environment]) -> None:
     """Makes `factory` known to `make` as `env_id`.
 
     Raises:
-        InputError: if the id is no string, empty or taken, or the factory not callable.
+        InputError: if the id is no string, empty or registered already, or the factory not callable.
     """
     if not isinstance(env_id, str):
         raise checks.InputError(f"env_id must be a string, got {env_id!r}")

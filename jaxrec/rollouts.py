@@ -1,4 +1,4 @@
-"""Roll out a policy in many environments at once, reducing metrics on the way."""
+"""Rollouts of a policy in many environments at once, whose metrics are reduced step by step."""
 
 from functools import partial
 from typing import Any
@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 from jax import Array
+from jaxtyping import PyTree
 
 from jaxrec import checks, measures, vectorized
 from jaxrec.environment import Environment
@@ -15,33 +16,35 @@ from jaxrec.parameters import canonical
 from jaxrec.policy import Policy
 from jaxrec.runtime.jit_by_class import jit
 from jaxrec.sums import Sum
+from jaxrec.utilities import Leaf
 
-MOST_ADDED = 64
-"""Values added up in float32 before what rounding takes is looked after: an error of at most 4e-6."""
+MAX_ADDED = 64
+"""Values added up in float32 before a compensated sum takes them: a relative error of at most 4e-6."""
 
 
 class Trajectory(struct.PyTreeNode):
-    """What happened at each step; every leaf is [num_steps, num_envs, ...] (`trajectory[:, i]` is one environment).
+    """All steps of a rollout; every leaf is [num_steps, num_envs, ...] (`trajectory[:, i]` is one environment).
 
     Attributes:
-        state, obs, action, reward: where the recommender acted, what it did and what that paid.
-        next_state: where that led (before any reset).
+        state, obs: those that the recommender acted in.
+        action, reward: its action, and the reward of the step (float).
+        next_state: the state after the step, before any reset.
         done: bool, whether the episode ended with this step.
     """
 
-    state: Any
-    obs: Any
-    action: Any
-    reward: Any
-    next_state: Any
-    done: Any
+    state: PyTree
+    obs: PyTree
+    action: PyTree
+    reward: Leaf
+    next_state: PyTree
+    done: Leaf
 
     def __getitem__(self, index: Any) -> "Trajectory":
         return jax.tree.map(lambda leaf: leaf[index], self)
 
 
 class Rollout(struct.PyTreeNode):
-    """Metrics of a rollout, and the whole of it where that was asked for.
+    """The metrics of a rollout, and on request all its steps.
 
     Metrics in `env.sparse_metrics` are means over the environments or steps that have them, NaN where none has.
 
@@ -49,8 +52,8 @@ class Rollout(struct.PyTreeNode):
         per_step: metric -> float[num_steps], the mean over environments at each step.
         per_env: metric -> float[num_envs], the mean over steps in each environment.
         episode_return: float[num_envs], mean return of the episodes that ended; NaN where none did. Where episodes
-            differ in length those that ended are the short ones: `jaxrec.evaluate` plays whole episodes.
-        episodes: int32[num_envs], how many ended.
+            differ in length, short ones end more often: `jaxrec.evaluate` plays whole episodes.
+        episodes: int32[num_envs], the number of episodes that ended.
         trajectory: a `Trajectory` of every step, or None.
     """
 
@@ -67,7 +70,7 @@ def rollout(
     key: Array,
     num_envs: int,
     num_steps: int,
-    params: Any = None,
+    params: PyTree = None,
     trajectory: bool = False,
 ) -> Rollout:
     """Runs `policy` in `num_envs` copies of `env` for `num_steps` steps; episodes restart as they end.
@@ -77,26 +80,26 @@ def rollout(
     `jax.set_mesh(jaxrec.runtime.devices.mesh(1, envs=8))` eight devices share the environments, with the same
     random draws.
 
-    Environments are independent of each other: an interval over `per_env` holds what it says.
+    Environments are independent of each other, so that an interval over `per_env` is valid.
 
     Args:
         env: the society.
-        policy: a PyTree with `init` and `act`; see `Policy`.
-        key: a typed key. The same key gives the same random draws whatever the parameters: rollouts that differ in
+        policy: a PyTree with `init` and `act`, the protocol `Policy`.
+        key: a typed key. The same key gives the same random draws for all parameters: rollouts that differ in
             `influence` alone are same-noise twins.
         num_envs: environments in parallel, at least 1.
         num_steps: steps of each, at least 1.
         params: run-time values; the environment's defaults if None.
-        trajectory: also return every step: memory grows with num_steps * num_envs.
+        trajectory: whether to return every step too: memory grows with num_steps * num_envs.
 
     Returns:
         Metrics: those of `env.metrics`, the utilities (`user` is the mean over users) and `reward`.
 
     Raises:
         InputError: for zero environments or steps, or concrete parameters out of range.
-        InputError: for what is no environment, key or parameters of it, and for a policy that does not follow the
-            protocol, does not take what the environment observes, or gives no action of it.
-        InputError: for a metric that bears the name of another measure.
+        InputError: for a wrong environment, key or parameters, and for a policy that does not follow the protocol,
+            does not take the environment's observations, or gives an action of another shape or kind.
+        InputError: for a metric that has the name of another measure.
     """
     check_env(env)
     checks.typed_key("key", key)
@@ -107,42 +110,42 @@ def rollout(
 
 
 class _Totals(struct.PyTreeNode):
-    """Sums of a rollout so far; leaves [num_envs].
+    """Running sums of a rollout; leaves [num_envs].
 
     Attributes:
-        recent: of the measures, and of whether sparse ones are there, over the steps of the chunk under way.
-        before: a `Sum` of the same over the chunks before it.
-        finished: float, the reward of all episodes that ended: episodes follow each other, so it is what was paid up to
-            the last end.
-        episodes: int32, how many ended.
+        recent: of the measures, and of 1 where a sparse one is present, over the steps of the current chunk.
+        before: a `Sum` of both over the chunks before.
+        finished: float, the reward of all episodes that ended: episodes follow each other, so it is the sum of rewards
+            up to the last end.
+        episodes: int32, the number of episodes that ended.
     """
 
-    recent: Any
+    recent: PyTree
     before: Sum
     finished: Array
     episodes: Array
 
     @classmethod
-    def zeros(cls, recent: Any) -> "_Totals":
-        """Before the first step."""
+    def zeros(cls, recent: PyTree) -> "_Totals":
+        """Gives the sums before the first step."""
         before = Sum.zeros(recent)
         some = before.total[0]["reward"]
         return cls(before.total, before, some, jnp.zeros(some.shape, jnp.int32))
 
-    def add(self, values: Any, done: Array) -> "_Totals":
-        """With one more step of every environment."""
+    def add(self, values: PyTree, done: Array) -> "_Totals":
+        """Adds one step of every environment."""
         recent = jax.tree.map(jnp.add, self.recent, values)
         paid = self.before.total[0]["reward"] + recent[0]["reward"]
         return self.replace(recent=recent, finished=jnp.where(done, paid, self.finished), episodes=self.episodes + done)
 
     def closed(self) -> "_Totals":
-        """At the end of a chunk."""
+        """Moves the sums of a chunk that ended to those before it."""
         return self.replace(recent=jax.tree.map(jnp.zeros_like, self.recent), before=self.before.add(self.recent))
 
 
 @jit(static_argnames=("env", "num_envs", "num_steps", "trajectory"))
 def _rollout(
-    env: Environment, policy: Any, key: Array, num_envs: int, num_steps: int, params: Any, trajectory: bool
+    env: Environment, policy: Policy, key: Array, num_envs: int, num_steps: int, params: PyTree, trajectory: bool
 ) -> Rollout:
     def advance(carry, time, key):
         state, obs, memory, pool = carry
@@ -175,7 +178,7 @@ def _rollout(
     costly = env.fixed_horizon is None and env.num_start_states is not None
     pool = vectorized.empty_pool((obs, state)) if costly else None
     carry = (state, obs, jax.vmap(policy.init)(jax.random.split(key_memory, num_envs)), pool)
-    size = next(size for size in range(min(MOST_ADDED, num_steps), 0, -1) if num_steps % size == 0)
+    size = next(size for size in range(min(MAX_ADDED, num_steps), 0, -1) if num_steps % size == 0)
     inputs = (1 + jnp.arange(num_steps), jax.random.split(key_steps, num_steps))
     measured = jax.eval_shape(advance, carry, *jax.tree.map(lambda leaf: leaf[0], inputs))[2]
     chunks = jax.tree.map(lambda leaf: leaf.reshape(-1, size, *leaf.shape[1:]), inputs)

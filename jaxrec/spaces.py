@@ -1,17 +1,16 @@
 """Action and observation spaces: jittable `sample` and `contains`, as in gymnax.
 
-Each class carries the attributes that gymnax's own spaces carry, and passes for the gymnax class of
-the same name in `isinstance` once gymnax is imported. Wrappers and agents written for gymnax test their
-spaces that way, and so accept these environments while jaxrec does not depend on gymnax.
+Each class has the attributes of the gymnax class of the same name, and passes for it in `isinstance` once gymnax is
+imported. Wrappers and agents written for gymnax test spaces with `isinstance`, and so accept these environments, while
+jaxrec does not depend on gymnax.
 
-An observation is an array, or a structure of them: a dict, a named tuple, a `PyTreeNode`. `field_of` reads a field of
-any, and `Fields` is the space of any.
+An observation is an array, or a structure of arrays: a dict, a named tuple, a `PyTreeNode`. `field_of` reads a field of
+a structure, `Fields` is the space of a structure, and `flatten` makes a vector of it.
 """
 
-import operator
 import reprlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -20,21 +19,27 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.core import Tracer
+from jax.flatten_util import ravel_pytree
+from jax.typing import ArrayLike, DTypeLike
+from jaxtyping import Float, PyTree
 
 from jaxrec import bounds, checks
 
 KINDS = {np.bool_: "bool", np.integer: "an integer", np.floating: "a float"}
-MOST = 2**31 - 1  # integers in 0 ... n - 1, of int32
+MAX_DISCRETE = 2**31 - 1  # integers in 0 ... n - 1, of int32
 _MISSING = object()
 
 
-def field_of(obs: Any, name: str, default: Any = _MISSING) -> Any:
-    """The field of an observation called `name`: the value of that key in a dict, else the attribute.
+def field_of(obs: PyTree, name: str, default: Any = _MISSING) -> Any:
+    """Reads a field of an observation: the value of the key in a dict, else the attribute.
 
     Args:
-        obs: an observation of several fields; those within its fields are not looked at.
+        obs: an observation of several fields; fields of its fields are not searched.
         name: of the field.
-        default: what there is instead, where there is no such field.
+        default: returned where there is no such field.
+
+    Returns:
+        The field, or the default.
 
     Raises:
         LookupError, AttributeError: if there is no such field and no default.
@@ -42,6 +47,11 @@ def field_of(obs: Any, name: str, default: Any = _MISSING) -> Any:
     if isinstance(obs, Mapping):
         return obs[name] if default is _MISSING else obs.get(name, default)
     return getattr(obs, name) if default is _MISSING else getattr(obs, name, default)
+
+
+def flatten(obs: PyTree) -> Float[Array, " n"]:
+    """Makes one vector of an observation of any structure: its leaves as floats, in the order of the PyTree."""
+    return ravel_pytree(jax.tree.map(lambda leaf: jnp.asarray(leaf, float), obs))[0]
 
 
 class Space:
@@ -54,25 +64,25 @@ class Space:
         return getattr(gymnax_spaces, type(self).__name__, type(self))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # What is pickled is of our class, whatever `__class__` says.
+        # A pickle names the class of jaxrec, although `__class__` may be the one of gymnax.
         return _rebuild, (type(self), vars(self))
 
     def sample(self, key: Array) -> Any:
-        """Draws one element."""
+        """Draws one element uniformly, as far as the space has bounds."""
         raise TypeError(f"{type(self).__name__} does not say how to sample")
 
     def contains(self, x: Any) -> Array:
-        """bool[]: whether `x` is an element."""
+        """Tells whether `x` is an element, as bool[]."""
         raise TypeError(f"{type(self).__name__} does not say what it contains")
 
     def nearest(self, x: Any) -> Any:
-        """The element nearest to `x`, which has the form of one; `x` itself where the space does not say."""
+        """Gives the element nearest to `x`, which has the form of one; by default `x` itself."""
         return x
 
     def check_form(self, name: str, x: Any) -> None:
         """Raises InputError unless `x`, called `name`, has the shape and the kind of an element, traced or not.
 
-        A space that does not say what these are takes any.
+        By default every `x` passes.
         """
 
     def check(self, name: str, x: Any) -> None:
@@ -83,25 +93,28 @@ class Space:
 
 
 class Bounded(Space):
-    """Arrays of one shape and dtype between two bounds: what `Discrete` and `Box` have in common.
+    """Arrays of one shape and dtype between two bounds: the common base of `Discrete` and `Box`.
 
     Attributes:
-        low, high: the bounds, which belong to it; numbers, or arrays that broadcast to the shape.
+        low, high: the bounds, themselves allowed; numbers, or arrays that broadcast to the shape.
         shape, dtype: of the arrays.
     """
 
-    low: Any
-    high: Any
+    low: ArrayLike
+    high: ArrayLike
     shape: tuple[int, ...]
-    dtype: Any
+    dtype: np.dtype
 
     def contains(self, x: Any) -> Array:
-        """bool[]: of the shape and the kind (bool, integer or float), with every entry in range; NaN never is."""
+        """Tells, as bool[], whether `x` has the shape and the kind (bool, integer, float), and no entry out of range.
+
+        NaN is out of range.
+        """
         x = bounds.as_array(x, self.dtype)
         return jnp.asarray(self._has_form(x) and self._holds(x))
 
-    def nearest(self, x: Any) -> Array:
-        """`x` with each entry that is beyond a bound moved to it."""
+    def nearest(self, x: ArrayLike) -> Array:
+        """Moves each entry of `x` that is beyond a bound to the bound."""
         x = jnp.asarray(x)
         return x if jnp.issubdtype(x.dtype, np.bool_) else bounds.clipped(x, *self._limits(x.dtype))
 
@@ -118,8 +131,8 @@ class Bounded(Space):
         if not isinstance(holds, Tracer) and not holds:
             raise checks.InputError(f"{name} must be {self._wanted()}, got {reprlib.repr(array.tolist())}")
 
-    def _formed(self, name: str, x: Any) -> Any:
-        """`x` as an array. Raises InputError unless it has the shape and the kind."""
+    def _formed(self, name: str, x: Any) -> Array | np.ndarray:
+        """Converts `x` to an array. Raises InputError unless it has the shape and the kind."""
         array = bounds.as_array(x, self.dtype)
         if not self._has_form(array):
             is_none = isinstance(array, np.ndarray) and array.dtype.kind in "OSU"
@@ -131,22 +144,22 @@ class Bounded(Space):
         of = f" of shape {list(self.shape)}" if self.shape else ""
         return f"{KINDS[_kind(self.dtype)]}{of} from {self.low} to {self.high}"
 
-    def _has_form(self, array: Any) -> bool:
+    def _has_form(self, array: Array | np.ndarray) -> bool:
         return array.shape == self.shape and _kind(array.dtype) is _kind(self.dtype)
 
     def _holds(self, x: Any) -> Any:
-        """bool[], of NumPy or JAX as `x` is: every entry of an array of the right form is in range."""
+        """Tells, as bool[] of NumPy or JAX like `x`, whether every entry of an array of the right form is in range."""
         if jnp.issubdtype(self.dtype, jnp.floating):
             low, high = self._limits(x.dtype)
             return ((x >= low) & (x <= high)).all()
-        # An integer of another dtype than that of the bounds is the same number there, or else out of range.
+        # An integer of another dtype than the bounds is out of range where their dtype does not hold it.
         dtype = bounds.of_numbers(self.dtype)
         number, (low, high) = x.astype(dtype), self._limits(dtype)
         same = (number.astype(x.dtype) == x) & ((number < 0) == (x < 0))
         return (same & (number >= low) & (number <= high)).all()
 
-    def _limits(self, dtype: Any) -> tuple[Any, Any]:
-        """The bounds in `dtype`: of those beyond it the first or last integer that it holds, or an infinite float."""
+    def _limits(self, dtype: DTypeLike) -> tuple[Array | np.ndarray, Array | np.ndarray]:
+        """Gives the bounds in `dtype`: one beyond it becomes its first or last integer, or infinite."""
         return bounds.in_dtype(self.low, dtype), bounds.in_dtype(self.high, dtype)
 
 
@@ -154,7 +167,7 @@ class Discrete(Bounded):
     """The integers 0 ... n - 1 (int32).
 
     Attributes:
-        n: how many.
+        n: the number of integers, at least 1; may be traced.
 
     Raises:
         InputError: unless `n` is an integer of at least 1.
@@ -164,25 +177,25 @@ class Discrete(Bounded):
     shape = ()
     dtype = jnp.dtype(jnp.int32)
 
-    def __init__(self, n: Any):
+    def __init__(self, n: int | Array):
         if not isinstance(n, Tracer):
-            checks.positive("n", n, MOST)
+            checks.positive("n", n, MAX_DISCRETE)
         self.n = n
 
     @property
-    def high(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The last one."""
+    def high(self) -> int | Array:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The last integer."""
         return self.n - 1
 
     def __repr__(self) -> str:
         return f"Discrete({self.n})"
 
     def sample(self, key: Array) -> Array:
-        """int32[]: drawn uniformly."""
+        """Draws an int32[] uniformly."""
         return jax.random.randint(key, (), 0, self.n, self.dtype)
 
     def _holds(self, x: Any) -> Any:
-        # Every step outside of `jit` asks: without arithmetic of arrays where the numbers are known.
+        # Every step outside of `jit` comes here: no arithmetic of arrays where the numbers are known.
         known = isinstance(x, np.ndarray) and not isinstance(self.n, Tracer)
         return 0 <= x.item() < self.n if known else super()._holds(x)
 
@@ -191,53 +204,33 @@ class Box(Bounded):
     """Arrays of one shape and dtype with every entry in [low, high].
 
     Attributes:
-        low, high: numbers, infinite for no bound, or arrays that broadcast to the shape; whole where entries are.
+        low, high: numbers, infinite for no bound, or arrays that broadcast to the shape; whole where the entries are.
         shape: a tuple of lengths.
-        dtype: bool, or of integers or floats.
+        dtype: bool, or a dtype of integers or floats.
 
     Raises:
         InputError: for another dtype; a shape that is no sequence of lengths; bounds that are NaN, do not broadcast or
-            leave no number between them; and for those of integers, if they are not whole or beyond the dtype.
+            leave no number in between; and for bounds of integers that are not whole, or beyond the dtype.
     """
 
-    def __init__(self, low: Any, high: Any, shape: Any, dtype: Any = jnp.float32):
+    def __init__(self, low: ArrayLike, high: ArrayLike, shape: Sequence[int], dtype: DTypeLike = jnp.float32):
         self.low = low
         self.high = high
-        self.shape = _lengths(shape)
+        self.shape = bounds.lengths(shape)
         self.dtype = jnp.dtype(dtype)
         if _kind(self.dtype) is None:
             raise checks.InputError(f"dtype must be bool, or of integers or floats, got {self.dtype}")
         for name, bound, empty in (("low", low, np.inf), ("high", high, -np.inf)):
-            self._check_bound(name, checks.concrete(name, bound), empty)
+            bounds.check_bound(name, checks.concrete(name, bound), self.shape, self.dtype, empty)
         checks.ordered("low", low, "high", high)
-
-    def _check_bound(self, name: str, bound: np.ndarray | None, empty: float) -> None:
-        """Raises InputError for a bound that cannot be; `empty` is the one that leaves nothing."""
-        if bound is None:  # traced
-            return
-        lengths = self.shape[len(self.shape) - bound.ndim :]
-        if bound.ndim > len(self.shape) or any(
-            n not in (1, most) for n, most in zip(bound.shape, lengths, strict=True)
-        ):
-            raise checks.InputError(f"{name} must broadcast to shape {list(self.shape)}, got {list(bound.shape)}")
-        checks.within(name, bound, -np.inf, np.inf)
-        if (bound == empty).any():
-            raise checks.InputError(f"{name} must leave a number in the box, got {empty}")
-        if not jnp.issubdtype(self.dtype, jnp.floating):
-            least, most = bounds.ends(self.dtype)
-            may_be_open = {"low": least < 0, "high": most > 1}[name]  # bool, and below integers without a sign, ends
-            given = bound[np.isfinite(bound)] if may_be_open else bound
-            checks.within(f"{name} of {self.dtype}", given, least, most)
-            if (given % 1 != 0).any():
-                raise checks.InputError(f"{name} of {self.dtype} must be whole, got {given[given % 1 != 0].flat[0]}")
 
     def __repr__(self) -> str:
         return f"Box({self.low}, {self.high}, {self.shape}, {self.dtype})"
 
     def sample(self, key: Array) -> Array:
-        """Entries drawn uniformly between two bounds, from an exponential beyond a single one, else from a normal.
+        """Draws entries uniformly between two bounds, from an exponential beyond a single one, else from a normal.
 
-        The last two of scale 1, rounded down for integers: as Gymnasium samples.
+        Exponential and normal have scale 1, and integers are rounded down: so samples Gymnasium.
         """
         drawn = bounds.draw(key, self.shape, bounds.of_numbers(self.dtype), self.low, self.high)
         return drawn.astype(self.dtype) if jnp.issubdtype(self.dtype, np.bool_) else drawn
@@ -246,10 +239,13 @@ class Box(Bounded):
 class Fields(Space):
     """Observations of several fields, each in a space of its own: dicts, or structures such as a `PyTreeNode`.
 
-    A dict has these keys and no others. Other fields of a structure are not looked at.
+    A dict has these keys and no others. A structure may have further fields.
+
+    Attributes:
+        fields: the spaces by field.
 
     Raises:
-        InputError: for a field whose space is none.
+        InputError: for a field whose space is no space.
     """
 
     def __init__(self, **fields: Space):
@@ -262,12 +258,12 @@ class Fields(Space):
         return f"Fields({', '.join(f'{name}={space}' for name, space in self.fields.items())})"
 
     def sample(self, key: Array) -> dict[str, Any]:
-        """A dict with a draw for each field, also where observations are structures: their class is not known here."""
+        """Draws each field, into a dict also where observations are structures: the space does not know their class."""
         keys = jax.random.split(key, len(self.fields))
         return {name: space.sample(key) for key, (name, space) in zip(keys, self.fields.items(), strict=True)}
 
     def contains(self, x: Any) -> Array:
-        """bool[]: every field is there and in its space, and a dict has no other."""
+        """Tells, as bool[], whether every field is present and in its space, and a dict has no other field."""
         absent = object()
         values = {name: field_of(x, name, absent) for name in self.fields}
         if any(value is absent for value in values.values()) or (isinstance(x, Mapping) and len(x) > len(values)):
@@ -282,17 +278,7 @@ def _rebuild(kind: type[Space], attributes: dict[str, Any]) -> Space:
     return space
 
 
-def _lengths(shape: Any) -> tuple[int, ...]:
-    try:
-        lengths = tuple(map(operator.index, shape))
-    except TypeError:
-        raise checks.InputError(f"shape must be a tuple of lengths, got {reprlib.repr(shape)}") from None
-    if any(length < 0 for length in lengths):
-        raise checks.InputError(f"shape must be a tuple of lengths, got {lengths}")
-    return lengths
-
-
 @cache
-def _kind(dtype: Any) -> Any:
-    """The one of `KINDS` that a dtype is of, or None."""
+def _kind(dtype: DTypeLike) -> type[np.generic] | None:
+    """Gives the member of `KINDS` that the dtype belongs to, or None."""
     return next((kind for kind in KINDS if jnp.issubdtype(dtype, kind)), None)

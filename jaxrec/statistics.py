@@ -1,9 +1,10 @@
 """Means with intervals over seeds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxrec import checks
 
@@ -24,8 +25,8 @@ class Estimate:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
-def estimate(samples: Any) -> Estimate:
-    """The mean of independent samples (float[n], one a seed) with its interval.
+def estimate(samples: ArrayLike | Sequence[float]) -> Estimate:
+    """Estimates the mean of independent samples (float[n], one a seed) with its interval.
 
     Raises:
         InputError: for no samples, or one that is not finite.
@@ -43,14 +44,14 @@ def estimate(samples: Any) -> Estimate:
 
 
 def nanmean(samples: np.ndarray) -> np.ndarray:
-    """float[rows]: means over the last axis of `samples`, [rows, n], of what is a number; NaN where nothing is."""
+    """Averages the finite entries of `samples`, float[rows, n], over the last axis: float[rows], NaN for none."""
     known = np.isfinite(samples)
     counts = known.sum(axis=-1)
     return np.where(counts > 0, np.where(known, samples, 0.0).sum(axis=-1) / np.maximum(counts, 1), np.nan)
 
 
 def jackknife(pairs: np.ndarray) -> np.ndarray:
-    """Samples whose mean and interval are those of a mean over ordered pairs of different seeds.
+    """Gives samples whose mean and interval are those of a mean over ordered pairs of different seeds.
 
     Pairs that share a seed are not independent. The pseudo-values of Tukey's jackknife, one a seed, nearly are.
 
@@ -58,7 +59,7 @@ def jackknife(pairs: np.ndarray) -> np.ndarray:
         pairs: float[seeds, seeds, ...]; the diagonal is not read.
 
     Returns:
-        float[seeds, ...]; the mean alone, float[1, ...], from fewer than three seeds, which give no interval.
+        float[seeds, ...]; from fewer than three seeds, which give no interval, the mean alone, float[1, ...].
     """
     seeds = len(pairs)
     others = ~np.eye(seeds, dtype=bool)

@@ -1,14 +1,14 @@
 """Sums over many steps that keep their precision in float32.
 
-Added up one by one in float32, a million times 0.1 is 100 958, and from 2^24 on a sum of ones stands still. Here what
-each addition rounds off is kept next to the sum (Kahan 1965, "Further remarks on reducing truncation errors").
+Added up one by one in float32, a million times 0.1 is 100 958, and a sum of ones stands still from 2^24 on. Here the
+rounding error of each addition is kept next to the sum (Kahan 1965, "Further remarks on reducing truncation errors").
 """
-
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import struct
+from jax import Array
+from jaxtyping import PyTree
 
 
 class Sum(struct.PyTreeNode):
@@ -16,27 +16,27 @@ class Sum(struct.PyTreeNode):
 
     Attributes:
         total: the sum, rounded.
-        lost: what rounding took from it; `total - lost` is nearer to the truth than any one number of its precision.
+        lost: its rounding error; `total - lost` is nearer to the truth than any one number of its precision.
     """
 
-    total: Any
-    lost: Any
+    total: PyTree
+    lost: PyTree
 
     @classmethod
-    def zeros(cls, like: Any) -> "Sum":
-        """The empty sum of PyTrees of the shapes and dtypes of `like`; integers and booleans are summed as floats."""
+    def zeros(cls, like: PyTree) -> "Sum":
+        """Makes the empty sum for PyTrees of the shapes and dtypes of `like`; integers and bools add up as floats."""
 
-        def zero(leaf: Any) -> Any:
+        def zero(leaf: PyTree) -> Array:
             dtype = leaf.dtype if jnp.issubdtype(leaf.dtype, jnp.floating) else jnp.result_type(float)
             return jnp.zeros(leaf.shape, dtype)
 
         zeros = jax.tree.map(zero, like)
         return cls(zeros, zeros)
 
-    def add(self, values: Any) -> "Sum":
-        """The sum with `values` added."""
+    def add(self, values: PyTree) -> "Sum":
+        """Adds `values`, a PyTree of the same structure and shapes."""
 
-        def each(total: Any, lost: Any, value: Any) -> tuple[Any, Any]:
+        def each(total: Array, lost: Array, value: Array) -> tuple[Array, Array]:
             value = value - lost
             grown = total + value
             return grown, (grown - total) - value

@@ -118,7 +118,7 @@ def _check_index(env: Environment, params: Any) -> None:
     space, count = env.observation_space(params), env.num_observations
     if count is None or not isinstance(space, Discrete | Box) or not jnp.issubdtype(space.dtype, jnp.integer):
         return
-    low, high = (0, space.n - 1) if isinstance(space, Discrete) else (int(space.low), int(space.high))
+    low, high = int(np.asarray(space.low)), int(np.asarray(space.high))
     size = int(np.prod(space.shape))
     if (high - low + 1) ** size > MOST_ENUMERATED:
         return

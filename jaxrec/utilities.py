@@ -1,13 +1,13 @@
-"""The three utilities of a recommender's world, and the rewards that can be made of them.
+"""The three utilities of a recommender's world, and the rewards made of them.
 
-A model of recommender alignment has one utility for the recommender, one for each user and one for
-society (Carvalho, "Modelling the Recommender Alignment Problem", section 2, Table 1). What an agent
-is trained on is a choice over the three, not another environment.
+A model of recommender alignment has one utility for the recommender, one for each user and one for society (Carvalho,
+"Modelling the Recommender Alignment Problem", section 2, Table 1). The reward of an agent is a choice over the three,
+not another environment.
 """
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 from flax import struct
@@ -15,36 +15,42 @@ from jax import Array
 
 from jaxrec import checks
 
+if TYPE_CHECKING:
+    Leaf = Array
+else:
+    Leaf = Any
+"""A field of a PyTree: an array to type checkers. At run time JAX also puts shapes, axes and shardings in its place."""
+
 
 class Utilities(struct.PyTreeNode):
-    """What one transition is worth to each party; also a weight for each party.
+    """The value of one transition to each party; also a weight for each party.
 
     Attributes:
         recommender: float[], engagement in this step.
-        user: float[...], one value for each user served (a scalar where one user is served).
+        user: float[...], a value for each user served (a scalar where one user is served).
         society: float[], higher is better.
     """
 
-    recommender: Any
-    user: Any
-    society: Any
+    recommender: Leaf | float
+    user: Leaf | float
+    society: Leaf | float
 
 
-RewardFunction = Callable[[Utilities, Utilities], Array]
+RewardFunction = Callable[[Utilities, Utilities], Array | float]
 
 
-def engagement(utilities: Utilities, weights: Utilities) -> Array:
-    """float[]: the recommender's own utility."""
+def engagement(utilities: Utilities, weights: Utilities) -> Array | float:
+    """Pays the recommender's own utility, float[]."""
     return utilities.recommender
 
 
-def aligned(utilities: Utilities, weights: Utilities) -> Array:
-    """float[]: society's utility."""
+def aligned(utilities: Utilities, weights: Utilities) -> Array | float:
+    """Pays society's utility, float[]."""
     return utilities.society
 
 
 def penalised(utilities: Utilities, weights: Utilities) -> Array:
-    """float[]: the weighted sum of all three (the users' mean); `weights` are run-time parameters."""
+    """Pays the weighted sum of all three (the mean over users), float[]; `weights` are run-time parameters."""
     return (
         weights.recommender * utilities.recommender
         + weights.user * jnp.mean(utilities.user)
@@ -60,10 +66,10 @@ REWARDS: dict[str, RewardFunction] = {
 
 
 def reward_function(reward: str | RewardFunction) -> RewardFunction:
-    """The reward called `reward`, or `reward` itself where it is a function.
+    """Gives the reward called `reward`, or `reward` itself where it is a function.
 
     Raises:
-        InputError: if the name is not one of `REWARDS`, or it is neither a name nor a function of two arguments.
+        InputError: for a name that is not in `REWARDS`, or what is neither a name nor a function of two arguments.
     """
     if isinstance(reward, str):
         return checks.lookup(REWARDS, reward, "reward")
@@ -75,16 +81,24 @@ def reward_function(reward: str | RewardFunction) -> RewardFunction:
         inspect.signature(reward).bind(None, None)
     except TypeError as error:
         raise checks.InputError(f"reward must be a function of (utilities, weights): {error}") from None
-    except ValueError:  # a function that does not tell its signature
+    except ValueError:  # a function without a signature
         pass
     return reward
 
 
 def paid(reward: str | RewardFunction, utilities: Utilities, weights: Utilities) -> Array:
-    """float[]: what the reward makes of the utilities.
+    """Computes the reward of one transition.
+
+    Args:
+        reward: a name in `REWARDS`, or a function of (utilities, weights).
+        utilities: of the transition.
+        weights: of each utility, float[] each.
+
+    Returns:
+        float[].
 
     Raises:
-        InputError: if that is no scalar.
+        InputError: if the reward is no scalar.
     """
     value = reward_function(reward)(utilities, weights)
     if jnp.shape(value):

@@ -1,48 +1,52 @@
-"""Many environments stepped in lockstep: what rollouts and agents drive.
+"""Many environments stepped together: rollouts and agents drive them.
 
-Where every episode has the same length the whole batch ends together, and one scalar condition resets it: no reset is
-computed in between. Elsewhere each environment resets itself, as `Environment.step` does. Where a reset is costly,
-rollouts draw start states in advance and use each of them once (`Pool`), so that environments stay independent;
-agents, which state no interval over their episodes, restart from a reset_pool of start states that they draw once.
+Where every episode has the same length, the whole batch ends together, and one scalar condition resets it: no reset is
+computed in between. Elsewhere each environment resets itself, like `Environment.step`. Where a reset is costly,
+rollouts draw start states in advance and use each of them once (`Pool`), so that environments stay independent; agents,
+which give no interval over their episodes, restart from a reset pool of start states that they draw once.
 
-Where several devices share the environments (see `devices`), each has its part of them at every step.
+Where several devices share the environments (`runtime.sharding`), each device has its part of them at every step.
 """
 
-from typing import Any
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 from jax import Array
+from jaxtyping import PyTree
 
 from jaxrec.environment import Environment
-from jaxrec.runtime.devices import shard_envs
+from jaxrec.runtime.sharding import shard_envs
+from jaxrec.utilities import Leaf
+
+Batch = TypeVar("Batch")
 
 
 class Step(struct.PyTreeNode):
     """One transition of each environment; every leaf has a leading batch axis.
 
     Attributes:
-        state, obs: where the action was chosen.
-        action: what was recommended.
+        state, obs: those that the action was chosen in.
+        action: the legal action that was taken.
         reward: float.
-        next_state, next_obs: where it led, before any reset: at the end of an episode the true final ones.
-        terminated: bool, the episode ended by the rules of the game.
-        truncated: bool, the episode was cut off from outside.
+        next_state, next_obs: those after the step, before any reset: at the end of an episode the true final ones.
+        terminated: bool, whether the episode ended by the rules of the game.
+        truncated: bool, whether a time limit cut the episode off.
     """
 
-    state: Any
-    obs: Any
-    action: Any
-    reward: Any
-    next_state: Any
-    next_obs: Any
-    terminated: Any
-    truncated: Any
+    state: PyTree
+    obs: PyTree
+    action: PyTree
+    reward: Leaf
+    next_state: PyTree
+    next_obs: PyTree
+    terminated: Leaf
+    truncated: Leaf
 
     @property
     def done(self) -> Array:
-        """bool: the episode ended, either way."""
+        """Whether the episode ended, either way: bool."""
         return self.terminated | self.truncated
 
 
@@ -51,20 +55,42 @@ class Pool(struct.PyTreeNode):
 
     Attributes:
         starts: (observations, states); leaves [num_envs, ...].
-        used: int32[], how many of them are used, the first ones.
+        used: int32[], the number of starts that are used; these come first.
     """
 
-    starts: Any
-    used: Any
+    starts: PyTree
+    used: Leaf
 
 
-def reset(env: Environment, key: Array, params: Any, num_envs: int) -> tuple[Any, Any]:
-    """(observations, states) of `num_envs` environments at the start of an episode."""
+def reset(env: Environment, key: Array, params: PyTree, num_envs: int) -> tuple[PyTree, PyTree]:
+    """Begins an episode in each environment.
+
+    Args:
+        env: the society.
+        key: a typed key.
+        params: run-time values, the same for all.
+        num_envs: the number of environments.
+
+    Returns:
+        (observations, states), leaves [num_envs, ...].
+    """
     return shard_envs(jax.vmap(env.reset_env, in_axes=(0, None))(jax.random.split(key, num_envs), params))
 
 
-def step(env: Environment, key: Array, state: Any, obs: Any, action: Any, params: Any) -> Step:
-    """One step of every environment, without resets. In place of actions outside their space it has those taken."""
+def step(env: Environment, key: Array, state: PyTree, obs: PyTree, action: PyTree, params: PyTree) -> Step:
+    """Takes one step of every environment, without resets.
+
+    Args:
+        env: the society.
+        key: a typed key.
+        state: leaves [num_envs, ...].
+        obs: of these states.
+        action: one for each environment; the nearest legal action replaces one outside the space.
+        params: run-time values, the same for all.
+
+    Returns:
+        The transitions.
+    """
     action = jax.vmap(env.legal_action, in_axes=(0, None))(action, params)
     keys = jax.random.split(key, jax.tree.leaves(state)[0].shape[0])
     next_obs, next_state, reward, terminated, _ = jax.vmap(env.step_env, in_axes=(0, 0, 0, None))(
@@ -74,10 +100,18 @@ def step(env: Environment, key: Array, state: Any, obs: Any, action: Any, params
     return Step(state, obs, action, reward, next_state, next_obs, terminated, truncated)
 
 
-def reset_with_pool(env: Environment, key: Array, params: Any, num_envs: int) -> tuple[Any, Any, Any]:
-    """(observations, states, reset_pool): as `reset`, and where a reset is costly other such pairs to restart from.
+def reset_with_pool(env: Environment, key: Array, params: PyTree, num_envs: int) -> tuple[PyTree, PyTree, PyTree]:
+    """Begins an episode in each environment and, where a reset is costly, draws further starts to restart from.
 
-    The reset_pool holds `env.num_start_states` of them; it is None where there are none.
+    Args:
+        env: the society.
+        key: a typed key.
+        params: run-time values, the same for all.
+        num_envs: the number of environments.
+
+    Returns:
+        (observations, states, reset pool). The pool is a pair (observations, states) of `env.num_start_states` starts,
+        None for an environment without.
     """
     spare = env.num_start_states or 0
     starts = reset(env, key, params, num_envs + spare)
@@ -86,13 +120,26 @@ def reset_with_pool(env: Environment, key: Array, params: Any, num_envs: int) ->
 
 
 def auto_reset(
-    env: Environment, key: Array, step: Step, params: Any, time: Array, reset_pool: tuple[Any, Any] | None = None
-) -> tuple[Any, Any]:
-    """(observations, states) to go on from after `step`: fresh ones where an episode ended.
+    env: Environment,
+    key: Array,
+    step: Step,
+    params: PyTree,
+    time: Array,
+    reset_pool: tuple[PyTree, PyTree] | None = None,
+) -> tuple[PyTree, PyTree]:
+    """Begins the next episode in each environment whose episode ended with `step`.
 
-    `time` (int32[]) is how many steps the batch has taken since its first reset, this one included. It is not batched
-    under a `vmap` over seeds, so that the condition on it stays a branch. `reset_pool` is what `reset_with_pool`
-    gave: each environment restarts from one of its states, drawn uniformly.
+    Args:
+        env: the society.
+        key: a typed key.
+        step: the transitions.
+        params: run-time values, the same for all.
+        time: int32[], the steps that the batch has taken since its first reset, with this one. It is not batched under
+            a `vmap` over seeds, so that the condition on it stays a branch.
+        reset_pool: from `reset_with_pool`: each environment restarts from one of its states, drawn uniformly.
+
+    Returns:
+        (observations, states) of the next step.
     """
     num_envs = step.terminated.shape[0]
     if env.fixed_horizon is not None:
@@ -109,8 +156,8 @@ def auto_reset(
     return shard_envs(where_done(step.done, fresh, (step.next_obs, step.next_state)))
 
 
-def empty_pool(starts: tuple[Any, Any]) -> Pool:
-    """A pool in which nothing is drawn yet, for environments that began at `starts`: the first episode to end fills it.
+def empty_pool(starts: tuple[PyTree, PyTree]) -> Pool:
+    """Makes a pool for environments that began at `starts`; the first episode to end fills it.
 
     It holds copies of `starts`, all of them used.
     """
@@ -118,12 +165,22 @@ def empty_pool(starts: tuple[Any, Any]) -> Pool:
 
 
 def auto_reset_from_pool(
-    env: Environment, key: Array, step: Step, params: Any, pool: Pool
-) -> tuple[tuple[Any, Any], Pool]:
-    """((observations, states), pool) to go on with after `step`: a start of its own where an episode ended.
+    env: Environment, key: Array, step: Step, params: PyTree, pool: Pool
+) -> tuple[tuple[PyTree, PyTree], Pool]:
+    """Begins the next episode, from a start of its own, in each environment whose episode ended with `step`.
 
-    The pool is drawn anew where fewer are left than episodes ended. A loop, not a condition: under `vmap` it runs only
-    while one of the batch needs it, where a condition would draw at every step.
+    The pool is drawn anew if fewer starts are left than episodes ended. This is a loop, not a condition: under `vmap`
+    it runs only while one of the batch needs it, where a condition would draw at every step.
+
+    Args:
+        env: the society.
+        key: a typed key.
+        step: the transitions.
+        params: run-time values, the same for all.
+        pool: the starts.
+
+    Returns:
+        ((observations, states), pool) of the next step.
     """
     num_envs = step.done.shape[0]
     ended = step.done.sum(dtype=jnp.int32)
@@ -134,10 +191,19 @@ def auto_reset_from_pool(
     pool = jax.lax.while_loop(lambda pool: pool.used + ended > num_envs, draw, pool)
     place = jnp.minimum(pool.used + jnp.cumsum(step.done, dtype=jnp.int32) - 1, num_envs - 1)
     fresh = jax.tree.map(lambda leaf: leaf[place], pool.starts)
-    going_on = shard_envs(where_done(step.done, fresh, (step.next_obs, step.next_state)))
-    return going_on, pool.replace(used=pool.used + ended)
+    following = shard_envs(where_done(step.done, fresh, (step.next_obs, step.next_state)))
+    return following, pool.replace(used=pool.used + ended)
 
 
-def where_done(done: Array, fresh: Any, old: Any) -> Any:
-    """`fresh` for the environments (bool[num_envs]) whose episode ended, else `old`."""
+def where_done(done: Array, fresh: Batch, old: Batch) -> Batch:
+    """Chooses between two PyTrees for each environment.
+
+    Args:
+        done: bool[num_envs], whether the episode ended.
+        fresh: leaves [num_envs, ...], chosen where it did.
+        old: leaves of the same shapes, chosen elsewhere.
+
+    Returns:
+        Leaves of the same shapes.
+    """
     return jax.vmap(lambda done, *trees: jax.tree.map(lambda n, o: jnp.where(done, n, o), *trees))(done, fresh, old)

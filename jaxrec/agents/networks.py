@@ -24,8 +24,7 @@ from jaxrec.agents import masks
 from jaxrec.agents.masks import distribution, masked
 from jaxrec.environment import Environment
 from jaxrec.policy import one_of
-from jaxrec.spaces import field_of
-from jaxrec.wrappers import flat
+from jaxrec.spaces import field_of, flatten
 
 
 class MLP(nn.Module):
@@ -49,7 +48,7 @@ class MLP(nn.Module):
     @nn.compact
     def __call__(self, carry: Any, obs: Any) -> tuple[Any, Array, Array]:
         """See the module."""
-        x = flat(obs)
+        x = flatten(obs)
         logits = _head(self.num_actions, 0.01)(_layers(x, self.hidden, self.activation))
         value = _head(1, 1.0)(_layers(x, self.hidden, self.activation))
         return carry, logits, value[0]
@@ -76,7 +75,7 @@ class LSTM(nn.Module):
     @nn.compact
     def __call__(self, carry: Any, obs: Any) -> tuple[Any, Array, Array]:
         """See the module."""
-        x = _layers(flat(obs), (self.width,), nn.tanh)
+        x = _layers(flatten(obs), (self.width,), nn.tanh)
         # flax's default is orthogonal: a QR decomposition, which in jaxlib 0.10 waits for ever for the threads that it
         # runs on itself, where several are batched by `vmap` on as many cores.
         recurrent = nn.initializers.lecun_normal()

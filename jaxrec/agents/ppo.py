@@ -23,7 +23,7 @@ from jaxrec.agents.networks import NetworkPolicy, check_network, distribution
 from jaxrec.agents.on_policy import Batch, Transition
 from jaxrec.environment import Environment
 from jaxrec.inputs import check_clock, check_env
-from jaxrec.runtime import devices
+from jaxrec.runtime.sharding import shard_envs
 from jaxrec.sums import Sum
 
 
@@ -272,7 +272,7 @@ class PPO(struct.PyTreeNode):
 
         def update(carry: Any, chosen: Array) -> tuple[Any, dict[str, Array]]:
             network_params, opt_state = carry
-            part = devices.shard_envs(jax.tree.map(lambda leaf: leaf[:, chosen], batch), axis=1)
+            part = shard_envs(jax.tree.map(lambda leaf: leaf[:, chosen], batch), axis=1)
             gradients, metrics = jax.grad(self._loss, has_aux=True)(network_params, part, ent_coef)
             updates, opt_state = self._optimizer().update(gradients, opt_state)
             network_params = jax.tree.map(

@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 from jaxrec import Environment, Evaluation, checks, evaluate, make, rollout
-from jaxrec.experiments.runs.manifest import describe, hardware
 from jaxrec.experiments.runs.plain import plain
 from jaxrec.runtime.atomic_files import write_atomically
+from jaxrec.runtime.hardware import describe, hardware
 from jaxrec.runtime.progress import meter_for_terminal
 from jaxrec.runtime.timing import measure
 from jaxrec.statistics import Estimate

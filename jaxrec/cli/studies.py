@@ -20,9 +20,9 @@ from rich.table import Table
 from jaxrec import checks, make, registered_envs
 from jaxrec.experiments import STUDIES, Study, reproduce, study
 from jaxrec.experiments.runs.folder import RunFolder
-from jaxrec.experiments.runs.manifest import cores
 from jaxrec.experiments.runs.tracking import TRACKERS, Tracker, tracker
 from jaxrec.runtime import interruption, processes
+from jaxrec.runtime.hardware import cores
 from jaxrec.runtime.progress import meter_for_terminal
 
 

@@ -6,7 +6,8 @@ Systems", section 4 and Appendices C to H.
 
 from jaxrec.estimation.anticipation import Anticipated, counterfactual_preferences, future_preferences, initial_beliefs
 from jaxrec.estimation.dataset import Trajectories, generate, record
-from jaxrec.estimation.logs import Logs, read_logs, write_logs
+from jaxrec.estimation.log_files import read_logs, write_logs
+from jaxrec.estimation.logs import Logs
 from jaxrec.estimation.user_model import LearnUsers, learn_users
 
 __all__ = [

@@ -15,10 +15,11 @@ from jaxrec.checks import lookup
 from jaxrec.experiments.reports.report import Report, Section
 from jaxrec.experiments.runs import configuration
 from jaxrec.experiments.runs.folder import RunFolder
-from jaxrec.experiments.runs.manifest import describe, differences, machine, manifest, programs
+from jaxrec.experiments.runs.manifest import differences, machine, manifest, programs
 from jaxrec.experiments.runs.metrics_log import FolderLog, Log
 from jaxrec.experiments.runs.tracking import Tracker, Trackers, options
 from jaxrec.runtime import processes
+from jaxrec.runtime.hardware import describe
 from jaxrec.runtime.progress import Meter, NoMeter
 from jaxrec.training import TrainingError, checkpoints
 

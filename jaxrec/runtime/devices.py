@@ -1,7 +1,7 @@
-"""Over which devices work is spread, by JAX's own engine: a mesh, `shard_map`, named sharding.
+"""The mesh of devices that a training runs on, and arrays on it.
 
-Runs are independent, and each device takes its own: nothing passes between devices. Environments of one run share what
-they learn: XLA divides them (`shard_envs`) and adds the gradients up.
+Runs are independent: each device has its own, and no collective joins them. The environments of one run share its
+network: XLA divides them (`sharding.shard_envs`) and adds up the gradients.
 """
 
 from collections.abc import Sequence
@@ -10,24 +10,28 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax import Array
+from jax.sharding import Mesh, NamedSharding
+from jaxtyping import PyTree
 
 from jaxrec import checks
 from jaxrec.runtime import processes
-
-RUNS, ENVS = "runs", "envs"
+from jaxrec.runtime.sharding import ENVS, RUNS, shardings
 
 
 def mesh(runs: int, envs: int = 1, devices: Sequence[Any] | None = None) -> Mesh:
-    """The devices that `runs` runs are trained on, as a mesh with axes `runs` and `envs`.
+    """Chooses the devices that `runs` runs are trained on.
 
-    As many as divide the runs, as many of each host: runs are not padded, which would train some that nobody asked for.
-    Where runs cannot be divided among the hosts, each host trains them all.
+    Their number divides the runs, and each host gives the same number: runs are not padded, since padding would train
+    runs that nobody needs. Where the hosts do not divide the runs, each host trains them all.
 
     Args:
-        runs: how many.
-        envs: devices that share the environments of each run. More than 1 changes the order of sums.
-        devices: to choose from; all of all hosts if None.
+        runs: the number of runs, at least 1.
+        envs: devices that share the environments of each run, at least 1. More than 1 changes the order of sums.
+        devices: to choose from; all devices of all hosts if None.
+
+    Returns:
+        A mesh with axes `runs` and `envs`.
 
     Raises:
         InputError: if there are not so many devices.
@@ -48,21 +52,21 @@ def mesh(runs: int, envs: int = 1, devices: Sequence[Any] | None = None) -> Mesh
     )
 
 
-def put(state: Any, mesh: Mesh) -> Any:
-    """`state`, whose leaves begin with an axis of runs, over the devices of `mesh`.
+def put(state: PyTree, mesh: Mesh) -> PyTree:
+    """Puts `state`, whose leaves have a leading axis of runs, on the devices of `mesh`.
 
     Raises:
         InputError: if the devices do not divide the environments.
     """
-    if mesh.size == 1 and mesh.devices.item() == jax.local_devices()[0]:  # where it is unless it was put elsewhere
+    if mesh.size == 1 and mesh.devices.item() == jax.local_devices()[0]:  # its default place
         return state
     return jax.tree.map(_put, state, shardings(state, mesh))
 
 
-def _put(leaf: Any, sharding: NamedSharding) -> Any:
+def _put(leaf: Array, sharding: NamedSharding) -> Any:
     if not processes.is_distributed():
         return jax.device_put(leaf, sharding)
-    if not leaf.is_fully_addressable:  # placed before
+    if not leaf.is_fully_addressable:  # on its devices already
         return leaf
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         return jax.random.wrap_key_data(_put(jax.random.key_data(leaf), sharding), impl=jax.random.key_impl(leaf))
@@ -70,37 +74,9 @@ def _put(leaf: Any, sharding: NamedSharding) -> Any:
     return jax.make_array_from_callback(values.shape, sharding, lambda part: values[part])
 
 
-def to_local(state: Any) -> Any:
-    """`state` over the devices of this process alone, where it lies on those of several."""
+def to_local(state: PyTree) -> PyTree:
+    """Puts a `state` that lies on devices of several processes on those of this process alone."""
     leaves = jax.tree.leaves(state)
     if all(leaf.is_fully_addressable for leaf in leaves):
         return state
     return put(processes.all_gather(state), mesh(leaves[0].shape[0], devices=jax.local_devices()))
-
-
-def shardings(state: Any, mesh: Mesh) -> Any:
-    """How `state` lies on the devices: by runs, and the fields in `PER_ENV` of its class by environments too."""
-
-    def by(*axes: str) -> Any:
-        # XLA gives empty arrays back undivided.
-        return lambda leaf: NamedSharding(mesh, PartitionSpec(*axes) if leaf.size else PartitionSpec())
-
-    def by_env(leaf: Any) -> NamedSharding:
-        if leaf.shape[1] % mesh.shape[ENVS]:
-            raise checks.InputError(
-                f"num_envs must be a multiple of envs={mesh.shape[ENVS]} devices, got {leaf.shape[1]}"
-            )
-        return by(RUNS, ENVS)(leaf)
-
-    by_run = jax.tree.map(by(RUNS), state)
-    names = getattr(type(state), "PER_ENV", ()) if mesh.shape[ENVS] > 1 else ()
-    return by_run.replace(**{name: jax.tree.map(by_env, getattr(state, name)) for name in names}) if names else by_run
-
-
-def shard_envs(tree: Any, axis: int = 0) -> Any:
-    """`tree` with this axis of its leaves divided among the devices of `envs`, where there are several; traced code."""
-    around = jax.sharding.get_abstract_mesh()
-    if around.empty or around.shape.get(ENVS, 1) == 1:
-        return tree
-    spec = PartitionSpec(*[PartitionSpec.UNCONSTRAINED] * axis, ENVS)
-    return jax.tree.map(lambda leaf: jax.lax.with_sharding_constraint(leaf, spec), tree)

@@ -13,7 +13,7 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxrec import checks
 from jaxrec.environment import Environment
 from jaxrec.parameters import canonical
-from jaxrec.runtime import devices, processes
+from jaxrec.runtime import devices, processes, sharding
 from jaxrec.runtime.jit_by_class import jit
 from jaxrec.runtime.memory_limit import check_fits
 from jaxrec.training import fingerprint
@@ -200,7 +200,7 @@ def advance(
 
 def _laid(state: Any, mesh: Mesh) -> Any:
     """`state` as `devices.put` lays it out: otherwise a second call would compile again."""
-    return jax.lax.with_sharding_constraint(state, devices.shardings(state, mesh)) if mesh.size > 1 else state
+    return jax.lax.with_sharding_constraint(state, sharding.shardings(state, mesh)) if mesh.size > 1 else state
 
 
 def _by_runs(function: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
@@ -209,13 +209,13 @@ def _by_runs(function: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
         return function
 
     def spread(shared: Any, *per_run: Any) -> Any:
-        specs = (PartitionSpec(), *[PartitionSpec(devices.RUNS)] * len(per_run))
+        specs = (PartitionSpec(), *[PartitionSpec(sharding.RUNS)] * len(per_run))
         mapped = jax.shard_map(
             function,
             mesh=mesh,
             in_specs=specs,
-            out_specs=PartitionSpec(devices.RUNS),
-            axis_names={devices.RUNS},
+            out_specs=PartitionSpec(sharding.RUNS),
+            axis_names={sharding.RUNS},
             check_vma=False,
         )
         return mapped(shared, *per_run)

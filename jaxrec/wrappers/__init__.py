@@ -1,7 +1,7 @@
-"""Environments around environments: another calling convention, flat observations, a time limit, safe shifts."""
+"""Environments around environments: an older calling convention, flat observations, a time limit, safe shifts."""
 
-from jaxrec.wrappers.adapters import FlattenObservation, LegacyStepAPI, TimeLimit, flat
+from jaxrec.wrappers.adapters import FlattenObservation, LegacyStepAPI, TimeLimit
 from jaxrec.wrappers.base import Wrapper
 from jaxrec.wrappers.safe_shifts import SAFE, SafeShifts, SafeState
 
-__all__ = ["SAFE", "FlattenObservation", "LegacyStepAPI", "SafeShifts", "SafeState", "TimeLimit", "Wrapper", "flat"]
+__all__ = ["SAFE", "FlattenObservation", "LegacyStepAPI", "SafeShifts", "SafeState", "TimeLimit", "Wrapper"]

@@ -1,36 +1,61 @@
-"""Another calling convention, flat observations, a time limit from outside."""
+"""Wrappers that adapt an environment: an older calling convention, a time limit, observations as vectors."""
 
 import dataclasses
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax import Array
-from jax.flatten_util import ravel_pytree
+from jaxtyping import PyTree
 
 from jaxrec import checks
-from jaxrec.spaces import Box
+from jaxrec.spaces import Box, flatten
 from jaxrec.wrappers.base import Wrapper
 
 
 @dataclasses.dataclass(unsafe_hash=True)
 class LegacyStepAPI(Wrapper):
-    """`step` returns (obs, state, reward, done, info), as agents from before gymnax 1.0 expect (PureJaxRL).
+    """Gives `step` the five values (obs, state, reward, done, info) of gymnax before 1.0, as PureJaxRL expects them.
+
+        >>> env = LegacyStepAPI(jaxrec.make("PolarisingUsers-v0")[0])
+        >>> obs, state = env.reset(jax.random.key(0))
+        >>> obs, state, reward, done, info = env.step(jax.random.key(1), state, 0)
 
     `info` keeps `terminated`, `truncated`, `discount` and `final_observation`.
     """
 
     def step(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, key: Array, state: Any, action: Any, params: Any = None
+        self, key: Array, state: PyTree, action: PyTree, params: PyTree = None
     ) -> tuple[Any, Any, Array, Array, dict[str, Any]]:
-        """One step with automatic reset; `done` is termination or truncation."""
+        """Takes one step with automatic reset.
+
+        Args:
+            key: a typed key.
+            state: of one society.
+            action: an element of `action_space`.
+            params: run-time values; the environment's defaults if None.
+
+        Returns:
+            (observation, state, float[] reward, bool[] done, info); `done` is termination or truncation.
+        """
         obs, state, reward, terminated, truncated, info = self.env.step(key, state, action, params)
         return obs, state, reward, terminated | truncated, info
 
 
 @dataclasses.dataclass(unsafe_hash=True)
 class TimeLimit(Wrapper):
-    """Cuts episodes off (`truncated`) after `max_steps` steps; a step that also ends the game sets both flags."""
+    """Truncates episodes after `max_steps` steps; a step that also ends the game sets both flags.
+
+        >>> env = TimeLimit(jaxrec.make("RewiringGame-v0")[0], max_steps=100)
+        >>> env.may_truncate
+        True
+
+    Attributes:
+        env: the environment inside.
+        max_steps: the limit, at least 1.
+
+    Raises:
+        InputError: for another limit.
+    """
 
     max_steps: int = 1000
 
@@ -40,58 +65,58 @@ class TimeLimit(Wrapper):
 
     @property
     def fixed_horizon(self) -> int | None:
-        """The common length of all episodes: the limit, where it comes first."""
+        """The common length of all episodes: the limit, where it is shorter."""
         inner = self.env.fixed_horizon
         return None if inner is None else min(inner, self.max_steps)
 
     @property
     def may_truncate(self) -> bool:
-        """True: the limit may cut episodes off."""
+        """Always True."""
         return True
 
-    def is_truncated(self, state: Any, params: Any) -> Array:
-        """bool[]: the limit is reached."""
+    def is_truncated(self, state: PyTree, params: PyTree) -> Array:
+        """Tells, as bool[], whether the limit is reached."""
         return (state.time >= self.max_steps) | super().is_truncated(state, params)
 
 
 @dataclasses.dataclass(unsafe_hash=True)
 class FlattenObservation(Wrapper):
-    """Observations as one vector float[n], for agents and wrappers that know arrays only.
+    """Gives observations as one vector float[n], for agents and wrappers that know arrays only.
+
+        >>> env = FlattenObservation(jaxrec.make("RewiringGame-v0")[0])
+        >>> obs, state = env.reset(jax.random.key(0))
+        >>> obs.ndim
+        1
 
     The fields of a structured observation follow each other in the order in which they are declared. The policies of
-    the environment inside read its own observations, so there are none here.
+    the environment inside read its own observations, so this environment has no policies.
     """
 
     @property
     def policies(self) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """No recommenders: those of the environment inside read its own observations."""
+        """Always empty: the recommenders of the environment inside read its own observations."""
         return {}
 
-    def reset_env(self, key: Array, params: Any) -> tuple[Array, Any]:
-        """(observation, state), the observation flattened."""
+    def reset_env(self, key: Array, params: PyTree) -> tuple[Array, Any]:
+        """Begins an episode and gives (flattened observation, state)."""
         obs, state = self.env.reset_env(key, params)
-        return flat(obs), state
+        return flatten(obs), state
 
-    def observe(self, state: Any, params: Any) -> Array:
-        """float[n]: what the environment inside observes."""
-        return flat(super().observe(state, params))
+    def observe(self, state: PyTree, params: PyTree) -> Array:
+        """Gives the flattened observation of the environment inside."""
+        return flatten(super().observe(state, params))
 
-    def observation_space(self, params: Any = None) -> Box:
-        """Vectors of the length of all fields together."""
+    def observation_space(self, params: PyTree = None) -> Box:
+        """The space of vectors that have the length of all fields together."""
         params = self.default_params if params is None else params
         obs, _ = jax.eval_shape(self.reset_env, jax.random.key(0), params)
         return Box(-float("inf"), float("inf"), obs.shape, obs.dtype)
 
-    def observation_index(self, obs: Any) -> Array:
+    def observation_index(self, obs: PyTree) -> Array:
         """Raises InputError: a flattened observation has no index."""
         raise checks.InputError("FlattenObservation has no observation index; index the environment inside")
 
     @property
     def num_observations(self) -> None:
-        """None, for no observation has an index."""
+        """Always None: a flattened observation has no index."""
         return None
-
-
-def flat(obs: Any) -> Array:
-    """float[n]: an observation of any structure as one vector."""
-    return ravel_pytree(jax.tree.map(lambda leaf: jnp.asarray(leaf, float), obs))[0]

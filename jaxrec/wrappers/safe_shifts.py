@@ -1,4 +1,4 @@
-"""Users judged by the preferences that they would have had, had they been served safely."""
+"""Recommendations valued by the preferences that users would have, had they been served safely."""
 
 import dataclasses
 import warnings
@@ -9,10 +9,11 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 from jax import Array
+from jaxtyping import PyTree
 
 from jaxrec import checks
 from jaxrec.environment import Environment
-from jaxrec.utilities import Utilities
+from jaxrec.utilities import Leaf, Utilities
 from jaxrec.wrappers.base import Wrapper
 
 SAFE = ("initial", "natural")
@@ -20,48 +21,51 @@ Safe = str | Callable[[Environment, Any], Any]
 
 
 class SafeState(struct.PyTreeNode):
-    """A user, and the same user served safely.
+    """The state of a user, and of the same user served safely.
 
     Attributes:
         env: state of the environment inside.
-        safe: one state for each safe shift: where the same user would be, on the same draws.
+        safe: one state for each safe shift: the state of the same user under it, on the same draws.
         carries: of the safe policies; () for shifts without one.
-        worth: float[shifts], what the last step would have been worth to each of them.
+        worth: float[shifts], the value of the last step to each of them.
     """
 
-    env: Any
-    safe: Any
-    carries: Any
-    worth: Any
+    env: PyTree
+    safe: PyTree
+    carries: PyTree
+    worth: Leaf
 
     @property
     def time(self) -> Array:
-        """int32[], steps taken since the episode began."""
+        """Steps taken since the episode began, int32[]."""
         return self.env.time
 
 
 @dataclasses.dataclass(unsafe_hash=True)
 class SafeShifts(Wrapper):
-    """Users are worth what is recommended to them under the preferences that they would have had.
+    """Values recommendations by the preferences that users would have under shifts that are trusted.
 
-    The engagement of what a policy recommends, judged by preferences as they would be under a shift that is trusted
-    (Carroll et al. 2022, "Estimating and Penalizing Induced Preference Shifts in Recommender Systems", section 5):
-    utilities are those of the environment inside, but the user's is `sum(weights[i] * engagement under safe[i])`. With
-    `reward="penalised"` and the default `reward_weights` that is the paper's objective, engagement now and under safe
-    shifts; `reward_weights.user` weighs it at run time. For each shift a twin of the user lives on beside it, on the
-    same draws; see `Environment.counterfactual_engagement`.
+        >>> env = SafeShifts(jaxrec.make("PreferenceShift-v0", reward="penalised")[0], ("initial",), (1.0,))
+        >>> float(env.default_params.reward_weights.user)
+        1.0
+
+    Utilities are those of the environment inside, but the user's is `sum(weights[i] * engagement under safe[i])`
+    (Carroll et al. 2022, "Estimating and Penalizing Induced Preference Shifts in Recommender Systems", section 5). With
+    `reward="penalised"` and the default `reward_weights` the reward is the paper's objective, engagement now and under
+    safe shifts; `reward_weights.user` weighs it at run time. Each shift has a twin of the user, simulated next to it on
+    the same draws; `Environment.counterfactual_engagement` values a step for it.
 
     Attributes:
         env: any environment whose parameters have an `influence`.
-        safe: "initial", preferences never shift; "natural", they shift as they do where influence is 0; or a safe
-            policy, by its name in the environment or as a function of (environment, parameters in force).
-        weights: of each of them, nu in the paper.
+        safe: "initial", preferences never shift; "natural", they shift as at influence 0; or a safe policy, by its name
+            in the environment or as a function of (environment, run-time values).
+        weights: one for each shift, nu in the paper.
 
     Raises:
-        InputError: for an environment without `influence`, an unknown shift, or other than one weight each.
+        InputError: for an environment without `influence`, an unknown shift, or another number of weights than shifts.
 
     Warns:
-        UserWarning: for a reward that does not pay the user's utility, which is all that this changes.
+        UserWarning: for a reward that does not pay the user's utility, the only one that this wrapper changes.
     """
 
     safe: Sequence[Safe] = SAFE
@@ -85,23 +89,33 @@ class SafeShifts(Wrapper):
 
     @property
     def default_params(self) -> Any:
-        """The run-time values of the environment inside, with weights (1, 1, 0) of `reward="penalised"`."""
+        """The run-time values of the environment inside, with weights (1, 1, 0) for `reward="penalised"`."""
         return self.env.default_params.replace(reward_weights=Utilities(recommender=1.0, user=1.0, society=0.0))
 
     def inner(self, state: SafeState) -> Any:
-        """The state of the environment inside."""
+        """Gives the state of the environment inside."""
         return state.env
 
-    def reset_env(self, key: Array, params: Any) -> tuple[Any, SafeState]:
-        """(observation, state) at the start of an episode: every twin begins as the user does."""
+    def reset_env(self, key: Array, params: PyTree) -> tuple[Any, SafeState]:
+        """Begins an episode and gives (observation, state): every twin begins like the user."""
         key_env, *keys = jax.random.split(key, 1 + len(self.safe))
         obs, state = self.env.reset_env(key_env, params)
         policies = zip(self._policies(params), keys, strict=True)
         carries = tuple(policy.init(key) if policy else () for policy, key in policies)
         return obs, SafeState(state, (state,) * len(self.safe), carries, jnp.zeros(len(self.safe)))
 
-    def transition(self, key: Array, state: SafeState, action: Any, params: Any) -> tuple[SafeState, Array]:
-        """(next state, bool[] terminated); its twins go on in their own worlds, on the same draws."""
+    def transition(self, key: Array, state: SafeState, action: PyTree, params: PyTree) -> tuple[SafeState, Array]:
+        """Moves the user and its twins, each in its own world, by one step on the same draws.
+
+        Args:
+            key: a typed key.
+            state: of one user and its twins.
+            action: a legal one.
+            params: run-time values.
+
+        Returns:
+            (next state, bool[] terminated).
+        """
         key, key_safe = jax.random.split(key)
         next_state, terminated = self.env.transition(key, state.env, action, params)
         unmoved = params.replace(influence=jnp.zeros_like(jnp.asarray(params.influence, float)))
@@ -118,19 +132,48 @@ class SafeShifts(Wrapper):
             carries.append(carry)
         return SafeState(next_state, tuple(lived), tuple(carries), jnp.stack(worth)), terminated
 
-    def utilities(self, state: SafeState, action: Any, next_state: SafeState, params: Any) -> Utilities:
-        """What the transition is worth; to the user: engagement under safe shifts."""
+    def utilities(self, state: SafeState, action: PyTree, next_state: SafeState, params: PyTree) -> Utilities:
+        """Values a transition; for the user by the engagement under safe shifts.
+
+        Args:
+            state: of one user and its twins.
+            action: a legal one.
+            next_state: where the action led.
+            params: run-time values.
+
+        Returns:
+            float[] each.
+        """
         return self._safely(super().utilities(state, action, next_state, params), next_state)
 
-    def reward_components(self, state: SafeState, action: Any, next_state: SafeState, params: Any) -> Utilities:
-        """The utilities that an agent is paid for; the user's: engagement under safe shifts."""
+    def reward_components(self, state: SafeState, action: PyTree, next_state: SafeState, params: PyTree) -> Utilities:
+        """Gives the utilities that the reward is made of; the user's is the engagement under safe shifts.
+
+        Args:
+            state: of one user and its twins.
+            action: a legal one.
+            next_state: where the action led.
+            params: run-time values.
+
+        Returns:
+            float[] each.
+        """
         return self._safely(super().reward_components(state, action, next_state, params), next_state)
 
-    def metrics(self, state: SafeState, action: Any, next_state: SafeState, params: Any) -> dict[str, Array]:
-        """The metrics of the environment inside, and `safe_0`, ...: engagement under each safe shift.
+    def metrics(self, state: SafeState, action: PyTree, next_state: SafeState, params: PyTree) -> dict[str, Array]:
+        """Gives the metrics of the environment inside, and `safe_0`, ...: engagement under each safe shift.
+
+        Args:
+            state: of one user and its twins.
+            action: a legal one.
+            next_state: where the action led.
+            params: run-time values.
+
+        Returns:
+            Metric -> float[] or bool[].
 
         Raises:
-            InputError: if the environment inside has metrics of these names, as another `SafeShifts` has.
+            InputError: if the environment inside has metrics of these names, such as another `SafeShifts`.
         """
         inside = super().metrics(state, action, next_state, params)
         ours = {f"safe_{i}": next_state.worth[i] for i in range(len(self.safe))}
@@ -143,8 +186,8 @@ class SafeShifts(Wrapper):
     def _safely(self, worth: Utilities, next_state: SafeState) -> Utilities:
         return worth.replace(user=(jnp.asarray(self.weights) * next_state.worth).sum())
 
-    def _policies(self, params: Any) -> list[Any]:
-        """The policy of each safe shift, made for the parameters in force; None where there is none."""
+    def _policies(self, params: PyTree) -> list[Any]:
+        """Makes the policy of each safe shift for these run-time values; None for a shift without one."""
         return [
             None
             if shift in SAFE

@@ -12,7 +12,7 @@ from flax import struct
 from matplotlib.figure import Figure
 
 import jaxrec
-from jaxrec import evaluation
+from jaxrec import whole_episodes
 from jaxrec.agents import NetworkPolicy, NodeMLP
 from jaxrec.envs.rewiring import RewiringGame
 from jaxrec.experiments import study
@@ -111,12 +111,15 @@ def test_putting_ended_episodes_away_loses_none(monkeypatch):
     """Whoever ended before anything was put away ended as without; the others go on with other draws."""
     env, policies = LearningConfig().env(10, "engagement"), learning.stacked(("good", "bad"))
     whole, parts = (
-        [monkeypatch.setattr(evaluation, "SMALL", small), play.play(env, policies, jax.random.key(0), 64, NoMeter())][1]
+        [
+            monkeypatch.setattr(whole_episodes, "MIN_BATCH", small),
+            play.play(env, policies, jax.random.key(0), 64, NoMeter()),
+        ][1]
         for small in (10_000, 8)
     )
     same = np.all([whole[name] == parts[name] for name in whole], axis=0)
     assert same.shape == (2, 64)
-    assert (same.mean(axis=1) >= 1 - 1 / evaluation.SHRINK).all()
+    assert (same.mean(axis=1) >= 1 - 1 / whole_episodes.SHRINK).all()
     assert not same.all()
     assert np.isin(parts["cooperation"] * 10, np.arange(11)).all()
     assert (parts["max_degree"] > 0).all(), "every episode was noted"

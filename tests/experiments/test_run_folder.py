@@ -13,6 +13,7 @@ from jaxrec.experiments.polarising.tampering.config import TamperingConfig
 from jaxrec.experiments.runs import manifest
 from jaxrec.experiments.runs.folder import RunFolder
 from jaxrec.experiments.runs.metrics_log import FolderLog
+from jaxrec.runtime import hardware
 from jaxrec.runtime.atomic_files import PARTIAL
 
 TINY = TamperingConfig(seeds=3, episodes=600, num_envs=200, evaluation_episodes=60, num_chunks=3)
@@ -82,4 +83,4 @@ def test_json_has_no_nan(tmp_path):
 
 def test_commit_and_hardware_are_described():
     assert manifest.commit() is None or len(manifest.commit().removesuffix("-dirty")) == 40
-    assert "cores of" in manifest.describe(manifest.hardware())
+    assert "cores of" in hardware.describe(hardware.hardware())

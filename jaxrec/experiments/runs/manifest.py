@@ -1,6 +1,5 @@
 """What a run was: enough to run it again and to judge its figures."""
 
-import os
 import platform
 import subprocess
 import sys
@@ -9,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import jax
+from jaxrec.runtime.hardware import hardware
 
 PACKAGES = ("jaxrec", "jax", "jaxlib", "flax", "numpy", "scipy", "matplotlib")
 
@@ -43,30 +42,6 @@ def differences(begun: dict[str, Any], now: dict[str, Any]) -> str:
     return "; ".join(f"{name} {begun.get(name)}, now {now[name]}" for name in now if begun.get(name) != now[name])
 
 
-def hardware() -> dict[str, Any]:
-    """What the run ran on."""
-    devices = jax.devices()
-    return {
-        "device": devices[0].device_kind,
-        "platform": devices[0].platform,
-        "devices": len(devices),
-        "cpu": _cpu(),
-        "cores": cores(),
-        "system": platform.platform(),
-    }
-
-
-def cores() -> int:
-    """The CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def describe(hardware: dict[str, Any]) -> str:
-    """One line."""
-    accelerator = "" if hardware["platform"] == "cpu" else f"{hardware['devices']} x {hardware['device']}, "
-    return f"{accelerator}{hardware['cores']} cores of {hardware['cpu']}"
-
-
 def commit() -> str | None:
     """The commit of the source tree jaxrec runs from ("-dirty" if changed since), or None outside one."""
     try:
@@ -86,11 +61,3 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()

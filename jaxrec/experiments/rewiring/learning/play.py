@@ -8,7 +8,7 @@ import numpy as np
 from flax import struct
 from jax import Array
 
-from jaxrec import evaluation
+from jaxrec import whole_episodes
 from jaxrec.checks import MOST_STEPS
 from jaxrec.envs.rewiring import RewiringGame
 from jaxrec.runtime.progress import Meter
@@ -76,4 +76,4 @@ def play(env: RewiringGame, policies: Any, key: Array, episodes: int, meter: Met
         where nobody was).
     """
     name = f"{env.num_users} users"
-    return evaluation.play(env, policies, key, episodes, env.default_params, Ends(), MOST_STEPS, meter, name)[0]
+    return whole_episodes.play(env, policies, key, episodes, env.default_params, Ends(), MOST_STEPS, meter, name)[0]
