@@ -18,7 +18,7 @@ from jaxrec.agents import GAT, LSTM, MLP, PPO, GeometricStep, LeastSquares, Node
 from jaxrec.agents.losses import SMALLEST_NORM
 from jaxrec.checks import LARGEST
 from jaxrec.envs.learned import BeliefTransformer
-from jaxrec.envs.learned.env import MOST_WEIGHT
+from jaxrec.envs.learned.env import MAX_WEIGHT
 from jaxrec.envs.preference import PreferenceShift
 from jaxrec.envs.rewiring import Rules, moments
 from jaxrec.estimation import LearnUsers, generate
@@ -170,8 +170,8 @@ def _numbers(name, values):
 def _scaled(leaf, rng, usual):
     """Weights of a network: noise of any size."""
     shape = (len(usual), *[1] * leaf.ndim)
-    size = np.where(usual > 0, 0.3, rng.choice([0.0, 1e-3, 1.0, 30.0, MOST_WEIGHT], len(usual))).reshape(shape)
-    return np.asarray(np.clip(size * rng.normal(size=(len(usual), *leaf.shape)), -MOST_WEIGHT, MOST_WEIGHT), leaf.dtype)
+    size = np.where(usual > 0, 0.3, rng.choice([0.0, 1e-3, 1.0, 30.0, MAX_WEIGHT], len(usual))).reshape(shape)
+    return np.asarray(np.clip(size * rng.normal(size=(len(usual), *leaf.shape)), -MAX_WEIGHT, MAX_WEIGHT), leaf.dtype)
 
 
 # Agents: of each a strategy for its static values, a function that builds it, and the ranges of its hyper-parameters.

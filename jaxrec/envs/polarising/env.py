@@ -72,6 +72,7 @@ class PolarisingUsers(Environment):
 
     Example:
         >>> import jax
+        >>> from jaxrec.envs.polarising import PolarisingUsers
         >>> env = PolarisingUsers(horizon=5)
         >>> obs, state = env.reset(jax.random.key(0))
         >>> obs, state, reward, terminated, truncated, info = env.step(jax.random.key(1), state, 2)

@@ -95,6 +95,7 @@ class PreferenceShift(SlateEnvironment):
 
     Example:
         >>> import jax, jaxrec
+        >>> from jaxrec.envs.preference import PreferenceShift
         >>> env = PreferenceShift(horizon=3)
         >>> rollout = jaxrec.rollout(env, env.policy("random"), jax.random.key(0), num_envs=2, num_steps=3)
         >>> rollout.per_env["engagement"].shape
