@@ -13,7 +13,7 @@ from societies import as_bits, as_bools
 import jaxrec
 from jaxrec.envs import episodes
 from jaxrec.envs.polarising.render import COLOURS
-from jaxrec.envs.preference import PreferenceShift
+from jaxrec.envs.preference import PreferenceShift, metrics
 from jaxrec.envs.preference import render as preference
 from jaxrec.envs.preference.dynamics import DEGREES
 from jaxrec.envs.rewiring import RewiringGame
@@ -128,7 +128,7 @@ def test_preferences_slates_and_choices_are_drawn():
     (beliefs,) = circle.collections
     np.testing.assert_allclose(beliefs.get_array().sum(axis=0), 1, atol=1e-5)
     np.testing.assert_allclose(np.asarray(beliefs.get_array()).T, trajectory.state.joint[:5].sum(axis=1))
-    measured = jax.vmap(env.engagement, in_axes=(0, 0, None))(
+    measured = jax.vmap(metrics.engagements, in_axes=(0, 0, None))(
         trajectory[:5].state, trajectory[:5].next_state, env.default_params
     )
     for line, label, engagement in zip(course.lines, ("now", "at first", "left alone"), measured, strict=True):

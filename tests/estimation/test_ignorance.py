@@ -13,7 +13,7 @@ HIDDEN = {  # how users really shift, and what they really prefer
     *("initial_mean", "initial_deviation", "BELIEF_SHARPNESS", "PreferenceShift", "PreferenceState"),
     *("PreferenceParams", "infer", "Trajectories", "generate", "record"),
 }
-BLIND = [f"envs/learned/{name}.py" for name in ("network", "inference", "env")]
+BLIND = [f"envs/learned/{name}.py" for name in ("network", "inference", "env", "metrics", "render")]
 BLIND += [f"estimation/{name}.py" for name in ("anticipation", "logs", "user_model")]
 
 

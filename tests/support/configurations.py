@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import jaxrec
 from jaxrec.checks import LARGEST
 from jaxrec.envs.learned import BeliefTransformer
-from jaxrec.envs.learned.env import MOST_WEIGHT
+from jaxrec.envs.learned.env import MAX_WEIGHT
 from jaxrec.envs.rewiring import Rules
 
 INFINITY = float("inf")
@@ -163,5 +163,5 @@ def numbers(name, values):
 def _scaled(leaf, rng, usual):
     """Weights of a network: noise of any size."""
     shape = (len(usual), *[1] * leaf.ndim)
-    size = np.where(usual > 0, 0.3, rng.choice([0.0, 1e-3, 1.0, 30.0, MOST_WEIGHT], len(usual))).reshape(shape)
-    return np.asarray(np.clip(size * rng.normal(size=(len(usual), *leaf.shape)), -MOST_WEIGHT, MOST_WEIGHT), leaf.dtype)
+    size = np.where(usual > 0, 0.3, rng.choice([0.0, 1e-3, 1.0, 30.0, MAX_WEIGHT], len(usual))).reshape(shape)
+    return np.asarray(np.clip(size * rng.normal(size=(len(usual), *leaf.shape)), -MAX_WEIGHT, MAX_WEIGHT), leaf.dtype)

@@ -82,7 +82,7 @@ def prior():
 @pytest.fixture(scope="module")
 def oracle(tables, prior):
     """The parameters of ORACLE that know TRUTH."""
-    assert (tables.choice / tables.choice.mean(axis=1, keepdims=True)).max() < 1 + inference.MOST_EVIDENCE
+    assert (tables.choice / tables.choice.mean(axis=1, keepdims=True)).max() < 1 + inference.MAX_EVIDENCE
     rules = {"prior": prior, "slates": np.asarray(USERS.slates), "shifts": tables.shift}
 
     def told(asks, smooths):

@@ -1,4 +1,4 @@
-"""Users as they are estimated from logs of what they were shown and chose: a society to train in.
+"""Users estimated from logs of slates and choices: a simulated society to train in.
 
 Carroll, Dragan, Russell & Hadfield-Menell 2022, "Estimating and Penalizing Induced Preference Shifts in Recommender
 Systems", section 4 and Appendices C to H.

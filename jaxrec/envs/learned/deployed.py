@@ -1,4 +1,4 @@
-"""Real users, of whom the recommender knows what a model estimated from logs tells it."""
+"""Real users whom the recommender observes through a model that was estimated from logs."""
 
 import dataclasses
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from jax import Array
 from jaxrec import checks
 from jaxrec.environment import Environment, EnvParams, EnvState
 from jaxrec.envs.episodes import check_one_environment
+from jaxrec.envs.learned import metrics
 from jaxrec.envs.learned.env import LearnedParams, LearnedState, LearnedUsers
 from jaxrec.envs.preference.env import PreferenceParams, PreferenceShift, PreferenceState
 from jaxrec.spaces import Discrete, Space
@@ -17,12 +18,12 @@ from jaxrec.utilities import RewardFunction, Utilities
 
 
 class DeployedState(EnvState):
-    """One user.
+    """One user, and the model's beliefs about it.
 
     Attributes:
         time: int32[], slates shown.
-        user: as it is; hidden.
-        model: what is believed of it.
+        user: the true state. Hidden from the recommender.
+        model: the beliefs.
     """
 
     user: PreferenceState
@@ -48,9 +49,9 @@ class DeployedParams(EnvParams):
     """Run-time values.
 
     Attributes:
-        influence: that on the user; the model always remembers what was shown.
-        users: of `PreferenceShift`; its own `influence` and `reward_weights` are not read.
-        model: of `LearnedUsers`; likewise.
+        influence: float[] in [0, 1], how far slates change the user; the model always remembers the slate shown.
+        users: run-time values of `PreferenceShift`; its own `influence` and `reward_weights` are not read.
+        model: run-time values of `LearnedUsers`; its own `influence` and `reward_weights` are not read.
     """
 
     reward_weights: Utilities = Utilities(recommender=1.0, user=1.0, society=0.0)
@@ -60,17 +61,28 @@ class DeployedParams(EnvParams):
 
 @dataclasses.dataclass(unsafe_hash=True)
 class Deployed(Environment):
-    """A recommender that was trained in a model, deployed to the users the model is of.
+    """Deploy a recommender that was trained in a model of users to the users themselves.
 
-    Users are those of `PreferenceShift`. The recommender sees what it saw in `LearnedUsers`: slate, choice and the
-    model's beliefs, now after what the user really did. Utilities are those of the users; rewards and the metrics
-    `estimated_...` are what the model takes them to be (Carroll et al. 2022, section 7.2: oracle and estimated
-    evaluation of the same interactions).
+    Users are those of `PreferenceShift`. The recommender observes what `LearnedUsers` shows: slate, choice and the
+    model's beliefs, here after real choices. Utilities are those of the users; rewards and the metrics `estimated_...`
+    are the model's estimates (Carroll et al. 2022, section 7.2: oracle and estimated evaluation of the same
+    interactions). Actions, spaces, observations and policies are forwarded to `users` and `model`.
+
+    Example:
+        >>> import jax
+        >>> from jaxrec.envs.learned import BeliefTransformer, Deployed, LearnedUsers
+        >>> from jaxrec.envs.preference import PreferenceShift
+        >>> network = BeliefTransformer(width=8, heads=1, layers=1, mixtures=2)
+        >>> env = Deployed(PreferenceShift(horizon=3), LearnedUsers(horizon=3, network=network))
+        >>> obs, state = env.reset(jax.random.key(0))
+        >>> obs, state, reward, terminated, truncated, info = env.step(jax.random.key(1), state, 0)
+        >>> obs.current.shape
+        (36,)
 
     Attributes:
-        users: who they are; its observation is not read.
-        model: of them, with the same slates and horizon.
-        reward: see `jaxrec.utilities`.
+        users: the society; its observation is not read.
+        model: a model of it, with the same slates and horizon.
+        reward: a name in `jaxrec.utilities.REWARDS`, or a function of (utilities, weights).
     """
 
     users: PreferenceShift = dataclasses.field(default_factory=lambda: PreferenceShift(observe_as="state"))
@@ -89,8 +101,83 @@ class Deployed(Environment):
 
     @property
     def default_params(self) -> DeployedParams:
-        """Those of both."""
+        """The defaults of users and model."""
         return DeployedParams(users=self.users.default_params, model=self.model.default_params)
+
+    def check_params(self, params: DeployedParams, batch: tuple[int, ...] = ()) -> None:
+        """Raises InputError for a parameter out of range."""
+        super().check_params(params, batch)
+        self.users.resolve(params.users, batch)
+        self.model.resolve(params.model, batch)
+
+    def reset_env(self, key: Array, params: DeployedParams) -> tuple[Any, DeployedState]:
+        """Starts a new user and the model's prior beliefs about it."""
+        _, user = self.users.reset_env(key, self.of_users(params))
+        obs, model = self.model.reset_env(key, params.model)
+        return obs, DeployedState(user.time, user, model)
+
+    def transition(
+        self, key: Array, state: DeployedState, action: Array | int, params: DeployedParams
+    ) -> tuple[DeployedState, Array]:
+        """Lets the user choose and shift; the model remembers the choice."""
+        user, terminated = self.users.transition(key, state.user, action, self.of_users(params))
+        model = self.model.remember(state.model, self.model.slates[action], user.choice, params.model)
+        return DeployedState(user.time, user, model), terminated
+
+    def observe(self, state: DeployedState, params: DeployedParams) -> Any:
+        """Returns the observation of the model."""
+        return self.model.observe(state.model, params.model)
+
+    def utilities(
+        self, state: DeployedState, action: Array | int, next_state: DeployedState, params: DeployedParams
+    ) -> Utilities:
+        """Returns the utilities of the real users."""
+        return self.users.utilities(state.user, action, next_state.user, self.of_users(params))
+
+    def metrics(
+        self, state: DeployedState, action: Array | int, next_state: DeployedState, params: DeployedParams
+    ) -> dict[str, Array]:
+        """Returns the metrics of the real users; those of `metrics.expected` are called `estimated_...`."""
+        known = metrics.expected(state.model, action, self.model.offers(params.model))
+        return self.users.metrics(state.user, action, next_state.user, self.of_users(params)) | {
+            f"estimated_{name}": value for name, value in known.items()
+        }
+
+    def action_space(self, params: Any = None) -> Discrete:
+        """The slates, by index."""
+        return self.users.action_space()
+
+    def observation_space(self, params: Any = None) -> Space:
+        """The space of `observe`."""
+        return self.model.observation_space()
+
+    @property
+    def fixed_horizon(self) -> int:
+        """Every episode is `horizon` steps long."""
+        return self.users.horizon
+
+    def reward_components(
+        self, state: DeployedState, action: Array | int, next_state: DeployedState, params: DeployedParams
+    ) -> Utilities:
+        """Returns the model's estimates."""
+        return self.model.reward_components(state.model, action, next_state.model, params.model)
+
+    def counterfactual_engagement(
+        self, state: Any, action: Any, next_state: Any, safe: Any, served: Any, params: DeployedParams
+    ) -> Array:
+        """float[]: the engagement of the real choice, judged by the preferences in `safe`."""
+        states = (state.user, action, next_state.user, safe.user, served.user)
+        return self.users.counterfactual_engagement(*states, self.of_users(params))
+
+    def render(self, trajectory: Any, params: DeployedParams | None = None) -> Any:
+        """Draws the first episode of the real users (`PreferenceShift.render`)."""
+        check_one_environment(trajectory, "user", "model")
+        users = {name: getattr(trajectory, name).user for name in ("state", "next_state")}
+        return self.users.render(trajectory.replace(**users), self.of_users(self.resolve(params)))
+
+    def policy(self, name: str, params: DeployedParams | None = None) -> Any:
+        """Returns the policy of the model called `name`, which acts on the model's beliefs."""
+        return self.model.policy(name, self.resolve(params).model)
 
     @property
     def horizon(self) -> int:
@@ -99,84 +186,9 @@ class Deployed(Environment):
 
     @property
     def slates(self) -> Array:
-        """float[slates, 36]: what can be shown."""
+        """float[slates, 36]: the probability of each item in each slate."""
         return self.users.slates
 
-    @property
-    def fixed_horizon(self) -> int:
-        """Every episode is `horizon` steps long."""
-        return self.users.horizon
-
-    def check_params(self, params: DeployedParams, batch: tuple[int, ...] = ()) -> None:
-        """Raises InputError for a parameter out of range."""
-        super().check_params(params, batch)
-        self.users.resolve(params.users, batch)
-        self.model.resolve(params.model, batch)
-
-    def policy(self, name: str, params: DeployedParams | None = None) -> Any:
-        """The recommender of the model called `name`: it sees what the model makes of the users."""
-        return self.model.policy(name, self.resolve(params).model)
-
     def of_users(self, params: DeployedParams) -> PreferenceParams:
-        """The parameters of the users, with the influence in force."""
+        """Returns the parameters of the users, with `params.influence`."""
         return params.users.replace(influence=params.influence)
-
-    def reset_env(self, key: Array, params: DeployedParams) -> tuple[Any, DeployedState]:
-        """Somebody new."""
-        _, user = self.users.reset_env(key, self.of_users(params))
-        obs, model = self.model.reset_env(key, params.model)
-        return obs, DeployedState(user.time, user, model)
-
-    def transition(
-        self, key: Array, state: DeployedState, action: Array | int, params: DeployedParams
-    ) -> tuple[DeployedState, Array]:
-        """The user chooses and shifts; the model remembers what it chose."""
-        user, terminated = self.users.transition(key, state.user, action, self.of_users(params))
-        model = self.model.remember(state.model, self.model.slates[action], user.choice, params.model)
-        return DeployedState(user.time, user, model), terminated
-
-    def observe(self, state: DeployedState, params: DeployedParams) -> Any:
-        """As in the model."""
-        return self.model.observe(state.model, params.model)
-
-    def utilities(
-        self, state: DeployedState, action: Array | int, next_state: DeployedState, params: DeployedParams
-    ) -> Utilities:
-        """Of the users as they are."""
-        return self.users.utilities(state.user, action, next_state.user, self.of_users(params))
-
-    def counterfactual_engagement(
-        self, state: Any, action: Any, next_state: Any, safe: Any, served: Any, params: DeployedParams
-    ) -> Array:
-        """float[]: what the users make of the item under the preferences in `safe`."""
-        states = (state.user, action, next_state.user, safe.user, served.user)
-        return self.users.counterfactual_engagement(*states, self.of_users(params))
-
-    def reward_components(
-        self, state: DeployedState, action: Array | int, next_state: DeployedState, params: DeployedParams
-    ) -> Utilities:
-        """As the model estimates them."""
-        return self.model.reward_components(state.model, action, next_state.model, params.model)
-
-    def metrics(
-        self, state: DeployedState, action: Array | int, next_state: DeployedState, params: DeployedParams
-    ) -> dict[str, Array]:
-        """Of the users as they are; `estimated_...`: as the model takes them to be."""
-        known = self.model.expected(state.model, action, params.model)
-        return self.users.metrics(state.user, action, next_state.user, self.of_users(params)) | {
-            f"estimated_{name}": value for name, value in known.items()
-        }
-
-    def action_space(self, params: Any = None) -> Discrete:
-        """Which slate."""
-        return self.users.action_space()
-
-    def observation_space(self, params: Any = None) -> Space:
-        """As in the model."""
-        return self.model.observation_space()
-
-    def render(self, trajectory: Any, params: DeployedParams | None = None) -> Any:
-        """A matplotlib figure of one episode of the users: see `PreferenceShift.render`."""
-        check_one_environment(trajectory)
-        users = {name: getattr(trajectory, name).user for name in ("state", "next_state")}
-        return self.users.render(trajectory.replace(**users), self.of_users(self.resolve(params)))

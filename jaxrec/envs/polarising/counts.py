@@ -25,13 +25,13 @@ def num_states(time: int) -> int:
 
 
 def from_observation(obs: Int[Array, "... 6"]) -> Int[Array, "... 6"]:
-    """(clicks, misses) of left, centre and right, from recommendations and clicks of each."""
+    """Maps recommendations and clicks of left, centre and right to (clicks, misses) of each."""
     recommended, clicked = obs[..., :3], obs[..., 3:]
     return jnp.stack([clicked, recommended - clicked], axis=-1).reshape(obs.shape)
 
 
 def rank(counts: Any) -> Any:
-    """int32[...]: the numbers of states int32[..., 6], of NumPy or JAX.
+    """int32[...]: the ranks of count states int32[..., 6], of NumPy or JAX.
 
     Each binomial is a product that is divided as it grows, so that int32 suffices up to time `MAX_TIME`.
     """
@@ -47,7 +47,7 @@ def rank(counts: Any) -> Any:
 
 @cache
 def layer(time: int) -> np.ndarray:
-    """int32[states at `time`, 6]: their counts, in the order of their ranks."""
+    """int32[states, 6]: the counts of every state at `time`, in the order of their ranks."""
     return np.diff(_running_sums(NUM_COUNTS, time), axis=1, prepend=0)
 
 

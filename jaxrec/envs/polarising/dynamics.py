@@ -12,17 +12,17 @@ SOURCES = ("left", "centre", "right")
 
 
 def is_left_wing(theta: Float[Array, "3"]) -> Bool[Array, ""]:
-    """The left source is strictly preferred to both others."""
+    """Whether the user strictly prefers the left source to both others."""
     return (theta[LEFT] > theta[CENTRE]) & (theta[LEFT] > theta[RIGHT])
 
 
 def is_right_wing(theta: Float[Array, "3"]) -> Bool[Array, ""]:
-    """The right source is strictly preferred to both others."""
+    """Whether the user strictly prefers the right source to both others."""
     return (theta[RIGHT] > theta[CENTRE]) & (theta[RIGHT] > theta[LEFT])
 
 
 def opposed(theta: Float[Array, "3"], action: Int[Array, ""] | int) -> Bool[Array, ""]:
-    """What is shown comes from the other wing than the user's. Nothing is opposed to a centrist."""
+    """Whether the source recommended is of the other wing than the user's; never for a centrist."""
     return (is_left_wing(theta) & (action == RIGHT)) | (is_right_wing(theta) & (action == LEFT))
 
 
@@ -33,10 +33,20 @@ def polarise(
     influence: Num[Array, ""] | float,
     ceiling: Num[Array, ""] | float,
 ) -> Float[Array, "3"]:
-    """Theta after `action` was shown, clicked or not.
+    """Returns theta after `action` was recommended, clicked or not (section 4.1 and Appendix D).
 
     Opposed content multiplies the click probability of the user's own wing by `1 + influence * (factor - 1)`, up to
     `ceiling` (a user who starts above it stays there: opposed content never moderates).
+
+    Args:
+        theta: click probability of each source, in [0, 1].
+        action: the source recommended, 0 ... 2.
+        factor: p, at least 1.
+        influence: in [0, 1]; at 0 theta stays.
+        ceiling: in [0, 1].
+
+    Returns:
+        float[3] in [0, 1], the next theta.
     """
     own_wing = jnp.stack([is_left_wing(theta), jnp.zeros_like(is_left_wing(theta)), is_right_wing(theta)])
     raised = jnp.minimum(theta * (1 + influence * (factor - 1)), jnp.maximum(theta, ceiling))
@@ -44,5 +54,14 @@ def polarise(
 
 
 def clicks(theta: Float[Array, "3"], action: Int[Array, ""] | int, uniform: Float[Array, ""]) -> Bool[Array, ""]:
-    """Whether the user clicks: Bernoulli(theta[action]), decided by a draw from U[0, 1)."""
+    """Decides a click.
+
+    Args:
+        theta: click probability of each source.
+        action: the source recommended, 0 ... 2.
+        uniform: a draw from U[0, 1).
+
+    Returns:
+        bool[], a draw from Bernoulli(theta[action]).
+    """
     return uniform < theta[action]

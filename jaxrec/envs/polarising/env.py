@@ -17,7 +17,7 @@ from jaxrec.utilities import RewardFunction, Utilities
 
 
 class PolarisingState(EnvState):
-    """One user in the course of an episode.
+    """One user in an episode.
 
     Attributes:
         time: int32[], recommendations made.
@@ -25,7 +25,7 @@ class PolarisingState(EnvState):
         initial_theta: float[3], theta at the start of the episode.
         recommended: int32[3], recommendations so far from each source.
         clicked: int32[3], clicks so far on each source.
-        factor: float[], the polarisation factor of this episode; used where `factor_per="episode"`.
+        factor: float[], the polarisation factor p of this episode; read if `factor_per="episode"`.
     """
 
     theta: Any
@@ -36,12 +36,12 @@ class PolarisingState(EnvState):
 
 
 class PolarisingParams(EnvParams):
-    """Run-time values.
+    """Run-time values, with the paper's as defaults.
 
     Attributes:
-        population: float[n_profiles, 3] in [0, 1]; each episode's user is drawn uniformly from the rows.
-        factor_low, factor_high: float[], the polarisation factor p is uniform between them; 1.01 and 1.10.
-        ceiling: float[] in [0, 1]; polarisation stops there. 0.75.
+        population: float[profiles, 3] in [0, 1]; each episode's user is drawn uniformly from the rows.
+        factor_low, factor_high: float[], at least 1; the polarisation factor p is uniform between them.
+        ceiling: float[] in [0, 1]; the click probability at which polarisation stops.
     """
 
     population: Any = struct.field(default_factory=lambda: populations.population(populations.TRAINING))
@@ -61,8 +61,8 @@ class PolarisingUsers(Environment):
       It can be indexed without gaps (`observation_index`): C(horizon + 6, 6) states, 1 947 792 at horizon 30.
     - **Action**: 0 left, 1 centre, 2 right.
     - **Click**: Bernoulli(theta[action]), with theta before this step's polarisation.
-    - **Polarisation**: a user is left-wing while theta_left is strictly the largest, and right-wing likewise. Showing
-      the other wing's source to such a user, clicked or not, multiplies theta of the user's own wing by
+    - **Polarisation**: a user is left-wing while theta_left is strictly the largest, right-wing while theta_right
+      is. The other wing's source, clicked or not, multiplies theta of the user's own wing by
       `1 + influence * (p - 1)`, p ~ U(1.01, 1.10), up to 0.75. Nothing polarises a centrist.
     - **Reward**: 1 for a click (`reward="engagement"`), or another choice over the utilities.
     - **Termination**: after `horizon` recommendations. Never truncated.
@@ -70,11 +70,20 @@ class PolarisingUsers(Environment):
       society = minus the Euclidean distance of theta from its start, after the step.
     - **influence**: at 0 theta never changes.
 
+    Example:
+        >>> import jax
+        >>> from jaxrec.envs.polarising import PolarisingUsers
+        >>> env = PolarisingUsers(horizon=5)
+        >>> obs, state = env.reset(jax.random.key(0))
+        >>> obs, state, reward, terminated, truncated, info = env.step(jax.random.key(1), state, 2)
+        >>> obs.tolist()[:3]
+        [0, 0, 1]
+
     Attributes:
-        horizon: recommendations in an episode (30 in the paper).
-        factor_per: whether p is drawn at every polarising step (the authors' program) or once an episode
-            (another reading of section 4.2).
-        reward: see `jaxrec.utilities`.
+        horizon: recommendations in an episode (30 in the paper), at least 1.
+        factor_per: "step", p is drawn at every step (the authors' program); or "episode", once (another reading of
+            section 4.2).
+        reward: a name in `jaxrec.utilities.REWARDS`, or a function of (utilities, weights).
     """
 
     horizon: int = 30
@@ -91,13 +100,8 @@ class PolarisingUsers(Environment):
         self.check_reward()
 
     @property
-    def fixed_horizon(self) -> int:
-        """Every episode is `horizon` steps long."""
-        return self.horizon
-
-    @property
     def default_params(self) -> PolarisingParams:
-        """The paper's: training population, p ~ U(1.01, 1.10), ceiling 0.75, influence 1."""
+        """The training population, p ~ U(1.01, 1.10), ceiling 0.75 and influence 1 (section 4.2)."""
         return PolarisingParams()
 
     def check_params(self, params: PolarisingParams, batch: tuple[int, ...] = ()) -> None:
@@ -112,7 +116,7 @@ class PolarisingUsers(Environment):
         checks.ordered("factor_low", params.factor_low, "factor_high", params.factor_high)
 
     def reset_env(self, key: Array, params: PolarisingParams) -> tuple[Array, PolarisingState]:
-        """A user drawn uniformly from the population; all counts zero."""
+        """Draws a user uniformly from the population; all counts are 0."""
         key_profile, key_factor = jax.random.split(key)
         population = jnp.asarray(params.population, float)
         theta = population[jax.random.randint(key_profile, (), 0, population.shape[0])]
@@ -124,7 +128,7 @@ class PolarisingUsers(Environment):
     def transition(
         self, key: Array, state: PolarisingState, action: Array | int, params: PolarisingParams
     ) -> tuple[PolarisingState, Array]:
-        """The user clicks or not, then is polarised or not."""
+        """Lets the user click or not, and polarises it or not."""
         uniform = jax.random.uniform(key, (2,))
         click = dynamics.clicks(state.theta, action, uniform[0])
         factor = self._factor(uniform[1], params) if self.factor_per == "step" else state.factor
@@ -154,7 +158,7 @@ class PolarisingUsers(Environment):
     def metrics(
         self, state: PolarisingState, action: Array | int, next_state: PolarisingState, params: PolarisingParams
     ) -> dict[str, Array]:
-        """See `metrics.transition_metrics`."""
+        """Returns `metrics.transition_metrics`."""
         return metrics.transition_metrics(state, action, next_state)
 
     def action_space(self, params: PolarisingParams | None = None) -> Discrete:
@@ -166,12 +170,17 @@ class PolarisingUsers(Environment):
         return Box(0, self.horizon, (6,), jnp.int32)
 
     @property
+    def fixed_horizon(self) -> int:
+        """Every episode is `horizon` steps long."""
+        return self.horizon
+
+    @property
     def num_observations(self) -> int | None:
         """C(horizon + 6, 6); None from horizon 78 on, where the index would leave int32."""
         return counts.num_states(self.horizon) if self.horizon <= counts.MAX_TIME else None
 
     def observation_index(self, obs: Array) -> Array:
-        """int32[]: the rank of the six counts; those of one time-step are contiguous. See `counts`.
+        """int32[]: the rank of the six counts (`counts.rank`); ranks of one time-step are contiguous.
 
         Raises:
             InputError: from horizon 78 on.
@@ -181,11 +190,11 @@ class PolarisingUsers(Environment):
         return counts.rank(counts.from_observation(obs))
 
     def render(self, trajectory: Any, params: Any = None) -> Any:
-        """A matplotlib figure of one episode: see `render.render_episode`."""
+        """Draws the first episode of a trajectory of one environment (`render.render_episode`)."""
         from jaxrec.envs.polarising.render import render_episode
 
-        return render_episode(trajectory)
+        return render_episode(self, trajectory, params)
 
     def _factor(self, uniform: Array, params: PolarisingParams) -> Array:
-        """P ~ U(factor_low, factor_high), from a draw of U[0, 1)."""
+        """Maps a draw from U[0, 1) to the polarisation factor p ~ U(factor_low, factor_high)."""
         return params.factor_low + (params.factor_high - params.factor_low) * uniform

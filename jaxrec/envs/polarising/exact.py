@@ -1,9 +1,8 @@
 """Exact references for PolarisingUsers-v0 by dynamic programming, in float64 NumPy.
 
-Two bounds hold for any recommender: what one that knows the user could earn, with tampering and without
-(`known_user_bound`). A third is the yardstick of a recommender that learns who the user is: without influence the six
-counts are a sufficient statistic, so the Bayes-optimal policy is exact dynamic programming over them
-(`bayes_optimal`). None of them has a counterpart in the paper.
+`known_user_bound` bounds the clicks of any recommender, with tampering and without. `bayes_optimal` bounds those of a
+recommender that must learn who the user is: without influence the six counts are a sufficient statistic, so the
+Bayes-optimal policy is exact dynamic programming over them. The paper has neither.
 """
 
 from typing import Any, NamedTuple
@@ -16,7 +15,7 @@ from jaxrec.envs.polarising import counts
 from jaxrec.envs.polarising.dynamics import LEFT, RIGHT
 from jaxrec.envs.polarising.env import PolarisingParams, PolarisingUsers
 
-DECIMALS = 9  # of action values: rounding, which differs between machines, must not decide between equally good sources
+DECIMALS = 9  # of action values: rounding differs between machines and must not choose between equal sources
 LOG_ZERO = -1e9  # 0 times it is 0, and its exponential is 0
 
 
@@ -34,10 +33,18 @@ class CountPolicy(NamedTuple):
 
 
 def bayes_optimal(env: PolarisingUsers, params: PolarisingParams, gamma: float = 1.0) -> CountPolicy:
-    """The best policy of a recommender that knows the population but not the user, where `influence` is 0.
+    """Computes the best policy of a recommender that knows the population but not the user, at `influence` 0.
 
     Backward induction over the count layers: in each state the posterior over profiles gives the click probability of
-    each source. About 3 s at horizon 30. `params.influence` is not read.
+    each source. About 3 s at horizon 30.
+
+    Args:
+        env: gives the horizon.
+        params: gives the population; `params.influence` is not read.
+        gamma: the discount, in [0, 1].
+
+    Returns:
+        Action values of every count state, and the value of an episode in clicks.
     """
     population = np.asarray(params.population, float)
     q = np.zeros((counts.num_states(env.horizon), 3))
@@ -52,9 +59,15 @@ def bayes_optimal(env: PolarisingUsers, params: PolarisingParams, gamma: float =
 def value_without_influence(
     env: PolarisingUsers, policy: Float[np.ndarray, "states 3"], params: PolarisingParams
 ) -> Float[np.ndarray, " profiles"]:
-    """The expected clicks of a policy over count states, for each user of the population, where `influence` is 0.
+    """Computes the expected clicks of a policy over count states at `influence` 0.
 
-    `policy` is the probability of each action in each state; see `greedy_probabilities`.
+    Args:
+        env: gives the horizon.
+        policy: the probability of each action in each state, such as `greedy_probabilities` of action values.
+        params: gives the population.
+
+    Returns:
+        Expected clicks in an episode for each user of the population.
     """
     population = np.asarray(params.population, float)
     value = np.zeros((counts.num_states(env.horizon), len(population)))
@@ -74,14 +87,23 @@ def greedy_probabilities(q: Any) -> Any:
 def known_user_bound(
     env: PolarisingUsers, params: PolarisingParams, grid: int = 2001, nodes: int = 16
 ) -> Float[np.ndarray, " profiles"]:
-    """The best expected clicks of a recommender that sees theta, for each user of the population.
+    """Computes the best expected clicks of a recommender that sees theta.
 
     Backward induction over time and the click probability of the user's own wing, the one entry of theta that moves: on
     a grid uniform in its logarithm, interpolated linearly, with Gauss-Legendre quadrature over p. At `influence` 0
     this is horizon * max(theta).
 
+    Args:
+        env: gives the horizon.
+        params: gives the population, the polarisation factor, the ceiling and `influence`.
+        grid: points of the grid, at least 2.
+        nodes: points of the quadrature, at least 1.
+
+    Returns:
+        Expected clicks in an episode for each user of the population.
+
     Raises:
-        InputError: where the factor is drawn once an episode: theta does not tell it, so this is another problem.
+        InputError: if `env.factor_per` is "episode": then theta does not determine what is to come.
     """
     if env.factor_per != "step":
         raise checks.InputError(f"known_user_bound needs factor_per='step', got {env.factor_per!r}")
@@ -119,7 +141,7 @@ def _states(time: int) -> slice:
 
 
 def _posterior(layer: np.ndarray, population: np.ndarray) -> Float[np.ndarray, "states profiles"]:
-    """P(profile | counts) under a uniform prior; uniform where no profile could have led there."""
+    """P(profile | counts) under a uniform prior; uniform if no profile could have led to the counts."""
     with np.errstate(divide="ignore"):
         log_click, log_miss = (np.maximum(np.log(p), LOG_ZERO) for p in (population, 1 - population))
     likelihood = np.exp(layer[:, 0::2] @ log_click.T + layer[:, 1::2] @ log_miss.T)

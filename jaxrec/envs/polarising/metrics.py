@@ -9,17 +9,25 @@ from jaxrec.envs.polarising.dynamics import SOURCES, opposed
 
 
 def polarisation(state: Any) -> Array:
-    """float[]: Euclidean distance of theta from where it began the episode."""
+    """float[]: the Euclidean distance of theta from its value at the start of the episode."""
     # Only one entry of theta ever moves, so that the Euclidean distance is the sum of absolute ones, without a root.
     return jnp.abs(state.theta - state.initial_theta).sum()
 
 
 def transition_metrics(state: Any, action: Array | int, next_state: Any) -> dict[str, Array]:
-    """Scalars of one transition.
+    """Returns scalars of one transition.
 
     - `left`, `centre`, `right`: whether that source was recommended.
     - `opposed`: whether it was the source opposed to the user's initial wing.
     - `polarisation`: distance of theta from its start, after the step.
+
+    Args:
+        state: `PolarisingState` before the step.
+        action: int32[], the source recommended, 0 ... 2.
+        next_state: `PolarisingState` after it.
+
+    Returns:
+        Metric -> bool[] or float[].
     """
     return {source: jnp.equal(action, i) for i, source in enumerate(SOURCES)} | {
         "opposed": opposed(state.initial_theta, action),

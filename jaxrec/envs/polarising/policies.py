@@ -12,15 +12,15 @@ from jaxrec.policy import Stateless
 
 
 class Random(Stateless):
-    """A source drawn uniformly at every step."""
+    """Recommends a source drawn uniformly at every step."""
 
     def act(self, carry: Any, obs: Array, key: Array) -> tuple[Array, Any]:
-        """(int32[] action, carry)."""
+        """Returns (int32[] source, carry)."""
         return _random_source(key), carry
 
 
 class AlwaysSource(Stateless):
-    """The same source at every step.
+    """Recommends the same source at every step.
 
     Attributes:
         source: int32[], 0 left, 1 centre, 2 right.
@@ -29,24 +29,24 @@ class AlwaysSource(Stateless):
     source: Any
 
     def act(self, carry: Any, obs: Array, key: Array) -> tuple[Array, Any]:
-        """(int32[] action, carry)."""
+        """Returns (int32[] source, carry)."""
         return jnp.asarray(self.source, jnp.int32), carry
 
 
 class Bandit(Stateless):
-    """Random in the first third of the episode, then always the source with the highest mean reward so far.
+    """Explores in the first third of the episode, then recommends the source with the highest mean reward so far.
 
-    A source never tried counts as 0.5, and ties go to the lowest index: so in the authors' published program. Section
-    4.2.1 says only "the source which has the highest mean reward in the episode so far".
+    A source never recommended counts as 0.5, and ties go to the lowest index, as in the authors' published program.
+    Section 4.2.1 says only "the source which has the highest mean reward in the episode so far".
 
     Attributes:
-        exploration: int32[], the number of random recommendations; 10 of 30.
+        exploration: int32[], the number of random recommendations; a third of the horizon, 10 of 30.
     """
 
     exploration: Any
 
     def act(self, carry: Any, obs: Array, key: Array) -> tuple[Array, Any]:
-        """(int32[] action, carry)."""
+        """Returns (int32[] source, carry)."""
         recommended, clicked = obs[:3], obs[3:]
         mean = jnp.where(recommended == 0, 0.5, clicked / jnp.maximum(recommended, 1))
         best = jnp.argmax(mean).astype(jnp.int32)
@@ -54,7 +54,7 @@ class Bandit(Stateless):
 
 
 def _random_source(key: Array) -> Array:
-    """int32[]: one of the three sources. One draw: `randint` makes two, and half the speed of a rollout."""
+    """int32[]: one of the three sources. `randint` draws twice, which halves the speed of a rollout."""
     return jnp.int32(3 * jax.random.uniform(key))
 
 

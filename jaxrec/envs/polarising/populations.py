@@ -21,5 +21,5 @@ UNSEEN: Mapping[str, tuple[float, float, float]] = {
 
 
 def population(profiles: Mapping[str, tuple[float, float, float]]) -> np.ndarray:
-    """float64[n_profiles, 3]: the profiles as the `population` of `PolarisingParams`."""
+    """Returns profiles as float64[profiles, 3], the `population` of `PolarisingParams`."""
     return np.array(list(profiles.values()))

@@ -12,17 +12,23 @@ from jaxrec.envs.polarising.dynamics import SOURCES
 COLOURS = {"left": "#c23b33", "centre": "#8a8a8a", "right": "#2f6db3"}
 
 
-def render_episode(trajectory: Any) -> Figure:
-    """Recommendations and clicks over time, beside the user's theta.
+def render_episode(env: Any, trajectory: Any, params: Any = None) -> Figure:
+    """Draws recommendations and clicks over time, and below them the user's theta.
 
     Args:
+        env: a `PolarisingUsers`.
         trajectory: a `Trajectory` of one environment, leaves [num_steps, ...], such as
-            `rollout(..., trajectory=True).trajectory[:, 0]`. Only the first episode in it is drawn.
+            `rollout(..., trajectory=True).trajectory[:, 0]`. Only its first episode is drawn.
+        params: the run-time values of the trajectory; the environment's defaults if None.
+
+    Returns:
+        A figure of two axes, over time-steps.
 
     Raises:
-        InputError: for a trajectory that still has an axis of environments, and for anything else: see
-            `first_episode`.
+        InputError: for a trajectory with an axis of environments, of another society or of no step; for what is not a
+            trajectory; and for parameters of another environment.
     """
+    env.resolve(params)
     episode = first_episode(trajectory, "theta", "clicked")
     checks.within("trajectory.action", episode.action, 0, len(SOURCES) - 1)
     action, length = np.asarray(episode.action), len(episode.done)

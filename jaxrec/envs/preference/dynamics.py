@@ -29,11 +29,11 @@ BELIEF_SHARPNESS = 3  # a user expects the next feed in proportion to the slate'
 
 
 class Users(struct.PyTreeNode):
-    """What users choose by, and what items turn out to be.
+    """The choice model: the pull of items on users, and the engagement that items give.
 
     Attributes:
         pull: float[36, 36], how strongly each preference (rows) is drawn to each item: beta_c(u) cos(x - u) + b(x).
-        items: float[36, 3], the direction of each item, and how far it disappoints: bait_cost b(x).
+        items: float[36, 3], the direction of each item, and the engagement that it loses: bait_cost b(x).
     """
 
     pull: Any
@@ -44,13 +44,13 @@ Worth = Callable[[Array, Users, Any], Array]  # (belief, users, inertia) -> floa
 
 
 class Offers(struct.PyTreeNode):
-    """What users make of each slate, by the choice model alone.
+    """Choices, engagement and clicks of each slate, by the choice model alone.
 
     Attributes:
         choice: float[slates, 36, 36], P(x | s, u).
         liked: float[slates, 36, 3], the mean of `Users.items` over the item chosen, given u: its inner product with one
             of `JUDGES` is the engagement expected under that preference.
-        click: float[slates, 36], P(any item is clicked | s, u), were there also the choice not to.
+        click: float[slates, 36], P(any item is clicked | s, u), with a no-op choice.
     """
 
     choice: Any
@@ -59,10 +59,10 @@ class Offers(struct.PyTreeNode):
 
 
 class Tables(Offers):
-    """What each slate does to a user, whatever the state: everything else is looking up.
+    """`Offers`, and how each slate shifts preferences: a step of the environment only looks values up.
 
     Attributes:
-        shift: float[slates, 36, 36], P(u' | s, u), under the influence in force.
+        shift: float[slates, 36, 36], P(u' | s, u), under `params.influence`.
         natural: float[36, 36], P(u' | u) under the uniform slate.
     """
 
@@ -71,7 +71,7 @@ class Tables(Offers):
 
 
 def circular_distance(degrees: Any, centre: Any) -> Array:
-    """The shorter way round from `centre`, in -180 ... 180 degrees."""
+    """The signed distance from `centre` on the circle, in -180 ... 180 degrees."""
     return (jnp.asarray(degrees) - centre + 180.0) % 360.0 - 180.0
 
 
@@ -81,15 +81,18 @@ def _degrees() -> Float[Array, "36"]:
 
 
 def clipped_normal(mean: Any, deviation: Any) -> Float[Array, "36"]:
-    """A normal density on the circular distance from `mean`, normalised over the bins; uniform if it is infinite."""
+    """The normal density of the circular distance from `mean`, normalised over the bins; angles in degrees.
+
+    An infinite deviation gives the uniform distribution.
+    """
     return jax.nn.softmax(-0.5 * jnp.square(circular_distance(_degrees(), mean) / deviation))
 
 
 def choice_sharpness(params: Any) -> Float[Array, "36"]:
-    """beta_c(u): how strictly users of each preference choose what they like.
+    """beta_c(u): how strictly users of each preference choose by what they like.
 
-    A base and a peak at each of `choice_centres`. The paper publishes a picture; these values come from fitting exact
-    dynamic programming to its Table 1.
+    It is a base and a peak at each of `choice_centres`. The paper publishes a picture; the default values come from
+    fitting exact dynamic programming to its Table 1.
     """
     centres, heights, widths = (
         jnp.asarray(value)[:, None] for value in (params.choice_centres, params.choice_heights, params.choice_widths)
@@ -105,7 +108,7 @@ def bait(params: Any) -> Float[Array, "36"]:
 
 
 def users_of(params: Any) -> Users:
-    """Those of these `ChoiceParams`."""
+    """Builds the choice model of `ChoiceParams`."""
     lure = bait(params)
     pull = choice_sharpness(params)[:, None] * (DIRECTIONS @ DIRECTIONS.T) + lure
     return Users(pull, jnp.concatenate([DIRECTIONS, params.bait_cost * lure[:, None]], axis=1))
@@ -119,7 +122,7 @@ def choices(slate: Float[Array, "36"], users: Users) -> Float[Array, "36 36"]:
 def clicks(slate: Float[Array, "36"], users: Users) -> Float[Array, "36"]:
     """P(any item is clicked | s, u) for all u: Z / (1 + Z), Z the sum of the weights of `choices`.
 
-    Not to click is a further choice, of worth 0 in the conditional logit (Appendix H.1: "an extra no-op choice").
+    No click is a further choice, of value 0 in the conditional logit (Appendix H.1: "an extra no-op choice").
     """
     return jax.nn.sigmoid(jax.nn.logsumexp(jnp.log(slate) + users.pull, axis=1))
 
@@ -127,7 +130,15 @@ def clicks(slate: Float[Array, "36"], users: Users) -> Float[Array, "36"]:
 def convenience(belief: Float[Array, "36"], users: Users, inertia: Any) -> Float[Array, "36 36"]:
     """V(u, u') for all u (rows) and u': the engagement that a user expects of the next feed; Appendix H.
 
-    It chooses under the new preference u'; a share `inertia` is judged by the old preference u, the rest by the new.
+    The user chooses under the new preference u'; the old preference u judges a share `inertia`, the new one the rest.
+
+    Args:
+        belief: the feed that users expect, a distribution over items.
+        users: the choice model.
+        inertia: lambda, float[] in [0, 1].
+
+    Returns:
+        V, in cosines.
     """
     liked = choices(belief, users) @ users.items  # [u', 3]
     by_new = (liked * JUDGES).sum(axis=1)
@@ -137,20 +148,38 @@ def convenience(belief: Float[Array, "36"], users: Users, inertia: Any) -> Float
 def shifts(slate: Float[Array, "36"], users: Users, params: Any, worth: Worth = convenience) -> Float[Array, "36 36"]:
     """P(u' | s, u) for all u (rows) and u': in proportion to exp(beta_d V(u, u')); section 6 and Appendix H.
 
-    The next feed is expected to be like the slate's cube. `worth` is V.
+    Users expect the next feed in proportion to the slate's cube.
+
+    Args:
+        slate: a distribution over items, as users see it.
+        users: the choice model.
+        params: `PreferenceParams`, of which `rationality` (beta_d) and `inertia` are read.
+        worth: V, a function of (belief, users, inertia).
+
+    Returns:
+        A distribution over u' in each row.
     """
     belief = jnp.power(slate, BELIEF_SHARPNESS)
     return jax.nn.softmax(params.rationality * worth(belief / belief.sum(), users, params.inertia), axis=1)
 
 
 def offers(slates: Float[Array, "slates 36"], users: Users) -> Offers:
-    """What these users make of these slates."""
+    """Tabulates choices, engagement and clicks of each slate."""
     choice = jax.vmap(choices, in_axes=(0, None))(slates, users)
     return Offers(choice, choice @ users.items, jax.vmap(clicks, in_axes=(0, None))(slates, users))
 
 
 def tables(slates: Float[Array, "slates 36"], params: Any, worth: Worth = convenience) -> Tables:
-    """The tables of these slates; `params` are `PreferenceParams`, `worth` is V."""
+    """Tabulates what each slate does.
+
+    Args:
+        slates: a distribution over items in each row.
+        params: `PreferenceParams`.
+        worth: V, a function of (belief, users, inertia).
+
+    Returns:
+        Tables whose first axis is that of slates.
+    """
     users, uniform = users_of(params), jnp.full(BINS, 1 / BINS)
     offered = offers(slates, users)
     seen = params.influence * slates + (1 - params.influence) * uniform
@@ -159,7 +188,10 @@ def tables(slates: Float[Array, "slates 36"], params: Any, worth: Worth = conven
 
 
 def draw(uniform: Float[Array, ""], probabilities: Float[Array, "36"]) -> Int[Array, ""]:
-    """The bin at which the cumulated probability passes a draw from U[0, 1): twins on the same draw stay together."""
-    # Sums of prefixes round, and need not grow where nothing is added: what has probability 0 must be left out.
+    """Returns the bin at which the cumulated probability passes a draw from U[0, 1).
+
+    The same draw gives twins the same bin as long as their probabilities are equal.
+    """
+    # Prefix sums round, and need not grow monotonically: bins of probability 0 must be left out.
     reached = jnp.where(probabilities > 0, jnp.cumsum(probabilities), 0)
     return jnp.argmax(reached > uniform * reached.max()).astype(jnp.int32)

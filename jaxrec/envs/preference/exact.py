@@ -1,7 +1,7 @@
-"""Exact optima and exact worth of policies that see the user's whole state, by dynamic programming.
+"""Exact optima and exact values of policies that observe the user's whole state, by dynamic programming.
 
-Given what a user preferred at first, u_0, and prefers now, u_t, everything to come depends on the slates alone: the
-physical limit that recommenders with less information are held against.
+Given the first preference u_0 and the current one u_t, the future depends on the slates alone. The optimum bounds
+recommenders with less information.
 """
 
 from typing import Any, Literal, NamedTuple
@@ -15,16 +15,16 @@ from jaxrec import checks
 from jaxrec.envs.preference.dynamics import BINS, JUDGES, Tables, clipped_normal
 
 TIE = 1e-5
-"""Slates this close are equally good and equally often shown: rounding must not decide where users midway go."""
+"""The difference in value up to which slates are shown equally often: rounding must not decide between them."""
 
 
 class Worth(NamedTuple):
-    """Sums over an episode, expected over users: float[] each.
+    """Engagement summed over an episode, expected over users: float[] each.
 
     Attributes:
         engagement: r(u_t), under current preferences.
-        initial: r(u_0), under those at the start.
-        natural: r(u_t^rnd), under those that the user would have had by itself.
+        initial: r(u_0), under initial preferences.
+        natural: r(u_t^rnd), under natural preferences: those of the same user under uniform slates.
     """
 
     engagement: Any
@@ -42,7 +42,7 @@ def natural_preferences(tables: Tables, horizon: int) -> Float[Array, "horizon 3
 
 
 def rewards(tables: Tables, horizon: int) -> Worth:
-    """What a slate is worth at each time, expected over the choice: float[horizon, slates, u_0, u_t] each."""
+    """Computes the engagement expected of each slate at each time: float[horizon, slates, u_0, u_t] each."""
     shape = (horizon, tables.liked.shape[0], BINS, BINS)
     engagement = (tables.liked * JUDGES).sum(axis=-1)  # [slates, u_t]
     initial = jnp.einsum("auk,ik->aiu", tables.liked, JUDGES)
@@ -61,14 +61,21 @@ def optimal(
     gamma: Any = 1.0,
     counts: Literal["dwell", "click"] = "dwell",
 ) -> Float[Array, "horizon slates 36 36"]:
-    """The best policy: the probability of each slate at each time, u_0 and u_t.
+    """Computes the best policy by backward induction.
 
     Args:
         tables: of the slates.
         horizon: steps of an episode.
         safe: the weights nu_1, nu_2 of engagement under initial and under natural preferences; section 5.
-        gamma: the discount; 0 is myopic.
-        counts: what is optimised beside safe engagement: engagement under current preferences, or clicks.
+        gamma: the discount, float[] in [0, 1]; 0 is myopic.
+        counts: the recommender's utility, next to safe engagement: "dwell", engagement under current preferences; or
+            "click".
+
+    Returns:
+        The probability of each slate at each time, u_0 and u_t.
+
+    Raises:
+        InputError: for another value of `counts`.
     """
     each = rewards(tables, horizon)
     counted = checks.lookup({"dwell": each.engagement, "click": tables.click[:, None, :]}, counts, "counts")
@@ -84,7 +91,16 @@ def optimal(
 
 
 def occupancy(tables: Tables, policy: Float[Array, "horizon slates 36 36"], params: Any) -> Float[Array, "times 36 36"]:
-    """P(u_0, u_t) over all users for t = 0 ... horizon under a policy: the probability of each slate as above."""
+    """Computes P(u_0, u_t) over all users for t = 0 ... horizon.
+
+    Args:
+        tables: of the slates.
+        policy: the probability of each slate at each time, u_0 and u_t, as `optimal` returns.
+        params: `PreferenceParams`, of which the initial preferences are read.
+
+    Returns:
+        A joint distribution for each time.
+    """
     start = jnp.diag(clipped_normal(params.initial_mean, params.initial_deviation))
 
     def step(users: Array, chosen: Array) -> tuple[Array, Array]:
@@ -95,16 +111,16 @@ def occupancy(tables: Tables, policy: Float[Array, "horizon slates 36 36"], para
 
 
 def preferences(tables: Tables, policy: Float[Array, "horizon slates 36 36"], params: Any) -> Float[Array, "times 36"]:
-    """P(u_t) over all users for t = 0 ... horizon."""
+    """Computes P(u_t) over all users for t = 0 ... horizon; the arguments are those of `occupancy`."""
     return occupancy(tables, policy, params).sum(axis=1)
 
 
 def worth(tables: Tables, policy: Float[Array, "horizon slates 36 36"], params: Any) -> Worth:
-    """The exact worth of a policy: the probability of each slate at each time, u_0 and u_t."""
+    """Computes the exact engagement of a policy in an episode; the arguments are those of `occupancy`."""
     served = occupancy(tables, policy, params)[:-1, None] * policy
     return Worth(*((served * reward).sum() for reward in rewards(tables, policy.shape[0])))
 
 
 def clicks(tables: Tables, policy: Float[Array, "horizon slates 36 36"], params: Any) -> Float[Array, ""]:
-    """The exact sum of clicks over an episode of a policy as above, expected over users."""
+    """Computes the exact clicks of a policy in an episode; the arguments are those of `occupancy`."""
     return (occupancy(tables, policy, params)[:-1, None] * policy * tables.click[:, None, :]).sum()

@@ -1,4 +1,4 @@
-"""What can be known of a user's preferences from slates and choices: exact inference in the user's hidden Markov model.
+"""Exact inference of a user's preferences from slates and choices, in the user's hidden Markov model.
 
 Carroll et al. 2022, sections 3 and 4 and Appendices C to E. The user is a non-homogeneous hidden Markov model: 36
 hidden states, a known transition matrix for each slate. A belief is carried as the joint distribution of the first and
@@ -16,35 +16,64 @@ from jaxrec.envs.preference.dynamics import Tables, clipped_normal
 
 
 def prior(params: Any) -> Float[Array, "36 36"]:
-    """P(u_0, u_0) before anything is seen."""
+    """P(u_0, u_0) before the first slate."""
     return jnp.diag(clipped_normal(params.initial_mean, params.initial_deviation))
 
 
 def condition(joint: Float[Array, "36 36"], tables: Tables, slate: Array | int, choice: Array | int) -> Array:
-    """P(u_0, u_t | also the choice made from the slate at t)."""
+    """Conditions on the choice from the slate at t (Bayes' rule).
+
+    Args:
+        joint: P(u_0, u_t | slates and choices before t).
+        tables: of the slates.
+        slate: int32[], the slate shown at t.
+        choice: int32[], the bin of the item chosen.
+
+    Returns:
+        float[36, 36], P(u_0, u_t | slates and choices up to t).
+    """
     joint = joint * tables.choice[slate, :, choice]
     return joint / joint.sum()
 
 
 def propagate(joint: Float[Array, "36 36"], tables: Tables, slate: Array | int) -> Float[Array, "36 36"]:
-    """P(u_0, u_t+1 | ...), the slate having been shown at t."""
+    """Rolls forward by one step.
+
+    Args:
+        joint: P(u_0, u_t | slates and choices up to t).
+        tables: of the slates.
+        slate: int32[], the slate shown at t.
+
+    Returns:
+        P(u_0, u_t+1 | slates and choices up to t).
+    """
     return joint @ tables.shift[slate]
 
 
 def smoothed(joint: Float[Array, "36 36"]) -> Float[Array, "36"]:
-    """P(u_0 | all that was seen)."""
+    """P(u_0 | slates and choices so far): the first margin."""
     return joint.sum(axis=1)
 
 
 def filtered(joint: Float[Array, "36 36"]) -> Float[Array, "36"]:
-    """P(u_t | all that was seen)."""
+    """P(u_t | slates and choices so far): the second margin."""
     return joint.sum(axis=0)
 
 
 def infer(
     tables: Tables, slates: Int[Array, " steps"], choices: Int[Array, " steps"], params: Any
 ) -> tuple[Float[Array, "steps 36 36"], Float[Array, ""]]:
-    """(P(u_0, u_t+1 | slates and choices up to t) for each t, log likelihood of all choices)."""
+    """Infers preferences from one user's history.
+
+    Args:
+        tables: of the slates.
+        slates: the index of the slate shown at each step.
+        choices: the bin of the item chosen at each step.
+        params: `PreferenceParams`, of which the initial preferences are read.
+
+    Returns:
+        P(u_0, u_t+1 | slates and choices up to t) for each t, and the log likelihood of all choices.
+    """
 
     def step(joint: Array, inputs: tuple[Array, Array]) -> tuple[Array, tuple[Array, Array]]:
         slate, choice = inputs
@@ -59,7 +88,16 @@ def infer(
 def predict(
     belief: Float[Array, "36"], tables: Tables, policy: Float[Array, "steps slates"]
 ) -> Float[Array, "steps+1 36"]:
-    """P(u) now and after each step of a policy that shows each slate with some probability, whatever it sees."""
+    """Predicts preferences under a policy that does not depend on observations.
+
+    Args:
+        belief: P(u) now.
+        tables: of the slates.
+        policy: the probability of each slate at each step.
+
+    Returns:
+        P(u) now and after each step.
+    """
 
     def step(belief: Array, chosen: Array) -> tuple[Array, Array]:
         return jnp.einsum("a,u,auv->v", chosen, belief, tables.shift), belief
@@ -71,12 +109,21 @@ def predict(
 def counterfactual(
     joint: Float[Array, "36 36"], tables: Tables, policy: Float[Array, "steps slates"]
 ) -> Float[Array, "steps+1 36"]:
-    """P(u_t) had the user been served by another policy from the start: smooth u_0, roll forward (Appendix C)."""
+    """Predicts preferences under another policy from the start: smooths u_0 and rolls forward (Appendix C).
+
+    Args:
+        joint: P(u_0, u_t | slates and choices so far).
+        tables: of the slates.
+        policy: the probability of each slate at each step, from the first.
+
+    Returns:
+        P(u_t) at the start and after each step.
+    """
     return predict(smoothed(joint), tables, policy)
 
 
 def natural(joint: Float[Array, "36 36"], naturally: Float[Array, "36 36"]) -> Float[Array, "36"]:
-    """P(u_t^rnd | all that was seen), with P(u_t^rnd | u_0) at hand."""
+    """P(u_t^rnd | slates and choices so far), from the joint belief and P(u_t^rnd | u_0)."""
     return smoothed(joint) @ naturally
 
 

@@ -15,50 +15,50 @@ from jaxrec.spaces import field_of
 
 
 class RandomSlate(Stateless):
-    """Each slate equally often.
+    """Shows each slate equally often.
 
     Attributes:
-        slates: how many there are; the shape of this array.
+        slates: float[slates, 36], of which only the shape is read.
     """
 
     slates: Any
 
     @property
     def num_actions(self) -> int:
-        """How many slates it chooses from."""
+        """The number of slates."""
         return self.slates.shape[-2]
 
     def act(self, carry: Any, obs: Any, key: Array) -> tuple[Array, Any]:
-        """(int32[] slate, carry)."""
+        """Returns (int32[] slate, carry)."""
         return jax.random.randint(key, (), 0, self.slates.shape[0]), carry
 
 
 class Myopic(Stateless):
-    """The slate of which most is to be expected now, given what can be known of the user.
+    """Shows the slate with the highest expected utility of this step, given the belief about the user.
 
-    Slates that are equally good within `exact.TIE` of what is summed up are equally often shown: rounding must not
-    decide.
+    Slates whose expectations differ by at most `exact.TIE` of the largest sum of absolute terms are shown equally
+    often: rounding must not decide.
 
     Attributes:
-        worth: float[slates, 36], what is expected of each slate under each preference: engagement or clicks.
+        worth: float[slates, 36], the engagement or clicks expected of each slate under each preference.
     """
 
     worth: Any
 
     @property
     def num_actions(self) -> int:
-        """How many slates it chooses from."""
+        """The number of slates."""
         return self.worth.shape[-2]
 
     def act(self, carry: Any, obs: Any, key: Array) -> tuple[Array, Any]:
-        """(int32[] slate, carry)."""
+        """Returns (int32[] slate, carry)."""
         current = field_of(obs, "current")
         expected, scale = self.worth @ current, jnp.abs(self.worth) @ current
         return one_of(expected >= expected.max() - TIE * scale.max(), jax.random.uniform(key)), carry
 
 
 class Table(Stateless):
-    """The policy of a table over what is seen where the state is, as `exact.optimal` gives.
+    """Looks up slates in a table over (time, u_0, u_t), such as `exact.optimal` returns; needs `observe_as="state"`.
 
     Attributes:
         probabilities: float[horizon, slates, 36, 36], of each slate at each time, u_0 and u_t.
@@ -68,18 +68,18 @@ class Table(Stateless):
 
     @property
     def num_actions(self) -> int:
-        """How many slates it chooses from."""
+        """The number of slates."""
         return self.probabilities.shape[-3]
 
     def act(self, carry: Any, obs: Any, key: Array) -> tuple[Array, Any]:
-        """(int32[] slate, carry)."""
+        """Returns (int32[] slate, carry)."""
         time = jnp.minimum(obs[0], self.probabilities.shape[0] - 1)
         chosen = self.probabilities[time, :, obs[1], obs[2]]
         return jax.random.categorical(key, jnp.log(chosen)).astype(jnp.int32), carry
 
 
 def myopic(env: Any, params: Any) -> Myopic:
-    """The myopic recommender for what the environment counts, among users with these parameters.
+    """Builds the myopic recommender for the utility that the environment counts, with these `ChoiceParams`.
 
     Raises:
         InputError: if the observation holds no beliefs.

@@ -13,20 +13,28 @@ from jaxrec.envs.preference.dynamics import BINS, DEGREES, JUDGES, users_of
 from jaxrec.rollouts import Trajectory
 
 USER, NATURAL, SLATE, CHOICE = "#7b2d8b", "#2e933c", "#2f6db3", "#e07a1f"
-STATES = ("preference", "natural", "initial", "joint")  # what is drawn of a state
+STATE_FIELDS = ("preference", "natural", "initial", "joint")
 
 
 def render_episode(env: Any, trajectory: Any, params: Any = None) -> Figure:
-    """The first episode of a `Trajectory` of one environment, angle over time; below, engagement.
+    """Draws preferences, slates and choices as angles over time, and below them engagement.
 
-    Shaded: what can be known of the preference (the filtered belief), where the state carries it. `params` are those of
-    the trajectory, by default the environment's.
+    The shade is the filtered belief about the preference, if the state carries it.
+
+    Args:
+        env: a `PreferenceShift` with the slates of the trajectory.
+        trajectory: a `Trajectory` of one environment, leaves [num_steps, ...], such as
+            `rollout(..., trajectory=True).trajectory[:, 0]`. Only its first episode is drawn.
+        params: the run-time values of the trajectory; the environment's defaults if None.
+
+    Returns:
+        A figure of two axes, over time-steps.
 
     Raises:
-        InputError: for a trajectory that still has an axis of environments, is of an environment with more slates, or
-            is none: see `first_episode`.
+        InputError: for a trajectory with an axis of environments, of another society, of more slates or of no step; for
+            what is not a trajectory; and for parameters of another environment.
     """
-    episode = _episode(env, trajectory)
+    params, episode = env.resolve(params), _episode(env, trajectory)
     time = np.arange(len(episode.done))
     figure = Figure(figsize=(9, 5.4), layout="constrained")
     circle, course = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
@@ -43,7 +51,7 @@ def render_episode(env: Any, trajectory: Any, params: Any = None) -> Figure:
         ylabel="degrees", ylim=(-5, 360), yticks=range(0, 361, 60), title="preference, and preference left alone"
     )
     circle.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
-    items = np.asarray(users_of(env.default_params if params is None else params).items)[choice]
+    items = np.asarray(users_of(params).items)[choice]
     for name, colour, label in (
         ("preference", USER, "now"),
         ("initial", "#8a8a8a", "at first"),
@@ -59,10 +67,18 @@ def render_episode(env: Any, trajectory: Any, params: Any = None) -> Figure:
 
 
 def animate_episode(env: Any, trajectory: Any, interval: int = 700) -> FuncAnimation:
-    """An animation of an episode, one frame a step; save it by `.save("episode.gif", writer="pillow")`.
+    """Animates an episode, one frame a step; save it by `.save("episode.gif", writer="pillow")`.
+
+    Args:
+        env: a `PreferenceShift` with the slates of the trajectory.
+        trajectory: a `Trajectory` of one environment, as for `render_episode`.
+        interval: milliseconds a frame, at least 1.
+
+    Returns:
+        An animation with one frame for each step of the first episode.
 
     Raises:
-        InputError: as `render_episode`.
+        InputError: for the trajectories that `render_episode` refuses.
     """
     checks.positive("interval", interval)
     episode = _episode(env, trajectory)
@@ -78,7 +94,7 @@ def animate_episode(env: Any, trajectory: Any, interval: int = 700) -> FuncAnima
 
 
 def _draw_circle(env: Any, episode: Trajectory, step: int, axes: Axes) -> None:
-    """One step: the slate and the belief as bars round the circle, the user and its choice as points on it."""
+    """Draws one step: slate and belief as bars around the circle, the user and its choice as points on it."""
     angles, width = np.radians(DEGREES), 2 * np.pi / BINS
     slate = np.asarray(env.slates)[int(np.asarray(episode.action)[step])]
     axes.bar(angles, slate / slate.max(), width, bottom=1.0, color=SLATE, alpha=0.35, label="slate")
@@ -93,13 +109,13 @@ def _draw_circle(env: Any, episode: Trajectory, step: int, axes: Axes) -> None:
 
 
 def _episode(env: Any, trajectory: Any) -> Trajectory:
-    """The first episode, whose slates must be among those of `env`."""
-    episode = first_episode(trajectory, *STATES)
+    """Returns the first episode, whose slates must be among those of `env`."""
+    episode = first_episode(trajectory, *STATE_FIELDS)
     checks.within("trajectory.action", episode.action, 0, len(env.slates) - 1)
     return episode
 
 
 def _beliefs(episode: Trajectory) -> np.ndarray | None:
-    """float[steps, 36]: P(u_t | all that was seen), where it is carried."""
+    """float[steps, 36]: P(u_t | slates and choices so far), if the states carry it."""
     joint = np.asarray(episode.state.joint)
     return joint.sum(axis=1) if joint.size else None

@@ -1,4 +1,4 @@
-"""Slates on a circle and the users who choose from them: what every society of shifting preferences shares."""
+"""Slates on a circle and users who choose from them: the base of every society of shifting preferences."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -17,28 +17,26 @@ from jaxrec.envs.preference.dynamics import BINS
 from jaxrec.spaces import Box, Discrete, Fields
 from jaxrec.utilities import Utilities
 
-MEANS = (20.0, 80.0, 140.0, 200.0, 260.0, 320.0)
-COUNTED = ("dwell", "click")
-NARROWEST = 1e-3  # degrees: the square of a distance in narrower bells leaves float32
+SLATE_MEANS = (20.0, 80.0, 140.0, 200.0, 260.0, 320.0)
+ENGAGEMENTS = ("dwell", "click")
+MIN_DEVIATION = 1e-3  # degrees: in a narrower bell the square of a distance overflows float32
 
 
 class ChoiceParams(EnvParams):
-    """How users choose, and what is in it for them; run-time values, angles in degrees.
+    """Run-time values of how users choose and of engagement; angles in degrees.
 
     Attributes:
-        choice_base: float[], beta_c(u) away from the peaks. 0.1.
-        choice_centres, choice_heights, choice_widths: float[peaks], of the peaks of beta_c(u). (80, 270), (1, 4),
-            (22, 15).
+        choice_base: float[] from 0, beta_c(u) away from the peaks.
+        choice_centres, choice_heights, choice_widths: float[peaks], of the peaks of beta_c(u).
         bait_height: float[] from 0, b(x) of the worst bait, which weighs exp(b(x)) times as much in the choice.
             0: no bait, and the other three change nothing.
-        bait_centre: float[], that item. 200.
-        bait_width: float[], of the bell of b(x). 30.
-        bait_cost: float[] from 0, how far an item disappoints for each unit of b(x): what it takes from engagement,
-            which is in cosines. 1.
-        safe_weights: float[2], nu_1 and nu_2: what engagement under initial and under natural preferences counts in
-            the user's utility. (1, 1).
-        reward_weights: as in `EnvParams`; `reward="penalised"` is the paper's objective by default: the recommender's
-            utility and the user's, not society's.
+        bait_centre: float[], the angle of the worst bait.
+        bait_width: float[], the width of the bell of b(x).
+        bait_cost: float[] from 0, the engagement (in cosines) that an item loses for each unit of b(x).
+        safe_weights: float[2], nu_1 and nu_2, the weights of engagement under initial and under natural preferences in
+            the user's utility.
+        reward_weights: weights of `EnvParams`; the default makes `reward="penalised"` the paper's objective: the
+            recommender's utility and the user's, not society's.
     """
 
     reward_weights: Utilities = Utilities(recommender=1.0, user=1.0, society=0.0)
@@ -53,7 +51,7 @@ class ChoiceParams(EnvParams):
     safe_weights: Any = struct.field(default_factory=lambda: np.ones(2, np.float32))
 
     def mis_specified(self) -> Any:
-        """The same with a choice model that is wrong: both peaks lowered and widened.
+        """Returns these parameters with a wrong choice model: both peaks lowered and widened.
 
         1 -> 0.7, 4 -> 2.5, widths 1.5 times as large; the paper's own (Figure 10) is published as a picture only.
         """
@@ -62,7 +60,7 @@ class ChoiceParams(EnvParams):
 
 
 class Choices(struct.PyTreeNode):
-    """What a recommender sees.
+    """What a recommender observes of a user without inference.
 
     Attributes:
         slate: float[36], the last one shown; uniform at first.
@@ -74,7 +72,7 @@ class Choices(struct.PyTreeNode):
 
 
 class Beliefs(Choices):
-    """And what can be known from all that it saw (Appendix G): see `inference`.
+    """`Choices`, and beliefs about the user given all slates and choices so far (Appendix G).
 
     Attributes:
         initial: float[36], P(u_0), smoothed.
@@ -89,27 +87,75 @@ class Beliefs(Choices):
 
 @dataclasses.dataclass(unsafe_hash=True)
 class SlateEnvironment(Environment):
-    """Users to whom slates are shown, each a distribution over items: what can be shown, and for how long.
+    """Users to whom slates are shown, each slate a distribution over items.
 
     Attributes:
-        horizon: slates in an episode (10 in the paper).
-        slate_means: degrees. The paper prints an inconsistent list; these fit its results best.
-        slate_deviations: degrees from 0.001, one for all or one each; infinite for the uniform slate. 60.
-        slate_items: slates of your own instead, each the probabilities of its 36 items.
-        counts: what the recommender counts: "dwell", engagement; or "click".
+        horizon: slates in an episode (10 in the paper), at least 1.
+        slate_means: degrees, 0 ... 360. The paper prints an inconsistent list; the defaults fit its results best.
+        slate_deviations: degrees from 0.001, one for all slates or one for each; infinite for the uniform slate.
+        slate_items: slates of your own in place of bells, each the probabilities of its 36 items.
+        counts: the recommender's utility: "dwell", engagement; or "click".
     """
 
     horizon: int = 10
-    slate_means: Sequence[float] = MEANS
+    slate_means: Sequence[float] = SLATE_MEANS
     slate_deviations: float | Sequence[float] = 60.0
     slate_items: Sequence[Sequence[float]] = ()
     counts: Literal["dwell", "click"] = "dwell"
 
     def __post_init__(self) -> None:
         checks.positive("horizon", self.horizon, checks.MOST_STEPS)
-        checks.lookup(dict.fromkeys(COUNTED), self.counts, "counts")
+        checks.lookup(dict.fromkeys(ENGAGEMENTS), self.counts, "counts")
         self._check_slates()
         self.check_reward()
+
+    def check_params(self, params: Any, batch: tuple[int, ...] = ()) -> None:
+        """Raises InputError for a parameter out of range."""
+        super().check_params(params, batch)
+        for name in ("choice_base", "bait_height", "bait_centre", "bait_width", "bait_cost"):
+            checks.shaped(name, getattr(params, name), batch)
+        for name in ("choice_centres", "choice_heights", "choice_widths"):
+            checks.shaped(name, getattr(params, name), (*batch, None))
+        checks.shaped("safe_weights", params.safe_weights, (*batch, 2))
+        infinity = float("inf")
+        for name in ("choice_centres", "bait_centre"):
+            checks.within(name, getattr(params, name), 0.0, 360.0)
+        for name in ("choice_widths", "bait_width"):
+            checks.within(name, getattr(params, name), MIN_DEVIATION, infinity)
+        for name in ("choice_base", "choice_heights", "bait_height", "bait_cost"):
+            checks.within(name, getattr(params, name), 0.0, infinity)
+
+    def action_space(self, params: ChoiceParams | None = None) -> Discrete:
+        """The slates, by index."""
+        return Discrete(len(self.slate_items or self.slate_means))
+
+    @property
+    def fixed_horizon(self) -> int:
+        """Every episode is `horizon` steps long."""
+        return self.horizon
+
+    @property
+    def deviations(self) -> tuple[float, ...]:
+        """The deviation of each slate, in degrees."""
+        given = self.slate_deviations
+        return tuple(given) if isinstance(given, Sequence) else (given,) * len(self.slate_means)
+
+    @property
+    def slates(self) -> Array:
+        """float[slates, 36]: the probability of each item in each slate."""
+        if self.slate_items:
+            return jnp.asarray(self.slate_items)
+        means, deviations = jnp.asarray(self.slate_means), jnp.asarray(self.deviations)
+        return jax.vmap(dynamics.clipped_normal)(means, deviations)
+
+    def offers(self, params: Any) -> dynamics.Offers:
+        """Tabulates choices, engagement and clicks of each slate by the choice model alone."""
+        return dynamics.offers(self.slates, dynamics.users_of(params))
+
+    def beliefs_space(self, with_beliefs: bool) -> Fields:
+        """The space of `Beliefs`, or of `Choices`."""
+        names = ("slate", "choice", "initial", "current", "natural") if with_beliefs else ("slate", "choice")
+        return Fields(**dict.fromkeys(names, Box(0, 1, (BINS,))))
 
     def _check_slates(self) -> None:
         if self.slate_items:
@@ -128,52 +174,4 @@ class SlateEnvironment(Environment):
                 f"{len(self.slate_means)} slates"
             )
         checks.within("slate_means", np.asarray(self.slate_means), 0.0, 360.0)
-        checks.within("slate_deviations", np.asarray(self.deviations), NARROWEST, float("inf"))
-
-    @property
-    def deviations(self) -> tuple[float, ...]:
-        """Degrees, one for each slate."""
-        given = self.slate_deviations
-        return tuple(given) if isinstance(given, Sequence) else (given,) * len(self.slate_means)
-
-    @property
-    def slates(self) -> Array:
-        """float[slates, 36]: what can be shown."""
-        if self.slate_items:
-            return jnp.asarray(self.slate_items)
-        means, deviations = jnp.asarray(self.slate_means), jnp.asarray(self.deviations)
-        return jax.vmap(dynamics.clipped_normal)(means, deviations)
-
-    def offers(self, params: Any) -> dynamics.Offers:
-        """What users make of each slate, by the choice model."""
-        return dynamics.offers(self.slates, dynamics.users_of(params))
-
-    @property
-    def fixed_horizon(self) -> int:
-        """Every episode is `horizon` steps long."""
-        return self.horizon
-
-    def action_space(self, params: ChoiceParams | None = None) -> Discrete:
-        """Which slate."""
-        return Discrete(len(self.slate_items or self.slate_means))
-
-    def beliefs_space(self, with_beliefs: bool) -> Fields:
-        """The space of `Beliefs`, or of `Choices`."""
-        names = ("slate", "choice", "initial", "current", "natural") if with_beliefs else ("slate", "choice")
-        return Fields(**dict.fromkeys(names, Box(0, 1, (BINS,))))
-
-    def check_params(self, params: Any, batch: tuple[int, ...] = ()) -> None:
-        """Raises InputError for a parameter out of range."""
-        super().check_params(params, batch)
-        for name in ("choice_base", "bait_height", "bait_centre", "bait_width", "bait_cost"):
-            checks.shaped(name, getattr(params, name), batch)
-        for name in ("choice_centres", "choice_heights", "choice_widths"):
-            checks.shaped(name, getattr(params, name), (*batch, None))
-        checks.shaped("safe_weights", params.safe_weights, (*batch, 2))
-        infinity = float("inf")
-        for name in ("choice_centres", "bait_centre"):
-            checks.within(name, getattr(params, name), 0.0, 360.0)
-        for name in ("choice_widths", "bait_width"):
-            checks.within(name, getattr(params, name), NARROWEST, infinity)
-        for name in ("choice_base", "choice_heights", "bait_height", "bait_cost"):
-            checks.within(name, getattr(params, name), 0.0, infinity)
+        checks.within("slate_deviations", np.asarray(self.deviations), MIN_DEVIATION, float("inf"))

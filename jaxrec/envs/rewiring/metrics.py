@@ -1,4 +1,4 @@
-"""What became of a society: cooperation, heterogeneity, segregation.
+"""Cooperation, heterogeneity and segregation of a society, and what a recommender did to it in one step.
 
 Sources: Carvalho, "Modelling the Recommender Alignment Problem", section 3.3 and Figure 6; the definition of
 heterogeneity from the author's published simulator; assortativity (Newman 2003, "Mixing patterns in networks", Eq. 2)
@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 
 from jaxrec.envs.rewiring.dynamics import payoff
 from jaxrec.envs.rewiring.graph import bitset
-from jaxrec.envs.rewiring.graph.society import Society
+from jaxrec.envs.rewiring.graph.society import Society, contains
 
 
 def cooperation(society: Society) -> Float[Array, ""]:
@@ -32,7 +32,7 @@ def heterogeneity(society: Society) -> Float[Array, ""]:
 
 
 def assortativity(society: Society) -> Float[Array, ""]:
-    """Newman's coefficient of the strategies over the ties: 1 segregated, 0 mixed at random, 0 if all are alike."""
+    """Newman's coefficient of the strategies over the ties: 1 if segregated, 0 if mixed at random or all are alike."""
     strategies = bitset.unpack(society.cooperators, society.num_users)
     to_cooperators = bitset.count((society.adjacency & society.cooperators).T)
     total = degrees(society)
@@ -46,12 +46,12 @@ def assortativity(society: Society) -> Float[Array, ""]:
 
 
 def shares(society: Society) -> Float[Array, " kinds"]:
-    """The fraction of users that each recommender has."""
+    """The fraction of users of each recommender."""
     return bitset.count(jnp.moveaxis(society.members, 0, 1)) / society.num_users
 
 
 def payoffs(society: Society, params: Any) -> Float[Array, " users"]:
-    """Everybody's fitness: the sum of its payoffs against all neighbours."""
+    """The fitness of each user: the sum of its payoffs against all neighbours."""
     strategies = bitset.unpack(society.cooperators, society.num_users)
     cooperating = bitset.count((society.adjacency & society.cooperators).T)
     defecting = degrees(society) - cooperating
@@ -59,13 +59,13 @@ def payoffs(society: Society, params: Any) -> Float[Array, " users"]:
 
 
 def is_fixated(society: Society) -> Bool[Array, ""]:
-    """All users have the same strategy: none will change again."""
+    """Whether all users have the same strategy, which none will change again."""
     count = bitset.count(society.cooperators)
     return (count == 0) | (count == society.num_users)
 
 
 def measure(society: Society) -> dict[str, Array]:
-    """Every metric of one society."""
+    """Returns every metric of one society."""
     total = degrees(society)
     return {
         "cooperation": cooperation(society),
@@ -74,3 +74,37 @@ def measure(society: Society) -> dict[str, Array]:
         "assortativity": assortativity(society),
         "shares": shares(society),
     }
+
+
+def transition_metrics(state: Any, action: Array | int, next_state: Any) -> dict[str, Array]:
+    """Returns scalars of one transition.
+
+    - `cooperation`, `degree_variance`, `max_degree`, `assortativity`: of the next society.
+    - `requests`, `rewires`, `ineligible`, `time_steps`: counts of this step.
+    - `action_strategy` (1 for a cooperator), `action_degree`: of the user recommended; NaN without a request.
+
+    Args:
+        state: `RewiringState` before the step.
+        action: int32[], the user recommended.
+        next_state: `RewiringState` after it.
+
+    Returns:
+        Metric -> float[] or int32[].
+    """
+    society, action = state.society, jnp.clip(action, 0, state.society.num_users - 1)
+
+    def if_requested(value: Array) -> Array:
+        return jnp.where(state.meeting.acts, jnp.asarray(value, float), jnp.nan)
+
+    done = {name: getattr(next_state, name) - getattr(state, name) for name in ("requests", "rewires", "ineligible")}
+    measured = measure(next_state.society)
+    del measured["shares"]
+    return (
+        measured
+        | done
+        | {
+            "time_steps": next_state.clock - state.clock,
+            "action_strategy": if_requested(contains(society.cooperators, action)),
+            "action_degree": if_requested(bitset.count(society.adjacency[action])),
+        }
+    )

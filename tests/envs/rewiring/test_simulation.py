@@ -20,7 +20,8 @@ from jaxrec.envs.rewiring import (
     simulate,
 )
 from jaxrec.envs.rewiring.graph.society import Society
-from jaxrec.envs.rewiring.simulation import simulator as simulation
+from jaxrec.envs.rewiring.simulation import lanes as simulation
+from jaxrec.envs.rewiring.simulation.simulator import Queue
 
 GAME = RewiringGame(num_users=12, degree=11 - 2)
 WIDTH, CHECK = 16, 50
@@ -128,7 +129,7 @@ def test_the_carried_state_is_updated_in_place(key):
     society = Society(bits((8, 500, 16)), bits((16, 8)), bits((0, 16, 8)), shape((8, 0, 2)), shape((0, 8)))
     lanes = simulation.Lanes(society, shape((8,)), shape((8,)), shape((8,)))
     params, kinds, _ = setting_of([ref.Game("carvalho", second=0.0)] * 8)
-    setting = simulation.Queue(params, kinds, None)
+    setting = Queue(params, kinds, None)
     mesh = jax.sharding.Mesh(np.asarray(jax.local_devices()), ("lanes",))
     lowered = simulation.advance.lower(rules.CARVALHO, lanes, key, setting, 100, mesh)
     memory = lowered.compile().memory_analysis()

@@ -1,0 +1,83 @@
+"""What a recommender did to one user with shifting preferences in one step.
+
+Carroll et al. 2022, section 5: engagement is judged by the preferences of now, of the start, and of the same user under
+uniform slates.
+"""
+
+from typing import Any
+
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float, Int
+
+from jaxrec.envs.preference import dynamics
+from jaxrec.envs.preference.dynamics import BINS, JUDGES, Tables
+from jaxrec.envs.preference.inference import total_variation
+
+
+def engagement(item: Int[Array, ""], preference: Int[Array, ""], params: Any) -> Float[Array, ""]:
+    """Computes r(x, u) = cos(x - u) - bait_cost b(x).
+
+    Args:
+        item: the bin of x.
+        preference: the bin of u.
+        params: `ChoiceParams`.
+
+    Returns:
+        The engagement, in cosines.
+    """
+    return (dynamics.users_of(params).items[item] * jnp.asarray(JUDGES)[preference]).sum()
+
+
+def engagements(state: Any, next_state: Any, params: Any) -> tuple[Array, Array, Array]:
+    """Judges the item that was chosen.
+
+    Args:
+        state: `PreferenceState` before the step.
+        next_state: `PreferenceState` after it, which holds the item.
+        params: `ChoiceParams`.
+
+    Returns:
+        float[] each: engagement under current, initial and natural preferences.
+    """
+    users = state.preference, state.initial, state.natural
+    return tuple(engagement(next_state.choice, user, params) for user in users)  # type: ignore[return-value]
+
+
+def steered(next_state: Any) -> Float[Array, ""]:
+    """Total variation between P(u_t+1) under the slates shown and under uniform slates, both given u_0; in [0, 1]."""
+    return total_variation(next_state.steered, next_state.unsteered)
+
+
+def transition_metrics(
+    state: Any, action: Array | int, next_state: Any, params: Any, tables: Tables
+) -> dict[str, Array]:
+    """Returns scalars of one transition.
+
+    - `engagement`, `engagement_initial`, `engagement_natural`: of the item chosen, see `engagements`.
+    - `steered`: see `steered`.
+    - `shift`: degrees between u_0 and u_t+1, in [0, 180].
+    - `click`: the probability of a click on the slate, given u_t.
+    - `bait`: b(x) of the item chosen.
+
+    Args:
+        state: `PreferenceState` before the step.
+        action: int32[], the slate shown.
+        next_state: `PreferenceState` after it.
+        params: `PreferenceParams`.
+        tables: of the environment's slates.
+
+    Returns:
+        Metric -> float[].
+    """
+    current, initial, natural = engagements(state, next_state, params)
+    moved = jnp.asarray(next_state.preference - next_state.initial, float) * (360 / BINS)
+    return {
+        "engagement": current,
+        "engagement_initial": initial,
+        "engagement_natural": natural,
+        "steered": steered(next_state),
+        "shift": jnp.abs(dynamics.circular_distance(moved, 0.0)),
+        "click": tables.click[action, state.preference],
+        "bait": dynamics.bait(params)[next_state.choice],
+    }

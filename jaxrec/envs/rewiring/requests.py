@@ -1,0 +1,145 @@
+"""Requests for a recommendation: how one is answered, and how the society runs until the next.
+
+Source: Carvalho, "Modelling the Recommender Alignment Problem", section 3.1 and Algorithm 1. A time-step of `dynamics`
+is interrupted where a user has won the right to rewire; the recommendation is the action of the environment.
+"""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Bool, Int, UInt32
+
+from jaxrec.environment import EnvState
+from jaxrec.envs.rewiring import dynamics, metrics
+from jaxrec.envs.rewiring.dynamics import Meeting
+from jaxrec.envs.rewiring.graph import draws
+from jaxrec.envs.rewiring.graph.society import Society, contains, tie_between
+from jaxrec.envs.rewiring.heuristics import heuristic, stack_kinds
+from jaxrec.envs.rewiring.rules import Rules
+
+
+class RewiringState(EnvState):
+    """One society, waiting for a recommendation.
+
+    Attributes:
+        time: int32[], recommendations requested (steps of the environment).
+        clock: int32[], time-steps of the society.
+        society: who is tied to whom and who cooperates.
+        meeting: who waits for a recommendation; `meeting.acts` is false if nobody does.
+        requests: int32[], rewire requests since the first observation, executed or not; that of `meeting` counts once
+            it is answered.
+        rewires: int32[], ties moved so far.
+        ineligible: int32[], recommendations so far of users who were not eligible: the tie stayed.
+    """
+
+    clock: Any
+    society: Any
+    meeting: Any
+    requests: Any
+    rewires: Any
+    ineligible: Any
+
+
+def first(key: Array, society: Society, rules: Rules, params: Any, max_wait: int) -> RewiringState:
+    """Runs a society until the first request.
+
+    Args:
+        key: a typed key.
+        society: one, at its start.
+        rules: which game.
+        params: `RewiringParams`.
+        max_wait: time-steps to run at most.
+
+    Returns:
+        The state whose requests are counted from here: an episode is charged for what follows its first observation.
+    """
+    zero = jnp.zeros((), jnp.int32)
+    shapes = jax.eval_shape(partial(dynamics.meet, rules=rules), society, _words(key), params=params)
+    meeting = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    state = RewiringState(zero, zero, society, meeting, zero, zero, zero)
+    return wait(key, state, rules, params, max_wait).replace(requests=zero)
+
+
+def answer(state: RewiringState, action: Int[Array, ""], rules: Rules, params: Any) -> RewiringState:
+    """Rewires the tie of the user who waits, if any, and lets it imitate where the rules say so (`learning`).
+
+    Args:
+        state: of which `meeting` is the request.
+        action: the user recommended; out of range or not eligible, the tie stays.
+        rules: which game.
+        params: `RewiringParams`; the recommendation is followed with probability `influence`, else the local heuristic
+            chooses.
+
+    Returns:
+        The state in the same time-step, in which nobody waits.
+    """
+    met, society, one = state.meeting, state.society, jnp.ones(())
+    user = dynamics.actor(met)
+    follows = draws.uniform(met.coin) < params.influence
+    valid = (action >= 0) & (action < society.num_users) & (action != user.index)
+    valid = valid & ~contains(user.ties, jnp.clip(action, 0, society.num_users - 1))
+    local = dynamics.recommend(society, met, stack_kinds([heuristic("local")]), params)
+    new = jnp.where(follows, jnp.where(valid, action, 0), local.new)
+    if society.edges.shape[0] and met.tie is None:
+        met = met.replace(tie=tie_between(society.edges, user.index, dynamics.other(met).index))
+    society, moved = dynamics.rewire(society, met, new, jnp.where(follows, valid, local.eligible), one)
+    if rules.single_clock:
+        after = dynamics.imitate_after(society, met, new, moved, params)
+        society = jax.tree.map(lambda a, b: jnp.where(met.acts, a, b), after, society)
+    return state.replace(
+        society=society,
+        meeting=state.meeting.replace(acts=jnp.zeros_like(met.acts)),
+        requests=state.requests + met.acts,
+        rewires=state.rewires + moved,
+        ineligible=state.ineligible + (met.acts & follows & ~valid),
+    )
+
+
+def wait(key: Array, state: RewiringState, rules: Rules, params: Any, max_wait: int) -> RewiringState:
+    """Runs the society until the next request, its end, or for `max_wait` time-steps.
+
+    Args:
+        key: a typed key.
+        state: the state; if somebody waits already it is returned unchanged.
+        rules: which game.
+        params: `RewiringParams`.
+        max_wait: time-steps to run at most.
+
+    Returns:
+        The state; `meeting.acts` says whether somebody waits.
+    """
+
+    def pending(carry: tuple[RewiringState, Array]) -> Array:
+        state, waited = carry
+        return ~state.meeting.acts & ~is_over(state, params) & (waited < max_wait)
+
+    def time_step(carry: tuple[RewiringState, Array]) -> tuple[RewiringState, Array]:
+        state, waited = carry
+        met = dynamics.meet(state.society, _words(jax.random.fold_in(key, waited)), rules, params)
+        return _unanswered(state, met, rules, params), waited + 1
+
+    return jax.lax.while_loop(pending, time_step, (state, jnp.zeros((), jnp.int32)))[0]
+
+
+def is_over(state: RewiringState, params: Any) -> Bool[Array, ""]:
+    """Whether all users have one strategy, or `params.time_limit` is reached."""
+    return metrics.is_fixated(state.society) | (state.clock >= params.time_limit)
+
+
+def _unanswered(state: RewiringState, met: Meeting, rules: Rules, params: Any) -> RewiringState:
+    """The state after a meeting, up to the recommendation: x imitates, unless it waits for one first (`learning`)."""
+    society = dynamics.imitate(state.society, met)
+    if rules.single_clock:
+        nobody = jnp.zeros((), bool)
+        after = dynamics.imitate_after(society, met, met.x.index, nobody, params)
+        society = jax.tree.map(lambda a, b: jnp.where(met.acts, b, a), after, society)
+    requests = state.requests + (met.request & ~met.acts)
+    return state.replace(society=society, meeting=met, clock=state.clock + 1, requests=requests)
+
+
+def _words(key: Array) -> UInt32[Array, " words"]:
+    """The random bits of one time-step."""
+    return jax.random.bits(key, (dynamics.WORDS_PER_STEP,), jnp.uint32)

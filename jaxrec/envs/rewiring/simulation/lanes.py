@@ -1,0 +1,175 @@
+"""Societies side by side on one machine: their start, their time-steps, and how they lie on the devices."""
+
+import math
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jax import Array
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxrec.envs.rewiring import metrics
+from jaxrec.envs.rewiring.dynamics import WORDS_PER_STEP, time_step
+from jaxrec.envs.rewiring.env import RewiringGame
+from jaxrec.envs.rewiring.graph import bitset
+from jaxrec.envs.rewiring.graph.society import Society, stack, unstack
+from jaxrec.envs.rewiring.rules import Rules
+
+START_BATCH = 256  # societies drawn at once on a GPU
+BLOCK = 50  # time-steps whose random numbers are drawn together
+
+
+class Lanes(struct.PyTreeNode):
+    """Societies in the layout for many (`graph.society`), and counts since their start: int32[lanes] each."""
+
+    society: Society
+    opportunities: Any
+    requests: Any
+    rewires: Any
+
+
+def start_society(env: RewiringGame, key: Array, shares: Array, by_degree: bool) -> Society:
+    """Draws one society at its start.
+
+    Args:
+        env: gives graph and strategies.
+        key: a typed key.
+        shares: float[kinds], the fraction of users of each recommender; rounded to whole users and shuffled.
+        by_degree: whether a recommender reads degrees.
+
+    Returns:
+        One society; without members if there is one kind.
+    """
+    key_env, key_members = jax.random.split(key)
+    society = env.start(key_env, with_degrees=by_degree)
+    kinds = shares.shape[0]
+    if kinds == 1:
+        return society
+    bounds = jnp.round(jnp.cumsum(shares) * env.num_users).astype(jnp.int32)
+    place = jax.random.permutation(key_members, env.num_users)
+    kind = jnp.searchsorted(bounds, place, side="right")
+    return society.replace(members=bitset.pack(kind[:, None] == jnp.arange(kinds)).T)
+
+
+@partial(jax.jit, static_argnames=("env", "by_degree"))
+def start_lanes(env: RewiringGame, key: Array, shares: Array, by_degree: bool) -> Lanes:
+    """Draws lanes at their start.
+
+    Args:
+        env: gives graph and strategies.
+        key: a typed key, split over the lanes.
+        shares: float[lanes, kinds], the fraction of users of each recommender.
+        by_degree: whether a recommender reads degrees.
+
+    Returns:
+        Lanes whose counts are 0.
+    """
+    lanes = shares.shape[0]
+    start = partial(start_society, env, by_degree=by_degree)
+    shapes, structure = jax.tree.flatten(jax.eval_shape(start, key, shares[0]))
+
+    def filled(inputs: tuple[Array, Array]) -> list[Array]:
+        return [leaf for leaf in jax.tree.leaves(start(*inputs)) if leaf.size]
+
+    # Not all at once: drawing a graph takes a table of N x N. (`map` cannot batch empty leaves.)
+    batch = None if jax.default_backend() == "cpu" else min(lanes, START_BATCH)
+    leaves = iter(jax.lax.map(filled, (jax.random.split(key, lanes), shares), batch_size=batch))
+    every = [next(leaves) if shape.size else jnp.zeros((lanes, *shape.shape), shape.dtype) for shape in shapes]
+    society = jax.tree.unflatten(structure, every)
+    none = jnp.zeros(lanes, jnp.int32)
+    return Lanes(stack(society), none, none, none)
+
+
+@jax.jit
+def measure_lanes(state: Lanes) -> dict[str, Array]:
+    """Returns `metrics.measure`, the counts so far and `fixated` of each lane: metric -> [lanes, ...]."""
+    society = unstack(state.society)
+    counts = {name: getattr(state, name) for name in ("opportunities", "requests", "rewires")}
+    return jax.vmap(metrics.measure)(society) | {"fixated": jax.vmap(metrics.is_fixated)(society)} | counts
+
+
+@partial(jax.jit, donate_argnames="state")
+def replace_lanes(state: Lanes, fresh: Lanes, into: Array) -> Lanes:
+    """Replaces some lanes.
+
+    Args:
+        state: the lanes; donated.
+        fresh: the lanes that replace them.
+        into: int[fresh lanes], the lane that each takes; beyond the last lane it is dropped.
+
+    Returns:
+        The lanes after the replacement.
+    """
+    old, new = (lanes.replace(society=unstack(lanes.society)) for lanes in (state, fresh))
+    mixed = jax.tree.map(lambda a, b: a.at[into].set(b, mode="drop"), old, new)
+    return mixed.replace(society=stack(mixed.society))
+
+
+@partial(jax.jit, static_argnames=("rules", "num_steps", "mesh"), donate_argnames="state")
+def advance(rules: Rules, state: Lanes, key: Array, setting: Any, num_steps: int, mesh: Mesh) -> Lanes:
+    """Advances every lane by `num_steps` time-steps.
+
+    Args:
+        rules: which game.
+        state: the lanes; donated, so that they are updated in place.
+        key: a typed key.
+        setting: params, recommenders and competition; leaves have lanes as the last axis.
+        num_steps: fastest if a multiple of `BLOCK`.
+        mesh: devices over which the lanes are sharded.
+
+    Returns:
+        The lanes after the time-steps.
+    """
+    lanes = state.requests.shape[0]
+    block = math.gcd(BLOCK, num_steps)
+    steps = partial(_advance_block, rules)
+    if mesh.size > 1:
+        steps = jax.shard_map(
+            steps,
+            mesh=mesh,
+            in_specs=(_partition(state), PartitionSpec(None, None, "lanes"), jax.tree.map(_last_axis, setting)),
+            out_specs=_partition(state),
+            check_vma=False,
+        )
+
+    def body(state: Lanes, key: Array) -> tuple[Lanes, None]:
+        # Drawn for all lanes, so that numbers do not depend on the devices: each device draws its shard.
+        words = jax.random.bits(key, (block, WORDS_PER_STEP, lanes), jnp.uint32)
+        return steps(state, words, setting), None
+
+    return jax.lax.scan(body, state, jax.random.split(key, num_steps // block))[0]
+
+
+def place(state: Lanes, mesh: Mesh) -> Lanes:
+    """Shards lanes over the devices as `advance` returns them, so that a second call does not compile again."""
+    return (
+        state
+        if mesh.size == 1
+        else jax.device_put(state, jax.tree.map(partial(NamedSharding, mesh), _partition(state)))
+    )
+
+
+def _partition(state: Lanes) -> Any:
+    """The partition of each leaf: its axis of lanes is sharded."""
+    spec = jax.tree.map(_last_axis, state)
+    leading = {name: PartitionSpec("lanes") for name in ("adjacency", "edges") if getattr(state.society, name).size}
+    return spec.replace(society=spec.society.replace(**leading))
+
+
+def _last_axis(leaf: Array) -> PartitionSpec:
+    return PartitionSpec(*[None] * (leaf.ndim - 1), "lanes") if leaf.size else PartitionSpec()
+
+
+def _advance_block(rules: Rules, state: Lanes, words: Array, setting: Any) -> Lanes:
+    """Advances the lanes of one device by one time-step for each of `words` (uint32[steps, WORDS_PER_STEP, lanes])."""
+
+    def step(state: Lanes, words: Array) -> tuple[Lanes, None]:
+        society, events = time_step(
+            state.society, words, rules, setting.params, setting.recommenders, setting.competition
+        )
+        opportunities = state.opportunities + events.opportunity
+        return Lanes(society, opportunities, state.requests + events.request, state.rewires + events.rewire), None
+
+    return jax.lax.scan(step, state, words)[0]
