@@ -14,9 +14,8 @@ from jaxrec import statistics
 from jaxrec.agents import TabularPolicy
 from jaxrec.envs.polarising import PolarisingUsers
 from jaxrec.experiments import STUDIES, study
-from jaxrec.experiments.polarising.tampering import measures
-from jaxrec.experiments.polarising.tampering.config import TamperingConfig
-from jaxrec.experiments.reports import report
+from jaxrec.experiments.polarising.tampering import measure as measures
+from jaxrec.experiments.polarising.tampering.study import TamperingConfig
 from jaxrec.experiments.reports.findings import above, below, measured
 from jaxrec.experiments.runs import folder, manifest
 from jaxrec.experiments.runs.folder import RunFolder
@@ -37,7 +36,7 @@ def test_the_folder_holds_everything(tiny_run):
     files = {str(path.relative_to(tiny_run)) for path in tiny_run.rglob("*") if path.is_file()}
     figures = {f"figures/{name}.png" for name in ("figure4", "figure5", "tampering", "training")}
     policies = {"checkpoints/001-training-3-seeds-in-2-worlds/policy.npz"}
-    assert files == {"report.md", "results.json", "metrics.jsonl", "manifest.json"} | figures | policies
+    assert files == {"report.md", "results.json", "measured.npz", "metrics.jsonl", "manifest.json"} | figures | policies
     for name in figures:
         assert (tiny_run / name).read_bytes().startswith(b"\x89PNG")
     text = (tiny_run / "report.md").read_text()
@@ -134,7 +133,7 @@ def test_a_run_that_fails_says_so_and_keeps_its_metrics(tmp_path):
         log(step=1)
         raise RuntimeError("out of luck")
 
-    broken = dataclasses.replace(study("tampering"), execute=fail)
+    broken = dataclasses.replace(study("tampering"), measure=fail)
     with pytest.raises(RuntimeError, match="out of luck"):
         broken.run(config=TINY, out=tmp_path / "run")
     assert json.loads((tmp_path / "run" / "manifest.json").read_text())["status"] == "failed: RuntimeError: out of luck"
@@ -238,16 +237,6 @@ def test_jackknife_is_that_of_the_mean_over_pairs(seeds):
     for k in range(seeds):
         without = mean([i for i in range(seeds) if i != k])
         np.testing.assert_allclose(samples[k], seeds * mean(range(seeds)) - (seeds - 1) * without)
-
-
-def test_report_markdown():
-    findings = [above("rise", [2.0, 2.1, 2.2], 1.0, "Eq. 1"), measured("size", [0.5], "ours")]
-    section = report.Section("Part", "Prose.", ("a", "b"), [("1", "2")], ["plot"])
-    text = report.Report("Title", "Summary.", findings, [section]).markdown()
-    assert "| rise | 2.100 [1.852, 2.348] | 1.000 | yes | Eq. 1 |" in text
-    assert "| size | 0.500 | - | - | ours |" in text
-    assert "## Part\n\nProse.\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n" in text
-    assert "![plot](figures/plot.png)" in text
 
 
 def tables(env, sources):

@@ -11,7 +11,7 @@ from jax import Array
 from jaxrec import checks
 from jaxrec.envs.learned import LearnedParams, LearnedUsers
 from jaxrec.estimation import Logs, Trajectories, generate, learn_users
-from jaxrec.experiments.study import Log
+from jaxrec.experiments.runs.metrics_log import Log
 from jaxrec.parameters import batched
 from jaxrec.runtime.progress import Meter
 

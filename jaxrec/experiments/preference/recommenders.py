@@ -14,7 +14,7 @@ from jaxrec import checks
 from jaxrec.agents import LSTM, PPO, NetworkPolicy
 from jaxrec.envs.preference.dynamics import BINS
 from jaxrec.experiments.runs.limits import check_training
-from jaxrec.experiments.study import Log
+from jaxrec.experiments.runs.metrics_log import Log
 from jaxrec.runtime.jit_by_class import jit
 from jaxrec.runtime.progress import Meter
 from jaxrec.training import fit

@@ -1,7 +1,5 @@
 """The pictures of the tampering study."""
 
-from typing import Any
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,7 +8,7 @@ from jaxrec.envs.polarising import TRAINING, UNSEEN
 from jaxrec.envs.polarising.dynamics import SOURCES
 from jaxrec.envs.polarising.render import COLOURS
 from jaxrec.experiments.polarising.tampering.findings import NAMES, POLARISATION
-from jaxrec.experiments.polarising.tampering.measures import POLARISABLE, TRAINED_ON
+from jaxrec.experiments.polarising.tampering.measure import POLARISABLE, TRAINED_ON, Measured
 from jaxrec.statistics import estimate
 
 FIGURE_4_CAPTION = (
@@ -33,7 +31,7 @@ WORLDS = {"influence": "#7a3b8f", "no influence": "#3b8f5a"}
 STYLES = {"random": ":", "bandit": "--", "Bayes": "-."}
 
 
-def figures(outcome: Any) -> dict[str, Figure]:
+def figures(outcome: Measured) -> dict[str, Figure]:
     """File name -> figure."""
     return {
         "tampering": tampering(outcome),
@@ -43,7 +41,7 @@ def figures(outcome: Any) -> dict[str, Figure]:
     }
 
 
-def figure_4(outcome: Any) -> Figure:
+def figure_4(outcome: Measured) -> Figure:
     """Action probabilities and cumulative reward for the training population."""
     figure = Figure(figsize=(15, 5.6), layout="constrained")
     axes = figure.subplots(2, len(TRAINING), sharex=True, sharey="row")
@@ -67,7 +65,7 @@ def figure_4(outcome: Any) -> Figure:
     return figure
 
 
-def figure_5(outcome: Any) -> Figure:
+def figure_5(outcome: Measured) -> Figure:
     """Action probabilities for users never seen in training."""
     figure = Figure(figsize=(12, 3.2), layout="constrained")
     axes = figure.subplots(1, len(UNSEEN), sharey=True)
@@ -79,7 +77,7 @@ def figure_5(outcome: Any) -> Figure:
     return figure
 
 
-def tampering(outcome: Any) -> Figure:
+def tampering(outcome: Measured) -> Figure:
     """Opposed content in both worlds, and where their policies disagree."""
     excess = outcome.disagreement.excess
     figure = Figure(figsize=(16, 5), layout="constrained")
@@ -105,7 +103,7 @@ def tampering(outcome: Any) -> Figure:
     return figure
 
 
-def training(outcome: Any) -> Figure:
+def training(outcome: Measured) -> Figure:
     """Learning curves in both worlds."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()

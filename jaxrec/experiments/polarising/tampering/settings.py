@@ -84,18 +84,3 @@ class TamperingConfig:
             step_size=self.step_sizes[self.step_size],
             td_lambda=self.td_lambda,
         )
-
-
-PRESETS = {
-    "quick": TamperingConfig(),
-    "paper": TamperingConfig(
-        episodes=50_000_000,
-        num_envs=16384,
-        num_steps=1,
-        epsilon_start=0.1,
-        epsilon_end=0.1,
-        step_size="geometric",
-        td_lambda=0.0,
-    ),
-    "converged": TamperingConfig(episodes=60_000_000, visit_weight=3.0, td_lambda=0.4),
-}
