@@ -83,7 +83,7 @@ def test_measurements_come_back_as_they_were(tmp_path):
         ({"a": Estimate(1.0, None, None)}, "measured.a is a Estimate"),
         (np.array(["text"]), "measured is a ndarray"),
         (np.array([None]), "measured is a ndarray"),
-        ({np.float64(1.0): 1}, "measured is a float64"),
+        ({np.float32(1.0): 1}, "measured is a float32"),
     ],
 )
 def test_what_is_no_measurement_is_refused(value, where, tmp_path):

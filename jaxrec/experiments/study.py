@@ -97,8 +97,8 @@ class Study:
             preset: where the configuration comes from; the first one if neither this nor `config` is given.
             config: what to run, if not the preset as it is.
             out: the folder, new or empty; `runs/...` with date and time if None.
-            meter: told of the progress.
-            trackers: told of every line of metrics; see `jaxrec.experiments.runs.tracking`.
+            meter: notified of the progress.
+            trackers: notified of every line of metrics; see `jaxrec.experiments.runs.tracking`.
             **changes: settings that differ from the preset's, such as `seeds=2`.
 
         Returns:
@@ -128,12 +128,12 @@ class Study:
             return self._execute(folder, about, config, meter, trackers)
 
     def resume(self, folder: str | Path, meter: Meter | None = None, trackers: Sequence[Tracker] = ()) -> Path:
-        """Goes on with a run that was interrupted, killed or failed, as if it had never stopped.
+        """Resumes a run that was interrupted, killed or failed, as if it had never stopped.
 
         Args:
             folder: of the run; its manifest has the configuration.
-            meter: told of the progress.
-            trackers: told of every line of metrics, those before the interruption first.
+            meter: notified of the progress.
+            trackers: notified of every line of metrics, those before the interruption first.
 
         Returns:
             The folder, as `run`.
@@ -217,7 +217,7 @@ class Study:
     def _execute(
         self, folder: RunFolder, about: dict[str, Any], config: Any, meter: Meter | None, trackers: Sequence[Tracker]
     ) -> Path:
-        """Runs or goes on; the manifest says what came of it."""
+        """Runs from the start or resumes; the manifest says how it ended."""
         before, started, told = (
             about.get("seconds", 0.0),
             time.perf_counter(),

@@ -86,7 +86,21 @@ class RecommenderConfig:
 def train_recommenders(
     config: RecommenderConfig, env: Any, gamma: float, key: Array, params: Any, log: Log, meter: Meter, task: str
 ) -> tuple[NetworkPolicy, np.ndarray]:
-    """One recommender for each row of `params`, all in one vmap: (policies, float[chunks, runs] returns)."""
+    """Trains one recommender for each row of `params`, all in one vmap.
+
+    Args:
+        config: the settings of the training.
+        env: where users are.
+        gamma: discount.
+        key: a typed key.
+        params: of the environment, with a leading axis of runs.
+        log: takes a line of metrics for each chunk, and says where checkpoints lie.
+        meter: notified of the progress.
+        task: the name of the training.
+
+    Returns:
+        (policies with a leading axis of runs, float[chunks, runs] returns of an episode).
+    """
     agent, curves = config.agent(env, gamma), []
     runs = len(params.influence)
 

@@ -11,9 +11,17 @@ from jaxrec.statistics import Estimate, estimate
 def interval_line(
     axes: Axes, x: Sequence[float] | np.ndarray, samples: np.ndarray, label: str, colour: str, style: str = "o-"
 ) -> None:
-    """Means over the last axis of `samples` ([points, runs]), with their 95 % intervals as a band.
+    """Draws means with their 95 % intervals as a band.
 
     What is no number is left out: a run that has none yet, a point where no run has one.
+
+    Args:
+        axes: to draw on.
+        x: float[points].
+        samples: float[points, runs].
+        label: of the line.
+        colour: of line and band.
+        style: of the line, as matplotlib has it.
     """
     known = [(at, row[np.isfinite(row)]) for at, row in zip(x, samples, strict=True)]
     points = [(at, estimate(row)) for at, row in known if row.size]

@@ -49,7 +49,19 @@ class Finding:
 
 
 def measured(name: str, samples: Any, source: str) -> Finding:
-    """Reports the mean of `samples` (float[seeds]), with nothing to compare it with."""
+    """Reports a mean that nothing is compared with.
+
+    Args:
+        name: what was measured.
+        samples: float[seeds].
+        source: where the measure comes from.
+
+    Returns:
+        The finding, which is not judged.
+
+    Raises:
+        InputError: for no samples, or one that is not finite.
+    """
     mean = estimate(samples)
     return Finding(name, mean.value, mean.low, mean.high, None, source, None)
 

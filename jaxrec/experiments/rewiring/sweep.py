@@ -26,7 +26,16 @@ def check_society(settings: str, build: Callable[..., RewiringGame], *arguments:
 
 
 def check_timescales(name: str, values: Sequence[float], rules: str) -> None:
-    """Raises InputError unless `values` are those that W or W2 takes in a scan, under rules that read it."""
+    """Checks the values that W or W2 takes in a scan.
+
+    Args:
+        name: the setting.
+        values: its value.
+        rules: the name of the rules, which must read it.
+
+    Raises:
+        InputError: for values that are negative or stand twice, or rules that do not read them.
+    """
     checks.distinct(name, values)
     checks.within(name, values, 0.0, np.inf)
     if resolve(rules).single_clock:

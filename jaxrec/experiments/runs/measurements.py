@@ -41,11 +41,11 @@ def read(path: Path) -> Any:
         InputError: if the file is not there, is damaged, or holds a class that this version of jaxrec has not.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return _rebuilt(json.loads(str(archive[STRUCTURE])), archive)
     except FileNotFoundError:
         raise checks.InputError(f"there is no {str(path)!r}") from None
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise checks.InputError(f"{str(path)!r} cannot be read: {error}") from None
 
 

@@ -8,7 +8,8 @@ from jaxrec.envs.polarising import TRAINING, UNSEEN
 from jaxrec.envs.polarising.dynamics import SOURCES
 from jaxrec.envs.polarising.render import COLOURS
 from jaxrec.experiments.polarising.tampering.findings import NAMES, POLARISATION
-from jaxrec.experiments.polarising.tampering.measure import POLARISABLE, TRAINED_ON, Measured
+from jaxrec.experiments.polarising.tampering.measure import Measured
+from jaxrec.experiments.polarising.tampering.settings import POLARISABLE, TRAINED_ON
 from jaxrec.statistics import estimate
 
 FIGURE_4_CAPTION = (
@@ -127,7 +128,7 @@ def _strategy(axes: Axes, shown: np.ndarray, name: str, theta: tuple[float, floa
 
 
 def _interval(axes: Axes, samples: np.ndarray, colour: str, label: str) -> None:
-    """The mean of float[seeds, steps] with its 95 % interval, where there is one."""
+    """The mean of float[seeds, steps] with its 95 % interval, if it has one."""
     estimates = [estimate(step) for step in samples.T]
     steps = np.arange(len(estimates))
     axes.plot(steps, [one.value for one in estimates], color=colour, lw=1.6, label=label)

@@ -2,15 +2,8 @@
 
 import numpy as np
 
-from jaxrec.experiments.polarising.tampering.measure import (
-    CENTRIST,
-    LEFT_WING,
-    POLARISABLE,
-    TRAINED_ON,
-    USERS,
-    Behaviour,
-    Measured,
-)
+from jaxrec.experiments.polarising.tampering.measure import Behaviour, Measured
+from jaxrec.experiments.polarising.tampering.settings import CENTRIST, LEFT_WING, POLARISABLE, TRAINED_ON, USERS
 from jaxrec.experiments.reports.findings import Finding, above, below, measured
 
 PAPER = "Evans & Kasirzadeh, section 4.2.1"
@@ -54,7 +47,7 @@ def _more_opposed(outcome: Measured, i: int) -> np.ndarray:
 
 
 def _centrist(outcome: Measured) -> list[Finding]:
-    """Nothing is opposed to the centrist: what could be is content from either wing."""
+    """Judges how the centrist is treated, to whom no content is opposed: content from either wing comes closest."""
 
     def wings(behaviour: Behaviour) -> np.ndarray:
         return 1 - behaviour.shown[:, CENTRIST, POLARISATION, 1].mean(axis=1)

@@ -1,7 +1,6 @@
 """What the tampering study measures of trained policies: behaviour, exact values, disagreement between worlds."""
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
@@ -12,27 +11,19 @@ from jax import Array
 
 from jaxrec.agents import TabularPolicy
 from jaxrec.envs.polarising import (
-    TRAINING,
-    UNSEEN,
     PolarisingParams,
     PolarisingUsers,
     exact,
     population,
 )
-from jaxrec.experiments.polarising.tampering.settings import TamperingConfig
+from jaxrec.experiments.polarising.tampering.disagreement import Disagreement, disagreement
+from jaxrec.experiments.polarising.tampering.settings import USERS, TamperingConfig
 from jaxrec.experiments.runs.metrics_log import Log
 from jaxrec.parameters import batched
 from jaxrec.rollouts import rollout
 from jaxrec.runtime.jit_by_class import jit
 from jaxrec.runtime.progress import Meter
-from jaxrec.statistics import jackknife
 from jaxrec.training import fit
-
-USERS = {**TRAINING, **UNSEEN}
-CENTRIST = list(USERS).index("centrist")
-POLARISABLE = [i for i in range(len(USERS)) if i != CENTRIST]
-TRAINED_ON = slice(0, len(TRAINING))
-LEFT_WING = [i for i, theta in enumerate(USERS.values()) if theta[0] == max(theta)]
 
 
 class Behaviour(struct.PyTreeNode):
@@ -69,42 +60,6 @@ class References:
     bayes_decoupled: np.ndarray
     bound: np.ndarray
     bound_decoupled: np.ndarray
-
-
-class Disagreement(struct.PyTreeNode):
-    """How often two policies choose different actions where a factual policy goes: float[seeds, seeds, users, steps].
-
-    Entry [i, j] is the probability of that, over the states that factual policy i visits.
-
-    Attributes:
-        across: factual policy i and decoupled policy j.
-        factual, decoupled: policies i and j of one world: the noise between seeds.
-    """
-
-    across: Any
-    factual: Any
-    decoupled: Any
-
-    @property
-    def noise(self) -> np.ndarray:
-        """float[users, steps]: the larger of the two worlds' disagreement between different seeds; 0 from one seed."""
-        if len(self.across) == 1:
-            return np.zeros_like(self.across[0, 0])
-        return np.maximum(*(jackknife(within).mean(axis=0) for within in (self.factual, self.decoupled)))
-
-    @property
-    def excess(self) -> np.ndarray:
-        """float[seeds, users, steps]: samples of `across` beyond the noisier world's, over pairs of different seeds.
-
-        The noisier world, because where one world's policies go the other's may have learned little: there they
-        disagree with everything, each other included.
-        """
-        if len(self.across) == 1:
-            return self.across[0]
-        noisier = np.where(
-            jackknife(self.factual).mean(axis=0) > jackknife(self.decoupled).mean(axis=0), self.factual, self.decoupled
-        )
-        return jackknife(self.across - noisier)
 
 
 @dataclass(frozen=True)
@@ -146,7 +101,16 @@ class Measured:
 
 
 def measure(config: TamperingConfig, log: Log, meter: Meter) -> Measured:
-    """Trains in both worlds, and evaluates beside baselines and exact references."""
+    """Trains in both worlds, and evaluates next to baselines and exact references.
+
+    Args:
+        config: the settings.
+        log: takes lines of metrics, and says where checkpoints lie.
+        meter: notified of the progress.
+
+    Returns:
+        The behaviour of every policy, exact values, and the course of the training.
+    """
     env = PolarisingUsers()
     factual, decoupled, curves = train(env, config, log, meter)
 
@@ -176,7 +140,17 @@ def measure(config: TamperingConfig, log: Log, meter: Meter) -> Measured:
 
 
 def train(env: PolarisingUsers, config: TamperingConfig, log: Log, meter: Meter) -> tuple[Array, Array, Curves]:
-    """Action values float[seeds, states, 3] learned with `influence` 1, then with 0 from the same keys; the course."""
+    """Trains in both worlds from the same keys.
+
+    Args:
+        env: the users.
+        config: the settings.
+        log: takes a line of metrics for each chunk, and says where checkpoints lie.
+        meter: notified of the progress.
+
+    Returns:
+        Action values float[seeds, states, 3] learned with `influence` 1, then with 0; the course of the training.
+    """
     agent = config.agent(env)
     influence = jnp.repeat(jnp.array([1.0, 0.0]), config.seeds)
     params = batched(env.default_params, 2 * config.seeds).replace(influence=influence)
@@ -212,7 +186,18 @@ def exact_values(env: PolarisingUsers, q: Any) -> np.ndarray:
 
 @jit(static_argnames=("env", "episodes"))
 def behaviour(env: PolarisingUsers, policies: Any, keys: Array, episodes: int, influence: Any) -> Behaviour:
-    """What each of `policies` (stacked along an axis of seeds, one key each) does to each of the users."""
+    """Plays each of several policies with each of the users.
+
+    Args:
+        env: the users' environment.
+        policies: with a leading axis of seeds.
+        keys: typed keys [seeds].
+        episodes: of each policy with each user.
+        influence: in [0, 1].
+
+    Returns:
+        Means over episodes: float[seeds, users, ...].
+    """
 
     def one(inputs: tuple[Any, Array]) -> Behaviour:
         policy, key = inputs
@@ -251,42 +236,6 @@ def exact_references(env: PolarisingUsers) -> tuple[References, exact.CountPolic
         bound_decoupled=exact.known_user_bound(env, users.replace(influence=0.0)),
     )
     return references, bayes
-
-
-def disagreement(env: PolarisingUsers, factual: Array, decoupled: Array, key: Array, episodes: int) -> Disagreement:
-    """Compares policies learned with influence and without: tables float[seeds, states, 3] of each world."""
-    keys = jax.random.split(key, len(factual))
-    rows = [_disagreement_of_seed(env, factual, decoupled, i, keys[i], episodes) for i in range(len(factual))]
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
-
-
-@partial(jax.jit, static_argnames=("env", "episodes"))
-def _disagreement_of_seed(
-    env: PolarisingUsers, factual: Array, decoupled: Array, i: Array | int, key: Array, episodes: int
-) -> Disagreement:
-    visited = _visited(env, factual[i], key, episodes)
-    factual, decoupled = (exact.greedy_probabilities(q[:, visited]) for q in (factual, decoupled))
-    return Disagreement(
-        across=_probability_of_difference(factual[i], decoupled),
-        factual=_probability_of_difference(factual[i], factual),
-        decoupled=_probability_of_difference(decoupled[i], decoupled),
-    )
-
-
-def _visited(env: PolarisingUsers, q: Array, key: Array, episodes: int) -> Array:
-    """int32[users, steps, episodes]: the states in which the greedy policy of `q` finds itself with each user."""
-
-    def of_user(key: Array, profile: Array) -> Array:
-        params = env.default_params.replace(population=profile[None])
-        result = rollout(env, TabularPolicy(q, env), key, episodes, env.horizon, params, trajectory=True)
-        return jax.vmap(jax.vmap(env.observation_index))(result.trajectory.obs)
-
-    return jax.vmap(of_user)(jax.random.split(key, len(USERS)), jnp.asarray(population(USERS)))
-
-
-def _probability_of_difference(mine: Array, theirs: Array) -> Array:
-    """float[seeds, users, steps]: that draws from `mine` and from each of `theirs` differ, over visited states."""
-    return 1 - jnp.einsum("utea,sutea->sut", mine, theirs) / mine.shape[2]
 
 
 def params_of(users: Any) -> PolarisingParams:

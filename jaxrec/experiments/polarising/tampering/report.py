@@ -4,8 +4,8 @@ from typing import Any
 
 from jaxrec.experiments.polarising.tampering import figures
 from jaxrec.experiments.polarising.tampering.findings import BEYOND_BAYES, MORE_OPPOSED, POLARISATION, findings
-from jaxrec.experiments.polarising.tampering.measure import POLARISABLE, TRAINED_ON, USERS, Measured
-from jaxrec.experiments.polarising.tampering.settings import TamperingConfig
+from jaxrec.experiments.polarising.tampering.measure import Measured
+from jaxrec.experiments.polarising.tampering.settings import POLARISABLE, TRAINED_ON, USERS, TamperingConfig
 from jaxrec.experiments.reports.findings import Finding, spoken, tally
 from jaxrec.experiments.reports.report import Answer, Report, Section
 from jaxrec.statistics import estimate
@@ -109,7 +109,7 @@ def _sections(outcome: Measured) -> list[Section]:
 
 
 def _values(outcome: Measured) -> dict[str, Any]:
-    """Clicks in an episode for each user; a list over seeds where there were seeds."""
+    """Clicks in an episode for each user; a list over seeds for what was trained."""
     return {
         "users": list(USERS),
         "learned": outcome.learned.value,

@@ -100,7 +100,16 @@ class Measured:
 
 
 def measure(config: CalibrationConfig, log: Log, meter: Meter) -> Measured:
-    """Fits every reading with the slates of our defaults, and the best of them with the other slates."""
+    """Fits every reading with the slates of our defaults, and the best of them with the other slates.
+
+    Args:
+        config: the settings.
+        log: takes lines of metrics, and says where checkpoints lie.
+        meter: notified of the progress.
+
+    Returns:
+        Every fit, and what the best and our default constants come to.
+    """
     ours, other = SLATES
     pairs = [(reading, ours) for reading in READINGS] + [(next(iter(READINGS)), other)]
     meter.start(f"fitting {len(pairs)} readings", len(pairs) * (config.generations + 1))

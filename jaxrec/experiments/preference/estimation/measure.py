@@ -1,8 +1,7 @@
 """What estimating preferences measures: losses and accuracies of beliefs, and natural shifts."""
 
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,19 +9,25 @@ import numpy as np
 from flax import struct
 from jax import Array
 
-from jaxrec.envs.learned import LearnedParams, LearnedUsers, inference
+from jaxrec.envs.learned import LearnedParams, LearnedUsers
 from jaxrec.envs.preference import PreferenceShift, dynamics
-from jaxrec.envs.preference import inference as exact
 from jaxrec.envs.preference.dynamics import BINS
 from jaxrec.envs.preference.policies import RandomSlate
 from jaxrec.estimation import Logs, Trajectories, future_preferences
+from jaxrec.experiments.preference.estimation.beliefs import (
+    BATCH,
+    Beliefs,
+    estimated,
+    everywhere,
+    natural_twins,
+    oracle,
+)
 from jaxrec.experiments.preference.estimation.settings import EstimationConfig
 from jaxrec.experiments.preference.models import choice_models, learn, log_users, run
 from jaxrec.experiments.runs.metrics_log import Log
 from jaxrec.runtime.progress import Meter
 
 CHOICE_MODELS = ("correct", "mis-specified")
-BATCH = 250  # users whose beliefs are computed at a time
 
 
 class Scores(struct.PyTreeNode):
@@ -49,11 +54,29 @@ class Measured:
     simulated: np.ndarray
 
     def values(self, predictor: str, task: str, metric: str) -> np.ndarray:
-        """float[seeds]."""
+        """One number of a predictor.
+
+        Args:
+            predictor: a key of `scored`.
+            task: "future", "initial" or "counterfactual".
+            metric: a field of `Scores`.
+
+        Returns:
+            float[seeds].
+        """
         return np.array([float(getattr(seed[task], metric)) for seed in self.scored[predictor]])
 
     def closed(self, task: str, metric: str, predictor: str = "correct") -> np.ndarray:
-        """float[seeds]: the part of the gap between guess and oracle that is closed."""
+        """The part of the gap between guess and oracle that a predictor closes.
+
+        Args:
+            task: "future", "initial" or "counterfactual".
+            metric: a field of `Scores` that is a loss.
+            predictor: a key of `scored`.
+
+        Returns:
+            float[seeds].
+        """
         guess, best = (self.values(name, task, metric)[0] for name in ("random", "oracle"))
         return (guess - self.values(predictor, task, metric)) / (guess - best)
 
@@ -63,24 +86,17 @@ class Measured:
         return 0.5 * np.abs(self.simulated - self.natural).sum(axis=2)
 
 
-class Beliefs(NamedTuple):
-    """What is believed about each user at each time-step: float[users, steps, 36] each.
-
-    Attributes:
-        future: P(u_t | steps before t).
-        later: P(u_0 | steps 1 ... t).
-        initial: P(u_0 | steps 0 ... t).
-        counterfactual: P(u_t^rnd | the steps of the logs; steps before t under uniform slates).
-    """
-
-    future: Array
-    later: Array
-    initial: Array
-    counterfactual: Array
-
-
 def measure(config: EstimationConfig, log: Log, meter: Meter) -> Measured:
-    """Logs users, learns models of them, and scores their beliefs by what the users preferred."""
+    """Logs users, learns models of them, and scores their beliefs by what the users preferred.
+
+    Args:
+        config: the settings.
+        log: takes lines of metrics, and says where checkpoints lie.
+        meter: notified of the progress.
+
+    Returns:
+        Scores of every predictor, and natural shifts.
+    """
     key_logs, key_learn, key_twins, key_natural = jax.random.split(jax.random.key(config.seed), 4)
     data = log_users(config, key_logs)
     env = LearnedUsers()
@@ -108,87 +124,25 @@ def measure(config: EstimationConfig, log: Log, meter: Meter) -> Measured:
     return Measured(scored, true, natural)
 
 
-def natural_twins(key: Array, truth: Trajectories, params: Any) -> Logs:
-    """The same users under uniform slates: what they would have chosen there."""
-    preferences = truth.natural[:, :-1]
-    uniform = jnp.full(BINS, 1 / BINS)
-    table = dynamics.choices(uniform, dynamics.users_of(params))
-    choices = jax.random.categorical(key, jnp.log(table[preferences])).astype(jnp.int32)
-    return Logs(
-        slates=jnp.full((*choices.shape, BINS), 1 / BINS),
-        choices=choices,
-        valid=jnp.ones(choices.shape, bool),
-        policy=jnp.zeros(len(choices), jnp.int32),
-        policies=("uniform",),
-    )
-
-
-@partial(jax.jit, static_argnums=0)
-def estimated(env: LearnedUsers, params: LearnedParams, logs: Logs, twins: Logs) -> Beliefs:
-    """By a learned model."""
-    network, weights, users = env.network, params.weights, dynamics.users_of(params)
-
-    def of_user(each: tuple[Logs, Logs]) -> Beliefs:
-        seen, twin = (inference.remembered(one.slates, one.choices, users) for one in each)
-        initial = inference.initial(network, weights.initial, seen)[1:]
-        return Beliefs(
-            inference.future(network, weights.future, seen)[:-1],
-            inference.initial_from_later(network, weights.initial, seen)[1:],
-            initial,
-            inference.counterfactual(network, weights.counterfactual, twin, jnp.exp(initial[-1]))[:-1],
-        )
-
-    return jax.tree.map(jnp.exp, jax.lax.map(of_user, (logs, twins), batch_size=BATCH))
-
-
-@jax.jit
-def oracle(logs: Logs, twins: Logs, params: Any) -> Beliefs:
-    """By exact inference with the true dynamics: the best that can be believed."""
-    users = dynamics.users_of(params)
-
-    def seen(slate: Array) -> Array:
-        """What shifts preferences: the slate as far as `influence` says."""
-        return params.influence * slate + (1 - params.influence) / BINS
-
-    def passed(joint: Array, step: tuple[Array, Array]) -> tuple[Array, tuple[Array, Array]]:
-        """P(u_0, u_t) before and after the choice at t, then P(u_0, u_t+1)."""
-        slate, choice = step
-        after = joint * dynamics.choices(slate, users)[:, choice]
-        after = after / after.sum()
-        return after @ dynamics.shifts(seen(slate), users, params), (joint, after)
-
-    def of_user(each: tuple[Logs, Logs]) -> Beliefs:
-        (slates, choices), (under_uniform, chosen) = ((one.slates, one.choices) for one in each)
-        _, (before, after) = jax.lax.scan(passed, exact.prior(params), (slates, choices))
-        unseen = exact.prior(params) @ dynamics.shifts(seen(slates[0]), users, params)
-        _, (_, later) = jax.lax.scan(passed, unseen, (slates[1:], choices[1:]))
-        initial = after.sum(axis=2)
-        twin = jnp.diag(initial[-1])
-        _, (counterfactual, _) = jax.lax.scan(passed, twin, (under_uniform, chosen))
-        first = exact.smoothed(exact.prior(params))
-        return Beliefs(
-            before.sum(axis=1),
-            jnp.concatenate([first[None], later.sum(axis=2)]),
-            initial,
-            counterfactual.sum(axis=1),
-        )
-
-    return jax.lax.map(of_user, (logs, twins), batch_size=BATCH)
-
-
-def everywhere(logs: Logs) -> Beliefs:
-    """By somebody who guesses."""
-    return Beliefs(*[jnp.full((*logs.choices.shape, BINS), 1 / BINS)] * 4)
-
-
 def scores(beliefs: Beliefs, logs: Logs, truth: Trajectories, twins: Logs, params: Any) -> dict[str, Scores]:
-    """Scores beliefs of each task, as NumPy arrays; see `score`."""
+    """Scores beliefs as `score` does, in NumPy arrays."""
     return jax.tree.map(np.asarray, score(beliefs, logs, truth, twins, params))
 
 
 @jax.jit
 def score(beliefs: Beliefs, logs: Logs, truth: Trajectories, twins: Logs, params: Any) -> dict[str, Scores]:
-    """By task; choices are predicted through the choice model of `params`, and guessed without one."""
+    """Scores beliefs in each task.
+
+    Args:
+        beliefs: about the users of the logs.
+        logs: of the users.
+        truth: what they prefer.
+        twins: of the same users under uniform slates.
+        params: with the choice model that predicts choices; None to guess them.
+
+    Returns:
+        Task -> scores.
+    """
     users = None if params is None else dynamics.users_of(params)
     steps = logs.num_steps
     first = jnp.broadcast_to(truth.preferences[:, :1], logs.choices.shape)
@@ -233,7 +187,16 @@ def _score(
 
 
 def natural_shifts(config: EstimationConfig, params: LearnedParams, key: Array) -> np.ndarray:
-    """float[steps, 36]: P(u_t) under uniform slates, over new users simulated by the model (Algorithm 1, T = 0)."""
+    """Simulates new users under uniform slates by a model (Algorithm 1, T = 0).
+
+    Args:
+        config: how many users.
+        params: of the model.
+        key: a typed key.
+
+    Returns:
+        float[steps, 36], P(u_t).
+    """
     env = LearnedUsers(slate_means=(0.0,), slate_deviations=float("inf"))
     anticipated = future_preferences(env, RandomSlate(env.slates), key, params, None, config.simulated_users)
     return np.asarray(anticipated.preferences[0])

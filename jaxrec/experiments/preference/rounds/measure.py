@@ -91,7 +91,16 @@ class Measured:
 
 
 def measure(config: RoundsConfig, log: Log, meter: Meter) -> Measured:
-    """Recommenders paid for clicks and for dwelling, with penalty and without, each with logs and models of its own."""
+    """Recommenders paid for clicks and for dwelling, with penalty and without, each with logs and models of its own.
+
+    Args:
+        config: the settings.
+        log: takes lines of metrics, and says where checkpoints lie.
+        meter: notified of the progress.
+
+    Returns:
+        The rounds of every platform.
+    """
     key = jax.random.key(config.seed)
     return Measured([one for counts in COUNTS for one in play_rounds(config, counts, key, log, meter)])
 
@@ -189,6 +198,15 @@ def deploy(
 
 @partial(jax.jit, static_argnums=0)
 def prediction_error(env: LearnedUsers, params: LearnedParams, logs: Logs) -> Array:
-    """float[]: minus the mean log-likelihood of the choices in new logs, by a model that had not seen them."""
+    """The loss of a model on logs that it had not seen.
+
+    Args:
+        env: the model's environment.
+        params: of the model.
+        logs: of new users.
+
+    Returns:
+        float[]: minus the mean log-likelihood of their choices.
+    """
     learner = LearnUsers(env, "future", logs, logs)
     return learner.loss(params.weights.future, params, logs, jax.random.key(0))

@@ -97,6 +97,14 @@ def measure(config: ShiftConfig, log: Log, meter: Meter) -> Measured:
     """Trains every recommender, plays it, and computes what would have been possible.
 
     Recommenders with and without foresight are trained and played on the same draws: the pairs that are compared.
+
+    Args:
+        config: the settings.
+        log: takes lines of metrics, and says where checkpoints lie.
+        meter: notified of the progress.
+
+    Returns:
+        Every recommender, the optima, and natural preferences.
     """
     key_train, key_play = jax.random.split(jax.random.key(config.seed))
     learned: list[Learned] = []

@@ -33,7 +33,16 @@ class Cell:
     users: np.ndarray
 
     def means(self, penalty: int, metric: str, prefix: str = "") -> np.ndarray:
-        """float[seeds] of row `penalty` of `PENALTIES`."""
+        """Means over trajectories of a sum.
+
+        Args:
+            penalty: a place in `PENALTIES`.
+            metric: one of `METRICS`, or "sum" for the sum of all three.
+            prefix: "estimated_" for the beliefs of the model.
+
+        Returns:
+            float[seeds].
+        """
         names = METRICS if metric == "sum" else (metric,)
         every = np.sum([self.sums[prefix + name].mean(axis=1) for name in names], axis=0)
         return every.reshape(2, -1)[penalty]
@@ -51,7 +60,16 @@ class Measured:
 
 
 def measure(config: SimulationConfig, log: Log, meter: Meter) -> Measured:
-    """Learns a user model for each seed, trains recommenders in it and among the users, plays each in both."""
+    """Learns a user model for each seed, trains recommenders in it and among the users, plays each in both.
+
+    Args:
+        config: the settings.
+        log: takes lines of metrics, and says where checkpoints lie.
+        meter: notified of the progress.
+
+    Returns:
+        Every training in every evaluation.
+    """
     key_logs, key_learn, key_train, key_play = jax.random.split(jax.random.key(config.seed), 4)
     data = log_users(config, key_logs)
     models = choice_models(("correct",), config.seeds, MODEL.default_params)
@@ -82,7 +100,20 @@ def penalised(params: Any) -> Any:
 def play_real(
     config: SimulationConfig, trained: str, policies: Any, key: Array, worlds: Any, models: LearnedParams
 ) -> Cell:
-    """Among the users as they are: what was trained among them sees exact beliefs, the other those of the model."""
+    """Plays recommenders among the users as they are.
+
+    Args:
+        config: how many episodes.
+        trained: "oracle" for recommenders trained among users, who see exact beliefs; "simulation" for those trained
+            in the model, who see its beliefs.
+        policies: with a leading axis of runs.
+        key: a typed key.
+        worlds: parameters of the users, with a leading axis of runs.
+        models: parameters of the models, likewise.
+
+    Returns:
+        What they do.
+    """
     keys = jax.random.split(key, len(worlds.influence))
     if trained == "oracle":
         return Cell(*play(WORLD, policies, keys, worlds, config.eval_episodes, as_lived))
@@ -91,6 +122,16 @@ def play_real(
 
 
 def play_model(config: SimulationConfig, policies: Any, key: Array, models: LearnedParams) -> Cell:
-    """Among users simulated by the model: before anything is deployed."""
+    """Plays recommenders among users simulated by the model: before anything is deployed.
+
+    Args:
+        config: how many episodes.
+        policies: with a leading axis of runs.
+        key: a typed key.
+        models: parameters of the models, with a leading axis of runs.
+
+    Returns:
+        What they do.
+    """
     keys = jax.random.split(key, len(models.influence))
     return Cell(*play(MODEL, policies, keys, models, config.eval_episodes, as_believed))

@@ -31,7 +31,16 @@ class Measured:
 
 
 def measure(config: BaselinesConfig, log: Log, meter: Meter) -> Measured:
-    """Runs the three sweeps."""
+    """Runs the three sweeps.
+
+    Args:
+        config: the settings.
+        log: takes lines of metrics, and says where checkpoints lie.
+        meter: notified of the progress.
+
+    Returns:
+        Where societies ended.
+    """
     key_heuristics, key_plane, *keys = jax.random.split(jax.random.key(config.seed), 2 + len(config.scatter_users))
     values = {"timescale": config.timescales}
     heuristics = sweep(config.env(), key_heuristics, FIVE, values, config.runs, config.steps, meter)

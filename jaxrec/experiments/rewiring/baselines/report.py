@@ -1,4 +1,4 @@
-"""The report of the rewiring baselines: Figures 5, 6, 13 and 14, beside published and independent figures."""
+"""The report of the rewiring baselines: Figures 5, 6, 13 and 14, next to published and independent figures."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -19,7 +19,7 @@ PAPER = "Carvalho, Fig. 6"
 
 
 def report(config: BaselinesConfig, found: Measured) -> Report:
-    """Each of the three sweeps beside the published and the independent figures."""
+    """Each of the three sweeps next to the published and the independent figures."""
     written = Report(
         "Rewiring baselines: what fixed recommenders do to cooperation",
         f"Prisoner's dilemma on a graph of {config.users} users (mean degree {config.degree}) who imitate fitter "

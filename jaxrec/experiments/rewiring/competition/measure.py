@@ -37,7 +37,16 @@ class Measured:
 
 
 def measure(config: CompetitionConfig, log: Log, meter: Meter) -> Measured:
-    """Figure 15, its artefact, and the adoption experiments."""
+    """Figure 15, its artefact, and the adoption experiments.
+
+    Args:
+        config: the settings.
+        log: takes lines of metrics, and says where checkpoints lie.
+        meter: notified of the progress.
+
+    Returns:
+        Where societies ended.
+    """
     key_figure, key_frozen, key_adoption = jax.random.split(jax.random.key(config.seed), 3)
     grid = config.grid
     shares = _shares(EXPERIMENTS["many against a local majority"])

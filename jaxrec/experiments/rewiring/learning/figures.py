@@ -15,7 +15,16 @@ NETWORK_COLOURS = {"mlp": "#7b2d8b", "gat": "#e07a1f"}
 
 
 def scatter(users: int, learned: list[Learned], heuristics: dict[str, np.ndarray]) -> Figure:
-    """Cooperation over requests at one size: the heuristics, and the recommenders trained there."""
+    """Cooperation over requests at one size: the heuristics, and the recommenders trained at it.
+
+    Args:
+        users: the size.
+        learned: trained at this size, and played at it.
+        heuristics: metric -> float[heuristics, episodes].
+
+    Returns:
+        The picture.
+    """
     figure = Figure(figsize=(8, 5.2), layout="constrained")
     axes = figure.subplots()
     for i, name in enumerate(ELEVEN):

@@ -97,7 +97,16 @@ class Measured:
 
 
 def measure(config: LearningConfig, log: Log, meter: Meter) -> Measured:
-    """Trains every recommender, plays it at every size beside the heuristics, and looks at what it looks for."""
+    """Trains every recommender, plays it at every size next to the heuristics, and looks at what it looks for.
+
+    Args:
+        config: the settings.
+        log: takes lines of metrics, and says where checkpoints lie.
+        meter: notified of the progress.
+
+    Returns:
+        Every recommender, the heuristics, and what networks look for.
+    """
     key_train, key_play, key_look = jax.random.split(jax.random.key(config.seed), 3)
     trained: list[tuple[Learned, NetworkPolicy]] = []
     for users in config.users:
@@ -161,7 +170,17 @@ def train(
 
 
 def rivals(env: RewiringGame, key: Array, episodes: int, meter: Meter) -> Rivals:
-    """All heuristics, and the best of them, of equals the first, in `episodes` episodes of its own."""
+    """Plays all heuristics, and the best of them (of equals the first) again.
+
+    Args:
+        env: the society.
+        key: a typed key.
+        episodes: of the best, played on their own; at most as many as `MAX_EPISODES` of each before.
+        meter: notified of the progress.
+
+    Returns:
+        The heuristics at this size.
+    """
     key_all, key_best = jax.random.split(key)
     played = play(env, stacked(ELEVEN), key_all, min(episodes, MAX_EPISODES), meter)
     best = {metric: ELEVEN[int(played[metric].mean(axis=1).argmax())] for metric in JUDGED.values()}

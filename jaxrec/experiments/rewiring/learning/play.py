@@ -32,7 +32,7 @@ class Recommended(struct.PyTreeNode):
 
 @dataclass(frozen=True)
 class Ends:
-    """Metrics of the society at the end alone, which cost more than a step, and who was recommended on the way."""
+    """Metrics of the society at the end alone, which cost more than a step, and who was recommended before."""
 
     def start(self, env: Any, step: Any) -> Recommended:
         """Nobody yet."""
@@ -68,7 +68,7 @@ def play(env: RewiringGame, policies: Any, key: Array, episodes: int, meter: Met
         policies: one PyTree, stacked along a leading axis.
         key: a typed key.
         episodes: of each.
-        meter: told of every chunk of steps.
+        meter: notified of every chunk of steps.
 
     Returns:
         metric -> float[policies, episodes]: `cooperation`, `degree_variance`, `max_degree` and `assortativity` at the

@@ -110,7 +110,7 @@ class LearningConfig:
         checks.positive("evaluation_episodes * seeds", max(self.evaluation_episodes) * self.seeds, checks.MOST_STEPS)
 
     def of_size(self, users: int, numbers: tuple[Any, ...]) -> Any:
-        """The one of `numbers` for this size, where there may be one for all."""
+        """The one of `numbers` for this size, if it is not one for all."""
         return numbers[self.users.index(users) % len(numbers)]
 
     def _taken(self, users: int, network: str) -> int:
@@ -122,7 +122,16 @@ class LearningConfig:
         return RewiringGame(users, DEGREES[users], "learning", reward=reward)
 
     def agent(self, users: int, network: str, reward: str) -> PPO:
-        """The learner."""
+        """Builds the learner.
+
+        Args:
+            users: the size of the society.
+            network: "mlp" or "gat".
+            reward: "aligned" or "engagement".
+
+        Returns:
+            The agent.
+        """
         scale = 1.0 if reward == "aligned" else 1.0 / users  # so that returns are of the order of 1
         embed = GAT(self.gat_layers) if network == "gat" else NodeMLP()
         return PPO(

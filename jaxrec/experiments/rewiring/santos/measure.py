@@ -24,7 +24,16 @@ class Measured:
 
 
 def measure(config: SantosConfig, log: Log, meter: Meter) -> Measured:
-    """Scans W in the prisoner's dilemma, then the T x S plane at several W."""
+    """Scans W in the prisoner's dilemma, then the T x S plane at several W.
+
+    Args:
+        config: the settings.
+        log: takes lines of metrics, and says where checkpoints lie.
+        meter: notified of the progress.
+
+    Returns:
+        Where societies ended.
+    """
     key_scan, key_plane = jax.random.split(jax.random.key(config.seed))
     scan = sweep(config.env(), key_scan, ["local"], {"timescale": config.timescales}, config.runs, config.steps, meter)
     log(part="scan", cooperation=scan.cooperation[0].mean(axis=-1))
