@@ -161,7 +161,7 @@ def test_one_that_was_cut_off_goes_on(whole, tmp_path, monkeypatch):
         done.append(first)
         return advance(agent, swept, state, params, first, last, mesh)
 
-    monkeypatch.setattr(runs, "advance", counting)
+    monkeypatch.setattr(parallel, "advance", counting)
     assert reproduce(whole, out).identical
     assert done == [4, 8]
 

@@ -34,7 +34,7 @@ def _use_every_core(devices: int | None = None) -> None:
 
 
 def list_command(argv: Sequence[str]) -> None:
-    """Prints what there is."""
+    """Prints the environments with their policies, and the studies with their presets."""
     tyro.cli(
         lambda: None, args=argv, prog="jaxrec list", description="The environments, their policies, and the studies."
     )
@@ -165,8 +165,8 @@ class ReproduceOptions:
     folder: tyro.conf.Positional[Path]
     """Of a complete run."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Folder of the new run. Default: runs/, with study, preset, date and time. One that was cut off goes on, one that
-    is complete is only compared."""
+    """Folder of the new run. Default: runs/, with study, preset, date and time. One that was cut off is resumed,
+    one that is complete is only compared."""
     rtol: float = 1e-5
     """Up to which deviation, relative to the larger of two numbers, they count as the same."""
 

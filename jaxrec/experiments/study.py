@@ -218,11 +218,8 @@ class Study:
         self, folder: RunFolder, about: dict[str, Any], config: Any, meter: Meter | None, trackers: Sequence[Tracker]
     ) -> Path:
         """Runs from the start or resumes; the manifest says how it ended."""
-        before, started, told = (
-            about.get("seconds", 0.0),
-            time.perf_counter(),
-            Trackers(trackers if processes.is_main() else ()),
-        )
+        before, started = about.get("seconds", 0.0), time.perf_counter()
+        tracked = Trackers(trackers if processes.is_main() else ())
         kept_before, kept = about.get("checkpoint_seconds", 0.0), checkpoints.seconds()
 
         def note(status: str) -> None:
@@ -232,9 +229,9 @@ class Study:
 
         note("running")
         try:
-            told.start(self.name, about["config"], folder.path)
+            tracked.start(self.name, about["config"], folder.path)
             with meter or NoMeter() as running:
-                measured = self.measure(config, FolderLog(folder.path, told), running)
+                measured = self.measure(config, FolderLog(folder.path, tracked), running)
             folder.write_measured(measured)
             report = self.report(config, measured)
             self._write(folder, report, about, config, before + time.perf_counter() - started)
@@ -252,7 +249,7 @@ class Study:
                 )
             raise
         finally:
-            told.end(about["status"])
+            tracked.end(about["status"])
         folder.remove_states()
         return folder.path
 

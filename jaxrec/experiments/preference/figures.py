@@ -14,7 +14,16 @@ COLOURS = {"myopic": "#e07a1f", "rl": "#7b2d8b"}
 
 
 def heat_maps(panels: Sequence[tuple[str, np.ndarray]], over: str = "time-step", first: int = 0) -> Figure:
-    """One panel each: the share of users (float[times, 36]) by angle over time, or what counts from `first`."""
+    """Draws the share of users by angle over time, a panel each.
+
+    Args:
+        panels: (title, float[times, 36]) each.
+        over: the label of the time axis.
+        first: the number of the first time.
+
+    Returns:
+        The picture.
+    """
     figure = Figure(figsize=(2.7 * len(panels) + 0.6, 3.6), layout="constrained")
     every = np.atleast_1d(figure.subplots(1, len(panels), sharey=True))
     most = max(users.max() for _, users in panels)

@@ -52,10 +52,18 @@ Cell = tuple[str, np.ndarray, float, float | None]
 
 
 def agreement(name: str, cells: Sequence[Cell], runs: int = 200) -> Finding:
-    """Whether cells (name, samples over runs, reference mean, its standard error) agree with the reference.
+    """Judges whether measurements agree with a reference.
 
     The measure is the largest deviation in standard errors of the difference. It holds below the bound that the largest
     of so many standard normal deviates stays under 95 % of the time.
+
+    Args:
+        name: of the finding.
+        cells: (name, float[runs] samples, reference mean, its standard error or None) each.
+        runs: behind a reference mean whose error is known.
+
+    Returns:
+        The finding.
     """
     deviations = {label: _deviation(samples, mean, error, runs) for label, samples, mean, error in cells}
     worst = max(deviations, key=lambda label: deviations[label])

@@ -26,5 +26,5 @@ STUDY = Study(
     {"quick": QUICK, "paper": PAPER, "published": PUBLISHED},
     measure,
     report,
-    {"quick": "three seeds give wide intervals: a bound that is missed narrowly is not told from one that is met"},
+    {"quick": "three seeds give wide intervals: a bound that is missed narrowly looks like one that is met"},
 )
