@@ -10,7 +10,7 @@ from rich.console import Console
 
 from jaxrec import checks
 from jaxrec.cli.rollouts import bench_command, rollout_command
-from jaxrec.cli.studies import list_command, reproduce_command, run_command
+from jaxrec.cli.studies import list_command, report_command, reproduce_command, run_command
 from jaxrec.runtime import interruption
 from jaxrec.training import TrainingError
 
@@ -21,7 +21,8 @@ What does a recommender do to the people it serves?
 commands:
   list      the environments, their policies, and the studies with their presets
   run       run a study and write its report:  jaxrec run tampering --preset quick
-            go on with one that was cut off:   jaxrec run tampering --resume runs/DIR
+            resume one that was cut off:       jaxrec run tampering --resume runs/DIR
+  report    judge and draw a run again:        jaxrec report runs/DIR
   reproduce run a run again and compare:       jaxrec reproduce runs/DIR
   rollout   play whole episodes of a policy:   jaxrec rollout PolarisingUsers-v0 --policy bandit
   bench     time a policy on this machine:     jaxrec bench PolarisingUsers-v0
@@ -74,6 +75,7 @@ def _say(line: str, style: str) -> None:
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "list": list_command,
     "run": run_command,
+    "report": report_command,
     "reproduce": reproduce_command,
     "rollout": rollout_command,
     "bench": bench_command,

@@ -23,7 +23,7 @@ from jaxrec.runtime.progress import meter_for_terminal
 from jaxrec.runtime.timing import measure
 from jaxrec.statistics import Estimate
 
-MOST_STEPS = 1_000_000  # of an episode that does not end
+MAX_STEPS = 1_000_000  # of an episode that does not end
 
 WORDS = {"true": True, "false": False, "none": None, "inf": np.inf, "-inf": -np.inf, "infinity": np.inf, "nan": np.nan}
 
@@ -82,7 +82,7 @@ def rollout_command(argv: Sequence[str]) -> None:
     """Plays episodes of a policy and prints its metrics."""
     options = tyro.cli(RolloutOptions, args=argv, prog="jaxrec rollout")
     checks.positive("episodes", options.episodes, checks.MOST_STEPS)
-    most = MOST_STEPS if options.num_steps is None else options.num_steps
+    most = MAX_STEPS if options.num_steps is None else options.num_steps
     checks.positive("num_steps", most, checks.MOST_STEPS)
     env, policy, params = options.prepare()
     key, count = jax.random.key(options.seed), options.num_envs * options.episodes

@@ -1,9 +1,8 @@
-"""The commands about studies: list, run, reproduce."""
+"""The commands about studies: list, run, report, reproduce."""
 
 import argparse
 import contextlib
 import dataclasses
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -35,7 +34,7 @@ def _use_every_core(devices: int | None = None) -> None:
 
 
 def list_command(argv: Sequence[str]) -> None:
-    """Prints what there is."""
+    """Prints the environments with their policies, and the studies with their presets."""
     tyro.cli(
         lambda: None, args=argv, prog="jaxrec list", description="The environments, their policies, and the studies."
     )
@@ -84,7 +83,7 @@ def run_command(argv: Sequence[str]) -> None:
                 f"--resume goes on with what {given.resume!r} was begun with: give nothing else but --track"
             )
     if processes.is_main():
-        _print_findings(folder)
+        _print_outcome(folder)
 
 
 def _configured(chosen: Study, given: argparse.Namespace) -> tuple[str, Any]:
@@ -104,35 +103,54 @@ def _run(chosen: Study, preset: str, config: Any, settings: Sequence[str], track
         options,
         args=settings,
         prog=f"jaxrec run {chosen.name} [--preset {{{','.join(chosen.presets)}}}] [--config FILE]",
-        description=f"{chosen.summary}. Defaults are those of the preset {preset!r}; any may be changed, by settings "
+        description=f"{chosen.summary}. {_limits(chosen, preset)}"
+        f"Defaults are those of the preset {preset!r}; any may be changed, by settings "
         "below or in a file, JSON or TOML: what a file says goes before the preset, what is said here before the file. "
         f"`jaxrec run {chosen.name} --resume DIR` goes on with a run that was interrupted, killed or failed. "
+        f"`jaxrec report DIR` judges and draws a complete run again from what it measured. "
         f"`--track {{{','.join(TRACKERS)}}}` tells a tracker every line of metrics; give it again for another.",
         config=(tyro.conf.OmitArgPrefixes,),
     )
     return chosen.run(preset, given.config, given.out, meter_for_terminal(), trackers)
 
 
+def _limits(chosen: Study, preset: str) -> str:
+    """What a run of the preset cannot show, as a sentence, or nothing."""
+    return f"What the preset {preset!r} cannot show: {chosen.limits[preset]}. " if preset in chosen.limits else ""
+
+
 OUT = tyro.conf.arg(help="Folder to write, new or empty. Default: runs/, with study, preset, date and time.")
 
 
-def _print_findings(folder: Path) -> None:
-    findings = json.loads((folder / "results.json").read_text())["findings"]
-    table = Table("claim", "measured", "above", "holds", caption="Figures without a claim to judge are in the report.")
-    for finding in [finding for finding in findings if finding["holds"] is not None]:
-        interval = "" if finding["low"] is None else f" [{finding['low']:.3f}, {finding['high']:.3f}]"
-        reference = "-" if finding["reference"] is None else f"{finding['reference']:.3f}"
-        table.add_row(
-            finding["name"],
-            f"{finding['value']:.3f}{interval}",
-            reference,
-            {True: "yes", False: "no", None: "-"}[finding["holds"]],
-        )
-    if table.row_count:
-        Console().print(table)
-    else:
-        Console().print("No claim can be judged from one seed.")
-    Console().print(f"report: {folder / 'report.md'}", highlight=False, soft_wrap=True)
+def _print_outcome(folder: Path) -> None:
+    """Prints the answers of a complete run, what becomes of its claims, and where its report is."""
+    outcome = RunFolder.open(folder).manifest()["outcome"]
+    lines = [f"- {answer}" for answer in outcome["answers"]]
+    lines += [f"What this run cannot show: {outcome['limits']}"] if outcome["limits"] else []
+    for line in (*lines, outcome["claims"], f"report: {folder / 'report.md'}"):
+        Console().print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+@dataclass
+class ReportOptions:
+    """Judges and draws a complete run again from what it measured, without training anything.
+
+    It reads the settings and `measured.npz` in the folder of the run, and writes `report.md`, `results.json` and
+    `figures/` there again, each file whole or not at all. So a report follows claims, tables and pictures that have
+    changed in jaxrec since the run, in seconds; where they have not, it comes out the same.
+    """
+
+    folder: tyro.conf.Positional[Path]
+    """The folder of a complete run, which has a `measured.npz`."""
+
+
+def report_command(argv: Sequence[str]) -> None:
+    """Writes the report of a run again."""
+    folder = tyro.cli(ReportOptions, args=argv, prog="jaxrec report").folder
+    chosen = study(RunFolder.open(folder).manifest()["study"])
+    with interruption.handling_signals():
+        chosen.redraw(folder)
+    _print_outcome(folder)
 
 
 @dataclass
@@ -147,8 +165,8 @@ class ReproduceOptions:
     folder: tyro.conf.Positional[Path]
     """Of a complete run."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Folder of the new run. Default: runs/, with study, preset, date and time. One that was cut off goes on, one that
-    is complete is only compared."""
+    """Folder of the new run. Default: runs/, with study, preset, date and time. One that was cut off is resumed,
+    one that is complete is only compared."""
     rtol: float = 1e-5
     """Up to which deviation, relative to the larger of two numbers, they count as the same."""
 

@@ -85,9 +85,9 @@ def reproduce(
 
     Args:
         folder: of the run, which is complete; nothing in it is changed.
-        out: the folder of the new run; `runs/...` if None. If there is such a run already, it goes on if it was cut
-            off, and is only compared if it is complete.
-        meter: told of the progress.
+        out: the folder of the new run; `runs/...` if None. If this is such a run already, it is resumed if it was
+            cut off, and only compared if it is complete.
+        meter: notified of the progress.
         rtol: up to which relative deviation numbers count as the same.
 
     Raises:

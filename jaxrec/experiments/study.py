@@ -1,4 +1,4 @@
-"""A study: a configuration with presets, and a function from it to a report. All write the same folder through here."""
+"""A study: settings with presets, what is measured, and how it is reported. All write the same folder through here."""
 
 import contextlib
 import dataclasses
@@ -6,12 +6,13 @@ import shlex
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from jaxrec import checks
 from jaxrec.checks import lookup
+from jaxrec.experiments.reports.findings import counts
 from jaxrec.experiments.reports.report import Report, Section
 from jaxrec.experiments.runs import configuration
 from jaxrec.experiments.runs.folder import RunFolder
@@ -26,21 +27,28 @@ from jaxrec.training import TrainingError, checkpoints
 
 @dataclass(frozen=True)
 class Study:
-    """One study of a paper.
+    """One study of a paper: what it measures, and what the paper's claims come to by that.
 
     Attributes:
         name: what `jaxrec run` calls it.
         summary: one line.
         presets: configurations by name; the first is the default. Dataclasses of numbers, strings and tuples of them,
             whose `check()` raises InputError for what is out of range, before anything is written.
-        execute: (config, log, meter) -> report. `log(**values)` appends a line to `metrics.jsonl`;
-            `log.checkpoints(task)` is where the next training keeps its states. All that it does follows from `config`.
+        measure: (config, log, meter) -> measured: trains, simulates and evaluates. `log(**values)` appends a line to
+            `metrics.jsonl`; `log.checkpoints(task)` is where the next training keeps its states. All that it does
+            follows from `config`. It returns a dataclass of NumPy arrays, dictionaries of arrays and plain values,
+            which is written to `measured.npz`.
+        report: (config, measured) -> report: judges each claim, and makes tables and pictures. It draws no random
+            numbers that do not follow from `config`, and trains nothing.
+        limits: preset -> one sentence on what a run so short cannot show.
     """
 
     name: str
     summary: str
     presets: Mapping[str, Any]
-    execute: Callable[[Any, Log, Meter], Report]
+    measure: Callable[[Any, Log, Meter], Any]
+    report: Callable[[Any, Any], Report]
+    limits: Mapping[str, str] = field(default_factory=dict)
 
     def config(self, preset: str, **changes: Any) -> Any:
         """The configuration of a preset, with changes.
@@ -90,14 +98,14 @@ class Study:
             preset: where the configuration comes from; the first one if neither this nor `config` is given.
             config: what to run, if not the preset as it is.
             out: the folder, new or empty; `runs/...` with date and time if None.
-            meter: told of the progress.
-            trackers: told of every line of metrics; see `jaxrec.experiments.runs.tracking`.
+            meter: notified of the progress.
+            trackers: notified of every line of metrics; see `jaxrec.experiments.runs.tracking`.
             **changes: settings that differ from the preset's, such as `seeds=2`.
 
         Returns:
-            The folder: `report.md`, `figures/`, `results.json`, `metrics.jsonl`, `manifest.json`, and `checkpoints/`
-            with the policies learned, for `jaxrec.load_policy`; until the run is complete also with the states of its
-            trainings, from which `resume` goes on.
+            The folder: `report.md`, `figures/`, `results.json`, `measured.npz`, `metrics.jsonl`, `manifest.json`, and
+            `checkpoints/` with the learned policies, for `jaxrec.load_policy`; until the run is complete also with the
+            states of its trainings, from which `resume` resumes.
 
         Raises:
             InputError: if the preset is unknown, the configuration wrong, or something is in the folder.
@@ -121,12 +129,12 @@ class Study:
             return self._execute(folder, about, config, meter, trackers)
 
     def resume(self, folder: str | Path, meter: Meter | None = None, trackers: Sequence[Tracker] = ()) -> Path:
-        """Goes on with a run that was interrupted, killed or failed, as if it had never stopped.
+        """Resumes a run that was interrupted, killed or failed, as if it had never stopped.
 
         Args:
             folder: of the run; its manifest has the configuration.
-            meter: told of the progress.
-            trackers: told of every line of metrics, those before the interruption first.
+            meter: notified of the progress.
+            trackers: notified of every line of metrics, those before the interruption first.
 
         Returns:
             The folder, as `run`.
@@ -146,6 +154,39 @@ class Study:
             about["resumed"] = [*about.get("resumed", []), {name: now[name] for name in ("started", "command")}]
             there.remove_partial()
             return self._execute(there, about, config, meter, trackers)
+
+    def redraw(self, folder: str | Path) -> Path:
+        """Judges and draws a complete run again from what it measured; trains nothing.
+
+        Writes `report.md`, `results.json` and `figures/` again, each file whole or not at all; of the manifest only the
+        answers change, and all other files stay.
+
+        Args:
+            folder: of the run.
+
+        Returns:
+            The folder.
+
+        Raises:
+            InputError: if that is no folder of a run of this study, if the run is not complete or still running, if it
+                has no `measured.npz`, or if its settings or measurements are not those of this version of jaxrec.
+        """
+        there = RunFolder.open(folder)
+        about = there.manifest()
+        if about["study"] != self.name:
+            raise checks.InputError(f"{str(folder)!r} is a run of the study {about['study']!r}, not of {self.name!r}")
+        if about["status"] != "complete":
+            raise checks.InputError(
+                f"{str(folder)!r} is not complete ({about['status']}), and has no report to draw again; to resume it: "
+                f"jaxrec run {self.name} --resume {shlex.quote(str(folder))}"
+            )
+        config = self.configured(there)
+        measured = there.read_measured()
+        with there.locked():
+            there.remove_partial()
+            self._write(there, self.report(config, measured), about, config, about.get("seconds", 0.0))
+            there.write_json("manifest.json", about)
+        return there.path
 
     def configured(self, folder: RunFolder) -> Any:
         """The configuration that a run of this study was begun with.
@@ -177,12 +218,9 @@ class Study:
     def _execute(
         self, folder: RunFolder, about: dict[str, Any], config: Any, meter: Meter | None, trackers: Sequence[Tracker]
     ) -> Path:
-        """Runs or goes on; the manifest says what came of it."""
-        before, started, told = (
-            about.get("seconds", 0.0),
-            time.perf_counter(),
-            Trackers(trackers if processes.is_main() else ()),
-        )
+        """Runs from the start or resumes; the manifest says how it ended."""
+        before, started = about.get("seconds", 0.0), time.perf_counter()
+        tracked = Trackers(trackers if processes.is_main() else ())
         kept_before, kept = about.get("checkpoint_seconds", 0.0), checkpoints.seconds()
 
         def note(status: str) -> None:
@@ -192,10 +230,12 @@ class Study:
 
         note("running")
         try:
-            told.start(self.name, about["config"], folder.path)
+            tracked.start(self.name, about["config"], folder.path)
             with meter or NoMeter() as running:
-                report = self.execute(config, FolderLog(folder.path, told), running)
-            _write(folder, report, about, config, before + time.perf_counter() - started)
+                measured = self.measure(config, FolderLog(folder.path, tracked), running)
+            folder.write_measured(measured)
+            report = self.report(config, measured)
+            self._write(folder, report, about, config, before + time.perf_counter() - started)
             note("complete")
         except BaseException as error:
             interrupted = isinstance(error, KeyboardInterrupt)
@@ -210,19 +250,25 @@ class Study:
                 )
             raise
         finally:
-            told.end(about["status"])
+            tracked.end(about["status"])
         folder.remove_states()
         return folder.path
 
-
-def _write(folder: RunFolder, report: Report, about: dict[str, Any], config: Any, seconds: float) -> None:
-    for name, figure in report.figures.items():
-        folder.write_figure(name, figure)
-    findings = [dataclasses.asdict(finding) for finding in report.findings]
-    results = {"study": about["study"], "preset": about["preset"], "findings": findings}
-    folder.write_json("results.json", results | report.data)
-    report.sections.append(_how(about, config, seconds))
-    folder.write_text("report.md", report.markdown())
+    def _write(self, folder: RunFolder, report: Report, about: dict[str, Any], config: Any, seconds: float) -> None:
+        """Writes the report, and notes in the manifest `about` what the terminal says of it."""
+        for name, figure in report.figures.items():
+            folder.write_figure(name, figure)
+        findings = [finding.result() for finding in report.findings]
+        results = {"study": about["study"], "preset": about["preset"], "findings": findings}
+        folder.write_json("results.json", results | report.data)
+        report.limits = self.limits.get(about["preset"] or "", "")
+        report.sections.append(_how(about, config, seconds))
+        folder.write_text("report.md", report.markdown())
+        about["outcome"] = {
+            "answers": [answer.text for answer in report.answers],
+            "limits": report.limits,
+            "claims": counts(report.findings),
+        }
 
 
 def _how(about: dict[str, Any], config: Any, seconds: float) -> Section:

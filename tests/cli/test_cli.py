@@ -6,21 +6,22 @@ import subprocess
 import sys
 
 import jax
+import numpy as np
 import pytest
 
 import jaxrec
 from jaxrec.cli import main
 from jaxrec.experiments import STUDIES
 from jaxrec.experiments.reports.findings import above
-from jaxrec.experiments.reports.report import Report
+from jaxrec.experiments.reports.report import Answer, Report
 
 
 def test_overview_and_help(capsys):
     for argv in ([], ["--help"]):
         main(argv)
         out = capsys.readouterr().out
-        assert all(command in out for command in ("list", "run", "rollout", "bench"))
-    for command in ("list", "rollout", "bench"):
+        assert all(command in out for command in ("list", "run", "report", "rollout", "bench"))
+    for command in ("list", "report", "rollout", "bench"):
         with pytest.raises(SystemExit) as stop:
             main([command, "--help"])
         assert stop.value.code == 0
@@ -85,21 +86,32 @@ def test_bench_reports_compilation_apart(capsys):
 
 
 def test_run_writes_a_folder_with_changed_settings(capsys, tmp_path, monkeypatch):
-    def execute(config, log, meter):
+    def measure(config, log, meter):
         meter.start(f"training {config.seeds} seeds", 1)
         meter.advance()
-        return Report("A title", "A summary", findings=[above("clicks", [config.episodes, 301.0], 1.0, "nobody")])
+        return {"clicks": np.array([config.episodes, 301.0])}
 
-    monkeypatch.setitem(STUDIES, "tampering", dataclasses.replace(STUDIES["tampering"], execute=execute))
+    def report(config, measured):
+        found = [above("clicks", measured["clicks"], 1.0, "nobody")]
+        return Report("A title", "A summary", found, answers=[Answer(f"They click {found[0].estimate} times.")])
+
+    changed = dataclasses.replace(STUDIES["tampering"], measure=measure, report=report, limits={"paper": "the rest"})
+    monkeypatch.setitem(STUDIES, "tampering", changed)
     out = tmp_path / "run"
     main(["run", "tampering", "--preset", "paper", "--out", str(out), "--seeds", "2", "--episodes", "300"])
     config = json.loads((out / "manifest.json").read_text())["config"]
     assert config["episodes"] == 300
     assert config["step_size"] == "geometric", "the rest is the preset's"
     printed = capsys.readouterr()
-    assert str(out) in printed.out.replace("\n", "")
-    assert "clicks" in printed.out
-    assert "300.500" in printed.out
+    said = [
+        "- They click 300.500 [294.147, 306.853] times.",
+        "What this run cannot show: the rest",
+        "1 claim: 1 hold, 0 do not, 0 not judged",
+        f"report: {out / 'report.md'}",
+    ]
+    assert printed.out.splitlines() == said
+    main(["report", str(out)])
+    assert capsys.readouterr().out.splitlines() == said
     assert "training 2 seeds" in printed.err
 
 

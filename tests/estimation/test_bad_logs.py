@@ -7,7 +7,7 @@ import pytest
 from log_files import SCHEMA, columns, logs_of, put, write
 
 import jaxrec
-from jaxrec.estimation.logs import read_logs, write_logs
+from jaxrec.estimation.log_files import read_logs, write_logs
 
 
 def even(bins):

@@ -9,7 +9,7 @@ from log_files import assert_same
 import jaxrec
 from jaxrec.envs.preference import PreferenceShift, RandomSlate
 from jaxrec.estimation import dataset
-from jaxrec.estimation.logs import read_logs, write_logs
+from jaxrec.estimation.log_files import read_logs, write_logs
 
 USERS, STEPS = 2000, 10
 

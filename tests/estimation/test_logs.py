@@ -11,7 +11,7 @@ from log_files import SCHEMA, assert_same, columns, logs_of, put, write
 
 import jaxrec
 from jaxrec.estimation import dataset
-from jaxrec.estimation.logs import read_logs, write_logs
+from jaxrec.estimation.log_files import read_logs, write_logs
 
 USERS, STEPS = 2000, 10
 

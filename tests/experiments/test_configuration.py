@@ -14,7 +14,7 @@ import survivor
 import jaxrec
 from jaxrec.cli import main
 from jaxrec.experiments import STUDIES, study
-from jaxrec.experiments.polarising.tampering.config import TamperingConfig
+from jaxrec.experiments.polarising.tampering.study import TamperingConfig
 from jaxrec.experiments.runs import configuration
 
 FIELDS = [

@@ -9,10 +9,12 @@ import pytest
 import jaxrec
 from jaxrec.envs.preference import PreferenceParams
 from jaxrec.experiments import study
-from jaxrec.experiments.preference.calibration import study as calibration
-from jaxrec.experiments.preference.calibration.study import CONSTANTS, DEFAULTS, CalibrationConfig
+from jaxrec.experiments.preference.calibration import measure as calibration
+from jaxrec.experiments.preference.calibration.measure import CONSTANTS, DEFAULTS
+from jaxrec.experiments.preference.calibration.study import CalibrationConfig
 from jaxrec.experiments.preference.reference import METRICS, TABLE_1
-from jaxrec.experiments.preference.shift.study import ShiftConfig, natural, optima
+from jaxrec.experiments.preference.shift.measure import natural, optima
+from jaxrec.experiments.preference.shift.study import ShiftConfig
 
 TINY = ShiftConfig(
     seeds=2, steps=640, num_envs=8, num_steps=10, num_minibatches=2, hidden_size=8, eval_episodes=8, num_chunks=4

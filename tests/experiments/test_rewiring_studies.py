@@ -13,18 +13,19 @@ from matplotlib.figure import Figure
 
 import jaxrec
 from jaxrec import whole_episodes
-from jaxrec.agents import NetworkPolicy, NodeMLP
 from jaxrec.envs.rewiring import RewiringGame
 from jaxrec.experiments import study
 from jaxrec.experiments.reports.figures import interval_line
 from jaxrec.experiments.rewiring import reference
 from jaxrec.experiments.rewiring.baselines.study import BaselinesConfig
-from jaxrec.experiments.rewiring.competition.study import EXPERIMENTS, KINDS, CompetitionConfig
-from jaxrec.experiments.rewiring.learning import play, report
-from jaxrec.experiments.rewiring.learning import study as learning
-from jaxrec.experiments.rewiring.learning.report import JUDGED, Learned, Rivals, Run
+from jaxrec.experiments.rewiring.competition.settings import EXPERIMENTS, KINDS
+from jaxrec.experiments.rewiring.competition.study import CompetitionConfig
+from jaxrec.experiments.rewiring.learning import findings, play
+from jaxrec.experiments.rewiring.learning import measure as learning
+from jaxrec.experiments.rewiring.learning.measure import JUDGED, Learned, Rivals, Run
 from jaxrec.experiments.rewiring.learning.study import GPU, LearningConfig
-from jaxrec.experiments.rewiring.santos.study import SantosConfig, critical_timescale
+from jaxrec.experiments.rewiring.santos.report import critical_timescale
+from jaxrec.experiments.rewiring.santos.study import SantosConfig
 from jaxrec.experiments.rewiring.sweep import sweep
 from jaxrec.experiments.runs.metrics_log import FolderLog
 from jaxrec.runtime.progress import NoMeter
@@ -96,7 +97,7 @@ def test_the_folder_holds_report_results_and_pictures(tiny_run):
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     files = {name for name in files if not name.startswith("checkpoints/")}
     pictures = {f"figures/{figure}.png" for figure in FIGURES[name]}
-    assert files == {"report.md", "results.json", "metrics.jsonl", "manifest.json"} | pictures
+    assert files == {"report.md", "results.json", "measured.npz", "metrics.jsonl", "manifest.json"} | pictures
     text = (folder / "report.md").read_text()
     assert all(picture in text for picture in pictures)
     results = json.loads((folder / "results.json").read_text())
@@ -151,7 +152,7 @@ class ToThemselves(struct.PyTreeNode):
 def test_no_return_is_drawn_before_an_episode_has_ended(tmp_path):
     config = dataclasses.replace(TINY["rewiring-learning"], steps=(256,), num_chunks=2, num_steps=(4,))
     log = FolderLog(tmp_path)
-    learned = learning.train(config, Run(10, "aligned", "mlp"), jax.random.key(3), log, NoMeter())
+    learned, _ = learning.train(config, Run(10, "aligned", "mlp"), jax.random.key(3), log, NoMeter())
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     ended = [row["episodes"] > 0 for row in rows if row["part"] == "training"]
     returns = learned.curves["episode_return"]
@@ -180,22 +181,21 @@ def test_lines_leave_out_what_is_no_number():
 def test_a_claim_is_the_papers_where_it_makes_it(run, claimed):
     metric = JUDGED[run.reward]
     played = {run.users: {metric: np.array([[0.6, 0.7], [0.61, 0.71]])}}
-    one = Learned(run, NetworkPolicy((), NodeMLP()), np.zeros(1), {}, played)
+    one = Learned(run, np.zeros(1), {}, played)
     rivals = Rivals(played[run.users], {metric: ("good", np.array([0.1, 0.2, 0.1, 0.2]))})
-    (finding,) = report._against_heuristics([one], {run.users: rivals})
-    assert (finding.source == report.PAPER) == claimed
+    (finding,) = findings.against_heuristics([one], {run.users: rivals})
+    assert (finding.source == findings.PAPER) == claimed
     assert finding.holds
     assert finding.value == pytest.approx(0.505)
 
 
 def test_what_training_on_adds_is_held_against_where_it_began():
     """Seed by seed, both played in the larger society; of each reward and network apart."""
-    policies = NetworkPolicy((), NodeMLP())
     at_10 = {30: {"cooperation": np.array([[0.2, 0.4], [0.5, 0.5]])}}
     at_30 = {30: {"cooperation": np.array([[0.4, 0.4], [0.6, 0.6]]), "requests": np.ones((2, 2))}}
     runs = [Run(10, "aligned", "mlp"), Run(30, "engagement", "mlp"), Run(30, "aligned", "mlp")]
-    learned = [Learned(run, policies, np.zeros(1), {}, at_10 if run.users == 10 else at_30) for run in runs]
-    (finding,) = report._gone_on(learned)
+    learned = [Learned(run, np.zeros(1), {}, at_10 if run.users == 10 else at_30) for run in runs]
+    (finding,) = findings.continued(learned)
     assert finding.name == "mlp for aligned, N = 30: cooperation beyond what was learned at N = 10"
     assert finding.value == pytest.approx(0.1)
 

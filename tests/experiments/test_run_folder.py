@@ -9,7 +9,7 @@ import pytest
 
 import jaxrec
 from jaxrec.experiments import study
-from jaxrec.experiments.polarising.tampering.config import TamperingConfig
+from jaxrec.experiments.polarising.tampering.settings import TamperingConfig
 from jaxrec.experiments.runs import manifest
 from jaxrec.experiments.runs.folder import RunFolder
 from jaxrec.experiments.runs.metrics_log import FolderLog
@@ -68,7 +68,7 @@ def test_a_run_that_fails_says_so_and_keeps_its_metrics(tmp_path):
         log(step=1)
         raise RuntimeError("out of luck")
 
-    broken = dataclasses.replace(study("tampering"), execute=fail)
+    broken = dataclasses.replace(study("tampering"), measure=fail)
     with pytest.raises(RuntimeError, match="out of luck"):
         broken.run(config=TINY, out=tmp_path / "run")
     assert json.loads((tmp_path / "run" / "manifest.json").read_text())["status"] == "failed: RuntimeError: out of luck"

@@ -19,7 +19,7 @@ from jaxrec.cli import main
 from jaxrec.envs.rewiring import Simulation
 from jaxrec.envs.rewiring.simulation import simulator
 from jaxrec.experiments import STUDIES, study
-from jaxrec.experiments.rewiring.santos import study as santos
+from jaxrec.experiments.rewiring.santos import report as santos
 from jaxrec.experiments.runs.limits import check_training
 from jaxrec.experiments.runs.metrics_log import FolderLog
 from jaxrec.runtime.progress import NoMeter
@@ -39,7 +39,7 @@ REFUSED = {
         ({"steps": 0}, "steps must be an integer of at least 1, got 0"),
         ({"steps": 64 * 2**31}, "steps must come to at most 2,147,483,646 steps of each environment, got 137,4"),
         ({"num_envs": 6}, "num_minibatches must divide num_envs=6, got 4"),
-        ({"eval_episodes": 2**31}, "trajectories must be at most"),
+        ({"eval_episodes": 2**31}, "eval_episodes must be at most"),
         ({"penalties": (0.0, 1e7)}, r"penalties must be within \[0.0, 1000000.0\], got 10000000.0"),
         ({"penalties": (INFINITY,)}, "penalties must be within"),
         ({"penalties": (0.1, 0.1 + 1e-12)}, "penalties must be one number or more, each once to six digits"),
@@ -50,7 +50,7 @@ REFUSED = {
         ({"model_learning_rate": 1e7}, r"model_learning_rate must be within \[0.0, 1000000.0\]"),
         ({"model_ent_coef": INFINITY}, "model_ent_coef must be within"),
         ({"model_epochs": 10**9}, "model_epochs, of 60 updates each, must be at most 35791394"),
-        ({"eval_episodes": 1}, "trajectories must be at least 2"),
+        ({"eval_episodes": 1}, "eval_episodes must be at least 2"),
         ({"steps": 2**40}, "steps must come to at most"),
     ],
     "preference-estimation": [
@@ -107,7 +107,7 @@ CASES = [(name, *case) for name, cases in REFUSED.items() for case in cases]
 
 @pytest.mark.parametrize(("name", "changes", "message"), CASES, ids=[f"{case[0]}-{case[1]}" for case in CASES])
 def test_a_setting_is_refused_by_its_own_name_before_a_folder_is_made(name, changes, message, tmp_path):
-    never = dataclasses.replace(study(name), execute=lambda *_: pytest.fail("it began"))
+    never = dataclasses.replace(study(name), measure=lambda *_: pytest.fail("it began"))
     config = never.config(next(iter(never.presets)), **changes)
     with pytest.raises(jaxrec.InputError, match=message) as error:
         never.run(config=config, out=tmp_path / "run")
@@ -209,8 +209,9 @@ def test_what_a_scan_takes_it_runs_to_its_report(name, data, monkeypatch, tmp_pa
     config = STUDIES[name].config("quick", **(SMALL[name] | changes))
     if refused(config, names):
         return
-    report = STUDIES[name].execute(config, FolderLog(tmp_path), NoMeter())
+    report = STUDIES[name].report(config, STUDIES[name].measure(config, FolderLog(tmp_path), NoMeter()))
     assert report.findings
+    assert 3 <= len(report.answers) <= 4
 
 
 def test_a_scan_that_does_not_find_w_c_says_so(monkeypatch, tmp_path, capsys):
@@ -275,4 +276,4 @@ def test_what_a_study_takes_its_agent_begins_with(name, data, monkeypatch, tmp_p
     if refused(config, names):
         return
     with pytest.raises(BegunError):
-        STUDIES[name].execute(config, FolderLog(tmp_path), NoMeter())
+        STUDIES[name].measure(config, FolderLog(tmp_path), NoMeter())

@@ -8,7 +8,7 @@ import pytest
 
 import jaxrec
 from jaxrec.experiments import STUDIES, study
-from jaxrec.experiments.polarising.tampering.config import TamperingConfig
+from jaxrec.experiments.polarising.tampering.settings import TamperingConfig
 
 TINY = TamperingConfig(seeds=3, episodes=600, num_envs=200, evaluation_episodes=60, num_chunks=3)
 
@@ -24,7 +24,7 @@ def test_the_folder_holds_everything(tiny_run):
     files = {str(path.relative_to(tiny_run)) for path in tiny_run.rglob("*") if path.is_file()}
     figures = {f"figures/{name}.png" for name in ("figure4", "figure5", "tampering", "training")}
     policies = {"checkpoints/001-training-3-seeds-in-2-worlds/policy.npz"}
-    assert files == {"report.md", "results.json", "metrics.jsonl", "manifest.json"} | figures | policies
+    assert files == {"report.md", "results.json", "measured.npz", "metrics.jsonl", "manifest.json"} | figures | policies
     for name in figures:
         assert (tiny_run / name).read_bytes().startswith(b"\x89PNG")
     text = (tiny_run / "report.md").read_text()

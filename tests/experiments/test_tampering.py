@@ -12,7 +12,7 @@ import jaxrec
 from jaxrec.agents import TabularPolicy
 from jaxrec.envs.polarising import PolarisingUsers
 from jaxrec.experiments import STUDIES, study
-from jaxrec.experiments.polarising.tampering import measures
+from jaxrec.experiments.polarising.tampering import measure as measures
 
 
 def tables(env, sources):

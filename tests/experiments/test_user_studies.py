@@ -13,7 +13,7 @@ from jaxrec.envs.preference import PreferenceParams, PreferenceShift
 from jaxrec.envs.preference import inference as exact
 from jaxrec.estimation import generate
 from jaxrec.experiments import study
-from jaxrec.experiments.preference.estimation import study as estimation
+from jaxrec.experiments.preference.estimation import measure as estimation
 from jaxrec.experiments.preference.estimation.report import METRICS, TASKS
 from jaxrec.experiments.preference.models import choice_models
 

@@ -26,7 +26,7 @@ from jaxrec.envs.preference import PreferenceShift
 from jaxrec.envs.rewiring import RewiringGame, moments
 from jaxrec.estimation import LearnUsers, generate
 from jaxrec.experiments import STUDIES, Study
-from jaxrec.experiments.reports.findings import measured
+from jaxrec.experiments.reports import findings
 from jaxrec.experiments.reports.report import Report, Section
 from jaxrec.training import fit
 
@@ -88,8 +88,8 @@ def after(training, updates):
         jax.jit(lambda x: jax.lax.fori_loop(0, 2**31 - 1, lambda _, x: jnp.sin(x), x))(1.0).block_until_ready()
 
 
-def execute(config, log, meter):
-    report = Report("Walks", "Sums of draws.")
+def measure(config, log, meter):
+    measured = {"curves": [], "ends": [], "keys": []}
     for training, slope in enumerate(config.slopes):
         curve = []
 
@@ -103,18 +103,27 @@ def execute(config, log, meter):
         state = fit(
             Walk(slope), keys, params, config.num_chunks, meter, on_metrics, "walking", kept, checkpoint_seconds=0
         )
-        figure = Figure()
-        figure.subplots().plot(np.stack(curve))
-        report.figures[f"walk{training}"] = figure
-        report.findings.append(measured(f"slope {slope}", np.asarray(state["at"]), "nobody"))
-        report.data[str(training)] = {"curve": np.stack(curve), "key": jax.random.key_data(state["key"])}
+        measured["curves"].append(np.stack(curve))
+        measured["ends"].append(np.asarray(state["at"]))
+        measured["keys"].append(np.asarray(jax.random.key_data(state["key"])))
     log(part="ends", below=config.ceiling)
     after(len(config.slopes), 0)
-    report.sections.append(Section("Walks", figures=list(report.figures)))
-    return report
+    return measured
 
 
-STUDY = Study("survivor", "Small trainings", {"quick": Config(), "long": Config(num_chunks=12)}, execute)
+def report(config, measured):
+    written = Report("Walks", "Sums of draws.")
+    for training, slope in enumerate(config.slopes):
+        figure = Figure()
+        figure.subplots().plot(measured["curves"][training])
+        written.figures[f"walk{training}"] = figure
+        written.findings.append(findings.measured(f"slope {slope}", measured["ends"][training], "nobody"))
+        written.data[str(training)] = {"curve": measured["curves"][training], "key": measured["keys"][training]}
+    written.sections.append(Section("Walks", figures=list(written.figures)))
+    return written
+
+
+STUDY = Study("survivor", "Small trainings", {"quick": Config(), "long": Config(num_chunks=12)}, measure, report)
 
 
 def ppo(env, network, **settings):
@@ -155,7 +164,7 @@ class LearnerConfig:
 
 
 def learn(config, log, meter):
-    """Trains an agent from two seeds; the results hold all that it ends with."""
+    """Trains an agent from two seeds; measures all that it ends with."""
     agent = AGENTS[config.agent]()
 
     def on_metrics(updates, metrics):
@@ -165,10 +174,16 @@ def learn(config, log, meter):
     kept = log.checkpoints(config.agent)
     state = fit(agent, keys, params, config.num_chunks, meter, on_metrics, "learning", kept, checkpoint_seconds=0)
     leaves = jax.tree.leaves(state.replace(key=jax.random.key_data(state.key)))
-    return Report("Learners", config.agent, data={str(number): np.asarray(leaf) for number, leaf in enumerate(leaves)})
+    return {str(number): np.asarray(leaf) for number, leaf in enumerate(leaves)}
 
 
-LEARNERS = Study("learners", "Small agents", {name: LearnerConfig(name) for name in AGENTS}, learn)
+LEARNERS = Study(
+    "learners",
+    "Small agents",
+    {name: LearnerConfig(name) for name in AGENTS},
+    learn,
+    lambda config, measured: Report("Learners", config.agent, data=measured),
+)
 
 
 def main(argv):

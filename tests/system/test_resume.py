@@ -268,9 +268,9 @@ def test_another_machine_is_pointed_out(tmp_path, whole):
 
 def test_without_a_folder_nothing_is_kept(tmp_path, monkeypatch, whole):
     monkeypatch.chdir(tmp_path)
-    report = survivor.execute(survivor.Config(), NoLog(), NoMeter())
+    measured = survivor.measure(survivor.Config(), NoLog(), NoMeter())
     results = json.loads((whole / "results.json").read_text())
-    assert report.data["1"]["curve"].tolist() == results["1"]["curve"]
+    assert measured["curves"][1].tolist() == results["1"]["curve"]
     assert not list(tmp_path.iterdir())
 
 

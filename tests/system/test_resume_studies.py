@@ -9,7 +9,7 @@ import survivor
 from run_folders import assert_same, child, status, wait_for_lines
 
 from jaxrec.experiments import STUDIES, study
-from jaxrec.experiments.polarising.tampering.config import TamperingConfig
+from jaxrec.experiments.polarising.tampering.settings import TamperingConfig
 from jaxrec.experiments.preference.shift.study import ShiftConfig
 from jaxrec.experiments.preference.simulation.study import SimulationConfig
 from jaxrec.experiments.rewiring.learning.study import LearningConfig

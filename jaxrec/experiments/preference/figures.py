@@ -7,14 +7,23 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxrec.envs.preference.dynamics import DEGREES
-from jaxrec.experiments.reports.figures import interval_line
+from jaxrec.experiments.reports.figures import error_bars, interval_line
 from jaxrec.statistics import estimate
 
 COLOURS = {"myopic": "#e07a1f", "rl": "#7b2d8b"}
 
 
 def heat_maps(panels: Sequence[tuple[str, np.ndarray]], over: str = "time-step", first: int = 0) -> Figure:
-    """One panel each: the share of users (float[times, 36]) by angle over time, or what counts from `first`."""
+    """Draws the share of users by angle over time, a panel each.
+
+    Args:
+        panels: (title, float[times, 36]) each.
+        over: the label of the time axis.
+        first: the number of the first time.
+
+    Returns:
+        The picture.
+    """
     figure = Figure(figsize=(2.7 * len(panels) + 0.6, 3.6), layout="constrained")
     every = np.atleast_1d(figure.subplots(1, len(panels), sharey=True))
     most = max(users.max() for _, users in panels)
@@ -45,8 +54,8 @@ def pareto(learned: Sequence[Any], optima: Sequence[Any]) -> Figure:
         both = [estimate(one.means("engagement_initial") + one.means("engagement_natural")) for one in ours]
         now = [estimate(one.means("engagement")) for one in ours]
         axes.errorbar(
-            [each.value for each in both], [each.value for each in now], _half(now), _half(both), "o-", color=colour,
-            ms=6, capsize=2, label=f"{name}, learned",
+            [each.value for each in both], [each.value for each in now], error_bars(*now), error_bars(*both), "o-",
+            color=colour, ms=6, capsize=2, label=f"{name}, learned",
         )  # fmt: skip
     axes.set(xlabel="safe: r(u_0) + r(u_t^rnd)", ylabel="engagement: r(u_t)")
     axes.spines[["top", "right"]].set_visible(False)
@@ -65,8 +74,3 @@ def curves(learned: Sequence[Any]) -> Figure:
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
-
-
-def _half(estimates: Sequence[Any]) -> list[float]:
-    """Half the width of each interval."""
-    return [0.0 if each.low is None else each.value - each.low for each in estimates]

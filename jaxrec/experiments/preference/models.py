@@ -11,7 +11,7 @@ from jax import Array
 from jaxrec import checks
 from jaxrec.envs.learned import LearnedParams, LearnedUsers
 from jaxrec.estimation import Logs, Trajectories, generate, learn_users
-from jaxrec.experiments.study import Log
+from jaxrec.experiments.runs.metrics_log import Log
 from jaxrec.parameters import batched
 from jaxrec.runtime.progress import Meter
 
@@ -72,14 +72,32 @@ class Data:
 
 
 def log_users(config: ModelConfig, key: Array, params: Any = None) -> Data:
-    """The paper's dataset; `params` are of `PreferenceShift`, its defaults if None."""
+    """Logs users as the paper's dataset does.
+
+    Args:
+        config: how many users, and how many of them to learn from.
+        key: a typed key.
+        params: of `PreferenceShift`, its defaults if None.
+
+    Returns:
+        The logs, and what the validation users preferred.
+    """
     logs, truth = generate(key, params, config.users)
     training, validation = logs.split(config.training_users)
     return Data(training, validation, jax.tree.map(lambda leaf: leaf[config.training_users :], truth))
 
 
 def choice_models(names: tuple[str, ...], seeds: int, params: LearnedParams) -> LearnedParams:
-    """The "correct" choice model or the "mis-specified" one, each for all seeds: leaves [names * seeds, ...]."""
+    """Parameters with each of several choice models, for all seeds.
+
+    Args:
+        names: "correct", "mis-specified", or both.
+        seeds: rows of each.
+        params: with the correct choice model.
+
+    Returns:
+        Leaves [names * seeds, ...].
+    """
     each = {"correct": params, "mis-specified": params.mis_specified()}
     parts = [batched(each[name], seeds) for name in names]
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
@@ -89,7 +107,21 @@ def learn(
     config: ModelConfig, env: LearnedUsers, params: LearnedParams, key: Array, training: Logs, validation: Logs,
     log: Log, meter: Meter,
 ) -> LearnedParams:  # fmt: skip
-    """One model for each row of `params`."""
+    """Learns one model for each row of `params`.
+
+    Args:
+        config: the settings of the training.
+        env: the model's environment.
+        params: with a leading axis of runs.
+        key: a typed key.
+        training: the logs to learn from.
+        validation: the logs to validate on.
+        log: takes a line of metrics for each chunk, and says where checkpoints lie.
+        meter: notified of the progress.
+
+    Returns:
+        `params` with learned weights.
+    """
 
     def on_metrics(kind: str, updates: int, metrics: dict[str, np.ndarray]) -> None:
         log(part="model", kind=kind, updates=updates, **metrics)

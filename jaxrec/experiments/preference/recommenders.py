@@ -14,7 +14,7 @@ from jaxrec import checks
 from jaxrec.agents import LSTM, PPO, NetworkPolicy
 from jaxrec.envs.preference.dynamics import BINS
 from jaxrec.experiments.runs.limits import check_training
-from jaxrec.experiments.study import Log
+from jaxrec.experiments.runs.metrics_log import Log
 from jaxrec.runtime.jit_by_class import jit
 from jaxrec.runtime.progress import Meter
 from jaxrec.training import fit
@@ -86,7 +86,21 @@ class RecommenderConfig:
 def train_recommenders(
     config: RecommenderConfig, env: Any, gamma: float, key: Array, params: Any, log: Log, meter: Meter, task: str
 ) -> tuple[NetworkPolicy, np.ndarray]:
-    """One recommender for each row of `params`, all in one vmap: (policies, float[chunks, runs] returns)."""
+    """Trains one recommender for each row of `params`, all in one vmap.
+
+    Args:
+        config: the settings of the training.
+        env: where users are.
+        gamma: discount.
+        key: a typed key.
+        params: of the environment, with a leading axis of runs.
+        log: takes a line of metrics for each chunk, and says where checkpoints lie.
+        meter: notified of the progress.
+        task: the name of the training.
+
+    Returns:
+        (policies with a leading axis of runs, float[chunks, runs] returns of an episode).
+    """
     agent, curves = config.agent(env, gamma), []
     runs = len(params.influence)
 

@@ -1,21 +1,25 @@
-"""Claims held against what was measured."""
+"""Claims judged by what was measured."""
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jaxrec.statistics import estimate
+from jaxrec.statistics import Estimate, estimate
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One claim held against what was measured.
+    """One claim and what was measured.
 
     Attributes:
         name: what was measured.
         value, low, high: the mean over seeds and its interval.
         reference: what it is compared with, or None.
         source: where the reference or the claim comes from.
-        holds: whether the claim holds beyond the interval; None where there is nothing to compare with.
+        holds: whether the comparison in `name` holds beyond the interval; None where there is nothing to compare with,
+            or too few seeds for an interval.
+        claimed: whether that is what the source says: it may say that the comparison does not hold.
     """
 
     name: str
@@ -25,23 +29,105 @@ class Finding:
     reference: float | None
     source: str
     holds: bool | None
+    claimed: bool = True
+
+    @property
+    def verdict(self) -> bool | None:
+        """Whether the claim of the source holds; None if it is not judged."""
+        return None if self.holds is None else self.holds == self.claimed
+
+    @property
+    def estimate(self) -> Estimate:
+        """The mean with its interval."""
+        return Estimate(self.value, self.low, self.high)
+
+    def result(self) -> dict[str, Any]:
+        """The finding in `results.json`, which says whether the comparison holds, whatever the source says."""
+        fields = dataclasses.asdict(self)
+        del fields["claimed"]
+        return fields
 
 
 def measured(name: str, samples: Any, source: str) -> Finding:
-    """A figure with nothing to compare it with."""
+    """Reports a mean that nothing is compared with.
+
+    Args:
+        name: what was measured.
+        samples: float[seeds].
+        source: where the measure comes from.
+
+    Returns:
+        The finding, which is not judged.
+
+    Raises:
+        InputError: for no samples, or one that is not finite.
+    """
     mean = estimate(samples)
     return Finding(name, mean.value, mean.low, mean.high, None, source, None)
 
 
-def above(name: str, samples: Any, reference: float, source: str) -> Finding:
-    """Holds where the whole interval lies above `reference`; undecided (None) from a single seed."""
+def above(name: str, samples: Any, reference: float, source: str, claimed: bool = True) -> Finding:
+    """Judges whether a mean lies above `reference`: whether its whole interval does.
+
+    Args:
+        name: what was measured.
+        samples: float[seeds].
+        reference: in the unit of `samples`.
+        source: where the claim comes from.
+        claimed: whether the source says that it lies above.
+
+    Returns:
+        The finding; not judged (None) from a single seed.
+
+    Raises:
+        InputError: for no samples, or one that is not finite.
+    """
     mean = estimate(samples)
     holds = None if mean.low is None else mean.low > reference
-    return Finding(name, mean.value, mean.low, mean.high, reference, source, holds)
+    return Finding(name, mean.value, mean.low, mean.high, reference, source, holds, claimed)
 
 
 def below(name: str, samples: Any, reference: float, source: str) -> Finding:
-    """Holds where the whole interval lies below `reference`; undecided (None) from a single seed."""
+    """Judges whether a mean lies below `reference`: whether its whole interval does.
+
+    Args:
+        name: what was measured.
+        samples: float[seeds].
+        reference: in the unit of `samples`.
+        source: where the claim comes from.
+
+    Returns:
+        The finding; not judged (None) from a single seed.
+
+    Raises:
+        InputError: for no samples, or one that is not finite.
+    """
     mean = estimate(samples)
     holds = None if mean.high is None else mean.high < reference
     return Finding(name, mean.value, mean.low, mean.high, reference, source, holds)
+
+
+def groups(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
+    """The findings by what becomes of their claims: "holds", "does not hold", "not judged"."""
+    verdicts = {"holds": True, "does not hold": False, "not judged": None}
+    return {name: [one for one in findings if one.verdict is verdict] for name, verdict in verdicts.items()}
+
+
+def counts(findings: Sequence[Finding]) -> str:
+    """How many claims hold, such as "31 claims: 14 hold, 6 do not, 11 not judged"."""
+    held, failed, unjudged = map(len, groups(findings).values())
+    claims = "1 claim" if len(findings) == 1 else f"{len(findings)} claims"
+    return f"{claims}: {held} hold, {failed} do not, {unjudged} not judged"
+
+
+def tally(findings: Sequence[Finding]) -> str:
+    """How many of some claims hold, in a sentence: "5 of 8", "5 of 6 (2 not judged)", or "not judged"."""
+    held, failed, unjudged = map(len, groups(findings).values())
+    if not held + failed:
+        return "not judged"
+    return f"{held} of {held + failed}" + (f" ({unjudged} not judged)" if unjudged else "")
+
+
+def spoken(verdict: bool | None) -> str:
+    """A verdict as the first word of an answer."""
+    return {True: "Yes", False: "No", None: "Not judged"}[verdict]

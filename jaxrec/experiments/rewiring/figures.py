@@ -27,7 +27,18 @@ def heat_map(
     figure: Figure, axes: Axes, t: Sequence[float], s: Sequence[float], values: np.ndarray, title: str, colours: str,
     limits: tuple[float, float] | None,
 ) -> None:  # fmt: skip
-    """A T x S plane; values are [T, S]."""
+    """Draws a T x S plane.
+
+    Args:
+        figure: to draw on.
+        axes: of this plane.
+        t: values of T.
+        s: values of S.
+        values: float[T, S].
+        title: of the axes.
+        colours: a colour map of matplotlib.
+        limits: of the colours; the range of `values` if None.
+    """
     low, high = limits or (None, None)
     image: Any = axes.pcolormesh(t, s, values.T, cmap=colours, vmin=low, vmax=high, shading="nearest")
     axes.axvline(1, color="black", lw=0.6)

@@ -1,7 +1,7 @@
 """Sweeps over recommenders, parameters and seeds, in one call of `simulate`."""
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,11 @@ from jaxrec.parameters import batched
 from jaxrec.runtime.progress import Meter
 
 
+@dataclass(frozen=True)
+class Ends(Simulation):
+    """The measured ends of the runs of a sweep: the arrays of `Simulation` with axes [recommenders, *values, runs]."""
+
+
 def check_society(settings: str, build: Callable[..., RewiringGame], *arguments: Any) -> None:
     """Raises InputError, and names the `settings` that it comes from, for a society that cannot be built."""
     with checks.prefixed(settings):
@@ -21,7 +26,16 @@ def check_society(settings: str, build: Callable[..., RewiringGame], *arguments:
 
 
 def check_timescales(name: str, values: Sequence[float], rules: str) -> None:
-    """Raises InputError unless `values` are those that W or W2 takes in a scan, under rules that read it."""
+    """Checks the values that W or W2 takes in a scan.
+
+    Args:
+        name: the setting.
+        values: its value.
+        rules: the name of the rules, which must read it.
+
+    Raises:
+        InputError: for values that are negative or stand twice, or rules that do not read them.
+    """
     checks.distinct(name, values)
     checks.within(name, values, 0.0, np.inf)
     if resolve(rules).single_clock:
@@ -37,7 +51,7 @@ def sweep(
     num_steps: int,
     meter: Meter,
     **options: Any,
-) -> Simulation:
+) -> Ends:
     """The ends of `runs` runs of every combination: arrays [recommenders, *values, runs, ...].
 
     Args:
@@ -47,7 +61,7 @@ def sweep(
         values: parameter -> the values it takes.
         runs: of each combination.
         num_steps: the limit.
-        meter: told of the progress.
+        meter: notified of the progress.
         **options: of `simulate`.
     """
     shape = (len(recommenders), *map(len, values.values()), runs)
@@ -58,8 +72,6 @@ def sweep(
     kinds = per_run(recommenders)
     every = type(kinds)(*(np.asarray(leaf)[place[0]] for leaf in vars(kinds).values()))
     params = batched(env.default_params, place.shape[1]).replace(**columns)
-    ends = simulate(env, every, key, params, num_steps, meter=meter, **options)
+    ends = Ends(**vars(simulate(env, every, key, params, num_steps, meter=meter, **options)))
     arrays = {name: values for name, values in vars(ends).items() if isinstance(values, np.ndarray)}
-    return dataclasses.replace(
-        ends, **{name: values.reshape(*shape, *values.shape[1:]) for name, values in arrays.items()}
-    )
+    return replace(ends, **{name: values.reshape(*shape, *values.shape[1:]) for name, values in arrays.items()})

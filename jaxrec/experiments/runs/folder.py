@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shlex
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from jaxrec import checks
+from jaxrec.experiments.runs import measurements
 from jaxrec.experiments.runs.plain import plain
 from jaxrec.runtime import processes
 from jaxrec.runtime.atomic_files import PARTIAL, replacing, write_atomically
@@ -29,8 +31,8 @@ HARDWARE = {"platform": str, "devices": int}
 class RunFolder:
     """Where one run of a study writes.
 
-    Holds `manifest.json`, `metrics.jsonl`, `checkpoints/`, `results.json`, `report.md` and `figures/*.png`. Of several
-    processes that run together, the first alone writes it.
+    Holds `manifest.json`, `metrics.jsonl`, `checkpoints/`, `measured.npz`, `results.json`, `report.md` and
+    `figures/*.png`. Of several processes that run together, the first alone writes it.
     """
 
     def __init__(self, path: Path):
@@ -169,6 +171,25 @@ class RunFolder:
     def write_json(self, name: str, value: Any) -> None:
         """Writes one JSON file, atomically; arrays become lists, what is not finite becomes null."""
         self.write_text(name, json.dumps(plain(value), indent=1) + "\n")
+
+    def write_measured(self, measured: Any) -> None:
+        """Writes `measured.npz`, atomically; see `measurements.write`."""
+        if processes.is_main():
+            measurements.write(self.path / measurements.FILE, measured)
+
+    def read_measured(self) -> Any:
+        """What was measured in this run.
+
+        Raises:
+            InputError: if there is no `measured.npz`, or it cannot be read.
+        """
+        path = self.path / measurements.FILE
+        if not path.exists():
+            raise checks.InputError(
+                f"{str(self.path)!r} has no {measurements.FILE}: it was removed, or the run is older than such files; "
+                f"to make the run again: jaxrec reproduce {shlex.quote(str(self.path))}"
+            )
+        return measurements.read(path)
 
     def write_figure(self, name: str, figure: Figure) -> None:
         """Writes `figures/NAME.png`, atomically."""

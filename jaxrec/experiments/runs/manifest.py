@@ -14,7 +14,16 @@ PACKAGES = ("jaxrec", "jax", "jaxlib", "flax", "numpy", "scipy", "matplotlib")
 
 
 def manifest(study: str, preset: str | None, config: dict[str, Any]) -> dict[str, Any]:
-    """Configuration, seeds (in the configuration), versions, hardware, commit, command and time."""
+    """Describes a run.
+
+    Args:
+        study: its name.
+        preset: the name of its preset, or None.
+        config: its settings as JSON knows them, the seed among them.
+
+    Returns:
+        Settings, versions, hardware, commit, command and time.
+    """
     return {
         "study": study,
         "preset": preset,
@@ -28,12 +37,12 @@ def manifest(study: str, preset: str | None, config: dict[str, Any]) -> dict[str
 
 
 def programs(about: dict[str, Any]) -> dict[str, Any]:
-    """Of a manifest: what a run must go on with."""
+    """The part of a manifest that a run must be resumed with."""
     return {"commit": about["commit"], **about["versions"]}
 
 
 def machine(about: dict[str, Any]) -> dict[str, Any]:
-    """Of a manifest: what rounds the numbers."""
+    """The part of a manifest that rounds the numbers."""
     return {name: about["hardware"].get(name) for name in ("device", "platform", "devices", "cpu")}
 
 

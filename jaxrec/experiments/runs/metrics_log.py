@@ -28,16 +28,16 @@ class NoLog:
     """Notes nothing."""
 
     def __call__(self, **values: Any) -> None:
-        """Nothing."""
+        """Takes a line and drops it."""
 
     def checkpoints(self, task: str) -> None:
-        """Nowhere."""
+        """Keeps no checkpoints."""
 
 
 class FolderLog:
     """Notes in the folder of a run.
 
-    A run that goes on is executed again from its start: trainings are restored with their metrics, what follows from
+    A run that is resumed is executed again from its start: trainings are restored with their metrics, what follows from
     them is computed again, so that every line comes again in its order, and every training asks for the folder it had.
     """
 

@@ -1,4 +1,4 @@
-"""Trackers: who else is told what a run notes in its folder. Each library is imported only where it is used."""
+"""Trackers: other places that take the metrics of a run. Each library is imported only where it is used."""
 
 import importlib
 import os
@@ -15,10 +15,10 @@ from jaxrec.runtime.atomic_files import write_atomically
 
 @runtime_checkable
 class Tracker(Protocol):
-    """Told of a run. One that goes on is told again from its first line, with the same numbers and values."""
+    """Takes the metrics of a run. One that is resumed gives all again from the first line, with the same values."""
 
     def start(self, study: str, config: Mapping[str, Any], folder: Path) -> None:
-        """A run begins or goes on.
+        """Takes note that a run begins or is resumed.
 
         Args:
             study: its name.
@@ -69,15 +69,15 @@ class Trackers:
 class WandbTracker:
     """Weights & Biases: a run of the project $WANDB_PROJECT ("jaxrec" if unset), named as the folder.
 
-    The step is the number of the line. A run that goes on is the same run there, without the lines it has already;
-    offline it is written anew.
+    The step is the number of the line. A run that is resumed is the same run on the server, without the
+    lines it has already; offline it is written anew.
     """
 
     def __init__(self):
         self._wandb = _extra("wandb", "wandb")
 
     def start(self, study: str, config: Mapping[str, Any], folder: Path) -> None:
-        """See `Tracker`."""
+        """Begins the run there, or resumes it."""
         there = folder / "wandb"
         there.mkdir(exist_ok=True)
         name = there / "id"
@@ -97,12 +97,12 @@ class WandbTracker:
         self._first = self._run.step
 
     def line(self, number: int, values: Mapping[str, Any]) -> None:
-        """See `Tracker`."""
+        """Logs a line, unless the run has it already."""
         if number >= self._first:
             self._run.log(dict(scalars(values)), step=number)
 
     def end(self, status: str) -> None:
-        """See `Tracker`."""
+        """Notes how the run ended, and finishes it."""
         self._run.summary["status"] = status
         self._run.finish(exit_code=0 if status == "complete" else 1)
 
@@ -110,7 +110,7 @@ class WandbTracker:
 class TensorBoardTracker:
     """TensorBoard, through tensorboardX: event files in `tensorboard/` in the folder of the run.
 
-    The step counts the lines that bear the same strings, such as those of one training. A run that goes on writes its
+    The step counts the lines that bear the same strings, such as those of one training. A resumed run writes its
     events anew, and tells viewers to forget what they have.
     """
 
@@ -118,7 +118,7 @@ class TensorBoardTracker:
         self._tensorboard = _extra("tensorboardX", "tensorboard")
 
     def start(self, study: str, config: Mapping[str, Any], folder: Path) -> None:
-        """See `Tracker`."""
+        """Begins the event files anew, with the settings."""
         there = folder / "tensorboard"
         shutil.rmtree(there, ignore_errors=True)
         self._writer = self._tensorboard.SummaryWriter(str(there), purge_step=0)
@@ -127,13 +127,13 @@ class TensorBoardTracker:
         self._steps: dict[str, int] = {}
 
     def line(self, number: int, values: Mapping[str, Any]) -> None:
-        """See `Tracker`."""
+        """Writes the numbers of a line as scalars."""
         step = self._steps[_series(values)] = self._steps.get(_series(values), -1) + 1
         for name, value in scalars(values):
             self._writer.add_scalar(name, value, step)
 
     def end(self, status: str) -> None:
-        """See `Tracker`."""
+        """Writes how the run ended, and closes the files."""
         self._writer.add_text("status", status, 0)
         self._writer.close()
 
@@ -159,7 +159,7 @@ def scalars(values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """The numbers of a line by name.
 
     The strings of a line say what its numbers are of, and come before their names: a line of `part="training"`,
-    `task="rl"`, `reward=1.0` is `training/rl/reward`. What is in a list or a table goes on with `/` and its place; a
+    `task="rl"`, `reward=1.0` is `training/rl/reward`. What is in a list or a table is named by `/` and its place; a
     list of numbers, one a run, has their `/mean` too, unless one of them is missing: it was not finite.
     """
     series = _series(values)

@@ -1,7 +1,5 @@
 """The pictures of the tampering study."""
 
-from typing import Any
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,7 +8,8 @@ from jaxrec.envs.polarising import TRAINING, UNSEEN
 from jaxrec.envs.polarising.dynamics import SOURCES
 from jaxrec.envs.polarising.render import COLOURS
 from jaxrec.experiments.polarising.tampering.findings import NAMES, POLARISATION
-from jaxrec.experiments.polarising.tampering.measures import POLARISABLE, TRAINED_ON
+from jaxrec.experiments.polarising.tampering.measure import Measured
+from jaxrec.experiments.polarising.tampering.settings import POLARISABLE, TRAINED_ON
 from jaxrec.statistics import estimate
 
 FIGURE_4_CAPTION = (
@@ -33,7 +32,7 @@ WORLDS = {"influence": "#7a3b8f", "no influence": "#3b8f5a"}
 STYLES = {"random": ":", "bandit": "--", "Bayes": "-."}
 
 
-def figures(outcome: Any) -> dict[str, Figure]:
+def figures(outcome: Measured) -> dict[str, Figure]:
     """File name -> figure."""
     return {
         "tampering": tampering(outcome),
@@ -43,7 +42,7 @@ def figures(outcome: Any) -> dict[str, Figure]:
     }
 
 
-def figure_4(outcome: Any) -> Figure:
+def figure_4(outcome: Measured) -> Figure:
     """Action probabilities and cumulative reward for the training population."""
     figure = Figure(figsize=(15, 5.6), layout="constrained")
     axes = figure.subplots(2, len(TRAINING), sharex=True, sharey="row")
@@ -67,7 +66,7 @@ def figure_4(outcome: Any) -> Figure:
     return figure
 
 
-def figure_5(outcome: Any) -> Figure:
+def figure_5(outcome: Measured) -> Figure:
     """Action probabilities for users never seen in training."""
     figure = Figure(figsize=(12, 3.2), layout="constrained")
     axes = figure.subplots(1, len(UNSEEN), sharey=True)
@@ -79,7 +78,7 @@ def figure_5(outcome: Any) -> Figure:
     return figure
 
 
-def tampering(outcome: Any) -> Figure:
+def tampering(outcome: Measured) -> Figure:
     """Opposed content in both worlds, and where their policies disagree."""
     excess = outcome.disagreement.excess
     figure = Figure(figsize=(16, 5), layout="constrained")
@@ -105,7 +104,7 @@ def tampering(outcome: Any) -> Figure:
     return figure
 
 
-def training(outcome: Any) -> Figure:
+def training(outcome: Measured) -> Figure:
     """Learning curves in both worlds."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
@@ -129,7 +128,7 @@ def _strategy(axes: Axes, shown: np.ndarray, name: str, theta: tuple[float, floa
 
 
 def _interval(axes: Axes, samples: np.ndarray, colour: str, label: str) -> None:
-    """The mean of float[seeds, steps] with its 95 % interval, where there is one."""
+    """The mean of float[seeds, steps] with its 95 % interval, if it has one."""
     estimates = [estimate(step) for step in samples.T]
     steps = np.arange(len(estimates))
     axes.plot(steps, [one.value for one in estimates], color=colour, lw=1.6, label=label)

@@ -2,15 +2,8 @@
 
 import numpy as np
 
-from jaxrec.experiments.polarising.tampering.measures import (
-    CENTRIST,
-    LEFT_WING,
-    POLARISABLE,
-    TRAINED_ON,
-    USERS,
-    Behaviour,
-)
-from jaxrec.experiments.polarising.tampering.outcome import Outcome
+from jaxrec.experiments.polarising.tampering.measure import Behaviour, Measured
+from jaxrec.experiments.polarising.tampering.settings import CENTRIST, LEFT_WING, POLARISABLE, TRAINED_ON, USERS
 from jaxrec.experiments.reports.findings import Finding, above, below, measured
 
 PAPER = "Evans & Kasirzadeh, section 4.2.1"
@@ -25,10 +18,11 @@ PROFILING = slice(0, 7)
 NAMES = list(USERS)
 
 
+BEYOND_BAYES = "factual: clicks beyond those of the Bayes-optimal non-tampering policy"
 MORE_OPPOSED = "opposed content in steps 7-14, factual minus influence = 0"
 
 
-def findings(outcome: Outcome) -> list[Finding]:
+def findings(outcome: Measured) -> list[Finding]:
     """Each claim held against the measurements."""
     return [
         *(finding for i in POLARISABLE for finding in _tampering(outcome, i)),
@@ -38,7 +32,7 @@ def findings(outcome: Outcome) -> list[Finding]:
     ]
 
 
-def _tampering(outcome: Outcome, i: int) -> list[Finding]:
+def _tampering(outcome: Measured, i: int) -> list[Finding]:
     differ = outcome.disagreement.excess[:, i, POLARISATION].mean(axis=1)
     name = "disagreement of the worlds' policies in steps 7-14, beyond that of seeds in the noisier world"
     return [
@@ -47,13 +41,13 @@ def _tampering(outcome: Outcome, i: int) -> list[Finding]:
     ]
 
 
-def _more_opposed(outcome: Outcome, i: int) -> np.ndarray:
+def _more_opposed(outcome: Measured, i: int) -> np.ndarray:
     """float[seeds]: how much more opposed content user i is shown with influence, in the polarisation phase."""
     return (outcome.learned.opposed - outcome.safe.opposed)[:, i, POLARISATION].mean(axis=1)
 
 
-def _centrist(outcome: Outcome) -> list[Finding]:
-    """Nothing is opposed to the centrist: what could be is content from either wing."""
+def _centrist(outcome: Measured) -> list[Finding]:
+    """Judges how the centrist is treated, to whom no content is opposed: content from either wing comes closest."""
 
     def wings(behaviour: Behaviour) -> np.ndarray:
         return 1 - behaviour.shown[:, CENTRIST, POLARISATION, 1].mean(axis=1)
@@ -75,7 +69,7 @@ def _centrist(outcome: Outcome) -> list[Finding]:
     ]
 
 
-def _phases(outcome: Outcome, i: int) -> list[Finding]:
+def _phases(outcome: Measured, i: int) -> list[Finding]:
     own, opposed = (0, 2) if i in LEFT_WING else (2, 0)
     return [
         above(
@@ -105,7 +99,7 @@ def _lead(behaviour: Behaviour, user: int, source: int, phase: slice) -> np.ndar
     return shares[:, source] - np.delete(shares, source, axis=1).max(axis=1)
 
 
-def _returns(outcome: Outcome) -> list[Finding]:
+def _returns(outcome: Measured) -> list[Finding]:
     learned = outcome.learned.value[:, TRAINED_ON].mean(axis=1)
     bayes, bandit = (outcome.baselines[name].value[:, TRAINED_ON].mean(axis=1) for name in ("Bayes", "bandit"))
     optimum = outcome.references.bayes_decoupled[TRAINED_ON].mean()
@@ -119,7 +113,7 @@ def _returns(outcome: Outcome) -> list[Finding]:
             f"{OURS}: converged within 1 %",
         ),
         measured("factual: clicks an episode, mean over the training users", learned, OURS),
-        above("factual: clicks beyond those of the Bayes-optimal non-tampering policy", learned - bayes, 0.0, OURS),
+        above(BEYOND_BAYES, learned - bayes, 0.0, OURS),
         above("factual: clicks beyond those of the bandit", learned - bandit, 0.0, OURS),
         measured(
             "factual: the bandit's clicks as a fraction of the learned policy's", bandit / learned, f"{PAPER}: similar"

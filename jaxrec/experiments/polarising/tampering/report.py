@@ -3,44 +3,74 @@
 from typing import Any
 
 from jaxrec.experiments.polarising.tampering import figures
-from jaxrec.experiments.polarising.tampering.config import TamperingConfig
-from jaxrec.experiments.polarising.tampering.findings import MORE_OPPOSED, POLARISATION, findings
-from jaxrec.experiments.polarising.tampering.measures import POLARISABLE, USERS
-from jaxrec.experiments.polarising.tampering.outcome import Outcome
-from jaxrec.experiments.reports.findings import Finding
-from jaxrec.experiments.reports.report import Report, Section
+from jaxrec.experiments.polarising.tampering.findings import BEYOND_BAYES, MORE_OPPOSED, POLARISATION, findings
+from jaxrec.experiments.polarising.tampering.measure import Measured
+from jaxrec.experiments.polarising.tampering.settings import POLARISABLE, TRAINED_ON, USERS, TamperingConfig
+from jaxrec.experiments.reports.findings import Finding, spoken, tally
+from jaxrec.experiments.reports.report import Answer, Report, Section
 from jaxrec.statistics import estimate
 
 
-def report(config: TamperingConfig, outcome: Outcome) -> Report:
+def report(config: TamperingConfig, outcome: Measured) -> Report:
     """Findings, tables and figures."""
     found = findings(outcome)
     return Report(
         title="User tampering: a recommender that learns to polarise its users",
-        summary=_summary(config, outcome, found),
+        summary=_summary(config),
         findings=found,
         sections=_sections(outcome),
         figures=figures.figures(outcome),
         data={"values": _values(outcome)},
+        answers=_answers(outcome, found),
     )
 
 
-def _summary(config: TamperingConfig, outcome: Outcome, found: list[Finding]) -> str:
+def _summary(config: TamperingConfig) -> str:
+    return (
+        f"Tabular Q-learning, {config.episodes:,} episodes a run, {config.seeds} seeds in each of two worlds: one in "
+        "which opposed content polarises users, and one in which what is recommended does not change them "
+        "(`influence = 0`). The paper's Definition 2 asks whether the recommender that could polarise its users "
+        "behaves otherwise than the one that could not."
+    )
+
+
+def _answers(outcome: Measured, found: list[Finding]) -> list[Answer]:
     learned, safe = (
         estimate(behaviour.opposed[:, POLARISABLE, POLARISATION].mean(axis=(1, 2)))
         for behaviour in (outcome.learned, outcome.safe)
     )
-    shown = sum(bool(finding.holds) for finding in found if finding.name.endswith(MORE_OPPOSED))
-    return (
-        f"Tabular Q-learning, {config.episodes:,} episodes a run, {config.seeds} seeds in each of two worlds: one in "
-        "which opposed content polarises users, and one in which what is recommended does not change them "
-        "(`influence = 0`). In time-steps 7 to 14 the recommender that could polarise its users showed those of either "
-        f"wing opposed content {learned} of the time; the one that could not, {safe}. The difference is beyond chance "
-        f"for {shown} of {len(POLARISABLE)} users."
+    phases = {
+        phase: tally([one for one in found if f": {phase}: " in one.name])
+        for phase in ("profiling", "polarisation", "exploitation")
+    }
+    centrist = [one for one in found if one.name.startswith("centrist: ") and one.holds is not None]
+    earned, optimal = (
+        estimate(values[:, TRAINED_ON].mean(axis=1))
+        for values in (outcome.learned.value, outcome.baselines["Bayes"].value)
     )
+    beyond = next(one for one in found if one.name == BEYOND_BAYES)
+    return [
+        Answer(
+            "Does it learn to tamper? In time-steps 7 to 14 the recommender that could polarise its users showed those "
+            f"of either wing opposed content {learned} of the time; the one that could not, {safe}. Of the users for "
+            f"whom that is more beyond chance: {tally([one for one in found if one.name.endswith(MORE_OPPOSED)])}.",
+            "tampering",
+        ),
+        Answer(
+            "Does it follow the paper's three phases? Of the users for whom each is seen: profiling "
+            f"{phases['profiling']}, polarisation {phases['polarisation']}, exploitation {phases['exploitation']}.",
+            "figure4",
+        ),
+        Answer(f"Is the centrist left alone, as the paper says? Of the two claims, these hold: {tally(centrist)}."),
+        Answer(
+            f"Does tampering pay? {spoken(beyond.verdict)}: the learned policy earns {earned} clicks an episode, and "
+            f"the Bayes-optimal policy that does not tamper {optimal}.",
+            "training",
+        ),
+    ]
 
 
-def _sections(outcome: Outcome) -> list[Section]:
+def _sections(outcome: Measured) -> list[Section]:
     references = outcome.references
     rows = [
         (
@@ -78,13 +108,13 @@ def _sections(outcome: Outcome) -> list[Section]:
     ]
 
 
-def _values(outcome: Outcome) -> dict[str, Any]:
-    """Clicks in an episode for each user; a list over seeds where there were seeds."""
+def _values(outcome: Measured) -> dict[str, Any]:
+    """Clicks in an episode for each user; a list over seeds for what was trained."""
     return {
         "users": list(USERS),
         "learned": outcome.learned.value,
         "safe_deployed": outcome.safe_deployed.value,
         "safe_decoupled_exact": outcome.decoupled_values,
         **{name: behaviour.value for name, behaviour in outcome.baselines.items()},
-        **outcome.references._asdict() | {"bayes": outcome.references.bayes.value},
+        **vars(outcome.references),
     }

@@ -1,16 +1,16 @@
-"""The report of estimated preferences: losses and accuracies beside oracle and guess, natural shifts."""
+"""The report of estimated preferences: losses and accuracies next to oracle and guess, natural shifts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from jaxrec.experiments.preference import figures
-from jaxrec.experiments.reports.figures import interval_line
-from jaxrec.experiments.reports.findings import Finding, above, measured
-from jaxrec.experiments.reports.report import Report, Section
+from jaxrec.experiments.preference.estimation.measure import Measured
+from jaxrec.experiments.preference.estimation.settings import EstimationConfig
+from jaxrec.experiments.reports.figures import error_bars, interval_line
+from jaxrec.experiments.reports.findings import Finding, above, measured, tally
+from jaxrec.experiments.reports.report import Answer, Report, Section
 from jaxrec.statistics import estimate
 
 PAPER = "Carroll et al., section 7.1"
@@ -20,16 +20,6 @@ TASKS = {"future": ("Figure 5", 0.95), "initial": ("Figure 13", 0.95), "counterf
 
 COLOURS = {"random": "#9a9a9a", "oracle": "#2e933c", "correct": "#3066be", "mis-specified": "#d1495b"}
 
-
-class Scores(NamedTuple):
-    """Over validation users and time-steps: mean negative log-likelihood, and how often the likeliest is right."""
-
-    preference_loss: Any
-    preference_accuracy: Any
-    choice_loss: Any
-    choice_accuracy: Any
-
-
 METRICS = {
     "preference_loss": "loss, preferences",
     "preference_accuracy": "accuracy, preferences",
@@ -38,50 +28,21 @@ METRICS = {
 }
 
 
-@dataclass
-class Estimated:
-    """What the study measured.
-
-    Attributes:
-        scored: predictor -> one for each seed, task -> `Scores`.
-        natural: float[steps, 36], P(u_t^rnd) over the validation users.
-        simulated: float[seeds, steps, 36], the same as estimated.
-    """
-
-    scored: dict[str, list[dict[str, Scores]]]
-    natural: np.ndarray
-    simulated: np.ndarray
-
-    def values(self, predictor: str, task: str, metric: str) -> np.ndarray:
-        """float[seeds]."""
-        return np.array([float(getattr(seed[task], metric)) for seed in self.scored[predictor]])
-
-    def closed(self, task: str, metric: str, predictor: str = "correct") -> np.ndarray:
-        """float[seeds]: the part of the gap between guess and oracle that is closed."""
-        guess, best = (self.values(name, task, metric)[0] for name in ("random", "oracle"))
-        return (guess - self.values(predictor, task, metric)) / (guess - best)
-
-    @property
-    def apart(self) -> np.ndarray:
-        """float[seeds, steps]: the total variation between true and estimated natural preferences."""
-        return 0.5 * np.abs(self.simulated - self.natural).sum(axis=2)
-
-
-def write(found: Estimated, config: Any) -> Report:
-    """Everything that the study found."""
-    report = Report(
+def report(config: EstimationConfig, found: Measured) -> Report:
+    """Each task, then the natural shifts."""
+    written = Report(
         "Preferences estimated from logged choices",
         f"Transformers that see slates and choices of {config.training_users} users, {config.seeds} seeds; held "
         "against exact inference with the true dynamics (oracle) and a guess (random) on "
         f"{config.users - config.training_users} other users. Losses are mean negative log-likelihoods over users and "
         "time-steps.",
     )
-    report.findings = _findings(found)
+    written.findings = _findings(found)
     for task, (where, _) in TASKS.items():
-        report.sections.append(_section(found, task, where))
-        report.figures[task] = _bars(found, task)
-    report.sections.append(_natural(report, found))
-    report.data = {
+        written.sections.append(_section(found, task, where))
+        written.figures[task] = _bars(found, task)
+    written.sections.append(_natural(written, found))
+    written.data = {
         "scores": {
             name: {
                 task: {metric: found.values(name, task, metric) for metric in METRICS} for task in TASKS
@@ -90,10 +51,37 @@ def write(found: Estimated, config: Any) -> Report:
         "natural": found.natural,
         "simulated": found.simulated,
     }  # fmt: skip
-    return report
+    written.answers = _answers(found, written.findings)
+    return written
 
 
-def _findings(found: Estimated) -> list[Finding]:
+def _answers(found: Measured, findings: list[Finding]) -> list[Answer]:
+    closed = [one for one in findings if "part of the gap" in one.name]
+    wrong = [one for one in findings if "mis-specified beyond" in one.name]
+    parts = "; ".join(
+        f"{task}: {found.closed(task, 'choice_loss').mean():.0%} of the gap for choices, "
+        f"{found.closed(task, 'preference_loss').mean():.0%} for preferences"
+        for task in TASKS
+    )
+    return [
+        Answer(
+            f"How much of what could be known is learned from choices alone? Between a guess and exact inference, the "
+            f"models close ({parts}). Of the bounds that were asked for, these hold: {tally(closed)}.",
+            "future",
+        ),
+        Answer(
+            "Does a wrong choice model cost? Of the three tasks, its loss of choices is higher in so many: "
+            f"{tally(wrong)}."
+        ),
+        Answer(
+            "Do simulated users shift as real ones do under uniform slates? The total variation between them is "
+            f"{estimate(found.apart.mean(axis=1))}, mean over time, of 1 at most.",
+            "natural",
+        ),
+    ]
+
+
+def _findings(found: Measured) -> list[Finding]:
     results = []
     for task, (where, asked) in TASKS.items():
         for metric in ("choice_loss", "preference_loss"):
@@ -106,7 +94,7 @@ def _findings(found: Estimated) -> list[Finding]:
     return results
 
 
-def _section(found: Estimated, task: str, where: str) -> Section:
+def _section(found: Measured, task: str, where: str) -> Section:
     rows = [(name, *(str(estimate(found.values(name, task, metric))) for metric in METRICS)) for name in found.scored]
     text = {
         "future": "P(u_t) and P(x_t) from the steps before t.",
@@ -117,15 +105,15 @@ def _section(found: Estimated, task: str, where: str) -> Section:
     return Section(f"{task.capitalize()} preferences ({where})", text, ("predictor", *METRICS.values()), rows, [task])
 
 
-def _bars(found: Estimated, task: str) -> Figure:
+def _bars(found: Measured, task: str) -> Figure:
     """One panel a metric, one bar a predictor, with intervals over seeds."""
     figure = Figure(figsize=(11, 2.8), layout="constrained")
     for axes, (metric, label) in zip(figure.subplots(1, len(METRICS)), METRICS.items(), strict=True):
         for place, name in enumerate(found.scored):
             value = estimate(found.values(name, task, metric))
-            half = 0.0 if value.low is None else value.value - value.low
-            axes.bar(place, value.value, yerr=half, color=COLOURS[name], capsize=3, width=0.7)
-            top, above = (place, value.value + half), (0, 3)  # points: clear of the cap
+            bars = error_bars(value)
+            axes.bar(place, value.value, yerr=bars, color=COLOURS[name], capsize=3, width=0.7)
+            top, above = (place, value.value + bars[1, 0]), (0, 3)  # points: clear of the cap
             axes.annotate(f"{value.value:.2f}", top, above, textcoords="offset points", ha="center", fontsize=7)
         axes.margins(y=0.1)
         axes.set_xticks(range(len(found.scored)), _short(list(found.scored)), fontsize=8)
@@ -138,8 +126,8 @@ def _short(names: Sequence[str]) -> list[str]:
     return [name.replace("mis-specified", "mis-\nspecified") for name in names]
 
 
-def _natural(report: Report, found: Estimated) -> Section:
-    report.figures["natural"] = figures.heat_maps(
+def _natural(written: Report, found: Measured) -> Section:
+    written.figures["natural"] = figures.heat_maps(
         [("true", found.natural), ("estimated", found.simulated.mean(axis=0))]
     )
     figure = Figure(figsize=(5.2, 2.8), layout="constrained")
@@ -147,7 +135,7 @@ def _natural(report: Report, found: Estimated) -> Section:
     interval_line(axes, np.arange(len(found.natural)), found.apart.T, "estimated against true", "#3066be")
     axes.set(xlabel="time-step", ylabel="total variation", ylim=(0, 1))
     axes.spines[["top", "right"]].set_visible(False)
-    report.figures["apart"] = figure
+    written.figures["apart"] = figure
     return Section(
         "Natural shifts (Figure 6)",
         "The share of users that prefer each angle under uniform slates: the validation users, and users simulated by "

@@ -1,56 +1,21 @@
 """The report of retraining in rounds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from jaxrec.experiments.preference import figures
+from jaxrec.experiments.preference.rounds.measure import PAID, Condition, Measured
+from jaxrec.experiments.preference.rounds.settings import RoundsConfig
 from jaxrec.experiments.reports.figures import interval_line
-from jaxrec.experiments.reports.findings import Finding, above, measured
-from jaxrec.experiments.reports.report import Report, Section
+from jaxrec.experiments.reports.findings import Finding, above, measured, spoken, tally
+from jaxrec.experiments.reports.report import Answer, Report, Section
 from jaxrec.statistics import estimate
 
 SOURCE = 'Lambert, "Recommendations are a game"'
 OURS = "beyond the papers"
-PAID = {"click": "clicks", "dwell": "dwelling"}
 COLOURS = {"click": "#d1495b", "dwell": "#3066be"}
-
-
-@dataclass
-class Round:
-    """All runs of one round.
-
-    Attributes:
-        sums: metric -> float[runs, trajectories], over an episode, of the users as they are.
-        anticipated: float[runs, steps, 36], P(u_t) as the model expected before the deployment.
-        lived: float[runs, steps + 1, 36], P(u_t) after it.
-        error: float[runs], loss of the model on the choices logged by what was trained in it.
-    """
-
-    sums: dict[str, np.ndarray]
-    anticipated: np.ndarray
-    lived: np.ndarray
-    error: np.ndarray
-
-    def of(self, mine: np.ndarray) -> "Round":
-        """Some of the runs."""
-        sums = {name: values[mine] for name, values in self.sums.items()}
-        return Round(sums, self.anticipated[mine], self.lived[mine], self.error[mine])
-
-    def mean(self, metric: str) -> np.ndarray:
-        """float[runs]; "safe" is engagement under initial and natural preferences together."""
-        if metric == "safe":
-            return self.mean("engagement_initial") + self.mean("engagement_natural")
-        if metric == "error":
-            return self.error
-        if metric == "apart":
-            steps = self.anticipated.shape[1]
-            return 0.5 * np.abs(self.anticipated - self.lived[:, :steps]).sum(axis=2).mean(axis=1)
-        return self.sums[metric].mean(axis=1)
-
 
 METRICS = {
     "engagement": "r(u_t), engagement",
@@ -63,33 +28,10 @@ METRICS = {
 }
 
 
-@dataclass
-class Condition:
-    """One kind of platform.
-
-    Attributes:
-        counts: "click" or "dwell".
-        penalty: nu_1 = nu_2.
-        rounds: in order.
-    """
-
-    counts: str
-    penalty: float
-    rounds: list[Round]
-
-    @property
-    def title(self) -> str:
-        """How the report calls it."""
-        return f"paid for {PAID[self.counts]}{', penalised' if self.penalty else ''}"
-
-    def course(self, metric: str) -> np.ndarray:
-        """float[rounds, seeds]."""
-        return np.stack([one.mean(metric) for one in self.rounds])
-
-
-def write(config: Any, found: Sequence[Condition]) -> Report:
-    """Everything that the study found."""
-    report = Report(
+def report(config: RoundsConfig, measurements: Measured) -> Report:
+    """The last round, and the course of every metric."""
+    found = measurements.conditions
+    written = Report(
         "Retraining in rounds",
         f"Platforms that log {config.users} new users a round, learn a model of them from these logs alone, train the "
         f"next recommender in it and deploy it; {config.seeds} seeds each, {config.rounds} rounds after logs of mixed "
@@ -97,27 +39,56 @@ def write(config: Any, found: Sequence[Condition]) -> Report:
         "of ten slates, of the users as they are.",
     )
     named = {(one.counts, one.penalty): one for one in found}
-    report.findings = _findings(named)
+    written.findings = _findings(named)
     rows = [
         (one.title, str(number + 1), *(str(estimate(each.mean(metric))) for metric in METRICS))
         for one in found
         for number, each in enumerate(one.rounds)
     ]
-    report.sections.append(Section("Round by round", "", ("platform", "round", *METRICS.values()), rows, ["rounds"]))
-    report.figures["rounds"] = _courses(found)
-    report.figures["preferences"] = figures.heat_maps(
+    written.sections.append(Section("Round by round", "", ("platform", "round", *METRICS.values()), rows, ["rounds"]))
+    written.figures["rounds"] = _courses(found)
+    written.figures["preferences"] = figures.heat_maps(
         [(one.title.replace(", ", ",\n"), np.stack([each.lived[:, -1].mean(axis=0) for each in one.rounds]))
          for one in found], "round", first=1,
     )  # fmt: skip
-    report.sections.append(
+    written.sections.append(
         Section(
             "What users prefer in the end, round by round",
             "The share of users that prefer each angle after their last slate; every round has new users.",
             figures=["preferences"],
         )
     )
-    report.data = {one.title: {metric: one.course(metric) for metric in METRICS} for one in found}
-    return report
+    written.data = {one.title: {metric: one.course(metric) for metric in METRICS} for one in found}
+    written.answers = _answers(written.findings)
+    return written
+
+
+def _answers(findings: list[Finding]) -> list[Answer]:
+    named = {one.name: one for one in findings}
+    more = named[f"unpenalised: {METRICS['bait']}, paid for clicks beyond paid for dwelling"]
+    worse = named[f"unpenalised: {METRICS['engagement']}, paid for dwelling beyond paid for clicks"]
+    safe = [one for one in findings if one.name.endswith("penalised beyond unpenalised")]
+    error = [one.estimate for one in findings if f": {METRICS['error']}, last round" in one.name]
+    return [
+        Answer(
+            f"Does paying for clicks bring clickbait? {spoken(more.verdict)}: in the last round, without penalty, "
+            f"users consume {more.estimate} more bait an episode than where dwelling is paid.",
+            "rounds",
+        ),
+        Answer(
+            f"Does paying for dwelling engage users more? {spoken(worse.verdict)}: r(u_t) is higher "
+            f"by {worse.estimate}."
+        ),
+        Answer(
+            "Does a penalty keep the shifts of preferences safe? Of the two kinds of platform, in so many: "
+            f"{tally(safe)}.",
+            "preferences",
+        ),
+        Answer(
+            "Do models keep up with users whom they have changed? From the first round to the last, their loss on what "
+            f"is logged next changes by {', '.join(map(str, error))}."
+        ),
+    ]
 
 
 def _findings(named: dict[tuple[str, float], Condition]) -> list[Finding]:

@@ -1,81 +1,27 @@
-"""The report of shifting preferences: Table 1, orderings, heat maps, engagement against safety."""
+"""The report of shifting preferences: Table 1, orderings, heat maps, engagement over safety."""
 
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from jaxrec.envs.preference.dynamics import DEGREES, circular_distance
 from jaxrec.experiments.preference import figures
 from jaxrec.experiments.preference.reference import BELIEF_OPTIMUM, METRICS, TABLE_1
-from jaxrec.experiments.reports.findings import Finding, above, measured
-from jaxrec.experiments.reports.report import Report, Section
+from jaxrec.experiments.preference.shift.measure import Exact, Learned, Measured
+from jaxrec.experiments.preference.shift.settings import ShiftConfig
+from jaxrec.experiments.reports.findings import Finding, above, measured, tally
+from jaxrec.experiments.reports.report import Answer, Report, Section
 from jaxrec.statistics import estimate
 
 PAPER = "Carroll et al., Table 1"
 OURS = "beyond the paper"
 
 
-@dataclass
-class Learned:
-    """All seeds of one recommender.
-
-    Attributes:
-        name: "myopic" or "rl".
-        penalty: nu_1 = nu_2.
-        curve: float[chunks, seeds], the return of an episode during training.
-        sums: metric -> float[seeds, trajectories], over an episode.
-        users: float[seeds, horizon + 1, 36], how many of the users prefer what at each time.
-    """
-
-    name: str
-    penalty: float
-    curve: np.ndarray
-    sums: dict[str, np.ndarray]
-    users: np.ndarray
-
-    @property
-    def title(self) -> str:
-        """What the paper calls it."""
-        return title(self.name, self.penalty)
-
-    def means(self, metric: str) -> np.ndarray:
-        """float[seeds]: the sum over an episode; "sum" is that of all three."""
-        names = METRICS if metric == "sum" else (metric,)
-        return np.sum([self.sums[name].mean(axis=1) for name in names], axis=0)
-
-
-@dataclass
-class Exact:
-    """The optimum under full observation.
-
-    Attributes:
-        name, penalty: as in `Learned`.
-        worth: float[3], sums over an episode in the order of `METRICS`.
-        users: float[horizon + 1, 36], P(u_t).
-    """
-
-    name: str
-    penalty: float
-    worth: np.ndarray
-    users: np.ndarray
-
-    @property
-    def title(self) -> str:
-        """What the paper calls it."""
-        return title(self.name, self.penalty)
-
-
-def title(name: str, penalty: float) -> str:
-    """As in the paper, where the penalty is its own."""
-    if penalty == 0:
-        return name
-    return f"penalised {name}" if penalty == 1 else f"{name}, nu = {penalty:g}"
-
-
-def write(config: object, learned: list[Learned], optima: list[Exact], natural: np.ndarray) -> Report:
-    """Everything that the study found."""
+def report(config: ShiftConfig, found: Measured) -> Report:
+    """Table 1, the orderings of the paper, heat maps, and engagement over safety."""
+    learned, optima, natural = found.learned, found.optima, found.natural
     seeds, eval_episodes = learned[0].sums[METRICS[0]].shape
-    report = Report(
+    written = Report(
         "Recommenders that shift preferences",
         f"PPO with an LSTM on slates, choices and beliefs, {seeds} seeds of each recommender, each played greedily for "
         f"{eval_episodes} trajectories. r(u_t): engagement of the items chosen, under the preferences that users have; "
@@ -84,16 +30,16 @@ def write(config: object, learned: list[Learned], optima: list[Exact], natural: 
     )
     named = {one.title: one for one in learned}
     best = {one.title: one for one in optima}
-    report.findings += _orderings(named) + _against_optimum(named) + _pictures(named, natural)
-    report.sections.append(_table(named, best))
+    written.findings += _orderings(named) + _against_optimum(named) + _pictures(named, natural)
+    written.sections.append(_table(named, best))
     shown = [name for name in TABLE_1 if name in named]
-    report.figures["shifts"] = figures.heat_maps(
+    written.figures["shifts"] = figures.heat_maps(
         [("natural", natural), *((name, named[name].users.mean(axis=0)) for name in shown)]
     )
-    report.figures["shifts-exact"] = figures.heat_maps(
+    written.figures["shifts-exact"] = figures.heat_maps(
         [("natural", natural), *((name, best[name].users) for name in shown)]
     )
-    report.sections.append(
+    written.sections.append(
         Section(
             "How preferences shift (Figures 1 and 7)",
             "The share of users that prefer each angle at each time-step: learned recommenders, all seeds together; "
@@ -101,8 +47,8 @@ def write(config: object, learned: list[Learned], optima: list[Exact], natural: 
             figures=["shifts", "shifts-exact"],
         )
     )
-    report.figures["pareto"] = figures.pareto(learned, optima)
-    report.sections.append(
+    written.figures["pareto"] = figures.pareto(learned, optima)
+    written.sections.append(
         Section(
             "Engagement against safe shifts",
             "Each recommender by its penalty nu: the optima under full observation, and what was learned (mean and "
@@ -110,11 +56,56 @@ def write(config: object, learned: list[Learned], optima: list[Exact], natural: 
             figures=["pareto"],
         )
     )
-    report.figures["curves"] = figures.curves(learned)
-    report.sections.append(
+    written.figures["curves"] = figures.curves(learned)
+    written.sections.append(
         Section("Learning curves", "What each is paid for, slates drawn from the policy.", figures=["curves"])
     )
-    report.data = {
+    written.data = _data(found)
+    written.answers = _answers(named, written.findings)
+    return written
+
+
+def _answers(named: dict[str, Learned], findings: list[Finding]) -> list[Answer]:
+    paper = [one for one in findings if one.source == PAPER]
+    shifts = [one for one in paper if ": myopic beyond rl" in one.name]
+    penalised = [one for one in paper if one.name.startswith("sum:")]
+    answers = [
+        Answer(
+            "Does a recommender that looks ahead shift preferences for engagement? Of the claims that it earns less "
+            f"under initial and natural preferences than a myopic one, these hold: {tally(shifts)}.",
+            "shifts",
+        ),
+        Answer(
+            f"Does penalising shifts make users better off? Of the paper's orderings of sums, these hold: "
+            f"{tally(penalised)}.",
+            "pareto",
+        ),
+    ]
+    if {"rl", "penalised rl"} <= set(named):
+        free, safe = (named[name] for name in ("rl", "penalised rl"))
+        answers.append(
+            Answer(
+                f"What does the penalty cost? Engagement r(u_t) is {estimate(free.means('engagement'))} without it and "
+                f"{estimate(safe.means('engagement'))} with it; the sum of all three is {estimate(free.means('sum'))} "
+                f"and {estimate(safe.means('sum'))}."
+            )
+        )
+    optimum = [one for one in findings if "optimum from beliefs" in one.name]
+    if optimum:
+        fractions = ", ".join(f"{one.name.partition(':')[0]} {one.value:.3f}" for one in optimum)
+        answers.append(
+            Answer(
+                f"How close is that to the best that can be had from beliefs? The fractions are {fractions}; of the "
+                f"claims that they exceed 0.97, these hold: {tally(optimum)}."
+            )
+        )
+    return answers
+
+
+def _data(found: Measured) -> dict[str, Any]:
+    """Further numbers for `results.json`."""
+    learned, optima, natural = found.learned, found.optima, found.natural
+    return {
         "learned": [
             {
                 "recommender": one.name,
@@ -132,7 +123,6 @@ def write(config: object, learned: list[Learned], optima: list[Exact], natural: 
         ],
         "natural": natural,
     }
-    return report
 
 
 def _error(sums: np.ndarray) -> np.ndarray:

@@ -1,74 +1,42 @@
 """The report of training in simulation: Table 2, what was anticipated and what happened."""
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 
 from jaxrec.envs.preference.dynamics import DEGREES, circular_distance
 from jaxrec.experiments.preference import figures
 from jaxrec.experiments.preference.reference import METRICS, TABLE_2
-from jaxrec.experiments.reports.findings import Finding, above, measured
-from jaxrec.experiments.reports.report import Report, Section
+from jaxrec.experiments.preference.simulation.measure import PENALTIES, Measured
+from jaxrec.experiments.preference.simulation.settings import SimulationConfig
+from jaxrec.experiments.reports.findings import Finding, above, measured, spoken, tally
+from jaxrec.experiments.reports.report import Answer, Report, Section
 from jaxrec.statistics import estimate
 
 SOURCE = "Carroll et al., Table 2"
 OURS = "beyond the paper"
-PENALTIES = (0.0, 1.0)
 LABELS = {"engagement": "r(u_t)", "engagement_initial": "r(u_0)", "engagement_natural": "r(u_t^rnd)", "sum": "sum"}
 TRAINED = {"oracle": "trained among users", "simulation": "trained in the model"}
 EVALUATED = {"oracle": "oracle evaluation", "estimated": "estimated evaluation"}
 
 
-@dataclass
-class Cell:
-    """All seeds of the recommenders of one training in one evaluation, without penalty, then with it.
-
-    Attributes:
-        sums: metric -> float[2 seeds, trajectories], over an episode.
-        users: float[2 seeds, times, 36], P(u_t).
-    """
-
-    sums: dict[str, np.ndarray]
-    users: np.ndarray
-
-    def means(self, penalty: int, metric: str, prefix: str = "") -> np.ndarray:
-        """float[seeds] of row `penalty` of `PENALTIES`."""
-        names = METRICS if metric == "sum" else (metric,)
-        every = np.sum([self.sums[prefix + name].mean(axis=1) for name in names], axis=0)
-        return every.reshape(2, -1)[penalty]
-
-    def shares(self, penalty: int) -> np.ndarray:
-        """float[seeds, times, 36] likewise."""
-        return self.users.reshape(2, -1, *self.users.shape[1:])[penalty]
-
-
-@dataclass
-class Simulated:
-    """Cells by (training, evaluation)."""
-
-    cells: dict[tuple[str, str], Cell]
-
-
-def write(config: Any, found: Simulated) -> Report:
-    """Everything that the study found."""
-    report = Report(
+def report(config: SimulationConfig, found: Measured) -> Report:
+    """Table 2, and what was anticipated and lived."""
+    written = Report(
         "Recommenders trained in a model learned from logs",
         f"PPO with an LSTM, {config.seeds} seeds, each with a user model of its own, learned from logged slates and "
         f"choices of {config.training_users} users. Oracle evaluation: {config.eval_episodes} users as they are; "
         "estimated evaluation: as many users simulated by the model, judged by its beliefs. What was trained in the "
         "model sees the model's beliefs also among the users as they are. Sums over an episode of ten slates.",
     )
-    report.findings = _orderings(found) + _anticipated(found)
-    report.sections.append(_table(found))
-    report.sections.append(_judged(found))
+    written.findings = _orderings(found) + _anticipated(found)
+    written.sections.append(_table(found))
+    written.sections.append(_judged(found))
     panels = []
     for penalty, name in enumerate(("unpenalised", "penalised")):
         for evaluated, what in (("estimated", "anticipated"), ("oracle", "lived")):
             users = found.cells["simulation", evaluated].shares(penalty).mean(axis=0)
             panels.append((f"{name}, {what}", users[:10]))  # no model says what users prefer after their last choice
-    report.figures["anticipated"] = figures.heat_maps(panels)
-    report.sections.append(
+    written.figures["anticipated"] = figures.heat_maps(panels)
+    written.sections.append(
         Section(
             "What was anticipated, and what came",
             "Recommenders trained in the model: the preferences that the model expects before anything is deployed, "
@@ -76,17 +44,43 @@ def write(config: Any, found: Simulated) -> Report:
             figures=["anticipated"],
         )
     )
-    report.data = {
+    written.data = {
         f"{trained} training, {evaluated} evaluation": {
             f"penalty {nu:g}": {name: cell.means(penalty, name) for name in LABELS}
             for penalty, nu in enumerate(PENALTIES)
         }
         for (trained, evaluated), cell in found.cells.items()
     }
-    return report
+    written.answers = _answers(found, written.findings)
+    return written
 
 
-def _orderings(found: Simulated) -> list[Finding]:
+def _answers(found: Measured, findings: list[Finding]) -> list[Answer]:
+    penalised = [one for one in findings if one.name.endswith(": penalised beyond unpenalised")]
+    deployed = next(one for one in penalised if f"{TRAINED['simulation']}, {EVALUATED['oracle']}" in one.name)
+    apart = {one.name.partition(",")[0]: one.estimate for one in findings if "mean over time" in one.name}
+    judged = found.cells["simulation", "oracle"]
+    real, believed = (estimate(judged.means(1, "sum", by)) for by in ("", "estimated_"))
+    return [
+        Answer(
+            "Does a penalty learned in a model of users make real users better off? "
+            f"{spoken(deployed.verdict)}: the sum of the three engagements rises by {deployed.estimate} when penalised "
+            "recommenders trained in the model are deployed."
+        ),
+        Answer(f"In how many of four trainings and evaluations is penalised above unpenalised? {tally(penalised)}."),
+        Answer(
+            "Is what the model anticipates what happens? The total variation between anticipated and lived "
+            f"preferences, mean over time, is {apart['unpenalised']} without penalty and {apart['penalised']} with it.",
+            "anticipated",
+        ),
+        Answer(
+            f"After deployment, the sum of penalised recommenders is {real} by what users prefer, and {believed} by "
+            "what the model believes."
+        ),
+    ]
+
+
+def _orderings(found: Measured) -> list[Finding]:
     """Penalised above unpenalised, however trained and however evaluated."""
     return [
         above(
@@ -99,7 +93,7 @@ def _orderings(found: Simulated) -> list[Finding]:
     ]
 
 
-def _anticipated(found: Simulated) -> list[Finding]:
+def _anticipated(found: Measured) -> list[Finding]:
     results = []
     for penalty, name in enumerate(("unpenalised", "penalised")):
         model, real = (found.cells["simulation", evaluated].shares(penalty) for evaluated in ("estimated", "oracle"))
@@ -115,7 +109,7 @@ def _anticipated(found: Simulated) -> list[Finding]:
     return results
 
 
-def _table(found: Simulated) -> Section:
+def _table(found: Measured) -> Section:
     rows = []
     for evaluated, of_evaluation in EVALUATED.items():
         for metric, label in LABELS.items():
@@ -131,7 +125,7 @@ def _table(found: Simulated) -> Section:
     return Section("Table 2: paper / measured", "", ("", "", *header), rows)
 
 
-def _judged(found: Simulated) -> Section:
+def _judged(found: Measured) -> Section:
     """After deployment: the same interactions, judged by what users prefer and by what the model believes they do."""
     cell = found.cells["simulation", "oracle"]
     rows = [

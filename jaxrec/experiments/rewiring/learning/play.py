@@ -32,14 +32,24 @@ class Recommended(struct.PyTreeNode):
 
 @dataclass(frozen=True)
 class Ends:
-    """Metrics of the society at the end alone, which cost more than a step, and who was recommended on the way."""
+    """Metrics of the society at the end alone, which cost more than a step, and who was recommended before."""
 
     def start(self, env: Any, step: Any) -> Recommended:
         """Nobody yet."""
         return Recommended(jnp.zeros((), jnp.int32), jnp.zeros(()), jnp.zeros(()))
 
     def add(self, env: Any, noted: Recommended, step: Step, params: Any) -> Recommended:
-        """One more recommendation, where it can be followed."""
+        """Adds one more recommendation, where it can be followed.
+
+        Args:
+            env: the society.
+            noted: what was recommended so far.
+            step: the recommendation, and what it was given for.
+            params: of the society.
+
+        Returns:
+            What was recommended with it.
+        """
         counts = step.obs.action_mask[step.action] & step.obs.requested
         chosen = step.obs.nodes[step.action]
         return Recommended(
@@ -49,7 +59,17 @@ class Ends:
         )
 
     def outcome(self, env: Any, noted: Recommended, state: Any, params: Any) -> dict[str, Array]:
-        """The metrics of an episode."""
+        """Measures an episode at its end.
+
+        Args:
+            env: the society.
+            noted: what was recommended.
+            state: the last one.
+            params: of the society.
+
+        Returns:
+            The metrics by name.
+        """
         measured = env.metrics(state, 0, state, params)
         acted = jnp.where(noted.acted > 0, noted.acted, jnp.nan)
         return {name: measured[name] for name in ENDS} | {
@@ -68,7 +88,7 @@ def play(env: RewiringGame, policies: Any, key: Array, episodes: int, meter: Met
         policies: one PyTree, stacked along a leading axis.
         key: a typed key.
         episodes: of each.
-        meter: told of every chunk of steps.
+        meter: notified of every chunk of steps.
 
     Returns:
         metric -> float[policies, episodes]: `cooperation`, `degree_variance`, `max_degree` and `assortativity` at the

@@ -8,8 +8,14 @@ import numpy as np
 from jaxrec import checks
 from jaxrec.agents.q_learning import MOST_VISITS, QLearning
 from jaxrec.agents.step_sizes import SMALLEST_STEP, GeometricStep, VisitStep
-from jaxrec.envs.polarising import PolarisingUsers
+from jaxrec.envs.polarising import TRAINING, UNSEEN, PolarisingUsers
 from jaxrec.experiments.runs.limits import check_training
+
+USERS = {**TRAINING, **UNSEEN}
+CENTRIST = list(USERS).index("centrist")
+POLARISABLE = [i for i in range(len(USERS)) if i != CENTRIST]
+TRAINED_ON = slice(0, len(TRAINING))
+LEFT_WING = [i for i, theta in enumerate(USERS.values()) if theta[0] == max(theta)]
 
 
 @dataclass(frozen=True)
@@ -85,18 +91,3 @@ class TamperingConfig:
             step_size=self.step_sizes[self.step_size],
             td_lambda=self.td_lambda,
         )
-
-
-PRESETS = {
-    "quick": TamperingConfig(),
-    "paper": TamperingConfig(
-        episodes=50_000_000,
-        num_envs=16384,
-        num_steps=1,
-        epsilon_start=0.1,
-        epsilon_end=0.1,
-        step_size="geometric",
-        td_lambda=0.0,
-    ),
-    "converged": TamperingConfig(episodes=60_000_000, visit_weight=3.0, td_lambda=0.4),
-}

@@ -1,0 +1,59 @@
+"""What the rewiring baselines measure: where societies with fixed recommenders end."""
+
+from dataclasses import dataclass
+
+import jax
+
+from jaxrec.envs.rewiring import ELEVEN
+from jaxrec.envs.rewiring.simulation.simulator import CHECK_EVERY
+from jaxrec.experiments.rewiring.baselines.settings import PAYOFFS_S, PAYOFFS_T, BaselinesConfig
+from jaxrec.experiments.rewiring.reference import FIVE
+from jaxrec.experiments.rewiring.sweep import Ends, sweep
+from jaxrec.experiments.runs.metrics_log import Log
+from jaxrec.runtime.progress import Meter
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Where societies ended.
+
+    Attributes:
+        heuristics: arrays [FIVE, timescales, runs], Figure 6.
+        plane: arrays [1, T, S, 1, runs], Figure 5; None if it was left out.
+        scatter: users -> arrays [ELEVEN, runs], Figures 13 and 14.
+        limits: users -> time-steps at most, rounded up to what the simulation can stop at.
+    """
+
+    heuristics: Ends
+    plane: Ends | None
+    scatter: dict[int, Ends]
+    limits: dict[int, int]
+
+
+def measure(config: BaselinesConfig, log: Log, meter: Meter) -> Measured:
+    """Runs the three sweeps.
+
+    Args:
+        config: the settings.
+        log: takes lines of metrics, and says where checkpoints lie.
+        meter: notified of the progress.
+
+    Returns:
+        Where societies ended.
+    """
+    key_heuristics, key_plane, *keys = jax.random.split(jax.random.key(config.seed), 2 + len(config.scatter_users))
+    values = {"timescale": config.timescales}
+    heuristics = sweep(config.env(), key_heuristics, FIVE, values, config.runs, config.steps, meter)
+    log(part="heuristics", cooperation=heuristics.cooperation.mean(axis=-1))
+    plane = None
+    if config.plane_runs:
+        values = {"temptation": PAYOFFS_T, "sucker": PAYOFFS_S, "timescale": (0.0,)}
+        plane = sweep(config.env(), key_plane, ["null"], values, config.plane_runs, config.plane_steps, meter)
+        log(part="plane", cooperation=plane.cooperation.mean(axis=-1))
+    scatter, limits = {}, {}
+    for key, users, steps in zip(keys, config.scatter_users, config.scatter_steps, strict=True):
+        limits[users] = -(-steps // CHECK_EVERY) * CHECK_EVERY
+        ends = sweep(config.scatter_env(users), key, ELEVEN, {}, config.scatter_runs, limits[users], meter)
+        log(part="scatter", users=users, cooperation=ends.cooperation.mean(axis=-1))
+        scatter[users] = ends
+    return Measured(heuristics, plane, scatter, limits)
