@@ -225,6 +225,8 @@ def test_a_report_begins_with_answers_and_ends_with_all_findings():
 
 def test_a_claim_that_is_denied_holds_where_the_comparison_does_not():
     assert (DENIED.holds, DENIED.verdict) == (False, True)
+    either = above("either", [2.0, 2.1, 2.2], 2.1, "Eq. 4", claimed=False)
+    assert (either.holds, either.verdict) == (False, False), "its interval does not tell"
     assert "claimed" not in DENIED.result()
     assert DENIED.result()["holds"] is False
     assert counts([RISE]) == "1 claim: 1 hold, 0 do not, 0 not judged"

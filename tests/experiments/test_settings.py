@@ -211,7 +211,7 @@ def test_what_a_scan_takes_it_runs_to_its_report(name, data, monkeypatch, tmp_pa
         return
     report = STUDIES[name].report(config, STUDIES[name].measure(config, FolderLog(tmp_path), NoMeter()))
     assert report.findings
-    assert 3 <= len(report.answers) <= 4
+    assert report.answers
 
 
 def test_a_scan_that_does_not_find_w_c_says_so(monkeypatch, tmp_path, capsys):

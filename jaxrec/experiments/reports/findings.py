@@ -19,7 +19,7 @@ class Finding:
         source: where the reference or the claim comes from.
         holds: whether the comparison in `name` holds beyond the interval; None where there is nothing to compare with,
             or too few seeds for an interval.
-        claimed: whether that is what the source says: it may say that the comparison does not hold.
+        claimed: whether the source says so; if not, it says that the value does not lie above the reference.
     """
 
     name: str
@@ -33,8 +33,14 @@ class Finding:
 
     @property
     def verdict(self) -> bool | None:
-        """Whether the claim of the source holds; None if it is not judged."""
-        return None if self.holds is None else self.holds == self.claimed
+        """Whether the claim of the source holds; None if it is not judged.
+
+        A source that says that a mean does not lie above the reference needs the whole interval not to.
+        """
+        if self.holds is None or self.claimed:
+            return self.holds
+        end = self.value if self.high is None else self.high
+        return self.reference is not None and end <= self.reference
 
     @property
     def estimate(self) -> Estimate:

@@ -87,8 +87,8 @@ def _answers(adoption: "Adoption", findings: list[Finding]) -> list[Answer]:
     if leads:
         answers.append(
             Answer(
-                "Does the recommender of cooperators lead among four in a local majority? In so many cells where "
-                f"users change recommenders: {tally(leads)}.",
+                "Does the recommender of cooperators lead among four in a local majority? Of the cells "
+                f"where users change recommenders, in so many: {tally(leads)}.",
                 "figure15",
             )
         )
