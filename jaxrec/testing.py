@@ -1,4 +1,4 @@
-"""A test that any environment must pass: run it on your own."""
+"""A test that every environment must pass: run it on your own."""
 
 import copy
 import itertools
@@ -9,6 +9,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
+from jaxtyping import PyTree
 
 from jaxrec.checks import InputError
 from jaxrec.environment import Environment
@@ -20,32 +22,32 @@ from jaxrec.utilities import reward_function
 from jaxrec.vectorized import where_done
 
 LOG = logging.getLogger(__name__)  # no warning: an environment without users, such as a toy, need not name any
-MOST_ENUMERATED = 100_000  # observations, to see whether each index is that of one of them
+MAX_ENUMERATED = 100_000  # observations, of which each must have an index
 
 
-def api_test(env: Environment, params: Any = None, num_envs: int = 8, num_steps: int = 64) -> None:
+def api_test(env: Environment, params: PyTree = None, num_envs: int = 8, num_steps: int = 64) -> None:
     """Plays random actions and checks the contract of `Environment`.
 
     Checks that observations, actions and rewards are of the stated space, shape and dtype, and finite; that the
-    automatic reset keeps the final observation and gives what `reset_env` gives; that the utilities and metrics are
-    finite, and no metric overwrites another measure; that the reward is the one asked for; that `fixed_horizon` is
-    where episodes end; that the observation index is in range, tells observations apart and leaves out no number (the
-    last where there are at most 100 000 observations to try); that equal keys give equal episodes; that a second call
-    does not retrace, and that a step gives the types that a reset gives; that at influence 0 users (`env.preferences`)
-    are the same whatever is recommended; and that every policy of its own rolls out, with influence and without.
+    automatic reset keeps the final observation and begins like `reset_env`; that the utilities and metrics are finite,
+    and no metric overwrites another measure; that `env.reward` decides the reward; that episodes end at
+    `fixed_horizon`; that the observation index is in range, tells observations apart and leaves out no number (the
+    last for at most 100 000 observations); that equal keys give equal episodes; that a second call does not retrace,
+    and that a step gives the types that a reset gives; that at influence 0 users (`env.preferences`) are the same
+    under all recommendations; and that every policy of the environment rolls out, with influence and without.
 
     Args:
         env: the environment.
         params: run-time values; its defaults if None.
-        num_envs: environments in parallel.
-        num_steps: steps of each.
+        num_envs: environments in parallel, at least 1.
+        num_steps: steps of each, at least 1.
 
     Raises:
-        AssertionError: for whatever does not hold.
+        AssertionError: for the first check that fails.
 
     Warns:
-        UserWarning: if users are the same at influence 1 too. Where `env.preferences` names nothing influence cannot be
-            tested, which is logged.
+        UserWarning: if users are the same at influence 1 too. If `env.preferences` is empty, influence cannot be
+            tested, and the log says so.
     """
     try:
         check_env(env)
@@ -68,11 +70,11 @@ def api_test(env: Environment, params: Any = None, num_envs: int = 8, num_steps:
     assert copy.deepcopy(env) == env, "environments must compare by their constructor arguments"
 
 
-def _check_episodes(env: Environment, params: Any, num_envs: int, num_steps: int) -> None:
+def _check_episodes(env: Environment, params: PyTree, num_envs: int, num_steps: int) -> None:
     traces = 0
 
     @jax.jit
-    def play(key: Any) -> Any:
+    def play(key: Array) -> PyTree:
         nonlocal traces
         traces += 1
         return jax.vmap(lambda key: _episode(env, key, params, num_steps))(jax.random.split(key, num_envs))
@@ -90,8 +92,8 @@ def _check_episodes(env: Environment, params: Any, num_envs: int, num_steps: int
         _check_apart(env, first["obs"])
 
 
-def _check_types(env: Environment, params: Any) -> None:
-    """A step must give the types that a reset gives."""
+def _check_types(env: Environment, params: PyTree) -> None:
+    """Checks that a step gives the types that a reset gives."""
     started = jax.eval_shape(env.reset_env, jax.random.key(0), params)
     action = jax.eval_shape(env.action_space(params).sample, jax.random.key(0))
     stepped = jax.eval_shape(env.step_env, jax.random.key(0), started[1], action, params)[:2]
@@ -104,8 +106,8 @@ def _check_types(env: Environment, params: Any) -> None:
         assert before.weak_type == after.weak_type, f"{of} changes its weak type in a step: a scan over it retraces"
 
 
-def _check_apart(env: Environment, obs: Any) -> None:
-    """Observations that differ must have different indices; leaves are [envs, steps, ...]."""
+def _check_apart(env: Environment, obs: PyTree) -> None:
+    """Checks that different observations have different indices; leaves are [envs, steps, ...]."""
     flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), obs)
     index = np.asarray(jax.vmap(env.observation_index)(flat))
     rows = np.concatenate([np.asarray(leaf, float).reshape(len(index), -1) for leaf in jax.tree.leaves(flat)], axis=1)
@@ -113,14 +115,14 @@ def _check_apart(env: Environment, obs: Any) -> None:
     assert found == len(np.unique(index)), f"{env.name}: different observations have the same index"
 
 
-def _check_index(env: Environment, params: Any) -> None:
-    """Every number below `num_observations` must be the index of an observation, where all can be tried."""
+def _check_index(env: Environment, params: PyTree) -> None:
+    """Checks that every number below `num_observations` is an index, where all observations can be enumerated."""
     space, count = env.observation_space(params), env.num_observations
     if count is None or not isinstance(space, Discrete | Box) or not jnp.issubdtype(space.dtype, jnp.integer):
         return
     low, high = int(np.asarray(space.low)), int(np.asarray(space.high))
     size = int(np.prod(space.shape))
-    if (high - low + 1) ** size > MOST_ENUMERATED:
+    if (high - low + 1) ** size > MAX_ENUMERATED:
         return
     every = np.array(list(itertools.product(range(low, high + 1), repeat=size)), space.dtype)
     index = jax.vmap(env.observation_index)(jnp.asarray(every).reshape(-1, *space.shape))
@@ -128,8 +130,8 @@ def _check_index(env: Environment, params: Any) -> None:
     assert not missing, f"{env.name}: the observation index has gaps: no observation has {min(missing)}"
 
 
-def _check_influence(env: Environment, params: Any, num_envs: int, num_steps: int) -> None:
-    """Two sequences of actions on the same draws: at influence 0 users must be the same after each step."""
+def _check_influence(env: Environment, params: PyTree, num_envs: int, num_steps: int) -> None:
+    """Checks that at influence 0 two sequences of actions on the same draws give the same users after each step."""
     if not env.preferences:
         LOG.warning("%s names no preferences: what influence does to its users is not tested", env.name)
         return
@@ -148,12 +150,12 @@ def _check_influence(env: Environment, params: Any, num_envs: int, num_steps: in
             )
 
 
-def _twins(env: Environment, key: Any, params: Any, num_steps: int) -> Any:
-    """bool[preferences]: whether each differs between two sequences of random actions, until an episode ends."""
+def _twins(env: Environment, key: Array, params: PyTree, num_steps: int) -> Any:
+    """Tells, as bool[preferences], which differ between two sequences of random actions, until an episode ends."""
     key_reset, key_steps = jax.random.split(key)
     _, state = env.reset_env(key_reset, params)
 
-    def body(carry: Any, key: Any) -> Any:
+    def body(carry: PyTree, key: Array) -> Any:
         states, done, differs = carry
         key_step, *keys = jax.random.split(key, 3)
         after, ended = [], []
@@ -169,15 +171,15 @@ def _twins(env: Environment, key: Any, params: Any, num_steps: int) -> Any:
     return jax.lax.scan(body, start, jax.random.split(key_steps, num_steps))[0][2]
 
 
-def _all_equal(one: Any, other: Any) -> Any:
+def _all_equal(one: PyTree, other: PyTree) -> Array:
     return jnp.all(jnp.stack([jnp.all(a == b) for a, b in zip(*map(jax.tree.leaves, (one, other)), strict=True)]))
 
 
-def _episode(env: Environment, key: Any, params: Any, num_steps: int) -> Any:
+def _episode(env: Environment, key: Array, params: PyTree, num_steps: int) -> Any:
     key_reset, key_steps = jax.random.split(key)
     obs, state = env.reset_env(key_reset, params)
 
-    def body(carry: Any, key: Any) -> Any:
+    def body(carry: PyTree, key: Array) -> Any:
         obs, state = carry
         key_action, key_step = jax.random.split(key)
         action = env.action_space(params).sample(key_action)
@@ -200,7 +202,7 @@ def _episode(env: Environment, key: Any, params: Any, num_steps: int) -> Any:
             "final observation outside the observation space": env.observation_space(params).contains(inner_obs),
             "action outside its space": env.action_space(params).contains(action),
             "step and step_env differ in reward": _same(reward, inner_reward),
-            "reward is not the one asked for": _same(reward, reward_function(env.reward)(reward_components, weights)),
+            "reward is not that of env.reward": _same(reward, reward_function(env.reward)(reward_components, weights)),
             "step and step_env differ in termination": terminated == inner_terminated,
             "discount is not 0 at termination, else 1": info["discount"] == 1 - terminated,
             "final_observation is not that of step_env": _same(info["final_observation"], inner_obs),
@@ -220,8 +222,8 @@ def _episode(env: Environment, key: Any, params: Any, num_steps: int) -> Any:
     return {"checks": checks, "obs": obs, "reward": reward, "sparse": sparse}
 
 
-def _assert_static(env: Environment, params: Any, obs: Any, reward: Any) -> None:
-    """What shapes and dtypes alone decide."""
+def _assert_static(env: Environment, params: PyTree, obs: PyTree, reward: Array) -> None:
+    """Checks shapes and dtypes alone."""
     assert jnp.shape(reward) == (), f"reward must be a scalar, got {jnp.shape(reward)}"
     assert jnp.issubdtype(jnp.result_type(reward), jnp.floating), f"reward must be float, got {reward.dtype}"
     space = env.observation_space(params)
@@ -231,22 +233,22 @@ def _assert_static(env: Environment, params: Any, obs: Any, reward: Any) -> None
         )
 
 
-def _index_in_range(env: Environment, obs: Any) -> Any:
+def _index_in_range(env: Environment, obs: PyTree) -> Any:
     if env.num_observations is None:
         return jnp.asarray(True)
     index = env.observation_index(obs)
     return (index >= 0) & (index < env.num_observations)
 
 
-def _same(a: Any, b: Any) -> Any:
+def _same(a: PyTree, b: PyTree) -> Array:
     # Close, not equal: one expression compiled in two places may round differently.
     pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
     return jnp.all(jnp.stack([jnp.all(jnp.isclose(x, y, rtol=1e-5, atol=1e-6)) for x, y in pairs]))
 
 
-def _finite(tree: Any) -> Any:
+def _finite(tree: PyTree) -> Any:
     return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
 
 
-def _equal(a: Any, b: Any) -> bool:
+def _equal(a: Array, b: Array) -> bool:
     return bool(jnp.all((a == b) | (jnp.isnan(a) & jnp.isnan(b)) if jnp.issubdtype(a.dtype, jnp.floating) else a == b))

@@ -1,4 +1,4 @@
-"""Users learned from logs of what they were shown and chose, and what these users anticipate of a recommender.
+"""Users learned from logs of their slates and choices, and the preferences they would have under a recommender.
 
 Carroll, Dragan, Russell & Hadfield-Menell 2022, "Estimating and Penalizing Induced Preference Shifts in Recommender
 Systems", section 4 and Appendices C to H.

@@ -1,15 +1,16 @@
-"""What a recommender would do to users, before it is deployed: Monte Carlo over simulated futures.
+"""Preferences that a recommender would cause, estimated before it is deployed: Monte Carlo over simulated futures.
 
-Carroll et al. 2022, Algorithms 1 and 2 (Appendix E). Algorithm 3, the trajectories that a penalised recommender is
-trained on, is `LearnedUsers` itself.
+Carroll et al. 2022, Algorithms 1 and 2 (Appendix E). `LearnedUsers` is Algorithm 3, which gives the trajectories that a
+penalised recommender is trained on.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import PyTree
 
 from jaxrec import checks
 from jaxrec.envs.learned import inference
@@ -23,7 +24,7 @@ from jaxrec.runtime.jit_by_class import jit
 
 
 class Anticipated(NamedTuple):
-    """Beliefs about each user, averaged over simulated futures; those about steps in the past are the model's.
+    """Beliefs about each user, averaged over simulated futures; at steps of the past the beliefs of the model.
 
     Attributes:
         preferences: float[users, steps, 36], P(u_t).
@@ -37,17 +38,20 @@ class Anticipated(NamedTuple):
 def future_preferences(
     env: LearnedUsers, policy: Policy, key: Array, params: LearnedParams, past: Logs | None = None, samples: int = 100
 ) -> Anticipated:
-    """Algorithm 1: users go on from their past under a new recommender.
+    """Anticipates the preferences of users whose past continues under a new recommender: Algorithm 1.
 
-    Simulated steps move users as far as `params.influence` says, as in `LearnedUsers`; the past is what happened.
+    In simulated steps `params.influence` decides how far users move, like in `LearnedUsers`; the past is fixed.
 
     Args:
         env: the model of users, and the slates that actions stand for.
-        policy: the new recommender; it sees the past as if it had been there, then chooses.
+        policy: the new recommender; it observes the steps of the past too, and chooses the slates after it.
         key: a typed key.
         params: of the model.
-        past: what each user was shown and chose, of up to `env.horizon` steps; None for one user without any.
-        samples: simulated futures of each user, N.
+        past: logs of each user, of up to `env.horizon` steps; None for one user without a past.
+        samples: simulated futures of each user, N, at least 1.
+
+    Returns:
+        The beliefs at all `env.horizon` steps.
 
     Raises:
         InputError: for a past that is longer than the horizon, no samples, or parameters out of range.
@@ -59,17 +63,42 @@ def future_preferences(
 def counterfactual_preferences(
     env: LearnedUsers, policy: Policy, key: Array, params: LearnedParams, past: Logs, samples: int = 100
 ) -> Anticipated:
-    """Algorithm 2: the same users, had they been served by another recommender from the start.
+    """Estimates the preferences of the same users, had another recommender served them from the start: Algorithm 2.
 
-    What they did tells what they preferred at first; from there the conditioned network simulates them. Arguments and
-    errors as for `future_preferences`.
+    Their past gives a belief in their first preferences; from there the conditioned network simulates them.
+
+    Args:
+        env: the model of users, and the slates that actions stand for.
+        policy: the other recommender.
+        key: a typed key.
+        params: of the model.
+        past: logs of each user, of up to `env.horizon` steps.
+        samples: simulated futures of each user, N, at least 1.
+
+    Returns:
+        The beliefs at all `env.horizon` steps.
+
+    Raises:
+        InputError: for a past that is longer than the horizon, no samples, or parameters out of range.
     """
     past = _checked(env, policy, key, params, past, samples)
     return _counterfactual(env, policy, key, canonical(params), past, samples)
 
 
 def initial_beliefs(env: LearnedUsers, params: LearnedParams, past: Logs) -> Array:
-    """float[users, 36]: P(u_0 | everything in their past)."""
+    """Gives the belief in the first preference of each user after the whole past, P(u_0 | past).
+
+    Args:
+        env: the model of users.
+        params: of the model.
+        past: logs of each user, of up to `env.horizon` steps.
+
+    Returns:
+        float[users, 36].
+
+    Raises:
+        InputError: for a past that is longer than the horizon.
+    """
 
     def of_user(slates: Array, choices: Array, valid: Array) -> Array:
         memory = inference.remembered(slates, choices, dynamics.users_of(params))
@@ -82,7 +111,7 @@ def initial_beliefs(env: LearnedUsers, params: LearnedParams, past: Logs) -> Arr
 def _checked(
     env: LearnedUsers, policy: Policy, key: Array, params: LearnedParams, past: Logs | None, samples: int
 ) -> Logs:
-    """The past, padded; InputError for what cannot be simulated."""
+    """Pads the past. Raises InputError for arguments that cannot be simulated."""
     check_env(env)
     checks.typed_key("key", key)
     checks.positive("samples", samples)
@@ -92,7 +121,7 @@ def _checked(
 
 
 @jit(static_argnames=("env", "samples"))
-def _future(env: LearnedUsers, policy: Any, key: Array, params: Any, past: Logs, samples: int) -> Anticipated:
+def _future(env: LearnedUsers, policy: Policy, key: Array, params: PyTree, past: Logs, samples: int) -> Anticipated:
     def of_user(each: tuple[Array, Logs]) -> Anticipated:
         key, past = each
         return _average(env, policy, key, params, past, samples, lambda state: state.current)
@@ -101,7 +130,9 @@ def _future(env: LearnedUsers, policy: Any, key: Array, params: Any, past: Logs,
 
 
 @jit(static_argnames=("env", "samples"))
-def _counterfactual(env: LearnedUsers, policy: Any, key: Array, params: Any, past: Logs, samples: int) -> Anticipated:
+def _counterfactual(
+    env: LearnedUsers, policy: Policy, key: Array, params: PyTree, past: Logs, samples: int
+) -> Anticipated:
     def of_user(each: tuple[Array, Array]) -> Anticipated:
         key, first = each
 
@@ -117,15 +148,21 @@ def _counterfactual(env: LearnedUsers, policy: Any, key: Array, params: Any, pas
 
 
 def _average(
-    env: LearnedUsers, policy: Any, key: Array, params: Any, past: Logs, samples: int, believed: Callable[..., Array]
+    env: LearnedUsers,
+    policy: Policy,
+    key: Array,
+    params: PyTree,
+    past: Logs,
+    samples: int,
+    believed: Callable[..., Array],
 ) -> Anticipated:
-    """Of the simulated futures of one user; `believed` says what it prefers in a state."""
+    """Averages the simulated futures of one user; `believed` gives the belief in its preference in a state."""
 
     def simulate(key: Array) -> Anticipated:
         key, key_reset, key_policy = jax.random.split(key, 3)
         _, state = env.reset_env(key_reset, params)
 
-        def step(carry: Any, inputs: tuple[Array, Logs]) -> tuple[Any, Anticipated]:
+        def step(carry: PyTree, inputs: tuple[Array, Logs]) -> tuple[PyTree, Anticipated]:
             state, memory = carry
             key, known = inputs
             key_act, key_draw = jax.random.split(key)
@@ -133,7 +170,7 @@ def _average(
             slate = jnp.where(known.valid, known.slates, env.slates[action])
             preference = believed(state)
             seen, choice, remembered = env.choose(slate, preference, jax.random.uniform(key_draw), params)
-            seen = jnp.where(known.valid, slate, seen)  # what happened is remembered as it was
+            seen = jnp.where(known.valid, slate, seen)  # the user remembers the true past
             choice, remembered = (jnp.where(known.valid, known.choices, each) for each in (choice, remembered))
             state = env.remember(state, seen, remembered, params).replace(slate=slate, choice=choice)
             chosen = preference @ dynamics.choices(slate, dynamics.users_of(params))

@@ -1,4 +1,4 @@
-"""Logs of simulated users, with what they preferred kept apart.
+"""Logs of simulated users, with their preferences kept apart.
 
 Carroll, Dragan, Russell & Hadfield-Menell 2022, "Estimating and Penalizing Induced Preference Shifts in Recommender
 Systems", Appendix H.3.
@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 from jax import Array
+from jaxtyping import PyTree
 
 from jaxrec import checks
 from jaxrec.envs.learned.deployed import Deployed
@@ -22,6 +23,7 @@ from jaxrec.parameters import canonical
 from jaxrec.policy import Policy, Stateless
 from jaxrec.rollouts import rollout
 from jaxrec.runtime.jit_by_class import jit
+from jaxrec.utilities import Leaf
 
 NUM_USERS, NUM_TRAINING = 10_000, 7_500
 LOGGING_MEANS = tuple(float(mean) for mean in range(0, 360, 10))
@@ -32,33 +34,33 @@ _VARIED = len(LOGGING_MEANS) * len(LOGGING_DEVIATIONS)
 
 
 class Trajectories(struct.PyTreeNode):
-    """What the users of `Logs` preferred all along: for evaluation alone, no learner sees it.
+    """The true preferences of the users of `Logs`: for evaluation alone, no learner sees them.
 
     Attributes:
         preferences: int32[users, steps + 1], the bins of u_0 ... u_T.
-        natural: int32[users, steps + 1], of the same users under uniform slates, on the same draws.
+        natural: int32[users, steps + 1], the bins of the same users under uniform slates, on the same draws.
     """
 
-    preferences: Any
-    natural: Any
+    preferences: Leaf
+    natural: Leaf
 
 
 class Lottery(Stateless):
     """Slates drawn independently at each step.
 
     Attributes:
-        probabilities: float[slates], of each.
+        probabilities: float[slates], of each slate.
     """
 
-    probabilities: Any
+    probabilities: PyTree
 
-    def act(self, carry: Any, obs: Any, key: Array) -> tuple[Array, Any]:
-        """(int32[] slate, carry)."""
+    def act(self, carry: PyTree, obs: PyTree, key: Array) -> tuple[Array, PyTree]:
+        """Draws a slate and gives (int32[] slate, carry); it reads no observation."""
         return jax.random.categorical(key, jnp.log(self.probabilities)).astype(jnp.int32), carry
 
 
 def logging_env(env: PreferenceShift) -> PreferenceShift:
-    """The same users with the 73 slates of the logs.
+    """Gives the environment of the same users with the 73 slates of the logs.
 
     The first 72 are around 0, 10, ..., 350 degrees, with deviations of 30 degrees, then of 60; the last is uniform.
     """
@@ -73,9 +75,9 @@ def logging_env(env: PreferenceShift) -> PreferenceShift:
 
 
 def generate(
-    key: Array, params: Any = None, num_users: int = NUM_USERS, env: PreferenceShift | None = None
+    key: Array, params: PyTree = None, num_users: int = NUM_USERS, env: PreferenceShift | None = None
 ) -> tuple[Logs, Trajectories]:
-    """The paper's dataset: users of even number see any of 72 slates, the others mostly the uniform one.
+    """Simulates the paper's dataset: users of even number see any of 72 slates, the others mostly the uniform one.
 
     Under "varied" each of the first 72 slates of `logging_env` is shown equally often; under "mostly-uniform" the last
     80 % of the time, else one of those 72. The paper trains on 7 500 of the 10 000 users: `logs.split(NUM_TRAINING)`.
@@ -84,10 +86,10 @@ def generate(
         key: a typed key.
         params: of the environment; its defaults if None.
         num_users: trajectories.
-        env: who the users are and how long they stay; `PreferenceShift()` if None.
+        env: the users, and their number of steps; `PreferenceShift()` if None.
 
     Returns:
-        (what was seen, what was preferred).
+        (logs, true preferences).
 
     Raises:
         InputError: for zero users, or parameters out of range.
@@ -107,21 +109,21 @@ def record(
     policy: Policy,
     key: Array,
     num_users: int,
-    params: Any = None,
+    params: PyTree = None,
     name: str = "policy",
 ) -> tuple[Logs, Trajectories]:
     """Logs one episode of each user under any recommender.
 
     Args:
         env: the users, and the slates that actions stand for.
-        policy: who recommends; it sees what `env.observe_as` says.
+        policy: the recommender; `env.observe_as` decides its observations.
         key: a typed key.
         num_users: trajectories.
         params: of the environment; its defaults if None.
         name: of the policy in the logs.
 
     Returns:
-        (what was seen, what was preferred).
+        (logs, true preferences).
 
     Raises:
         InputError: for zero users, parameters out of range, or a policy that does not follow the protocol.
@@ -136,7 +138,7 @@ def record(
 
 @jit(static_argnames=("env", "num_users"))
 def _record(
-    env: PreferenceShift | Deployed, policy: Any, key: Array, num_users: int, params: Any
+    env: PreferenceShift | Deployed, policy: Policy, key: Array, num_users: int, params: PyTree
 ) -> tuple[Logs, Trajectories]:
     played: Any = rollout(env, policy, key, num_users, env.horizon, params, trajectory=True).trajectory
 
@@ -156,9 +158,9 @@ def _record(
 
 @jit(static_argnames=("env", "num_users"))
 def _generate(
-    env: PreferenceShift, policies: Any, key: Array, num_users: int, params: Any
+    env: PreferenceShift, policies: PyTree, key: Array, num_users: int, params: PyTree
 ) -> tuple[Logs, Trajectories]:
-    """As `_record`, with users under a stack of policies in turn."""
+    """Records users under a stack of policies in turn."""
     num_policies = jax.tree.leaves(policies)[0].shape[0]
     each = -(-num_users // num_policies)
     keys = jax.random.split(key, num_policies)

@@ -33,7 +33,7 @@ SUM_TOLERANCE = 1e-4
 
 
 def write_logs(path: str | Path, logs: Logs) -> None:
-    """Writes a new file, atomically; users are numbered as they stand, steps that are not valid left out.
+    """Writes a new file, atomically: users numbered in their order, valid steps alone.
 
     Raises:
         InputError: if the file exists or its folder does not.
@@ -56,8 +56,8 @@ def read_logs(path: str | Path) -> Logs:
         Users sorted by their `user`, padded to the longest trajectory; policies in the order of their first users.
 
     Raises:
-        InputError: for a file that is missing, no Parquet, of another version or not as documented in this module;
-            the message names column and row, counted from 0.
+        InputError: for a file that is missing, no Parquet, of another version or of another form than this module
+            documents; the message names column and row, counted from 0.
     """
     import pyarrow
     import pyarrow.parquet
@@ -76,7 +76,7 @@ def read_logs(path: str | Path) -> Logs:
 
 
 def _table(logs: Logs) -> Any:
-    """One row for each valid step, as documented above."""
+    """Makes a table with one row for each valid step."""
     import pyarrow as pa
 
     checks.shaped("slates", logs.slates, (*np.shape(logs.valid), BINS))
@@ -129,7 +129,7 @@ _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
 
 
 def _check_version(metadata: tuple[dict[bytes, bytes] | None, ...], path: Path) -> None:
-    """`metadata` are those of the Arrow schema and of the file itself: who wrote it may keep only the latter."""
+    """Checks the metadata of the Arrow schema and of the file itself, of which some writers keep only the latter."""
     found = sorted({each[VERSION_KEY] for each in metadata if each and VERSION_KEY in each})
     if found != [VERSION]:
         shown = " and ".join(repr(version.decode(errors="replace")) for version in found) or "none"
@@ -150,7 +150,7 @@ def _check_schema(schema: Any, path: Path) -> None:
 
 
 class _Rows:
-    """Says in which row of a file something is wrong."""
+    """Refuses a file, with the row that is wrong."""
 
     def __init__(self, where: str):
         self.where = where
@@ -159,14 +159,14 @@ class _Rows:
         raise checks.InputError(f"{self.where}: column {column!r} must {must}, got {found} in row {row}")
 
     def check(self, column: str, must: str, bad: np.ndarray, found: Callable[[Any], Any]) -> None:
-        """Raises InputError for the first row where `bad`; `found` says what is there."""
+        """Raises InputError for the first row where `bad`; `found` describes its value."""
         if bad.any():
             row = bad.argmax()
             self.refuse(column, must, found(row), row)
 
 
 def _parse(table: Any, where: str) -> Logs:
-    """A table with the right schema, checked row by row and padded."""
+    """Checks a table with the right schema row by row, and makes padded logs of it."""
     import pyarrow as pa
 
     rows = _Rows(where)
@@ -206,7 +206,7 @@ def _parse(table: Any, where: str) -> Logs:
 
 
 def _slates(column: Any, rows: _Rows) -> np.ndarray:
-    """float32[rows, 36] of the lists in a column."""
+    """Reads the lists in a column as float32[rows, 36]."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -226,7 +226,7 @@ def _slates(column: Any, rows: _Rows) -> np.ndarray:
 
 
 def _first_rows(ids: np.ndarray, user: np.ndarray, step: np.ndarray, rows: _Rows) -> np.ndarray:
-    """int[users]: the row of step 0 of each user (`user` numbers `ids`), where all have steps without gaps."""
+    """Finds the row of step 0 of each user, int[users], and refuses steps with gaps; `user` numbers `ids`."""
     order = np.lexsort((step, user))
     starts = np.searchsorted(user[order], np.arange(len(ids)))
     expected = np.arange(len(user)) - starts[user[order]]

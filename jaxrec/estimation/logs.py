@@ -1,34 +1,34 @@
-"""What users were shown and what they chose."""
-
-from typing import Any
+"""Logs of the slates that users saw and of the items that they chose."""
 
 import jax.numpy as jnp
 from flax import struct
+from jax.typing import ArrayLike
 
 from jaxrec import checks
 from jaxrec.envs.preference.dynamics import BINS
+from jaxrec.utilities import Leaf
 
 
 class Logs(struct.PyTreeNode):
-    """What each user was shown and chose.
+    """The slates and the choices of each user.
 
     Attributes:
         slates: float32[users, steps, 36], the probabilities of the items shown.
         choices: int32[users, steps], the bins of the items chosen.
         valid: bool[users, steps], False after a user's last step, where slates are uniform and choices 0.
-        policy: int32[users], which of `policies` showed them.
+        policy: int32[users], the index in `policies` of the recommender.
         policies: the names of the recommenders.
     """
 
-    slates: Any
-    choices: Any
-    valid: Any
-    policy: Any
+    slates: Leaf
+    choices: Leaf
+    valid: Leaf
+    policy: Leaf
     policies: tuple[str, ...] = struct.field(pytree_node=False)
 
     @property
     def num_users(self) -> int:
-        """How many users there are."""
+        """The number of users."""
         return self.valid.shape[0]
 
     @property
@@ -36,8 +36,8 @@ class Logs(struct.PyTreeNode):
         """The steps of the longest trajectory."""
         return self.valid.shape[1]
 
-    def select(self, users: Any) -> "Logs":
-        """The logs of some users: a slice, or int or bool[...] as in indexing an array."""
+    def select(self, users: slice | ArrayLike) -> "Logs":
+        """Gives the logs of some users, by a slice or by an array of integers or bools."""
         return self.replace(
             slates=self.slates[users],
             choices=self.choices[users],
@@ -46,7 +46,7 @@ class Logs(struct.PyTreeNode):
         )
 
     def split(self, first: int) -> tuple["Logs", "Logs"]:
-        """The first users, and the others; for training and validation, say.
+        """Divides the users into the first ones and the others, such as for training and validation.
 
         Raises:
             InputError: unless both have at least one user.
@@ -55,10 +55,10 @@ class Logs(struct.PyTreeNode):
         return self.select(slice(first)), self.select(slice(first, None))
 
     def padded(self, steps: int) -> "Logs":
-        """The same with `steps` steps for everybody.
+        """Pads the logs to `steps` steps for every user.
 
         Raises:
-            InputError: if a trajectory is longer than that.
+            InputError: if a trajectory is longer.
         """
         missing = steps - self.num_steps
         if missing < 0:
@@ -72,7 +72,7 @@ class Logs(struct.PyTreeNode):
 
 
 def nobody(steps: int) -> Logs:
-    """The logs of one user of whom nothing is known: no step is valid."""
+    """Makes the logs of one user without any valid step."""
     return Logs(
         slates=jnp.full((1, steps, BINS), 1 / BINS),
         choices=jnp.zeros((1, steps), jnp.int32),

@@ -1,9 +1,9 @@
-"""A model of users, learned from logs of what they were shown and chose, and from nothing else.
+"""A model of users, learned from logs of their slates and choices alone.
 
 Carroll, Dragan, Russell & Hadfield-Menell 2022, "Estimating and Penalizing Induced Preference Shifts in Recommender
 Systems", section 4.2 and Appendices C and H.2: each network is trained by the likelihood of observed choices
 under its beliefs, through the known choice model. Its own settings are a learning rate of 3e-5, batches of 500, 100
-epochs, and bidirectional masks for one number of steps seen at a time; ours differ, see `LearnUsers`.
+epochs, and bidirectional masks for one number of steps at a time; `LearnUsers` has other settings.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ import numpy as np
 import optax
 from flax import struct
 from jax import Array
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, PyTree
 
 from jaxrec import checks
 from jaxrec.agents.losses import SMALLEST_NORM
@@ -28,6 +28,7 @@ from jaxrec.estimation import Logs
 from jaxrec.runtime.progress import Meter
 from jaxrec.sums import Sum
 from jaxrec.training.loop import fit
+from jaxrec.utilities import Leaf
 
 KINDS = ("future", "initial", "counterfactual")
 
@@ -39,37 +40,38 @@ class LearningState(struct.PyTreeNode):
         network_params: weights of the network.
         opt_state: optax state.
         best: weights with the lowest validation loss at the end of an epoch.
-        best_loss, validation_loss: float[], the lowest, and the last.
+        best_loss, validation_loss: float[], the lowest, and the last loss.
         key: typed key of the training.
     """
 
-    network_params: Any
-    opt_state: Any
-    best: Any
-    best_loss: Any
-    validation_loss: Any
-    key: Any
+    network_params: PyTree
+    opt_state: PyTree
+    best: PyTree
+    best_loss: Leaf
+    validation_loss: Leaf
+    key: Leaf
 
 
 class LearnUsers(struct.PyTreeNode):
-    """Trains one of the three networks of a user model; `jaxrec.training.fit` runs it, as it does agents.
+    """Trains one of the three networks of a user model; `jaxrec.training.fit` runs it like an agent.
 
-    One pass gives a loss for every number of steps seen, since each token attends to earlier steps alone. The weights
-    kept are those of the epoch with the lowest loss on validation users: a likelihood of choices, which real logs have.
+    One pass gives a loss for every number of earlier steps, since each token attends to earlier steps alone. The best
+    weights are those of the epoch with the lowest loss on validation users: a likelihood of choices, which real logs
+    have.
 
     Attributes:
         env: the model; its network is trained.
         kind: "future"; "initial"; or "counterfactual", whose conditions come from `params.weights.initial`.
         logs: of the users to learn from.
         validation: of other users.
-        num_epochs: passes over the users.
-        batch_size: users in an update.
+        num_epochs: passes over the users, at least 1.
+        batch_size: users in an update, at least 1.
         learning_rate: (leaf) of Adam at the start, falling to 0 over the training along a cosine.
         weight_decay: (leaf) of AdamW.
         max_grad_norm: (leaf) gradients are scaled to this global norm where they exceed it.
-        ent_coef: (leaf) in training, of the entropy of beliefs: of all that explain choices about equally well,
-            the one that claims least. Many do, where choices hardly depend on preferences. Not of initial preferences,
-            which are learned from one choice a user: it would drown that.
+        ent_coef: (leaf) in training, of the entropy of beliefs: of all beliefs that explain choices about equally
+            well, it prefers the least certain. There are many where choices hardly depend on preferences. It is not
+            used for initial preferences, which are learned from one choice a user: it would outweigh that choice.
     """
 
     env: LearnedUsers = struct.field(pytree_node=False)
@@ -94,13 +96,15 @@ class LearnUsers(struct.PyTreeNode):
         for name in ("logs", "validation"):
             steps = getattr(self, name).num_steps
             if steps != self.env.horizon:
-                raise checks.InputError(f"{name} must have horizon={self.env.horizon} steps, got {steps}: see `padded`")
+                raise checks.InputError(
+                    f"{name} must have horizon={self.env.horizon} steps, got {steps}: use `Logs.padded`"
+                )
         if self.logs.num_users < self.batch_size:
             raise checks.InputError(f"batch_size must be at most the users in logs, {self.logs.num_users}")
 
     @property
     def batches_per_epoch(self) -> int:
-        """Updates in a pass; users left over are others each time."""
+        """Updates in a pass; each pass leaves out other users, fewer than a batch."""
         return self.logs.num_users // self.batch_size
 
     @property
@@ -109,7 +113,7 @@ class LearnUsers(struct.PyTreeNode):
         return self.num_epochs * self.batches_per_epoch
 
     def init(self, key: Array, params: LearnedParams) -> LearningState:
-        """The start of a training."""
+        """Begins a training."""
         key, key_network = jax.random.split(key)
         weights = self.env.init_network(key_network)
         before = self._validation_loss(weights, params)
@@ -118,9 +122,19 @@ class LearnUsers(struct.PyTreeNode):
     def advance(
         self, state: LearningState, params: LearnedParams, first: Int[Array, ""] | int, last: Int[Array, ""] | int
     ) -> tuple[LearningState, dict[str, Array]]:
-        """Updates `first` ... `last` - 1, jittable: the state, and the mean loss of training and validation."""
+        """Makes the updates `first` ... `last` - 1; jittable.
 
-        def body(batch: Array, carry: Any) -> Any:
+        Args:
+            state: of the training.
+            params: of the model.
+            first: int[], the first update.
+            last: int[], the update after the last one.
+
+        Returns:
+            (state, the mean loss of training and the last of validation).
+        """
+
+        def body(batch: Array, carry: PyTree) -> PyTree:
             state, losses = carry
             state, loss = self._update(state, params, batch)
             return state, losses.add(loss)
@@ -157,15 +171,25 @@ class LearnUsers(struct.PyTreeNode):
         best = jax.tree.map(lambda new, old: jnp.where(better, new, old), state.network_params, state.best)
         return state.replace(best=best, best_loss=jnp.minimum(loss, state.best_loss), validation_loss=loss)
 
-    def _validation_loss(self, weights: Any, params: LearnedParams) -> Float[Array, ""]:
+    def _validation_loss(self, weights: PyTree, params: LearnedParams) -> Float[Array, ""]:
         return self.loss(weights, params, self.validation, jax.random.key(0))  # the same masks every time
 
     def loss(
-        self, weights: Any, params: LearnedParams, logs: Logs, key: Array, training: bool = False
+        self, weights: PyTree, params: LearnedParams, logs: Logs, key: Array, training: bool = False
     ) -> Float[Array, ""]:
-        """Minus the mean log-likelihood of choices in `logs` under the beliefs; in training, what it learns by.
+        """Computes minus the mean log-likelihood of choices in `logs` under the beliefs.
 
-        Choices that are predicted: those at every step; of "initial" the first, from every number of later ones.
+        The choices are those of every step; for "initial" the first one, from every number of later steps.
+
+        Args:
+            weights: of the network.
+            params: of the model.
+            logs: of `env.horizon` steps.
+            key: a typed key, for masks and dropout.
+            training: whether to drop out, and to add the entropy of beliefs.
+
+        Returns:
+            float[].
         """
         users = users_of(params)
         memories = jax.vmap(inference.remembered, in_axes=(0, 0, None))(logs.slates, logs.choices, users)
@@ -174,9 +198,9 @@ class LearnUsers(struct.PyTreeNode):
         return losses.sum() / jnp.maximum(counted.sum(), 1)
 
     def _losses(
-        self, weights: Any, params: LearnedParams, training: bool, memory: Memory, valid: Array, key: Array
+        self, weights: PyTree, params: LearnedParams, training: bool, memory: Memory, valid: Array, key: Array
     ) -> tuple[Float[Array, " steps"], Bool[Array, " steps"]]:
-        """Of each prediction about one user, and whether it counts."""
+        """Gives the loss of each prediction about one user, and whether it counts."""
         network, choice = self.env.network, memory.likelihood
         key_mask, key_drop = jax.random.split(key)
         drop = key_drop if training else None
@@ -197,11 +221,11 @@ class LearnUsers(struct.PyTreeNode):
     def _masked(
         self, params: LearnedParams, memory: Memory, key: Array
     ) -> tuple[Float[Array, "36"], Bool[Array, " steps"], Bool[Array, " steps"]]:
-        """For counterfactuals: the belief given beforehand, whose choices are known, and which are predicted.
+        """Masks a counterfactual: the belief given beforehand, the known choices, and the predicted choices.
 
         The belief in u_0 is made from some number of first steps, whose choices are masked; those of the others are
-        predicted, half of the time without any choice. In the paper it is made from all steps, those predicted among
-        them: the network then learns to read their choices back out of it.
+        predicted, half of the time without any choice. In the paper it is made from all steps, the predicted ones among
+        them: the network then learns to read the choices back out of it.
         """
         steps = len(memory.slates)
         key_used, key_known = jax.random.split(key)
@@ -231,17 +255,17 @@ def learn_users(
         params: with a leading axis of runs on every leaf; the choice models may differ. Its weights are not read.
         logs: of users to learn from.
         validation: of other users.
-        num_chunks: how often the host looks in, for each network.
-        meter: told of every chunk.
+        num_chunks: chunks of each training, at least 1; the host reads metrics after each.
+        meter: notified of every chunk.
         on_metrics: called with kind, updates done and each metric of the chunk, float[runs].
-        checkpoints: a folder that keeps the states, one within it for each network, as in `fit`.
+        checkpoints: a folder for the states, with a folder of `fit` for each network.
         **settings: of `LearnUsers`.
 
     Returns:
         `params` with the learned weights.
 
     Raises:
-        InputError: as `LearnUsers.check` and `fit`.
+        InputError: for arguments that `LearnUsers.check` or `fit` refuses.
     """
     for number, kind in enumerate(KINDS):
         learner = LearnUsers(env, kind, logs.padded(env.horizon), validation.padded(env.horizon), **settings)

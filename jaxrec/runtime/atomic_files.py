@@ -1,4 +1,4 @@
-"""Files that are never seen half-written."""
+"""Files that no reader ever finds half-written."""
 
 import contextlib
 import os
@@ -6,29 +6,29 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-PARTIAL = ".partial"  # how temporary names end: a process that is killed leaves them
+PARTIAL = ".partial"  # the suffix of temporary files, which a killed process leaves
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file that is never seen half-written."""
+    """Writes a file that no reader ever finds half-written."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
 
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Within, an error that does not name its file, such as that of a full disk, names `path`."""
+    """A context in which a system error without a file name, such as a full disk, gets the name `path`."""
     try:
         yield
     except OSError as error:
-        if error.errno is not None:  # one of the system; others say what they say
+        if error.errno is not None:  # an error of the system
             error.filename = error.filename or str(path)
         raise
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place at the end, or goes if something failed."""
+    """Gives a temporary path next to `path`, which replaces `path` at the end and is deleted after an error."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
     os.close(descriptor)
     temporary = Path(name)

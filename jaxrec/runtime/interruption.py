@@ -1,6 +1,6 @@
 """Signals that ask a run to stop, and that wait where stopping at once would lose work.
 
-The command line runs a study within `handling_signals`. Elsewhere nothing is installed, and the rest does nothing.
+The command line runs a study within `handling_signals`. Elsewhere no handler is installed, and no signal waits.
 """
 
 import contextlib
@@ -16,11 +16,11 @@ from rich.console import Console
 from jaxrec.runtime import processes
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name))
-"""Ctrl-C; what ends a job; what SLURM can be asked to send some time before (`--signal=USR1@120`)."""
+"""Ctrl-C; the end of a job; the signal that SLURM sends some time before on request (`--signal=USR1@120`)."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked to stop, and all that was to be kept is.
+    """A signal stopped the run, after everything was saved.
 
     Attributes:
         number: of the signal.
@@ -32,13 +32,13 @@ class Interrupted(KeyboardInterrupt):
 
     @property
     def exit_code(self) -> int:
-        """What a shell expects of a process that a signal ended."""
+        """The exit code that a shell expects of a process that a signal ended."""
         return 128 + self.number
 
 
 @dataclass
 class _Asked:
-    """Of this process, as signals are."""
+    """The signal that this process got, and whether it waits."""
 
     number: int | None = None
     waits: bool = False
@@ -48,19 +48,19 @@ _asked = _Asked()
 
 
 def stop_requested() -> bool:
-    """Whether a signal waits for the end of `deferred`, of whichever of the processes that compute together.
+    """Tells whether a signal waits for the end of `deferred`, in any of the processes that compute together.
 
-    Every one of them must ask: what one is asked, all are, so that they stop at the same place.
+    This is a collective: every process must call it, and all get the same answer, so that all stop at the same place.
     """
     asked = processes.all_max(_asked.number or 0)
-    if asked:  # else one that came meanwhile would be forgotten
+    if asked:  # keeps a signal that came in the meantime
         _asked.number = asked
     return bool(asked)
 
 
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
-    """Within, a signal waits; it is the end that raises Interrupted."""
+    """A context in which a signal waits; its end raises Interrupted."""
     outer, _asked.waits = _asked.waits, True
     try:
         yield
@@ -72,12 +72,12 @@ def deferred() -> Iterator[None]:
 
 @contextlib.contextmanager
 def handling_signals() -> Iterator[None]:
-    """Within, the first signal raises Interrupted, at once or at the end of `deferred`.
+    """A context in which the first signal raises Interrupted, at once or at the end of `deferred`.
 
-    A second Ctrl-C ends the process. What the process ignores, such as Ctrl-C in the background of a script, it goes on
-    to ignore.
+    A second Ctrl-C ends the process. The process still ignores signals that it ignored before, such as Ctrl-C in the
+    background of a script.
     """
-    if threading.current_thread() is not threading.main_thread():  # only it may say what a signal does
+    if threading.current_thread() is not threading.main_thread():  # only that one may install handlers
         yield
         return
     _asked.number = None
@@ -105,7 +105,7 @@ def _ask(number: int, _: object) -> None:
 
 
 def _end_at_the_second_ctrl_c(pipe: int) -> None:
-    """A thread: while the main thread computes, Python calls no handlers, but writes the signals to `pipe`."""
+    """Runs in a thread: while the main thread computes, Python calls no handlers, but writes signals to `pipe`."""
     stopping = False
     while number := os.read(pipe, 1):
         if number[0] == signal.SIGINT and stopping:

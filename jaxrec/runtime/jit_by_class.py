@@ -12,7 +12,7 @@ R = TypeVar("R")
 
 
 def jit(static_argnames: str | Sequence[str] = (), **options: Any) -> Callable[[Callable[P, R]], "Jitted[P, R]"]:
-    """A decorator: `jax.jit(static_argnames=..., **options)` that compiles again for arguments of other classes.
+    """Decorates like `jax.jit(static_argnames=..., **options)`, but compiles again for arguments of other classes.
 
     jaxlib 0.10.0 to 0.10.2 (0.9.2 does not) take two structures for equal that differ in nothing but the class of a
     registered dataclass, as those of `flax.struct` are. Their hashes differ, so that `jax.jit` mostly keeps them apart;
@@ -24,10 +24,10 @@ def jit(static_argnames: str | Sequence[str] = (), **options: Any) -> Callable[[
 
 
 class Jitted(Generic[P, R]):
-    """A function with its compiled programs, told apart also by the classes within its arguments.
+    """A function with a compiled program for each structure of classes within its arguments.
 
     Attributes:
-        compiled: by `jax.jit`, with those classes as one more static argument.
+        compiled: the function under `jax.jit`, with those classes as a further static argument.
     """
 
     def __init__(self, function: Callable[P, R], static_argnames: tuple[str, ...], options: dict[str, Any]):
@@ -42,16 +42,16 @@ class Jitted(Generic[P, R]):
         self.compiled = jax.jit(told_apart, static_argnames=(*static_argnames, "_classes"), **options)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """What the function gives for these arguments."""
+        """Calls the function."""
         return self.compiled(*args, **kwargs, _classes=_classes(args, kwargs))
 
     def eval_shape(self, *args: P.args, **kwargs: P.kwargs) -> Any:
-        """What a call would return, as `jax.ShapeDtypeStruct`, without running it."""
+        """Gives the result of a call as `jax.ShapeDtypeStruct`, without running it."""
         return self.compiled.eval_shape(*args, **kwargs, _classes=_classes(args, kwargs))
 
 
 def _classes(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[type, ...]:
-    """Of every node, from the root on."""
+    """Lists the classes of all nodes, from the root on."""
     return tuple(_of_nodes(jax.tree.structure((args, kwargs))))
 
 

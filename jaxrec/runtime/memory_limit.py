@@ -1,4 +1,4 @@
-"""Whether a training fits into memory, before anything is allocated or compiled."""
+"""Checks that a training fits into memory, before JAX allocates or compiles anything."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -8,31 +8,36 @@ from typing import Any
 
 import jax
 from jax.sharding import Mesh
+from jax.tree_util import KeyPath
+from jaxtyping import PyTree
 
 from jaxrec import checks
 
-NAMED = 5  # arrays, of those that need most
-MACHINE = Path("/")  # where /proc and /sys lie
+NUM_LISTED = 5  # largest arrays in the message
+MACHINE = Path("/")  # the folder of /proc and /sys
 LIMITS = (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes"))  # of cgroups 2 and 1
 CACHES = ("inactive_file ", "total_inactive_file ")
 
 
-def check_fits(state: Any, batch: Any, mesh: Mesh) -> None:
-    """Raises InputError if what a training holds at once is more than there is, and names the largest arrays.
+def check_fits(state: PyTree, batch: PyTree, mesh: Mesh) -> None:
+    """Refuses a training whose arrays need more memory than there is.
+
+    The compiled program needs more, for intermediate arrays: a training that passes may still not fit. It needs less
+    where the network does not read all fields of observations, which count here.
 
     Args:
         state: of all runs, as shapes.
-        batch: what they learn from at once, as shapes; () where that is not known.
-        mesh: the devices that hold it, each its share.
+        batch: the data of one update of all runs, as shapes; () if unknown.
+        mesh: the devices, each of which holds an equal share.
 
-    What is compiled needs more, for what it computes on the way: a training that passes may still not fit. It leaves
-    out of a batch what the network never reads of observations, which counts here.
+    Raises:
+        InputError: if they do not fit; the message lists the largest arrays.
     """
     held, there = jax.tree_util.tree_leaves_with_path({"state": state, "batch": batch}), available(mesh.local_devices)
     needed = sum(map(_size, (leaf for _, leaf in held))) * len(mesh.local_devices) // mesh.size
     if there is None or needed <= there:
         return
-    largest = sorted(held, key=lambda each: -_size(each[1]))[:NAMED]
+    largest = sorted(held, key=lambda each: -_size(each[1]))[:NUM_LISTED]
     listed = "; ".join(f"{_named(path)} {_shaped(leaf)} {_readable(_size(leaf))}" for path, leaf in largest)
     raise checks.InputError(
         f"this training would hold {_readable(needed)}, and there are {_readable(there)}: give it fewer "
@@ -41,10 +46,10 @@ def check_fits(state: Any, batch: Any, mesh: Mesh) -> None:
 
 
 def available(devices: Sequence[Any]) -> int | None:
-    """Bytes that `devices` can still hold in equal shares; on a CPU, those that this process can. None if unknown.
+    """Counts the bytes that `devices` can still hold in equal shares; on a CPU, this process. None if unknown.
 
-    On a CPU that is what the machine has left, or what a control group leaves to its processes (a container, a job on a
-    cluster) where that is less: the kernel kills whoever takes more.
+    On a CPU this is the free memory of the machine, or the rest of a control group's limit (a container, a job on a
+    cluster) if that is less: the kernel kills a process that takes more.
     """
     stats = [device.memory_stats() for device in devices]
     if all(each and "bytes_limit" in each for each in stats):
@@ -57,7 +62,7 @@ def available(devices: Sequence[Any]) -> int | None:
 
 
 def _groups() -> Iterator[Path]:
-    """The folders of the control groups that limit the memory of this process: its own, and theirs above it."""
+    """Finds the folders of the control groups that limit the memory of this process: its own, and those above it."""
     mounts = [line.split(" - ") for line in _lines(MACHINE / "proc/self/mountinfo")]
     for line in _lines(MACHINE / "proc/self/cgroup"):
         number, controllers, inside = line.split(":", 2)
@@ -72,9 +77,9 @@ def _groups() -> Iterator[Path]:
 
 
 def _upwards(mounted: Path, inside: str, root: str) -> Iterator[Path]:
-    """The folder of the group `inside`, and those above it, as far as they lie in what is `mounted`: those in `root`.
+    """Gives the folder of the group `inside`, and those above it up to the mount point `mounted`, which shows `root`.
 
-    Within a container the group may be outside of what is mounted; that is then the container's own.
+    Within a container the group may lie outside of the mount; the mount is then the container's own group.
     """
     within = Path(inside).relative_to(root) if Path(inside).is_relative_to(root) else Path()
     group = mounted if ".." in within.parts else mounted / within
@@ -85,37 +90,37 @@ def _upwards(mounted: Path, inside: str, root: str) -> Iterator[Path]:
 
 
 def _left(group: Path) -> list[int]:
-    """What a control group leaves to its processes, if it limits them; the file cache that nobody uses makes room."""
+    """Counts the bytes that a control group has left, if it has a limit; unused file cache counts as free."""
     for limit, usage in LIMITS:
-        with contextlib.suppress(OSError, ValueError):  # the other version; "max", where there is no limit
+        with contextlib.suppress(OSError, ValueError):  # the other version; "max" for no limit
             left = int((group / limit).read_text()) - int((group / usage).read_text())
-            # Cgroups 1 count it without the groups below and with them, which is more and what the usage counts.
+            # Cgroups 1 count the cache without and with the groups below; the usage includes them.
             caches = [line.split()[1] for line in _lines(group / "memory.stat") if line.startswith(CACHES)]
             return [max(0, left + max(map(int, caches), default=0))]
     return []
 
 
 def _lines(file: Path) -> list[str]:
-    """The lines of a file of the kernel; none where it cannot be read."""
+    """Reads the lines of a file of the kernel; none if it cannot be read."""
     try:
         return file.read_text("utf-8", errors="replace").splitlines()
     except OSError:
         return []
 
 
-def _size(leaf: Any) -> int:
+def _size(leaf: PyTree) -> int:
     return prod(leaf.shape) * leaf.dtype.itemsize
 
 
-def _named(path: Any) -> str:
+def _named(path: KeyPath) -> str:
     return jax.tree_util.keystr(path, simple=True, separator=".")
 
 
-def _shaped(leaf: Any) -> str:
+def _shaped(leaf: PyTree) -> str:
     return f"{leaf.dtype}[{', '.join(map(str, leaf.shape))}]"
 
 
 def _readable(size: float) -> str:
-    """Such as 1.3 GB."""
+    """Writes a number of bytes with its unit, such as 1.3 GB."""
     unit = min(int(log10(max(size, 1)) // 3), 4)
     return f"{size / 1000**unit:,.1f} {('B', 'kB', 'MB', 'GB', 'TB')[unit]}"

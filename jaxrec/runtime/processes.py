@@ -1,18 +1,19 @@
 """Several processes that compute together, one a host or one a device: `jax.distributed` between them.
 
-Every process runs the same program with the same arguments, and comes to the same results; the first alone writes files
-and shows progress. What only the first knows, such as what a file holds, it tells the others.
+Every process runs the same program with the same arguments and computes the same results; the first alone writes files
+and shows progress. It broadcasts to the others what it alone knows, such as the content of a file.
 """
 
 import os
 import pickle
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PyTree
 
 from jaxrec import checks
 
@@ -22,13 +23,13 @@ VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 
 
 def initialize(environment: Mapping[str, str] = os.environ) -> None:
-    """Joins the other processes, where the environment says that there are some; before JAX touches a device.
+    """Joins the other processes that the environment variables name, before JAX uses a device.
 
-    Either several tasks of one `srun`, which JAX finds out about by itself, or `JAX_COORDINATOR_ADDRESS` (host:port of
-    the first process), `JAX_NUM_PROCESSES` and `JAX_PROCESS_ID`.
+    Either the processes are tasks of one `srun`, which JAX detects, or the variables are `JAX_COORDINATOR_ADDRESS`
+    (host:port of the first process), `JAX_NUM_PROCESSES` and `JAX_PROCESS_ID`.
 
     Raises:
-        InputError: if some of those variables are set and others not, or one is not what it must be.
+        InputError: if only some of those variables are set, or one has a wrong value.
     """
     given = {name: environment[name] for name in VARIABLES if name in environment}
     if given:
@@ -58,24 +59,24 @@ def _whole(name: str, text: str) -> int:
 
 
 def is_distributed() -> bool:
-    """Whether other processes compute along."""
+    """Tells whether several processes compute together."""
     return jax.process_count() > 1
 
 
 def is_main() -> bool:
-    """Whether this process writes files and shows progress."""
+    """Tells whether this process is the first, which writes files and shows progress."""
     return jax.process_index() == 0
 
 
 def run_on_main(function: Callable[[], T]) -> T:
-    """What `function` returns in the first process, where alone it is called.
+    """Calls `function` in the first process, and broadcasts its result, which must be picklable, to all.
 
-    Every process must get here. The result must be one that can be pickled.
+    This is a collective: every process must call it.
 
     Raises:
-        InputError: that which it raises, in every process.
-        Exception: any other that it raises, in the first process.
-        RuntimeError: in the others then.
+        InputError: if the function raises it, in every process.
+        Exception: any other error of the function, in the first process.
+        RuntimeError: for such an error, in the other processes.
     """
     if not is_distributed():
         return function()
@@ -85,7 +86,7 @@ def run_on_main(function: Callable[[], T]) -> T:
             message = pickle.dumps(function())
         except checks.InputError as error:
             message = pickle.dumps(error)
-        except Exception as error:  # else the others would wait for ever
+        except Exception as error:  # the others would wait for ever
             _broadcast(pickle.dumps(RuntimeError(f"in the first process: {error!r}")))
             raise
     result = pickle.loads(_broadcast(message))
@@ -106,7 +107,7 @@ def _broadcast(message: bytes) -> bytes:
 
 
 def all_max(value: int) -> int:
-    """The largest of the values that the processes give."""
+    """Gives the largest of the values of all processes. Every process must call it."""
     if not is_distributed():
         return value
     from jax.experimental import multihost_utils
@@ -114,12 +115,12 @@ def all_max(value: int) -> int:
     return int(multihost_utils.process_allgather(np.int32(value)).max())
 
 
-def all_gather(tree: Any) -> Any:
-    """`tree` with every leaf that lies on several hosts brought together in each. Every process must get here."""
+def all_gather(tree: PyTree) -> PyTree:
+    """All-gathers the leaves of `tree` that lie on several hosts. Every process must call it."""
     return jax.tree.map(_whole_leaf, tree) if is_distributed() else tree
 
 
-def _whole_leaf(leaf: Any) -> Any:
+def _whole_leaf(leaf: jax.Array) -> jax.Array:
     from jax.experimental import multihost_utils
 
     if leaf.is_fully_addressable:

@@ -1,4 +1,4 @@
-"""Progress meters: what long loops report to. The null object does nothing, so that loops have no `if`."""
+"""Progress meters of long loops. The null object `NoMeter` shows no progress, so that loops need no `if`."""
 
 import sys
 from typing import Protocol, runtime_checkable
@@ -20,23 +20,23 @@ from jaxrec.runtime import processes
 
 @runtime_checkable
 class Meter(Protocol):
-    """Told how far a long loop is."""
+    """The protocol of meters: a long loop notifies it of its progress."""
 
     def __enter__(self) -> "Meter": ...
 
     def __exit__(self, *exception: object) -> None: ...
 
     def start(self, task: str, total: int) -> None:
-        """A new task of `total` parts begins."""
+        """Begins a task of `total` parts."""
         ...
 
     def advance(self, note: str = "") -> None:
-        """One part is done; `note` says how it looks."""
+        """Counts one part as done, with a short note on it."""
         ...
 
 
 class NoMeter:
-    """Says nothing."""
+    """A meter that shows no progress."""
 
     def __enter__(self) -> "NoMeter":
         return self
@@ -45,10 +45,10 @@ class NoMeter:
         return
 
     def start(self, task: str, total: int) -> None:
-        """Nothing."""
+        """Ignores the task."""
 
     def advance(self, note: str = "") -> None:
-        """Nothing."""
+        """Ignores the part."""
 
 
 class RichMeter:
@@ -56,7 +56,7 @@ class RichMeter:
 
     def __init__(self, console: Console | None = None):
         console = get_console() if console is None else console
-        spinner = "dots" if console.encoding.startswith("utf") else "line"  # the dots are Braille; bars see to it alone
+        spinner = "dots" if console.encoding.startswith("utf") else "line"  # the dots are Braille
         self._progress = Progress(
             SpinnerColumn(spinner),
             TextColumn("{task.description}"),
@@ -87,7 +87,7 @@ class RichMeter:
 
 
 class LineMeter(NoMeter):
-    """A line as each task begins, for logs: quiet, but never silent about where a run is."""
+    """A meter for logs: one line as each task begins."""
 
     def start(self, task: str, total: int) -> None:
         """Prints the task."""
@@ -95,7 +95,7 @@ class LineMeter(NoMeter):
 
 
 def meter_for_terminal() -> Meter:
-    """Bars on a terminal, else one line a task; of several processes that compute together, the first alone."""
+    """Chooses bars for a terminal, else one line a task; of several processes only the first shows progress."""
     if not processes.is_main():
         return NoMeter()
     console = Console(stderr=True)

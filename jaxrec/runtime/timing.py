@@ -1,4 +1,4 @@
-"""Wall time of jitted functions: compilation apart, device work waited for."""
+"""Wall time of jitted functions, with compilation apart and until the device is done."""
 
 import statistics
 import time
@@ -13,7 +13,7 @@ class Timing(NamedTuple):
 
     Attributes:
         compile: tracing and compiling.
-        runs: each timed run, after one that was not.
+        runs: each timed run, after one that warms up.
     """
 
     compile: float
@@ -25,12 +25,21 @@ class Timing(NamedTuple):
         return statistics.median(self.runs)
 
     def rate(self, count: float) -> float:
-        """`count` a second, at the median run."""
+        """Gives `count` a second, at the median run."""
         return count / self.median
 
 
 def measure(function: Callable[..., Any], *args: Any, repeats: int = 5) -> Timing:
-    """Times `jax.jit(function)(*args)`."""
+    """Times `jax.jit(function)(*args)`.
+
+    Args:
+        function: a function that `jax.jit` takes.
+        *args: its arguments.
+        repeats: timed runs, at least 1.
+
+    Returns:
+        The wall times.
+    """
     started = time.perf_counter()
     compiled = jax.jit(function).lower(*args).compile()
     compiled_in = time.perf_counter() - started

@@ -17,7 +17,6 @@ ROOT = Path(__file__).parents[1]
 
 SCRIPT = """
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +25,8 @@ from jax import Array
 import jaxrec
 from jaxrec.policy import Stateless
 from jaxrec.spaces import Discrete
+from jaxrec.utilities import RewardFunction
+from jaxrec.wrappers import TimeLimit
 
 
 class Place(jaxrec.EnvState):
@@ -39,7 +40,7 @@ class Costs(jaxrec.EnvParams):
 @dataclasses.dataclass(unsafe_hash=True)
 class Walk(jaxrec.Environment[Place, Costs]):
     length: int = 4
-    reward: str = "engagement"
+    reward: str | RewardFunction = "engagement"
 
     @property
     def default_params(self) -> Costs:
@@ -93,7 +94,7 @@ reveal_type(jaxrec.batched(env.default_params, 3))
 
 
 @dataclasses.dataclass(unsafe_hash=True)
-class Untyped(jaxrec.wrappers.TimeLimit):
+class Untyped(TimeLimit):
     max_steps: int = 5
 """
 
@@ -115,7 +116,7 @@ TYPES = [
 
 @pytest.mark.skipif(not PYRIGHT.exists(), reason="pyright is not installed")
 def test_a_type_checker_knows_the_classes_of_a_users_script(tmp_path):
-    (tmp_path / "script.py").write_text(SCRIPT.replace("import jaxrec\n", "import jaxrec\nimport jaxrec.wrappers\n", 1))
+    (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "pyrightconfig.json").write_text(json.dumps({"extraPaths": [str(ROOT)], "include": ["script.py"]}))
     command = [str(PYRIGHT), "--outputjson", "--pythonpath", sys.executable, "--project", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
