@@ -192,5 +192,14 @@ def main(argv):
     cli.main(argv)
 
 
+def command(argv, cache):
+    """`jaxrec`, in a process of its own; programs that `cache` has are not compiled again."""
+    if cache is not None:
+        jax.config.update("jax_compilation_cache_dir", str(cache))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    main(argv)
+
+
 if __name__ == "__main__":
     main(sys.argv[1:])

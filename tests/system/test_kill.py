@@ -7,7 +7,6 @@ import shutil
 import signal
 import time
 
-import jax
 import orbax.checkpoint as ocp
 import pytest
 import survivor
@@ -21,21 +20,12 @@ FORKS = multiprocessing.get_context("forkserver")  # of a process that has impor
 FORKS.set_forkserver_preload(["survivor", "orbax.checkpoint", "distrax"])
 
 
-def command(argv, cache):
-    """`jaxrec`, in a process of its own; programs that `cache` has are not compiled again."""
-    if cache is not None:
-        jax.config.update("jax_compilation_cache_dir", str(cache))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-    survivor.main(argv)
-
-
 def begin(agent, run, cache=None):
     """A process that begins a run, or goes on with it."""
     if run.exists() and not (run / "manifest.json").exists():  # killed between the two
         shutil.rmtree(run)
     which = ("--resume", str(run)) if run.exists() else ("--preset", agent, "--out", str(run))
-    process = FORKS.Process(target=command, args=(["run", "learners", *which], cache))
+    process = FORKS.Process(target=survivor.command, args=(["run", "learners", *which], cache))
     process.start()
     return process
 
