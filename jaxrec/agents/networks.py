@@ -47,7 +47,7 @@ class MLP(nn.Module):
 
     @nn.compact
     def __call__(self, carry: Any, obs: Any) -> tuple[Any, Array, Array]:
-        """See the module."""
+        """Maps (carry, observation) to (carry, logits, value)."""
         x = flatten(obs)
         logits = _head(self.num_actions, 0.01)(_layers(x, self.hidden, self.activation))
         value = _head(1, 1.0)(_layers(x, self.hidden, self.activation))
@@ -74,7 +74,7 @@ class LSTM(nn.Module):
 
     @nn.compact
     def __call__(self, carry: Any, obs: Any) -> tuple[Any, Array, Array]:
-        """See the module."""
+        """Maps (carry, observation) to (carry, logits, value)."""
         x = _layers(flatten(obs), (self.width,), nn.tanh)
         # flax's default is orthogonal: a QR decomposition, which in jaxlib 0.10 waits for ever for the threads that it
         # runs on itself, where several are batched by `vmap` on as many cores.
@@ -190,7 +190,7 @@ class Ranking(nn.Module):
 
     @nn.compact
     def __call__(self, carry: Any, obs: Any) -> tuple[Any, Array, Array]:
-        """See the module."""
+        """Maps (carry, observation) to (carry, logits, value)."""
         each, context = self._embedded(self.embed, obs)
         # A layer on the three concatenated, of which two are the same for all users.
         hidden = nn.tanh(nn.Dense(self.width)(each) + nn.Dense(self.width)(context))

@@ -1,6 +1,6 @@
 """What on-policy algorithms share: steps of the environments, values after them, advantages, and logged metrics."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,35 @@ from jaxrec import vectorized
 from jaxrec.agents import losses
 from jaxrec.environment import Environment
 from jaxrec.spaces import field_of
+
+
+class PPOState(struct.PyTreeNode):
+    """A training run under way.
+
+    Attributes:
+        network_params: weights of the network.
+        opt_state: optax state.
+        env_state, obs: of the `num_envs` environments.
+        carry: of the network in each of them.
+        is_first: bool[num_envs], `obs` is the first of an episode.
+        episode_return: float[num_envs], the return of the episode under way.
+        reset_pool: start states to restart from, where a reset is costly; else None.
+        critic: weights of `PPO.critic`; None without one.
+        key: typed key of the draws to come.
+    """
+
+    PER_ENV: ClassVar = ("env_state", "obs", "carry", "is_first", "episode_return")
+
+    network_params: Any
+    opt_state: Any
+    env_state: Any
+    obs: Any
+    carry: Any
+    is_first: Any
+    episode_return: Any
+    reset_pool: Any
+    critic: Any
+    key: Any
 
 
 class Transition(struct.PyTreeNode):

@@ -7,7 +7,7 @@ their network alone; see `networks`.
 the step counts for values, and has no weight in the policy loss, the entropy and the advantage statistics.
 """
 
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,40 +20,11 @@ from jaxrec import checks, measures, vectorized
 from jaxrec.agents import losses, on_policy
 from jaxrec.agents.critic import LeastSquares, NetworkValue, check_critic
 from jaxrec.agents.networks import NetworkPolicy, check_network, distribution
-from jaxrec.agents.on_policy import Batch, Transition
+from jaxrec.agents.on_policy import Batch, PPOState, Transition
 from jaxrec.environment import Environment
 from jaxrec.inputs import check_clock, check_env
 from jaxrec.runtime.sharding import shard_envs
 from jaxrec.sums import Sum
-
-
-class PPOState(struct.PyTreeNode):
-    """A training run under way.
-
-    Attributes:
-        network_params: weights of the network.
-        opt_state: optax state.
-        env_state, obs: of the `num_envs` environments.
-        carry: of the network in each of them.
-        is_first: bool[num_envs], `obs` is the first of an episode.
-        episode_return: float[num_envs], the return of the episode under way.
-        reset_pool: start states to restart from, where a reset is costly; else None.
-        critic: weights of `PPO.critic`; None without one.
-        key: typed key of the draws to come.
-    """
-
-    PER_ENV: ClassVar = ("env_state", "obs", "carry", "is_first", "episode_return")
-
-    network_params: Any
-    opt_state: Any
-    env_state: Any
-    obs: Any
-    carry: Any
-    is_first: Any
-    episode_return: Any
-    reset_pool: Any
-    critic: Any
-    key: Any
 
 
 class PPO(struct.PyTreeNode):

@@ -155,7 +155,7 @@ def _described(value: Any) -> tuple[str, dict[str, Any]]:
 
 
 def _function(value: Any) -> tuple[str, dict[str, Any]]:
-    """As `_described`, of what is called."""
+    """Describes a function by its code and what it finds by names."""
     if isinstance(value, functools.partial):
         return "partial", {".func": value.func, ".args": value.args, ".keywords": value.keywords}
     if isinstance(value, MethodType):

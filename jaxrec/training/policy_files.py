@@ -155,7 +155,7 @@ def write(
 
 
 def _laid_out(text: dict[str, Any]) -> str:
-    """As JSON, with a list of numbers on one line."""
+    """JSON with each list of numbers on one line."""
     told = json.dumps(text, indent=1, allow_nan=False)
     return re.sub(r"\[\n([^][{}\"]+)\]", lambda found: f"[{' '.join(found[1].split())}]", told)
 
