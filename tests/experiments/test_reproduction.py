@@ -176,7 +176,7 @@ def test_one_that_was_cut_off_goes_on(whole, tmp_path, monkeypatch):
         ({"hardware": {"platform": "cpu"}}, "hardware.devices in "),
         ({"hardware": {"platform": "cpu", "devices": "two"}}, "must be of type int, and not 0, got 'two'"),
         ({"hardware": {"platform": 1, "devices": 1}}, "hardware.platform in "),
-        ({"config": {"seeds": 1}}, "not the settings of a Config: seed, slopes, chunks, ceiling missing"),
+        ({"config": {"seeds": 1}}, "not the settings of a Config: seed, slopes, num_chunks, ceiling missing"),
         ({"config": {"walkers": 1}}, "unknown setting 'walkers'"),
         ({"config": {"walkers": 1}}, ", whose settings these are"),
     ],

@@ -206,7 +206,7 @@ def test_what_a_killed_process_half_wrote_is_removed(tmp_path, monkeypatch, whol
         ({"config": SETTINGS | {"seeds": 2.5}}, "manifest.json': seeds must be an integer, got 2.5"),
         ({"config": SETTINGS | {"slopes": 1.0}}, "manifest.json': slopes must be a list, got 1.0"),
         ({"config": {"sedes": 1}}, "unknown setting 'sedes'. Did you mean 'seeds'"),
-        ({"config": {"seeds": 1}}, "not the settings of a Config: seed, slopes, chunks, ceiling missing"),
+        ({"config": {"seeds": 1}}, "not the settings of a Config: seed, slopes, num_chunks, ceiling missing"),
         ({"config": None}, "settings must be a table, got None"),
     ],
 )
