@@ -26,7 +26,7 @@ from jaxrec.runtime.atomic_files import replacing
 from jaxrec.version import __version__
 
 FILE = "policy.npz"
-FORMAT = 1  # what this version writes, and the newest that it reads
+FORMAT = 2  # what this version writes and reads; 1 had other names for fields
 SHOWN = 1000  # numbers of an array that the text lists
 PUBLIC = ("flax.linen", "jax.nn", "jax.numpy")  # where a function is looked for first, instead of where it is defined
 
@@ -89,6 +89,11 @@ def read(folder: str | Path) -> SavedPolicies:
                 raise checks.InputError(
                     f"{str(path)!r} is of version {about['format']}, written by jaxrec {about['jaxrec']}; this one "
                     f"reads up to {FORMAT}: update jaxrec"
+                )
+            if about["format"] < FORMAT:
+                raise checks.InputError(
+                    f"{str(path)!r} is of version {about['format']}, written before the first release, when fields had "
+                    "other names: train again"
                 )
             last, best = (_read(about["policy"], arrays, f"{name}/") for name in ("last", "best"))
             score, best_updates = (np.array(_read(about[name], arrays, "")) for name in ("score", "best_updates"))

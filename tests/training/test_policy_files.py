@@ -195,7 +195,8 @@ def within(policy, **fields):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda about: about | {"format": 2}, "is of version 2, written by jaxrec .*reads up to 1: update jaxrec"),
+        (lambda about: about | {"format": 3}, "is of version 3, written by jaxrec .*reads up to 2: update jaxrec"),
+        (lambda about: about | {"format": 1}, "is of version 1, written before the first release.*: train again"),
         (lambda about: {}, "cannot be read: KeyError: 'format'"),
         (within({"class": "nowhere:Policy"}), "made of nowhere:Policy, which cannot be imported"),
         (within({"class": "jaxrec.agents:Missing"}), "made of jaxrec.agents:Missing, which cannot be imported"),
