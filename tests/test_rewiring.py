@@ -24,6 +24,7 @@ from jaxrec.envs.rewiring import (
     RewiringParams,
     dynamics,
     heuristics,
+    meetings,
     metrics,
     observation,
     per_run,
@@ -513,7 +514,7 @@ def test_no_user_is_met_or_recommended_more_often_than_another(preset, users, rn
     @jax.jit
     @jax.vmap
     def draw(words):
-        met = dynamics.meet(society, words, rules.PRESETS[preset], params)
+        met = meetings.meet(society, words, rules.PRESETS[preset], params)
         return met.x.index, met.y.index, dynamics.recommend(society, met, random, params).new, met.structural
 
     x, y, new, structural = map(np.asarray, draw(jnp.asarray(random_words(rng, 200_000, 3))))
@@ -863,7 +864,7 @@ def test_a_heuristic_policy_recommends_whom_the_heuristic_does(observe_as, key):
     @jax.jit
     def draw(society, words, heuristics, keys):
         def one(society, words, keys):
-            met = dynamics.meet(society, words, rules.CARVALHO, params)
+            met = meetings.meet(society, words, rules.CARVALHO, params)
             obs = observation.observe(society, met, observe_as)
             act = jax.vmap(lambda heuristic, key: HeuristicPolicy(heuristic).act((), obs, key)[0], in_axes=(0, None))
             return obs, jax.vmap(act, in_axes=(None, 0))(heuristics, keys)

@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -49,7 +50,7 @@ def render_episode(env: Any, trajectory: Any, params: Any = None) -> Figure:
     circle.plot(time, DEGREES[np.asarray(episode.next_state.choice)], "x", color=CHOICE, ms=8, mew=2, label="choice")
     circle.set(ylabel="degrees", ylim=(-5, 360), yticks=range(0, 361, 60), title="belief about the preference")
     circle.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
-    expected = jax.vmap(partial(metrics.expected, offers=env.offers(params)))(state, action)
+    expected = jax.vmap(partial(metrics.expected, offers=env.offers(params)))(state, jnp.asarray(action))
     for name, colour, label in (
         ("engagement", USER, "now"),
         ("engagement_initial", "#8a8a8a", "at first"),
