@@ -1,4 +1,4 @@
-"""What a picture of one episode begins with: a trajectory of one environment, cut to its first episode."""
+"""The first episode of a trajectory of one environment: the input of every picture."""
 
 from typing import Any
 
@@ -9,14 +9,17 @@ from jaxrec.rollouts import Trajectory
 
 
 def first_episode(trajectory: Any, *names: str) -> Trajectory:
-    """The first episode of a trajectory: up to the step that ended it, or all steps where none did.
+    """Cuts a trajectory after the step that ended its first episode; keeps all steps if none did.
 
     Args:
-        trajectory: of one environment, leaves [num_steps, ...], as `rollout(..., trajectory=True).trajectory[:, 0]` is.
-        *names: what its states must have, to be those of the environment that draws them.
+        trajectory: of one environment, leaves [num_steps, ...], as in `rollout(..., trajectory=True).trajectory[:, 0]`.
+        *names: fields that its states must have, to be those of the environment that draws them.
+
+    Returns:
+        The trajectory of the first episode.
 
     Raises:
-        InputError: as `check_one_environment`.
+        InputError: for what `check_one_environment` refuses.
     """
     check_one_environment(trajectory, *names)
     done = np.asarray(trajectory.done)
@@ -24,10 +27,10 @@ def first_episode(trajectory: Any, *names: str) -> Trajectory:
 
 
 def check_one_environment(trajectory: Any, *names: str) -> None:
-    """Raises InputError unless `trajectory` is one of one environment, with a step or more, and `names` in its states.
+    """Raises InputError unless `trajectory` is a `Trajectory` of one environment, of at least one step.
 
-    Steps may be left out, but time must go on from each to the next, or an episode have ended: that tells
-    `trajectory[0]`, one step of all environments, from `trajectory[:, 0]`.
+    Its states must have the fields `names`. Steps may be left out, but time must increase between steps unless an
+    episode ended: that distinguishes `trajectory[0]`, one step of all environments, from `trajectory[:, 0]`.
     """
     if not isinstance(trajectory, Trajectory):
         raise checks.InputError(
@@ -35,7 +38,7 @@ def check_one_environment(trajectory: Any, *names: str) -> None:
             f".trajectory[:, 0]; got {checks.brief(trajectory)}"
         )
     shape = np.shape(trajectory.done)
-    if len(shape) != 1 or not _goes_on(trajectory):
+    if len(shape) != 1 or not _is_ordered(trajectory):
         found = f"leaves of shape {list(shape)}" if len(shape) != 1 else "one step of several"
         raise checks.InputError(
             f"trajectory must be of one environment, got {found}: index its environments, such as trajectory[:, 0]"
@@ -50,8 +53,8 @@ def check_one_environment(trajectory: Any, *names: str) -> None:
         )
 
 
-def _goes_on(trajectory: Trajectory) -> bool:
-    """Whether time goes on from each step to the next, but where an episode ended; true where states tell no time."""
+def _is_ordered(trajectory: Trajectory) -> bool:
+    """Whether time increases between steps, except where an episode ended; true if states have no time."""
     if not hasattr(trajectory.state, "time"):
         return True
     done, time = np.asarray(trajectory.done), np.asarray(trajectory.state.time)

@@ -36,7 +36,7 @@ def played(name):
 
 
 def draw_step(trajectory):
-    rewiring.draw_step(ENVIRONMENTS["rewiring"], trajectory, 0, Figure().subplots())
+    rewiring.draw_step(trajectory, 0, Figure().subplots())
 
 
 DRAWN = {name: (name, env.render) for name, env in ENVIRONMENTS.items()} | {
@@ -155,7 +155,7 @@ def test_a_society_is_drawn_as_it_was():
 def drawn_ties(trajectory, step):
     """{colour: the ends of the ties that are drawn in it}, in a layout where users lie at (i, i^2)."""
     axes = Figure().subplots()
-    rewiring.draw_step(None, trajectory, step, axes, {user: (user, user**2) for user in range(10)})
+    rewiring.draw_step(trajectory, step, axes, {user: (user, user**2) for user in range(10)})
     lines = axes.collections[:-1]
     return {
         to_hex(one.get_colors()[0]): [sorted(int(x) for x, _ in segment) for segment in one.get_segments()]
@@ -202,10 +202,9 @@ def test_whatever_is_observed_the_picture_is_the_same():
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
-        (lambda env, it: rewiring.render_episode(env, it, moments=0), "moments must be an integer of at least 1"),
         (lambda env, it: rewiring.animate_episode(env, it, interval=0), "interval must be an integer of at least 1"),
-        (lambda env, it: rewiring.draw_step(env, it, 200, Figure().subplots()), r"step must be within \[0, 199\]"),
-        (lambda env, it: rewiring.draw_step(env, it, -1, Figure().subplots()), r"step must be within \[0, 199\]"),
+        (lambda env, it: rewiring.draw_step(it, 200, Figure().subplots()), r"step must be within \[0, 199\]"),
+        (lambda env, it: rewiring.draw_step(it, -1, Figure().subplots()), r"step must be within \[0, 199\]"),
     ],
 )
 def test_moments_and_steps_that_are_none_are_refused(draw, message):

@@ -10,9 +10,10 @@ from jax import Array
 
 from jaxrec import checks
 from jaxrec.environment import Environment, EnvParams
-from jaxrec.envs.rewiring import dynamics, metrics, observation, policies, requests
+from jaxrec.envs.rewiring import metrics, observation, policies, requests
 from jaxrec.envs.rewiring.graph import bitset, draws, starts
 from jaxrec.envs.rewiring.graph.society import Society
+from jaxrec.envs.rewiring.meetings import MAX_USERS
 from jaxrec.envs.rewiring.requests import RewiringState
 from jaxrec.envs.rewiring.rules import Rules, resolve
 from jaxrec.spaces import Discrete, Space
@@ -102,7 +103,7 @@ class RewiringGame(Environment):
             checks.positive(name, getattr(self, name), checks.MOST_STEPS)
         self._check_graph()
         checks.boolean("any_payoffs", self.any_payoffs)
-        checks.lookup(dict.fromkeys(observation.KINDS), self.observe_as, "observe_as")
+        checks.lookup(dict.fromkeys(observation.OBSERVE_AS), self.observe_as, "observe_as")
         self.check_reward()
 
     @property
@@ -241,8 +242,8 @@ class RewiringGame(Environment):
     def _check_graph(self) -> None:
         rules, users, degree = resolve(self.rules), self.num_users, self.degree
         checks.lookup(dict.fromkeys(("regular", "uniform")), self.graph, "graph")
-        if users > dynamics.MAX_USERS:
-            raise checks.InputError(f"num_users must be at most {dynamics.MAX_USERS}, got {users}")
+        if users > MAX_USERS:
+            raise checks.InputError(f"num_users must be at most {MAX_USERS}, got {users}")
         if degree >= users:
             raise checks.InputError(f"degree must be below num_users={users}, got {degree}")
         if users * degree % 2:

@@ -1,4 +1,4 @@
-"""What the future of a society depends on, in numbers that but for the time mean the same at every size."""
+"""Features of a society from which its future can be estimated; apart from time they do not depend on its size."""
 
 from typing import Any
 
@@ -9,12 +9,13 @@ from jaxrec import graphs
 
 
 def moments(obs: Any, state: Any) -> Array:
-    """float32[41]: the share of cooperators, neighbourhoods to second order, who meets, and the time.
+    """float32[41]: the share of cooperators, neighbourhoods to second order, the meeting, and the time.
 
     Users imitate neighbours by the difference of their payoffs (Carvalho, "Modelling the Recommender Alignment
-    Problem", section 3.1). Where selection is weak the drift of cooperation is then a sum over users of products of
-    how many cooperators and defectors they are tied to; hence, for each strategy, the mean over all users of n_c, n_d,
-    n_c^2, n_c n_d, n_d^2 and 1 / (n_c + n_d) (0 without ties), with n_c and n_d divided by the mean degree.
+    Problem", section 3.1). Under weak selection the drift of cooperation is then a sum over users of products of
+    their numbers of cooperating and defecting neighbours, n_c and n_d; hence, for each strategy, the mean
+    over all users of n_c, n_d, n_c^2, n_c n_d, n_d^2 and 1 / (n_c + n_d) (0 without ties), with n_c and n_d divided by
+    the mean degree.
     """
     cooperates, degree = obs.nodes[:, 0], obs.nodes[:, 1]
     to_cooperators = graphs.gather(obs.graph, obs.nodes)[:, 0]

@@ -1,4 +1,4 @@
-"""The fixed recommenders of the paper as data: who may be recommended, and which of them.
+"""The fixed recommenders of the paper as data: which users are accepted, and which of those are recommended.
 
 Source: Carvalho, "Modelling the Recommender Alignment Problem", section 3.3 and Table 3; details from the author's
 published simulator. A heuristic is a few numbers, so that a sweep over recommenders is one `vmap`.
@@ -16,18 +16,19 @@ from jaxrec import checks
 from jaxrec.envs.rewiring.graph import bitset
 from jaxrec.envs.rewiring.graph.bitset import materialised
 from jaxrec.envs.rewiring.graph.society import Society
+from jaxrec.envs.rewiring.meetings import User
 
 
 class Heuristic(struct.PyTreeNode):
     """Recommends uniformly among the eligible users that it accepts.
 
-    Nobody is recommended to whom the user is tied already, nor the user itself; if nobody is left the tie stays.
+    The user itself and its neighbours are not eligible; without an accepted user the tie stays.
 
     Attributes:
         accepts: bool[2, 2], whether a user with strategy i (0 defects, 1 cooperates) is recommended one with j.
-        local: bool[], only neighbours of the partner that is given up.
-        degree: int32[], -1 only those with the fewest neighbours, 1 with the most, 0 any. Ties are broken at random.
-        exclusive: bool[], in competition only users of the same recommender.
+        local: bool[], accepts only neighbours of the partner that is left.
+        degree: int32[], -1 accepts only users with the fewest neighbours, 1 with the most, 0 any.
+        exclusive: bool[], accepts, in competition, only users of the same recommender.
     """
 
     accepts: Any
@@ -36,7 +37,7 @@ class Heuristic(struct.PyTreeNode):
     exclusive: Any = False
 
 
-ANYONE = ((True, True), (True, True))
+ANY = ((True, True), (True, True))
 COOPERATORS = ((False, True), (False, True))
 DEFECTORS = ((True, False), (True, False))
 ALIKE = ((True, False), (False, True))
@@ -44,16 +45,16 @@ NOBODY = ((False, False), (False, False))
 
 HEURISTICS: dict[str, Heuristic] = {
     "null": Heuristic(NOBODY),
-    "local": Heuristic(ANYONE, local=True),
+    "local": Heuristic(ANY, local=True),
     "good": Heuristic(COOPERATORS),
     "bad": Heuristic(DEFECTORS),
-    "random": Heuristic(ANYONE),
+    "random": Heuristic(ANY),
     "fair": Heuristic(ALIKE),
     "low-defectors": Heuristic(DEFECTORS, degree=-1),
-    "low": Heuristic(ANYONE, degree=-1),
+    "low": Heuristic(ANY, degree=-1),
     "low-cooperators": Heuristic(COOPERATORS, degree=-1),
     "high-defectors": Heuristic(DEFECTORS, degree=1),
-    "high": Heuristic(ANYONE, degree=1),
+    "high": Heuristic(ANY, degree=1),
     "high-cooperators": Heuristic(COOPERATORS, degree=1),
 }
 """By name. "local" is the paper's NO_MED; "bad", "random" and "good" are the middle column of its 3 x 3 grid."""
@@ -63,16 +64,16 @@ ELEVEN = tuple(name for name in HEURISTICS if name != "fair")
 
 
 def heuristic(name: str, exclusive: bool = False) -> Heuristic:
-    """The heuristic called `name`.
+    """Looks up the heuristic called `name` in `HEURISTICS`.
 
     Raises:
-        InputError: if there is none (the message names the nearest).
+        InputError: for an unknown name (the message gives the nearest).
     """
     return checks.lookup(HEURISTICS, name, "recommender").replace(exclusive=exclusive)
 
 
 def stack_kinds(heuristics: Any) -> Heuristic:
-    """Several heuristics as one, with an axis of kinds first."""
+    """Stacks heuristics along a leading axis of kinds."""
     return jax.tree.map(lambda *leaves: np.stack(leaves), *map(_arrays, heuristics))
 
 
@@ -86,22 +87,25 @@ def _arrays(one: Heuristic) -> Heuristic:
 
 
 def candidates(
-    society: Society, user: Any, partner: Any, kind: Array, recommenders: Heuristic, follows: Array, unit: Array
+    society: Society, user: User, partner: User, kind: Array, recommenders: Heuristic, follows: Array, unit: Array
 ) -> Array:
-    """uint32[words, *batch]: whom `user` may be tied to in place of `partner`.
+    """Finds the users to whom `user` may be tied in place of `partner`.
 
     Args:
         society: one, or many.
-        user: `dynamics.User`, who is to be tied.
-        partner: `dynamics.User`, whom it gives up.
-        kind: int32, which of the recommenders the user has.
-        recommenders: stacked along an axis of kinds.
-        follows: bool, the user follows the recommendation; otherwise it chooses as the local heuristic does.
-        unit: see `bitset.materialised`.
+        user: the focused user.
+        partner: the neighbour that it leaves.
+        kind: int32[*batch], the index of the user's recommender.
+        recommenders: stacked along a leading axis of kinds.
+        follows: bool[*batch], the user follows the recommendation; otherwise the local heuristic chooses.
+        unit: 1, unknown to the compiler, for `bitset.materialised`.
+
+    Returns:
+        uint32[words, *batch], the set of candidates.
     """
     one = jax.tree.map(lambda leaf: _of_kind(leaf, kind), recommenders)
     accepts = jnp.where(user.cooperates, one.accepts[1], one.accepts[0]) | ~follows
-    # Decided once for each society, as four bits of one number, then read for every word of the sets.
+    # Computed once for each society, as four bits of one number, then read for every word of the sets.
     flags = [accepts[0], accepts[1], one.local | ~follows, one.exclusive & follows]
     decided = jnp.asarray(sum(flag.astype(jnp.int32) << place for place, flag in enumerate(flags)))
     decided = materialised(decided, unit)
@@ -118,20 +122,20 @@ def candidates(
 
 
 def _extreme(pool: Array, score: Array) -> Array:
-    """The members of `pool` with the highest score (int32[N, *batch])."""
+    """Keeps the members of `pool` with the highest score (int32[N, *batch])."""
     members = bitset.unpack(pool, score.shape[0])
     best = jnp.max(jnp.where(members, score, jnp.iinfo(jnp.int32).min), axis=0)
     return bitset.pack(members & (score == best))
 
 
 def _everyone(society: Society) -> Array:
-    """uint32[words, *1]: all users, against the bits beyond the last one."""
+    """uint32[words, *1]: the set of all users, without bits beyond the last one."""
     users = bitset.everyone(society.num_users)
     return users.reshape(-1, *[1] * (society.cooperators.ndim - 1))
 
 
 def _of_kind(leaf: Any, kind: Array) -> Any:
-    """The entry of `leaf` (kinds first) for the kind each society asks about."""
+    """Selects the entry of `leaf` (leading axis of kinds) for the kind of each society."""
     chosen = leaf[0]
     for index in range(1, leaf.shape[0]):
         chosen = jnp.where(kind == index, leaf[index], chosen)

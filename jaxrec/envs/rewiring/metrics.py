@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
-from jaxrec.envs.rewiring.dynamics import payoff
 from jaxrec.envs.rewiring.graph import bitset
 from jaxrec.envs.rewiring.graph.society import Society, contains
+from jaxrec.envs.rewiring.meetings import payoff
 
 
 def cooperation(society: Society) -> Float[Array, ""]:

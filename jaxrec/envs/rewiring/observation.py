@@ -1,29 +1,30 @@
-"""What a recommender sees when a user asks for somebody new."""
+"""The observation of a request for a new neighbour."""
 
 from typing import Any, Literal
 
 import jax.numpy as jnp
 from flax import struct
 
-from jaxrec.envs.rewiring import dynamics, metrics
+from jaxrec.envs.rewiring import metrics
 from jaxrec.envs.rewiring.graph import bitset
 from jaxrec.envs.rewiring.graph.society import Society
+from jaxrec.envs.rewiring.meetings import Meeting, actor, other
 from jaxrec.graphs import graphs_tuple
 from jaxrec.spaces import Box, Discrete, Fields, Space
 
-KINDS = ("dense", "graphs_tuple")
+OBSERVE_AS = ("dense", "graphs_tuple")
 
 
 class Observation(struct.PyTreeNode):
-    """A request.
+    """A request of one user.
 
     Attributes:
-        focused: int32[], the user who will be tied to the one recommended.
-        partner: int32[], the defector whom it leaves.
-        requested: bool[], somebody waits; otherwise the action is not read.
-        action_mask: bool[N], who may be recommended: not the focused user, not its neighbours. None may be left.
+        focused: int32[], the user who gets the new neighbour.
+        partner: int32[], the defector that it leaves.
+        requested: bool[], a user waits; otherwise the action is not read.
+        action_mask: bool[N], the eligible users: not the focused user, not its neighbours. All may be false.
         nodes: float32[N, 2], whether each user cooperates, and its degree divided by the mean degree.
-        graph: bool[N, N], who is tied to whom; or a `jraph.GraphsTuple` with 2 E directed edges and `nodes`.
+        graph: bool[N, N], the adjacency matrix; or a `jraph.GraphsTuple` with 2 E directed edges and `nodes`.
     """
 
     focused: Any
@@ -34,17 +35,26 @@ class Observation(struct.PyTreeNode):
     graph: Any
 
 
-def observe(society: Society, met: Any, kind: Literal["dense", "graphs_tuple"]) -> Observation:
-    """The request `met` (a `dynamics.Meeting`) in one society."""
+def observe(society: Society, met: Meeting, kind: Literal["dense", "graphs_tuple"]) -> Observation:
+    """Builds the observation of a request.
+
+    Args:
+        society: one.
+        met: the request.
+        kind: "dense" or "graphs_tuple".
+
+    Returns:
+        What a recommender observes.
+    """
     size = society.num_users
-    user = dynamics.actor(met)
+    user = actor(met)
     taken = user.ties | bitset.single(user.index, user.ties.shape[0])
     degrees = metrics.degrees(society)
     cooperates = bitset.unpack(society.cooperators, size)
     nodes = jnp.stack([cooperates, degrees * size / degrees.sum()], axis=1).astype(jnp.float32)
     return Observation(
         focused=user.index,
-        partner=dynamics.other(met).index,
+        partner=other(met).index,
         requested=met.acts,
         action_mask=~bitset.unpack(taken, size),
         nodes=nodes,
@@ -53,7 +63,16 @@ def observe(society: Society, met: Any, kind: Literal["dense", "graphs_tuple"]) 
 
 
 def space(users: int, ties: int, kind: str) -> Space:
-    """The space of `Observation`."""
+    """Builds the space of `Observation`.
+
+    Args:
+        users: N.
+        ties: E.
+        kind: "dense" or "graphs_tuple".
+
+    Returns:
+        A space with the fields of `Observation`.
+    """
     dense = Box(0, 1, (users, users), bool)
     return Fields(
         focused=Discrete(users),

@@ -1,4 +1,4 @@
-"""The paper's recommenders as policies that act on observations; `recommenders` holds what they are made of."""
+"""The paper's recommenders (`heuristics`) as policies that act on observations."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,16 +15,16 @@ from jaxrec.policy import Stateless
 
 
 class HeuristicPolicy(Stateless):
-    """A `Heuristic` that recommends one user at a time; where it accepts nobody, the focused user: the tie stays.
+    """Recommends by a `Heuristic`; if it accepts no user it recommends the focused one: the tie stays.
 
     Attributes:
-        heuristic: a `recommenders.Heuristic`.
+        heuristic: a `heuristics.Heuristic`, without an axis of kinds.
     """
 
     heuristic: Any
 
     def act(self, carry: Any, obs: Observation, key: Array) -> tuple[Array, Any]:
-        """(int32[] user, carry)."""
+        """Returns (int32[] user, carry)."""
         cooperates, degree = obs.nodes[:, 0] > 0.5, obs.nodes[:, 1]
         accepted = jnp.asarray(self.heuristic.accepts)[cooperates[obs.focused].astype(int), cooperates.astype(int)]
         near = neighbours_of(obs.graph, obs.partner, cooperates.shape[0])

@@ -1,4 +1,4 @@
-"""Pictures of a small society: users by strategy, ties, and the one that moved."""
+"""Pictures of a small society: users by strategy, ties, and the tie that moves."""
 
 from typing import Any
 
@@ -15,56 +15,80 @@ from jaxrec.rollouts import Trajectory
 
 COOPERATOR, DEFECTOR = "#2a7f9e", "#d1495b"
 TIE, CUT, NEW = "#c9ccd1", "#d1495b", "#2e933c"
-STATES = ("society", "meeting", "clock", "requests")  # what is drawn of a state
+NUM_PICTURES = 4  # of the society, in one figure
+STATE_FIELDS = ("society", "meeting", "clock", "requests")
 
 
-def render_episode(env: Any, trajectory: Any, moments: int = 4) -> Figure:
-    """The society at `moments` steps spread over the first episode of a `Trajectory` of one environment; its course.
+def render_episode(env: Any, trajectory: Any, params: Any = None) -> Figure:
+    """Draws the society at up to four steps, and below them cooperators and requests over time.
 
-    In each picture the dashed red tie is about to be given up and the green one is what was recommended.
+    In each picture the focused user leaves the dashed red tie; the green one was recommended.
+
+    Args:
+        env: a `RewiringGame`; the number of users is read from the trajectory.
+        trajectory: a `Trajectory` of one environment, leaves [num_steps, ...], such as
+            `rollout(..., trajectory=True).trajectory[:, 0]`. Only its first episode is drawn.
+        params: the run-time values of the trajectory; the environment's defaults if None.
+
+    Returns:
+        A figure of one axes for each of the steps, one for cooperators and one for requests.
 
     Raises:
-        InputError: for a trajectory that still has an axis of environments, and for anything else: see
-            `first_episode`.
+        InputError: for a trajectory with an axis of environments, of another society or of no step; for what is not a
+            trajectory; and for parameters of another environment.
     """
-    checks.positive("moments", moments)
-    episode = first_episode(trajectory, *STATES)
-    chosen = np.unique(np.linspace(0, len(episode.done) - 1, moments).round().astype(int))
+    env.resolve(params)
+    episode = first_episode(trajectory, *STATE_FIELDS)
+    chosen = np.unique(np.linspace(0, len(episode.done) - 1, NUM_PICTURES).round().astype(int))
     layout = _layout(episode)
     figure = Figure(figsize=(3.2 * len(chosen), 5.6), layout="constrained")
     grid = figure.add_gridspec(2, len(chosen), height_ratios=[2.2, 1])
     for column, step in enumerate(chosen):
-        draw_step(env, episode, int(step), figure.add_subplot(grid[0, column]), layout)
+        draw_step(episode, int(step), figure.add_subplot(grid[0, column]), layout)
     _draw_course(episode, figure.add_subplot(grid[1, :]))
     return figure
 
 
 def animate_episode(env: Any, trajectory: Any, interval: int = 300) -> FuncAnimation:
-    """An animation of an episode, one frame a step; save it by `.save("episode.gif", writer="pillow")`.
+    """Animates an episode, one frame a step; save it by `.save("episode.gif", writer="pillow")`.
+
+    Args:
+        env: a `RewiringGame`; the number of users is read from the trajectory.
+        trajectory: a `Trajectory` of one environment, as for `render_episode`.
+        interval: milliseconds a frame, at least 1.
+
+    Returns:
+        An animation with one frame for each step of the first episode.
 
     Raises:
-        InputError: as `render_episode`.
+        InputError: for the trajectories that `render_episode` refuses.
     """
     checks.positive("interval", interval)
-    episode = first_episode(trajectory, *STATES)
+    episode = first_episode(trajectory, *STATE_FIELDS)
     figure = Figure(figsize=(4.5, 4.8), layout="constrained")
     axes, layout = figure.add_subplot(), _layout(episode)
 
     def frame(step: int) -> list:
         axes.clear()
-        draw_step(env, episode, step, axes, layout)
+        draw_step(episode, step, axes, layout)
         return []
 
     return FuncAnimation(figure, frame, frames=len(episode.done), interval=interval)
 
 
-def draw_step(env: Any, trajectory: Any, step: int, axes: Axes, layout: Any = None) -> None:
-    """The society at one step, of any episode: who asks, whom it gives up and who was recommended.
+def draw_step(trajectory: Any, step: int, axes: Axes, layout: Any = None) -> None:
+    """Draws the society at one step of any episode: the focused user, its partner and the user recommended.
+
+    Args:
+        trajectory: a `Trajectory` of one environment, as for `render_episode`.
+        step: in 0 ... num_steps - 1.
+        axes: where to draw.
+        layout: user -> (x, y); a spring layout of the graph if None.
 
     Raises:
-        InputError: for a trajectory that still has an axis of environments, is none, or has no such step.
+        InputError: for the trajectories that `render_episode` refuses, and for a step out of range.
     """
-    check_one_environment(trajectory, *STATES)
+    check_one_environment(trajectory, *STATE_FIELDS)
     checks.within("step", step, 0, len(trajectory.done) - 1)
     state = _at(trajectory.state, step)
     graph, met = to_networkx(state.society), state.meeting
@@ -85,7 +109,7 @@ def draw_step(env: Any, trajectory: Any, step: int, axes: Axes, layout: Any = No
 
 
 def to_networkx(society: Any) -> nx.Graph:
-    """One society as a networkx graph; each node has `cooperates`."""
+    """Converts one society to a networkx graph whose nodes have `cooperates`."""
     size = society.adjacency.shape[-2]
     graph = nx.from_numpy_array(_bits(society.adjacency, size).astype(int))
     nx.set_node_attributes(graph, dict(enumerate(_bits(society.cooperators, size).tolist())), "cooperates")
@@ -93,7 +117,7 @@ def to_networkx(society: Any) -> nx.Graph:
 
 
 def _bits(words: Any, size: int) -> np.ndarray:
-    """The last axis of words as bool[..., size]."""
+    """Unpacks the last axis of words to bool[..., size]."""
     words = np.asarray(words)
     bits = (words[..., None] >> np.arange(32, dtype=np.uint32)) & 1
     return bits.reshape(*words.shape[:-1], -1)[..., :size].astype(bool)
@@ -104,7 +128,7 @@ def _at(tree: Any, step: int) -> Any:
 
 
 def _layout(episode: Trajectory) -> Any:
-    """Positions that stay over the episode: those of the first graph."""
+    """The spring layout of the first graph, which stays over the episode."""
     return nx.spring_layout(to_networkx(_at(episode.state.society, 0)), seed=0)
 
 

@@ -14,10 +14,10 @@ from jaxtyping import Bool, Int, UInt32
 
 from jaxrec.environment import EnvState
 from jaxrec.envs.rewiring import dynamics, metrics
-from jaxrec.envs.rewiring.dynamics import Meeting
 from jaxrec.envs.rewiring.graph import draws
 from jaxrec.envs.rewiring.graph.society import Society, contains, tie_between
 from jaxrec.envs.rewiring.heuristics import heuristic, stack_kinds
+from jaxrec.envs.rewiring.meetings import WORDS_PER_STEP, Meeting, actor, meet, other
 from jaxrec.envs.rewiring.rules import Rules
 
 
@@ -57,7 +57,7 @@ def first(key: Array, society: Society, rules: Rules, params: Any, max_wait: int
         The state whose requests are counted from here: an episode is charged for what follows its first observation.
     """
     zero = jnp.zeros((), jnp.int32)
-    shapes = jax.eval_shape(partial(dynamics.meet, rules=rules), society, _words(key), params=params)
+    shapes = jax.eval_shape(partial(meet, rules=rules), society, _words(key), params=params)
     meeting = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     state = RewiringState(zero, zero, society, meeting, zero, zero, zero)
     return wait(key, state, rules, params, max_wait).replace(requests=zero)
@@ -77,14 +77,14 @@ def answer(state: RewiringState, action: Int[Array, ""], rules: Rules, params: A
         The state in the same time-step, in which nobody waits.
     """
     met, society, one = state.meeting, state.society, jnp.ones(())
-    user = dynamics.actor(met)
+    user = actor(met)
     follows = draws.uniform(met.coin) < params.influence
     valid = (action >= 0) & (action < society.num_users) & (action != user.index)
     valid = valid & ~contains(user.ties, jnp.clip(action, 0, society.num_users - 1))
     local = dynamics.recommend(society, met, stack_kinds([heuristic("local")]), params)
     new = jnp.where(follows, jnp.where(valid, action, 0), local.new)
     if society.edges.shape[0] and met.tie is None:
-        met = met.replace(tie=tie_between(society.edges, user.index, dynamics.other(met).index))
+        met = met.replace(tie=tie_between(society.edges, user.index, other(met).index))
     society, moved = dynamics.rewire(society, met, new, jnp.where(follows, valid, local.eligible), one)
     if rules.single_clock:
         after = dynamics.imitate_after(society, met, new, moved, params)
@@ -118,7 +118,7 @@ def wait(key: Array, state: RewiringState, rules: Rules, params: Any, max_wait: 
 
     def time_step(carry: tuple[RewiringState, Array]) -> tuple[RewiringState, Array]:
         state, waited = carry
-        met = dynamics.meet(state.society, _words(jax.random.fold_in(key, waited)), rules, params)
+        met = meet(state.society, _words(jax.random.fold_in(key, waited)), rules, params)
         return _unanswered(state, met, rules, params), waited + 1
 
     return jax.lax.while_loop(pending, time_step, (state, jnp.zeros((), jnp.int32)))[0]
@@ -142,4 +142,4 @@ def _unanswered(state: RewiringState, met: Meeting, rules: Rules, params: Any) -
 
 def _words(key: Array) -> UInt32[Array, " words"]:
     """The random bits of one time-step."""
-    return jax.random.bits(key, (dynamics.WORDS_PER_STEP,), jnp.uint32)
+    return jax.random.bits(key, (WORDS_PER_STEP,), jnp.uint32)

@@ -1,11 +1,11 @@
-"""Which game is played: the paper's printed rule, its author's program and the base model are three."""
+"""The rules of three games: the paper's printed rule, its author's program and the base model."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from jaxrec import checks
 
-KINDS = {
+CHOICES = {
     "imitation": ("fermi", "clipped"),
     "gate": ("imitation", "self", "none"),
     "pair": ("neighbour", "edge"),
@@ -16,23 +16,23 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Rules:
-    """How users meet, imitate and rewire. F(d) = 1 / (1 + exp(-beta d)) is the Fermi function; f is fitness.
+    """Rules by which users meet, imitate and rewire. F(d) = 1 / (1 + exp(-beta d)) is the Fermi function; f is fitness.
 
     A focal user x meets y. In a strategy update x copies y's strategy with the imitation probability; in a structural
     update a user whose partner is a defector may rewire the tie.
 
     Attributes:
-        name: of the preset.
+        name: the name of the preset.
         imitation: "fermi", F(fy - fx) (Eq. 1 of the paper); or "clipped", F(max(0, fy - fx)), at least 1/2.
-        gate: who wins a structural update. "imitation": x wins with the imitation probability; "self": with
+        gate: the winner of a structural update. "imitation": x wins with the imitation probability; "self": with
             F(fx - fy), the fitter user more likely; "none": x always wins, and imitates in the same time-step.
         pair: structural updates take "neighbour", a uniform user and a uniform neighbour of it, or "edge", a uniform
             edge. Strategy updates always take the former.
-        initiative: who rewires. "focal": y must be a defector; x acts if it wins, else y if x is a defector too.
-            "either": the winner acts if its partner is a defector.
-        strategies: of the start. "coins": each user a cooperator with probability 1/2; "half": exactly N // 2 of them.
-        unfocused: how many users, the last ones, are never the focal one. 0; with 1 the game of the author's program,
-            in which that user never changes and becomes a star.
+        initiative: the user who rewires. "focal": y must be a defector; x acts if it wins, else y if x is a defector
+            too. "either": the winner acts if its partner is a defector.
+        strategies: at the start. "coins": each user a cooperator with probability 1/2; "half": exactly N // 2 of them.
+        unfocused: the number of users, the last ones, that are never focal. With 1 this is the game of the author's
+            program, in which that user never changes and becomes a star.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Rules:
     unfocused: int = 0
 
     def __post_init__(self) -> None:
-        for name, kinds in KINDS.items():
+        for name, kinds in CHOICES.items():
             checks.lookup(dict.fromkeys(kinds), getattr(self, name), f"rules.{name}")
         checks.within("rules.unfocused", self.unfocused, 0, float("inf"))
 
@@ -58,11 +58,11 @@ SANTOS = Rules("santos", "fermi", "self", "edge", "either", "half")
 """The base model: Santos, Pacheco & Lenaerts 2006, "Cooperation prevails when individuals adjust their social ties"."""
 
 PRINTED = Rules("printed", "fermi", "imitation", "neighbour", "focal", "coins")
-"""As the paper prints it: Carvalho, Eq. 1, Algorithm 1 and section 3.1. Cooperation takes over at larger W than in the
+"""The printed rule: Carvalho, Eq. 1, Algorithm 1 and section 3.1. Cooperation takes over at larger W than in the
 paper's Figure 6 (`jaxrec run rewiring-baselines --rules printed`)."""
 
 CARVALHO = Rules("carvalho", "clipped", "imitation", "neighbour", "focal", "coins")
-"""As the paper's author programmed it, read in the published simulator. It gives the paper's Figure 6."""
+"""The rule of the author's published simulator. It gives the paper's Figure 6."""
 
 LEARNING = Rules("learning", "fermi", "none", "neighbour", "focal", "coins")
 """The closest match to the starting points of the paper's section 4: every meeting with a defector is a request."""
@@ -71,11 +71,10 @@ PRESETS = {rules.name: rules for rules in (CARVALHO, SANTOS, PRINTED, LEARNING)}
 
 
 def resolve(rules: str | Rules) -> Rules:
-    """The preset called `rules`, or `rules` itself.
+    """Returns the preset called `rules`, or `rules` itself.
 
     Raises:
-        InputError: if there is no such preset (the message names the nearest).
-        InputError: also for what is neither a name nor `Rules`.
+        InputError: for an unknown name (the message gives the nearest), and for any other type.
     """
     if isinstance(rules, str):
         return checks.lookup(PRESETS, rules, "rules")

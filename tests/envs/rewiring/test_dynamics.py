@@ -24,6 +24,7 @@ from jaxrec.envs.rewiring import (
     RewiringParams,
     dynamics,
     heuristics,
+    meetings,
     rules,
 )
 
@@ -177,7 +178,7 @@ def test_no_user_is_met_or_recommended_more_often_than_another(preset, users, rn
     @jax.jit
     @jax.vmap
     def draw(words):
-        met = dynamics.meet(society, words, rules.PRESETS[preset], params)
+        met = meetings.meet(society, words, rules.PRESETS[preset], params)
         return met.x.index, met.y.index, dynamics.recommend(society, met, random, params).new, met.structural
 
     x, y, new, structural = map(np.asarray, draw(jnp.asarray(random_words(rng, 200_000, 3))))

@@ -12,8 +12,8 @@ from scipy import stats
 from jaxrec.envs.rewiring import (
     HeuristicPolicy,
     RewiringParams,
-    dynamics,
     heuristics,
+    meetings,
     observation,
     rules,
 )
@@ -32,7 +32,7 @@ def test_a_heuristic_policy_recommends_whom_the_heuristic_does(observe_as, key):
     @jax.jit
     def draw(society, words, heuristics, keys):
         def one(society, words, keys):
-            met = dynamics.meet(society, words, rules.CARVALHO, params)
+            met = meetings.meet(society, words, rules.CARVALHO, params)
             obs = observation.observe(society, met, observe_as)
             act = jax.vmap(lambda heuristic, key: HeuristicPolicy(heuristic).act((), obs, key)[0], in_axes=(0, None))
             return obs, jax.vmap(act, in_axes=(None, 0))(heuristics, keys)

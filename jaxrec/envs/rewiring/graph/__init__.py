@@ -1,1 +1,1 @@
-"""The graph of a society as bitsets: its ties, how they are drawn, and how it starts."""
+"""The graph of a society as bitsets, random draws from it, and random graphs to start from."""

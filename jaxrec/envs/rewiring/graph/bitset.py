@@ -1,7 +1,7 @@
 """Sets of users as words of 32 bits: uint32[words, *batch].
 
 The word axis comes first, so that the same code handles one society (no batch axes) or many at once with the societies
-along the last axis, where a CPU's vector units and a GPU's threads want them. A set over 1000 users is 128 bytes.
+along the last axis, as vector units of a CPU and threads of a GPU need them. A set over 1000 users is 128 bytes.
 """
 
 import jax
@@ -14,12 +14,12 @@ BITS_SHIFT, BITS_MASK = 5, 31
 
 
 def num_words(size: int) -> int:
-    """How many words a set over `size` users takes."""
+    """The number of words of a set over `size` users."""
     return -(-size // BITS)
 
 
 def pack(members: Bool[Array, "size *batch"]) -> UInt32[Array, "words *batch"]:
-    """The set of the users where `members` is true."""
+    """Packs the users for which `members` is true into a set."""
     size = members.shape[0]
     padding = [(0, num_words(size) * BITS - size)] + [(0, 0)] * (members.ndim - 1)
     bits = jnp.pad(members, padding).reshape(num_words(size), BITS, *members.shape[1:])
@@ -28,7 +28,7 @@ def pack(members: Bool[Array, "size *batch"]) -> UInt32[Array, "words *batch"]:
 
 
 def unpack(words: UInt32[Array, "words *batch"], size: int) -> Bool[Array, "size *batch"]:
-    """Whether each of `size` users is in the set."""
+    """Unpacks a set: whether each of `size` users is a member."""
     shifts = jnp.arange(BITS, dtype=jnp.uint32).reshape(BITS, *[1] * (words.ndim - 1))
     bits = (words[:, None] >> shifts) & 1
     return bits.reshape(words.shape[0] * BITS, *words.shape[1:])[:size].astype(bool)
@@ -84,11 +84,11 @@ def select(words: UInt32[Array, "words *batch"], rank: Int[Array, "*batch"]) -> 
 
 
 def materialised(value: Array, one: Array) -> Array:
-    """`value`, computed once.
+    """Returns `value`, computed once.
 
-    XLA on a CPU repeats cheap arithmetic in every kernel that reads its result, per word of a set, and so would redo a
-    whole choice among neighbours dozens of times: 2.4 microseconds a time-step against 0.3. It does not repeat a
-    division, and `optimization_barrier` is gone before it decides. `one` is 1 in a way that the compiler cannot know.
+    XLA on a CPU repeats cheap arithmetic in every kernel that reads its result, for each word of a set, and would
+    repeat the whole choice among neighbours dozens of times: 2.4 microseconds a time-step against 0.3. It does not
+    repeat a division; `optimization_barrier` is removed before that pass. `one` is 1, but unknown to the compiler.
     """
     kept = value.astype(jnp.float32) / one
     return kept > 0.5 if value.dtype == bool else kept.astype(value.dtype)

@@ -1,10 +1,10 @@
-"""A society as bits: who is tied to whom, who cooperates, who uses which recommender.
+"""A society as bits: its ties, its cooperators and the users of each recommender.
 
-Adjacency is a bitset row a user, so that a rewire flips four bits in place, and an edge test, a count of cooperating
-neighbours or a set of candidates is a few word operations: 32 KB for 500 users, 128 KB for 1000.
+Adjacency is one bitset row for each user: a rewire flips four bits in place, and an edge test, a count of cooperating
+neighbours or a set of candidates is a few word operations. It takes 32 KB for 500 users, 128 KB for 1000.
 
-Functions here and in `dynamics` advance one society, or `B` of them at once: then adjacency and edges have a leading
-axis of B and everything else a trailing one.
+Functions of this module and of `dynamics` take one society, or `B` at once: then adjacency and edges have a leading
+axis of B and all other arrays a trailing one.
 """
 
 from typing import Any
@@ -19,14 +19,14 @@ from jaxrec.envs.rewiring.graph import bitset
 
 
 class Society(struct.PyTreeNode):
-    """N users. One society; see the module on many.
+    """N users and their ties; shapes are those of one society.
 
     Attributes:
         adjacency: uint32[N, words], row i is the set of the neighbours of user i.
         cooperators: uint32[words], the set of cooperators.
-        members: uint32[kinds, words], the users of each recommender; no kinds where there is one recommender for all.
-        edges: int32[E, 2], the ties in any order; none where the rules and the observation need no list.
-        degrees: int32[N]; none where no recommender looks at degrees.
+        members: uint32[kinds, words], the users of each recommender; kinds is 0 if all users share one.
+        edges: int32[E, 2], the ties in any order; E is 0 if neither rules nor observation need a list.
+        degrees: int32[N], the number of neighbours; int32[0] if no recommender reads degrees.
     """
 
     adjacency: Any
@@ -42,13 +42,13 @@ class Society(struct.PyTreeNode):
 
 
 def stack(society: Society) -> Society:
-    """Societies stacked by `vmap` (every axis leading) in the layout for many at once."""
+    """Converts societies stacked by `vmap` (every batch axis leading) to the layout for many at once."""
     last = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, -1), society)
     return last.replace(adjacency=society.adjacency, edges=society.edges)
 
 
 def unstack(society: Society) -> Society:
-    """The inverse of `stack`: every leaf with a leading axis, to `vmap` over."""
+    """Inverts `stack`: every leaf gets a leading axis, for `vmap`."""
     first = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), society)
     return first.replace(adjacency=society.adjacency, edges=society.edges)
 
@@ -69,16 +69,27 @@ def contains(words: UInt32[Array, "words *batch"], user: Int[Array, "*batch"]) -
 
 
 def tie_between(edges: Int[Array, "ties 2"], a: Array, b: Array) -> Array:
-    """int32: the index of the tie between two users of one society."""
+    """int32[]: the index of the tie between two users of one society."""
     forward, backward = (edges == jnp.stack([a, b])).all(axis=1), (edges == jnp.stack([b, a])).all(axis=1)
     return jnp.argmax(forward | backward).astype(jnp.int32)
 
 
 def flip_ties(society: Society, user: Array, old: Array, new: Array, do: Array, tie: Array | None = None) -> Society:
-    """The society in which, where `do`, the tie (user, old) has become (user, new).
+    """Replaces the tie (user, old) by (user, new) in the societies in which `do` is true.
 
     Four words of the adjacency change. Bits known to be set are subtracted and bits known to be clear are added, so
-    that two changes to the same word need no order. `tie` is the index of (user, old) in the list of edges, if kept.
+    that two changes to the same word need no order.
+
+    Args:
+        society: one, or many.
+        user: int32[*batch], one end of the tie.
+        old: int32[*batch], the other end.
+        new: int32[*batch], the end that replaces `old`.
+        do: bool[*batch].
+        tie: int32[*batch], the index of (user, old) in the list of edges; None if no list is kept.
+
+    Returns:
+        The society after the replacement.
     """
     flat = society.adjacency.reshape(-1)
     base = _base(society.adjacency)
@@ -100,19 +111,19 @@ def flip_ties(society: Society, user: Array, old: Array, new: Array, do: Array, 
 
 
 def _add(values: Int[Array, "users *batch"], user: Int[Array, "*batch"], step: Int[Array, "*batch"]) -> Array:
-    """`values` with `step` added for one user of each society."""
+    """Adds `step` to the value of one user of each society."""
     trailing = (jnp.arange(user.shape[0]),) if user.ndim else ()
     return values.at[(user, *trailing)].add(step, mode="promise_in_bounds", unique_indices=True)
 
 
 def _base(array: Array) -> Array:
-    """uint32: where each society begins in the flattened array."""
+    """uint32: the offset of each society in the flattened array."""
     size = array.shape[-2] * array.shape[-1]
     return jnp.arange(array.shape[0], dtype=jnp.uint32) * size if array.ndim == 3 else jnp.zeros((), jnp.uint32)
 
 
 def _gather_rows(array: Array, index: Array) -> Array:
-    """Row `index` of each society, its entries along the first axis."""
+    """Gathers row `index` of each society, with its entries along the first axis."""
     rows, width = array.shape[-2:]
     start = index.astype(jnp.uint32)
     if array.ndim == 3:

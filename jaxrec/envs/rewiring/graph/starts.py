@@ -1,4 +1,4 @@
-"""Random graphs to start from, drawn inside jit: k-regular, or uniform among those with as many ties.
+"""Random graphs to start from, drawn inside jit: k-regular, or uniform among graphs with a number of ties.
 
 A list of ties is int32[E, 2]; the adjacency is built from it.
 """
@@ -12,32 +12,48 @@ from jaxtyping import Bool, Int, UInt32
 
 from jaxrec.envs.rewiring.graph import bitset, draws
 
-STUCK = 32  # rounds without success after which random ties exchange ends, good or bad; a power of 2
-REDRAWN = 2  # neighbours: nearly every second pairing has no loop and no tie twice, whatever the users
+STUCK_ROUNDS = 32  # without success, after which random ties exchange ends, good or bad; a power of 2
+MAX_REDRAW_DEGREE = 2  # at most so many neighbours: about every second pairing has no loop and no repeated tie
 
 
 def k_regular(key: Array, users: int, k: int) -> Int[Array, "ties 2"]:
-    """A random graph in which everybody has k neighbours; users * k must be even and k < users.
+    """Draws a graph in which every user has k neighbours.
 
-    The configuration model: k stubs a user, paired at random. A loop, or a tie that repeats another, then exchanges an
-    end with a random good tie, until none is left (McKay & Wormald 1990 call it switching): nearly uniform, the more so
-    the more users. Up to `REDRAWN` neighbours all are paired anew instead, which is uniform. Dense graphs are the
-    complements of sparse ones.
+    The configuration model: k stubs for each user, paired at random. A loop, or a tie that repeats another, then
+    exchanges an end with a random good tie until none is left (switching; McKay & Wormald 1990): the distribution is
+    nearly uniform, closer for more users. Up to `MAX_REDRAW_DEGREE` neighbours all stubs are paired anew, which is
+    uniform. Dense graphs are the complements of sparse ones.
+
+    Args:
+        key: a typed key.
+        users: N; users * k must be even.
+        k: the degree, below N.
+
+    Returns:
+        The N k / 2 ties, in any order.
     """
     if 2 * k > users - 1:
         sparse = adjacency_matrix(k_regular(key, users, users - 1 - k), users)
         return ties_of(~sparse & ~jnp.eye(users, dtype=bool), users * k // 2)
     ties = _paired(key, users, k)
     state = (jax.random.fold_in(key, 1), ties, _bad(ties, users), jnp.zeros((), jnp.int32))
-    mend = partial(_exchange, users) if k > REDRAWN else partial(_redraw, users, k)
+    mend = partial(_exchange, users) if k > MAX_REDRAW_DEGREE else partial(_redraw, users, k)
     return jax.lax.while_loop(lambda state: state[2].any(), mend, state)[1]
 
 
 def uniform_random(key: Array, users: int, ties: int) -> Int[Array, "ties 2"]:
-    """A graph drawn uniformly among all with so many ties; some users may have none.
+    """Draws a graph uniformly among all with a number of ties; some users may have none.
 
-    Ties are drawn independently, and drawn anew where they are loops or repeat another. Dense graphs are the
-    complements of sparse ones.
+    Ties are drawn independently, and drawn anew if they are loops or repeat another. Dense graphs are the complements
+    of sparse ones.
+
+    Args:
+        key: a typed key.
+        users: N.
+        ties: E, at most N (N - 1) / 2.
+
+    Returns:
+        The E ties, in any order.
     """
     most = users * (users - 1) // 2
     if 2 * ties > most:
@@ -55,42 +71,42 @@ def uniform_random(key: Array, users: int, ties: int) -> Int[Array, "ties 2"]:
 
 
 def adjacency_matrix(ties: Int[Array, "ties 2"], users: int) -> Bool[Array, "users users"]:
-    """Whether each two users are tied."""
+    """Converts a list of ties to the adjacency matrix."""
     empty = jnp.zeros((users, users), bool)
     return empty.at[ties[:, 0], ties[:, 1]].set(True).at[ties[:, 1], ties[:, 0]].set(True)
 
 
 def adjacency_rows(ties: Int[Array, "ties 2"], users: int) -> UInt32[Array, "users words"]:
-    """The bitset of the neighbours of each user."""
+    """Converts a list of ties to the bitset of the neighbours of each user."""
     return bitset.pack(adjacency_matrix(ties, users)).T
 
 
 def ties_of(matrix: Bool[Array, "users users"], ties: int) -> Int[Array, "ties 2"]:
-    """The list of the ties of a graph that has so many."""
+    """Converts an adjacency matrix to the list of its ties, of which the number is given."""
     return jnp.stack(jnp.nonzero(jnp.triu(matrix), size=ties), axis=1).astype(jnp.int32)
 
 
 def _paired(key: Array, users: int, k: int) -> Int[Array, "ties 2"]:
-    """K stubs of each user, paired at random."""
+    """Pairs k stubs of each user at random."""
     stubs = jnp.repeat(jnp.arange(users, dtype=jnp.int32), k)
     return stubs[jnp.argsort(jax.random.bits(key, stubs.shape, jnp.uint32))].reshape(-1, 2)
 
 
 def _redraw(users: int, k: int, state: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
-    """One round: everything is paired anew."""
+    """Pairs all stubs anew: one round of `k_regular`."""
     key, _, _, rounds = state
     ties = _paired(jax.random.fold_in(key, rounds), users, k)
     return key, ties, _bad(ties, users), rounds + 1
 
 
 def _exchange(users: int, state: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
-    """One round: every bad tie exchanges an end with the tie that a random shift puts beside it, if that is good."""
+    """Exchanges an end of every bad tie with that of the tie at a random shift, if that is good: one round."""
     key, ties, bad, rounds = state
     words = jax.random.bits(jax.random.fold_in(key, rounds), (bad.shape[0] + 1,), jnp.uint32)
     turned, kicked = words[1:] % 2 == 1, words[1:] // 2 % 2 == 1
     first, second = jnp.where(turned, ties[:, 1], ties[:, 0]), jnp.where(turned, ties[:, 0], ties[:, 1])
     kick = (4 * bad.sum() > bad.shape[0]) | _is_stuck(rounds + 1)
-    moving = jnp.where(kick, kicked, bad)  # where all are bad there is no good tie to exchange with
+    moving = jnp.where(kick, kicked, bad)  # if all are bad there is no good tie to exchange with
     shift = 1 + (words[0] % max(bad.shape[0] - 1, 1)).astype(jnp.int32)
     gives = moving & ~jnp.roll(moving, -shift)
     takes = jnp.roll(gives, shift)
@@ -100,12 +116,12 @@ def _exchange(users: int, state: tuple[Array, Array, Array, Array]) -> tuple[Arr
 
 
 def _is_stuck(rounds: Int[Array, ""]) -> Bool[Array, ""]:
-    """After STUCK rounds, twice, four times as many: ever later, as dense graphs need hundreds that are left alone."""
-    return (rounds >= STUCK) & (rounds & (rounds - 1) == 0)
+    """Whether STUCK_ROUNDS times a power of 2 rounds have passed: dense graphs need hundreds without a kick."""
+    return (rounds >= STUCK_ROUNDS) & (rounds & (rounds - 1) == 0)
 
 
 def _bad(ties: Int[Array, "ties 2"], users: int) -> Bool[Array, " ties"]:
-    """Whether each tie is a loop, or repeats one with a lower index."""
+    """Whether each tie is a loop or repeats one with a lower index."""
     code = ties.min(axis=1) * users + ties.max(axis=1)
     index = jnp.arange(code.shape[0], dtype=jnp.int32)
     first = jnp.full(users * users, code.shape[0], jnp.int32).at[code].min(index)

@@ -1,4 +1,4 @@
-"""What each run of `simulate` is given: parameters, recommenders and who competes, checked, with an axis of runs."""
+"""The settings of each run of `simulate`: parameters, recommenders and competition, checked, with an axis of runs."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,19 +13,20 @@ from jaxrec.envs.rewiring.env import RewiringGame, RewiringParams
 from jaxrec.envs.rewiring.heuristics import Heuristic, heuristic, stack_kinds
 from jaxrec.parameters import batched, canonical
 
-ALLOWED = {"accepts": (False, True), "local": (False, True), "degree": (-1, 0, 1), "exclusive": (False, True)}
-"""Values of a `Heuristic`."""
+ALLOWED_VALUES = {"accepts": (False, True), "local": (False, True), "degree": (-1, 0, 1), "exclusive": (False, True)}
+"""The values that a field of a `Heuristic` may have."""
 
 
 class Competition(struct.PyTreeNode):
-    """How several recommenders share the users (section 5.1 of the paper).
+    """Competition of several recommenders for users (section 5.1 of the paper).
 
     Attributes:
-        shares: float[kinds] or [runs, kinds], sums to 1: the fraction of users who begin with each, rounded to whole
-            users and shuffled; equal shares if None.
-        timescale: float[] or [runs], W2: recommender updates for each other update; may be infinite. 0: none. Not read
-            in `learning`.
-        beta: float[] or [runs], intensity of selection of recommender updates. 0.05, ten times that of strategies.
+        shares: float[kinds] or [runs, kinds], sums to 1: the initial fraction of users of each recommender, rounded to
+            whole users and shuffled; equal shares if None.
+        timescale: float[] or [runs], W2: recommender updates for each other update, from 0; may be infinite. `learning`
+            does not read it.
+        beta: float[] or [runs], intensity of selection of recommender updates. The default is ten times that of
+            strategies.
     """
 
     shares: Any = None
@@ -34,10 +35,10 @@ class Competition(struct.PyTreeNode):
 
 
 def per_run(recommenders: Any) -> Heuristic:
-    """Recommenders for a sweep: one for each run (names or `Heuristic`s), or one sequence of kinds for each run.
+    """Stacks recommenders for a sweep: one for each run (names or `Heuristic`s), or one sequence of kinds for each.
 
     Raises:
-        InputError: for none, for unknown names, and for runs that have not the same number of kinds.
+        InputError: for an empty sequence, unknown names, and runs with different numbers of kinds.
     """
     if isinstance(recommenders, str | Heuristic) or not isinstance(recommenders, Iterable):
         raise checks.InputError(
@@ -57,10 +58,20 @@ def per_run(recommenders: Any) -> Heuristic:
 def settings(
     env: RewiringGame, recommenders: Any, params: Any, competition: Any, runs: int | None
 ) -> tuple[RewiringParams, Heuristic, Competition | None]:
-    """What `simulate` was given, with an axis of runs first on every leaf; of recommenders, then one of kinds.
+    """Checks the arguments of `simulate` and gives every leaf a leading axis of runs; of recommenders, then of kinds.
+
+    Args:
+        env: the game.
+        recommenders: one, several kinds, or a `Heuristic` with leading axes [runs, kinds].
+        params: `RewiringParams`, leaves [] or [runs]; the defaults of `env` if None.
+        competition: `Competition` or None.
+        runs: their number, or None to infer it.
+
+    Returns:
+        Parameters, recommenders and competition (None if there is one kind).
 
     Raises:
-        InputError: as `simulate`.
+        InputError: for what `simulate` refuses.
     """
     if not isinstance(env, RewiringGame):
         raise checks.InputError(f"env must be a RewiringGame, got {checks.brief(env)}")
@@ -81,7 +92,7 @@ def settings(
 
 
 def _kinds(recommenders: Any, name: str) -> list[Heuristic]:
-    """One recommender, or a sequence of them, as heuristics."""
+    """Converts one recommender, or a sequence of them, to heuristics."""
     if not isinstance(recommenders, list | tuple):
         return [_heuristic(recommenders, name)]
     if not recommenders:
@@ -99,8 +110,8 @@ def _heuristic(one: Any, name: str) -> Heuristic:
 
 
 def _check_heuristic(one: Heuristic, name: str, batch: tuple[int, ...]) -> None:
-    """Raises InputError for leaves of a wrong shape behind `batch`, or of other values than they may have."""
-    for field, allowed in ALLOWED.items():
+    """Raises InputError for leaves whose shape does not begin with `batch`, or whose values are not allowed."""
+    for field, allowed in ALLOWED_VALUES.items():
         value = getattr(one, field)
         checks.shaped(f"{name}.{field}", value, (*batch, 2, 2) if field == "accepts" else batch)
         wrong = np.asarray(value)[~np.isin(value, allowed)]
@@ -109,7 +120,7 @@ def _check_heuristic(one: Heuristic, name: str, batch: tuple[int, ...]) -> None:
 
 
 def _num_runs(params: Any, competition: Competition | None, recommenders: int | None, runs: int | None) -> int:
-    """How many runs the parameters, the competition, the recommenders or `runs` ask for."""
+    """Infers the number of runs from parameters, competition, recommenders or `runs`."""
     axes = {
         f"params{jax.tree_util.keystr(path)}": (leaf, 0) for path, leaf in jax.tree_util.tree_leaves_with_path(params)
     }
@@ -138,7 +149,7 @@ def _num_runs(params: Any, competition: Competition | None, recommenders: int | 
 
 
 def _competition_per_run(competition: Competition | None, runs: int, kinds: int) -> Competition | None:
-    """Leaves [runs, ...]; None where there is one kind.
+    """Gives every leaf a leading axis of runs; None if there is one kind.
 
     Raises:
         InputError: for one kind in competition, shares that do not sum to 1, or values out of range.

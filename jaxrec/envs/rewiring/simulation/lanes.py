@@ -11,10 +11,11 @@ from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxrec.envs.rewiring import metrics
-from jaxrec.envs.rewiring.dynamics import WORDS_PER_STEP, time_step
+from jaxrec.envs.rewiring.dynamics import time_step
 from jaxrec.envs.rewiring.env import RewiringGame
 from jaxrec.envs.rewiring.graph import bitset
 from jaxrec.envs.rewiring.graph.society import Society, stack, unstack
+from jaxrec.envs.rewiring.meetings import WORDS_PER_STEP
 from jaxrec.envs.rewiring.rules import Rules
 
 START_BATCH = 256  # societies drawn at once on a GPU
@@ -144,11 +145,9 @@ def advance(rules: Rules, state: Lanes, key: Array, setting: Any, num_steps: int
 
 def place(state: Lanes, mesh: Mesh) -> Lanes:
     """Shards lanes over the devices as `advance` returns them, so that a second call does not compile again."""
-    return (
-        state
-        if mesh.size == 1
-        else jax.device_put(state, jax.tree.map(partial(NamedSharding, mesh), _partition(state)))
-    )
+    if mesh.size == 1:
+        return state
+    return jax.device_put(state, jax.tree.map(partial(NamedSharding, mesh), _partition(state)))
 
 
 def _partition(state: Lanes) -> Any:

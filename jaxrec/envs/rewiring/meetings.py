@@ -1,0 +1,211 @@
+"""A meeting of two users: who meets, and what is decided before a recommendation.
+
+Source: Carvalho, "Modelling the Recommender Alignment Problem", section 3.1 and Algorithm 1. Functions take one society
+or many (layouts: `graph.society`); `*batch` is () for one society, (B,) for many.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jax import Array
+
+from jaxrec.envs.rewiring.graph import bitset, draws
+from jaxrec.envs.rewiring.graph.bitset import materialised
+from jaxrec.envs.rewiring.graph.society import Society, edge, neighbours
+from jaxrec.envs.rewiring.rules import Rules
+
+WORDS_PER_STEP = 3  # of 32 random bits
+COUNT_BITS = 14  # a degree fits: `user_at` adds up two of them and a flag in one int32
+MAX_USERS = 2**COUNT_BITS - 1
+
+
+class User(struct.PyTreeNode):
+    """One user at a meeting.
+
+    Attributes:
+        index: int32[*batch].
+        ties: uint32[words, *batch], the set of its neighbours.
+        degree: int32[*batch], their number.
+        cooperates: bool[*batch], its strategy.
+        fitness: float32[*batch], the sum of its payoffs against all neighbours.
+    """
+
+    index: Any
+    ties: Any
+    degree: Any
+    cooperates: Any
+    fitness: Any
+
+
+class Meeting(struct.PyTreeNode):
+    """The decisions of a time-step before the recommendation; arrays have shape [*batch].
+
+    Attributes:
+        x, y: the focal user and its partner.
+        copies: bool, x copies y's strategy; false in `learning`, where x imitates after the rewire.
+        adopts: bool, x takes over y's recommender.
+        structural: bool, this is a structural update.
+        request: bool, a user whose partner is a defector wants another tie: engagement counts these.
+        acts: bool, a user won the right to rewire.
+        x_acts: bool, this user is x; else y.
+        tie: int32, the index of the tie in the list of edges, if the rules draw edges; else None.
+        chance: float32 in [0, 1), decides about imitation in `learning`.
+        choice: uint32, random bits that decide between candidates.
+        coin: uint32, random bits that decide whether the recommendation is followed.
+    """
+
+    x: User
+    y: User
+    copies: Any
+    adopts: Any
+    structural: Any
+    request: Any
+    acts: Any
+    x_acts: Any
+    tie: Any
+    chance: Any
+    choice: Any
+    coin: Any
+
+
+def meet(society: Society, words: Array, rules: Rules, params: Any, competition: Any = None) -> Meeting:
+    """Draws two users and the kind of update.
+
+    Args:
+        society: one, or many.
+        words: uint32[WORDS_PER_STEP, *batch], random bits.
+        rules: which game.
+        params: `RewiringParams`; leaves [] or [*batch].
+        competition: `Competition`, if users change between recommenders (section 5.1); else None.
+
+    Returns:
+        The decisions before the recommendation.
+    """
+    one = unit(params)
+    adopting, structural, chance = _event(draws.uniform(words[1]), rules, params, competition)
+    index, left = draws.choose(words[0], society.num_users - rules.unfocused)
+    tie, ends, spare = None, None, words[0]
+    if rules.pair == "edge":
+        tie, ends, spare = _random_edge(society, words[0])
+        index = jnp.where(structural, ends[0], index)
+    x = user_at(society, materialised(index, one), params)
+    rank, left = draws.choose(left, x.degree)
+    partner = bitset.select(x.ties, rank)
+    if ends is not None:
+        partner = jnp.where(structural, ends[1], partner)
+        left = jnp.where(structural, spare, left)
+    alone = x.degree == 0  # a user without neighbours meets itself, which changes nothing
+    y = user_at(society, materialised(jnp.where(alone, x.index, partner), one), params)
+    beta = params.beta if competition is None else jnp.where(adopting, competition.beta, params.beta)
+    ahead = y.fitness - x.fitness
+    won = (
+        jnp.ones_like(structural)
+        if rules.gate == "none"
+        else materialised(chance < _win(ahead, structural, rules, beta), one)
+    )
+    if rules.initiative == "focal":
+        request = ~y.cooperates
+        acts = request & (won | ~x.cooperates)
+    else:
+        request = ~y.cooperates | ~x.cooperates
+        acts = jnp.where(won, ~y.cooperates, ~x.cooperates)
+    return Meeting(
+        x=x,
+        y=y,
+        copies=won & ~structural & ~adopting & ~alone,
+        adopts=won & adopting & ~alone,
+        structural=structural,
+        request=structural & request & ~alone,
+        acts=structural & acts & ~alone,
+        x_acts=won,
+        tie=tie,
+        chance=chance,
+        choice=words[2],
+        coin=left,
+    )
+
+
+def user_at(society: Society, index: Array, params: Any) -> User:
+    """Reads one user of each society.
+
+    Args:
+        society: one, or many.
+        index: int32[*batch], the user.
+        params: `RewiringParams`, of which the payoffs are read.
+
+    Returns:
+        Its neighbours, degree, strategy and fitness.
+    """
+    ties = neighbours(society.adjacency, index)
+    own = (society.cooperators & bitset.single(index, ties.shape[0])) != 0
+    # Three sums in one: XLA computes each reduction separately, and a time-step reads two users.
+    packed = bitset.population(ties) + (bitset.population(ties & society.cooperators) << COUNT_BITS)
+    packed = (packed + (own << 2 * COUNT_BITS)).sum(axis=0, dtype=jnp.int32)
+    degree, cooperating = packed & MAX_USERS, (packed >> COUNT_BITS) & MAX_USERS
+    cooperates = packed >> 2 * COUNT_BITS == 1
+    fitness = cooperating * payoff(cooperates, True, params) + (degree - cooperating) * payoff(
+        cooperates, False, params
+    )
+    return User(index, ties, degree, cooperates, fitness)
+
+
+def payoff(own: Any, other: Any, params: Any) -> Array:
+    """Computes the payoff of a user against one neighbour.
+
+    Args:
+        own: bool, whether the user cooperates.
+        other: bool, whether the neighbour does.
+        params: `RewiringParams`, of which T and S are read.
+
+    Returns:
+        float: R = 1, S, T or P = 0, in the broadcast shape.
+    """
+    return jnp.where(own, jnp.where(other, 1.0, params.sucker), jnp.where(other, params.temptation, 0.0))
+
+
+def actor(met: Meeting) -> User:
+    """Returns the user who rewires."""
+    return jax.tree.map(lambda x, y: jnp.where(met.x_acts, x, y), met.x, met.y)
+
+
+def other(met: Meeting) -> User:
+    """Returns the partner of the actor, who would lose a neighbour."""
+    return jax.tree.map(lambda x, y: jnp.where(met.x_acts, y, x), met.x, met.y)
+
+
+def unit(params: Any) -> Array:
+    """1, computed from a parameter so that the compiler does not know it; for `bitset.materialised`."""
+    return 1 + 0 * jnp.asarray(params.influence, jnp.float32)
+
+
+def _event(chance: Array, rules: Rules, params: Any, competition: Any) -> tuple[Array, Array, Array]:
+    """Returns (bool a recommender update, bool a structural update, float32 in [0, 1)); else it is a strategy update.
+
+    One uniform number names the event, and its remainder decides about success.
+    """
+    if rules.single_clock:
+        none = jnp.zeros_like(chance, bool)
+        return none, ~none, chance
+    until_adopting = jnp.zeros_like(chance) if competition is None else 1 - 1 / (1 + competition.timescale)
+    until_strategy = until_adopting + (1 - until_adopting) / (1 + params.timescale)
+    adopting, structural = chance < until_adopting, chance >= until_strategy
+    low = jnp.where(adopting, 0.0, jnp.where(structural, until_strategy, until_adopting))
+    high = jnp.where(adopting, until_adopting, jnp.where(structural, 1.0, until_strategy))
+    left = (chance - low) / jnp.maximum(high - low, jnp.finfo(jnp.float32).tiny)
+    return adopting, structural, left.astype(jnp.float32)
+
+
+def _win(ahead: Array, structural: Array, rules: Rules, beta: Any) -> Array:
+    """The probability that x wins the meeting with y, whose fitness exceeds that of x by `ahead` (Eq. 1)."""
+    imitation = jnp.maximum(ahead, 0) if rules.imitation == "clipped" else ahead
+    gate = -ahead if rules.gate == "self" else imitation
+    return jax.nn.sigmoid(beta * jnp.where(structural, gate, imitation))
+
+
+def _random_edge(society: Society, word: Array) -> tuple[Array, Array, Array]:
+    """Returns (int32 index of a tie, int32[2, *batch] its ends in random order, uint32 the remaining random bits)."""
+    tie, turn = draws.choose(word, society.edges.shape[-2])
+    ends = edge(society.edges, tie)
+    return tie, jnp.where(turn >> 31 == 1, ends[::-1], ends), turn << 1
