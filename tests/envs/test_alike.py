@@ -1,6 +1,7 @@
 """All societies are built alike: the same files, the same order of methods, one way to draw an episode."""
 
 import ast
+import dataclasses
 import doctest
 import functools
 import importlib
@@ -9,6 +10,9 @@ from pathlib import Path
 
 import jax
 import pytest
+from beartype import BeartypeConf
+from beartype.door import is_bearable
+from jaxtyping import jaxtyped
 
 import jaxrec
 from jaxrec.envs import learned, polarising, preference, rewiring
@@ -26,6 +30,7 @@ CLASSES = [*map(type, ENVIRONMENTS.values()), learned.Deployed, SlateEnvironment
 FILES = {"__init__", "env", "metrics", "render"}
 OWN = {"learned": {"inference", "network"}, "polarising": {"policies"}, "preference": {"policies"}}
 FORBIDDEN = ("As", "That", "Those", "See", "Likewise", "Nothing", "None")
+CONF = BeartypeConf(is_pep484_tower=True)
 PACKAGE = Path(jaxrec.__file__).parent / "envs"
 
 
@@ -95,6 +100,31 @@ def test_an_episode_of_another_society_is_refused(society, other):
     if society != other:
         with pytest.raises(jaxrec.InputError, match="trajectory must be of the environment that draws it"):
             ENVIRONMENTS[society].render(played(other).trajectory[:, 0])
+
+
+def of_the_declared_type(tree):
+    """Holds every field to its annotation; names of dimensions mean the same within one object."""
+    hints = {
+        name: hint
+        for base in reversed(type(tree).__mro__)
+        for name, hint in vars(base).get("__annotations__", {}).items()
+    }
+    for field in dataclasses.fields(tree):
+        value, hint = getattr(tree, field.name), hints[field.name]
+        if dataclasses.is_dataclass(value):
+            of_the_declared_type(value)
+        assert is_bearable(value, hint, conf=CONF), f"{type(tree).__name__}.{field.name}: {hint}, got {value}"
+
+
+@pytest.mark.parametrize("society", ENVIRONMENTS)
+def test_fields_have_the_shapes_that_they_declare(society, key):
+    """Which nothing checks while programs run: transformations build states of shapes, axes and shardings."""
+    env = ENVIRONMENTS[society]
+    obs, state = env.reset(key)
+    _, next_state, *_ = env.step(key, state, 0)
+    for tree in (state, next_state, env.default_params, *([obs] if dataclasses.is_dataclass(obs) else [])):
+        with jaxtyped("context"):
+            of_the_declared_type(tree)
 
 
 @pytest.mark.parametrize("cls", CLASSES[:-1], ids=lambda cls: cls.__name__)

@@ -3,12 +3,13 @@
 import dataclasses
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, no_type_check
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float, Int
 
 from jaxrec import checks
 from jaxrec.environment import EnvState
@@ -25,6 +26,7 @@ OBSERVE_AS = ("beliefs", "choices")
 MAX_WEIGHT = 1e3  # of a network: activations, some of them squared, stay within float32
 
 
+@no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
 class LearnedState(EnvState):
     """One simulated user in an episode.
 
@@ -37,11 +39,11 @@ class LearnedState(EnvState):
     """
 
     memory: Memory
-    slate: Any
-    choice: Any
-    initial: Any
-    current: Any
-    natural: Any
+    slate: Float[Array, "36"]
+    choice: Int[Array, ""]
+    initial: Float[Array, "36"]
+    current: Float[Array, "36"]
+    natural: Float[Array, "36"]
 
 
 class LearnedParams(ChoiceParams):

@@ -5,7 +5,7 @@ and in the belief that they are given. Each returns one belief for every number 
 t holds the belief after t steps. The choice model is known: a choice enters by its `likelihood` alone.
 """
 
-from typing import Any
+from typing import Any, no_type_check
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +33,7 @@ class Weights(struct.PyTreeNode):
     counterfactual: Any
 
 
+@no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
 class Memory(struct.PyTreeNode):
     """The steps of one user that a model has observed.
 
@@ -41,8 +42,8 @@ class Memory(struct.PyTreeNode):
         likelihood: float[steps, 36], P(x_t | s_t, u) of the item chosen, for each u; constant at steps to come.
     """
 
-    slates: Any
-    likelihood: Any
+    slates: Float[Array, "steps 36"]
+    likelihood: Float[Array, "steps 36"]
 
 
 def likelihood(slate: Float[Array, "36"], choice: Int[Array, ""], users: Users) -> Float[Array, "36"]:

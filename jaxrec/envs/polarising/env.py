@@ -2,12 +2,14 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, no_type_check
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 from jax import Array
+from jaxtyping import Float, Int
 
 from jaxrec import checks
 from jaxrec.environment import Environment, EnvParams, EnvState
@@ -16,6 +18,7 @@ from jaxrec.spaces import Box, Discrete
 from jaxrec.utilities import RewardFunction, Utilities
 
 
+@no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
 class PolarisingState(EnvState):
     """One user in an episode.
 
@@ -28,13 +31,14 @@ class PolarisingState(EnvState):
         factor: float[], the polarisation factor p of this episode; read if `factor_per="episode"`.
     """
 
-    theta: Any
-    initial_theta: Any
-    recommended: Any
-    clicked: Any
-    factor: Any
+    theta: Float[Array, "3"]
+    initial_theta: Float[Array, "3"]
+    recommended: Int[Array, "3"]
+    clicked: Int[Array, "3"]
+    factor: Float[Array, ""]
 
 
+@no_type_check
 class PolarisingParams(EnvParams):
     """Run-time values, with the paper's as defaults.
 
@@ -44,10 +48,10 @@ class PolarisingParams(EnvParams):
         ceiling: float[] in [0, 1]; the click probability at which polarisation stops.
     """
 
-    population: Any = struct.field(default_factory=lambda: populations.population(populations.TRAINING))
-    factor_low: Any = 1.01
-    factor_high: Any = 1.10
-    ceiling: Any = 0.75
+    population: np.ndarray | Array = struct.field(default_factory=lambda: populations.population(populations.TRAINING))
+    factor_low: float | Array = 1.01
+    factor_high: float | Array = 1.10
+    ceiling: float | Array = 0.75
 
 
 @dataclasses.dataclass(unsafe_hash=True)

@@ -8,6 +8,7 @@ Bayes-optimal policy is exact dynamic programming over them. The paper has neith
 from typing import Any, NamedTuple
 
 import numpy as np
+from jax import Array
 from jaxtyping import Float
 
 from jaxrec import checks
@@ -119,7 +120,7 @@ def known_user_bound(
 
 
 def _known_user(
-    theta: np.ndarray, horizon: int, factor: np.ndarray, weights: np.ndarray, ceiling: float, grid: int
+    theta: np.ndarray, horizon: int, factor: np.ndarray | Array, weights: np.ndarray, ceiling: float, grid: int
 ) -> float:
     own = int(np.argmax(theta))
     others = np.delete(theta, own)

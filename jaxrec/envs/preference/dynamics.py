@@ -8,7 +8,7 @@ bait promised: r(x, u) = cos(x - u) - bait_cost b(x).
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, no_type_check
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,7 @@ JUDGES = np.concatenate([DIRECTIONS, np.full((BINS, 1), -1, np.float32)], axis=1
 BELIEF_SHARPNESS = 3  # a user expects the next feed in proportion to the slate's cube (Appendix H)
 
 
+@no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
 class Users(struct.PyTreeNode):
     """The choice model: the pull of items on users, and the engagement that items give.
 
@@ -36,13 +37,14 @@ class Users(struct.PyTreeNode):
         items: float[36, 3], the direction of each item, and the engagement that it loses: bait_cost b(x).
     """
 
-    pull: Any
-    items: Any
+    pull: Float[Array, "36 36"]
+    items: Float[Array, "36 3"]
 
 
 Worth = Callable[[Array, Users, Any], Array]  # (belief, users, inertia) -> float[36, 36]
 
 
+@no_type_check
 class Offers(struct.PyTreeNode):
     """Choices, engagement and clicks of each slate, by the choice model alone.
 
@@ -53,11 +55,12 @@ class Offers(struct.PyTreeNode):
         click: float[slates, 36], P(any item is clicked | s, u), with a no-op choice.
     """
 
-    choice: Any
-    liked: Any
-    click: Any
+    choice: Float[Array, "slates 36 36"]
+    liked: Float[Array, "slates 36 3"]
+    click: Float[Array, "slates 36"]
 
 
+@no_type_check
 class Tables(Offers):
     """`Offers`, and how each slate shifts preferences: a step of the environment only looks values up.
 
@@ -66,8 +69,8 @@ class Tables(Offers):
         natural: float[36, 36], P(u' | u) under the uniform slate.
     """
 
-    shift: Any
-    natural: Any
+    shift: Float[Array, "slates 36 36"]
+    natural: Float[Array, "36 36"]
 
 
 def circular_distance(degrees: Any, centre: Any) -> Array:

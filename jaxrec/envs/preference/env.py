@@ -2,11 +2,12 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, no_type_check
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float, Int
 
 from jaxrec import checks
 from jaxrec.environment import EnvState
@@ -19,6 +20,7 @@ from jaxrec.utilities import RewardFunction, Utilities
 OBSERVE_AS = ("choices", "beliefs", "state")
 
 
+@no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
 class PreferenceState(EnvState):
     """One user in an episode.
 
@@ -34,17 +36,18 @@ class PreferenceState(EnvState):
         naturally: float[36, 36], P(u_t^rnd | u_0) for all u_0; float[0, 0] unless `PreferenceShift.infers`.
     """
 
-    initial: Any
-    preference: Any
-    natural: Any
-    slate: Any
-    choice: Any
-    steered: Any
-    unsteered: Any
-    joint: Any
-    naturally: Any
+    initial: Int[Array, ""]
+    preference: Int[Array, ""]
+    natural: Int[Array, ""]
+    slate: Int[Array, ""]
+    choice: Int[Array, ""]
+    steered: Float[Array, "36"]
+    unsteered: Float[Array, "36"]
+    joint: Float[Array, "bins bins"]
+    naturally: Float[Array, "bins bins"]
 
 
+@no_type_check
 class PreferenceParams(ChoiceParams):
     """Run-time values, those of `ChoiceParams` and these; angles in degrees.
 
@@ -55,10 +58,10 @@ class PreferenceParams(ChoiceParams):
         inertia: float[] in [0, 1], lambda, how much of V the old preference judges.
     """
 
-    initial_mean: Any = 130.0
-    initial_deviation: Any = 20.0
-    rationality: Any = 31.0
-    inertia: Any = 0.9
+    initial_mean: float | Array = 130.0
+    initial_deviation: float | Array = 20.0
+    rationality: float | Array = 31.0
+    inertia: float | Array = 0.9
 
 
 @dataclasses.dataclass(unsafe_hash=True)

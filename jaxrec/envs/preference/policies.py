@@ -1,7 +1,7 @@
 """Recommenders of the paper that need no learning."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, no_type_check
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ from jaxrec.policy import Stateless, one_of
 from jaxrec.spaces import field_of
 
 
+@no_type_check
 class RandomSlate(Stateless):
     """Shows each slate equally often.
 
@@ -21,7 +22,7 @@ class RandomSlate(Stateless):
         slates: float[slates, 36], of which only the shape is read.
     """
 
-    slates: Any
+    slates: Array
 
     @property
     def num_actions(self) -> int:
@@ -33,6 +34,7 @@ class RandomSlate(Stateless):
         return jax.random.randint(key, (), 0, self.slates.shape[0]), carry
 
 
+@no_type_check
 class Myopic(Stateless):
     """Shows the slate with the highest expected utility of this step, given the belief about the user.
 
@@ -43,7 +45,7 @@ class Myopic(Stateless):
         worth: float[slates, 36], the engagement or clicks expected of each slate under each preference.
     """
 
-    worth: Any
+    worth: Array
 
     @property
     def num_actions(self) -> int:
@@ -57,6 +59,7 @@ class Myopic(Stateless):
         return one_of(expected >= expected.max() - TIE * scale.max(), jax.random.uniform(key)), carry
 
 
+@no_type_check
 class Table(Stateless):
     """Looks up slates in a table over (time, u_0, u_t), such as `exact.optimal` returns; needs `observe_as="state"`.
 
@@ -64,7 +67,7 @@ class Table(Stateless):
         probabilities: float[horizon, slates, 36, 36], of each slate at each time, u_0 and u_t.
     """
 
-    probabilities: Any
+    probabilities: Array
 
     @property
     def num_actions(self) -> int:

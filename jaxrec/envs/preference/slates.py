@@ -2,13 +2,14 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self, no_type_check
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
 from jax import Array
+from jaxtyping import Float
 
 from jaxrec import checks
 from jaxrec.environment import Environment, EnvParams
@@ -22,6 +23,7 @@ ENGAGEMENTS = ("dwell", "click")
 MIN_DEVIATION = 1e-3  # degrees: in a narrower bell the square of a distance overflows float32
 
 
+@no_type_check
 class ChoiceParams(EnvParams):
     """Run-time values of how users choose and of engagement; angles in degrees.
 
@@ -40,17 +42,17 @@ class ChoiceParams(EnvParams):
     """
 
     reward_weights: Utilities = Utilities(recommender=1.0, user=1.0, society=0.0)
-    choice_base: Any = 0.1
-    choice_centres: Any = struct.field(default_factory=lambda: np.array([80.0, 270.0], np.float32))
-    choice_heights: Any = struct.field(default_factory=lambda: np.array([1.0, 4.0], np.float32))
-    choice_widths: Any = struct.field(default_factory=lambda: np.array([22.0, 15.0], np.float32))
-    bait_height: Any = 0.0
-    bait_centre: Any = 200.0
-    bait_width: Any = 30.0
-    bait_cost: Any = 1.0
-    safe_weights: Any = struct.field(default_factory=lambda: np.ones(2, np.float32))
+    choice_base: float | Array = 0.1
+    choice_centres: np.ndarray | Array = struct.field(default_factory=lambda: np.array([80.0, 270.0], np.float32))
+    choice_heights: np.ndarray | Array = struct.field(default_factory=lambda: np.array([1.0, 4.0], np.float32))
+    choice_widths: np.ndarray | Array = struct.field(default_factory=lambda: np.array([22.0, 15.0], np.float32))
+    bait_height: float | Array = 0.0
+    bait_centre: float | Array = 200.0
+    bait_width: float | Array = 30.0
+    bait_cost: float | Array = 1.0
+    safe_weights: np.ndarray | Array = struct.field(default_factory=lambda: np.ones(2, np.float32))
 
-    def mis_specified(self) -> Any:
+    def mis_specified(self) -> Self:
         """Returns these parameters with a wrong choice model: both peaks lowered and widened.
 
         1 -> 0.7, 4 -> 2.5, widths 1.5 times as large; the paper's own (Figure 10) is published as a picture only.
@@ -59,6 +61,7 @@ class ChoiceParams(EnvParams):
         return self.replace(choice_heights=heights, choice_widths=np.asarray(self.choice_widths) * np.float32(1.5))
 
 
+@no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
 class Choices(struct.PyTreeNode):
     """What a recommender observes of a user without inference.
 
@@ -67,10 +70,11 @@ class Choices(struct.PyTreeNode):
         choice: float[36], 1 at the last item chosen; zeros at first.
     """
 
-    slate: Any
-    choice: Any
+    slate: Float[Array, "36"]
+    choice: Float[Array, "36"]
 
 
+@no_type_check
 class Beliefs(Choices):
     """`Choices`, and beliefs about the user given all slates and choices so far (Appendix G).
 
@@ -80,9 +84,9 @@ class Beliefs(Choices):
         natural: float[36], P(u_t^rnd), the counterfactual.
     """
 
-    initial: Any
-    current: Any
-    natural: Any
+    initial: Float[Array, "36"]
+    current: Float[Array, "36"]
+    natural: Float[Array, "36"]
 
 
 @dataclasses.dataclass(unsafe_hash=True)

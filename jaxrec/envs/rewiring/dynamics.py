@@ -4,12 +4,13 @@ Source: Carvalho, "Modelling the Recommender Alignment Problem", section 3.1, Al
 where the paper, its author's program and the base model differ. `*batch` is () for one society, (B,) for many.
 """
 
-from typing import Any
+from typing import Any, no_type_check
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 from jax import Array
+from jaxtyping import Bool, Int
 
 from jaxrec.envs.rewiring.graph import bitset, draws
 from jaxrec.envs.rewiring.graph.bitset import materialised
@@ -19,6 +20,7 @@ from jaxrec.envs.rewiring.meetings import Meeting, actor, meet, other, payoff, u
 from jaxrec.envs.rewiring.rules import Rules
 
 
+@no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
 class Advice(struct.PyTreeNode):
     """A recommendation.
 
@@ -27,10 +29,11 @@ class Advice(struct.PyTreeNode):
         eligible: bool[*batch], whether there was a candidate.
     """
 
-    new: Any
-    eligible: Any
+    new: Int[Array, "*batch"]
+    eligible: Bool[Array, "*batch"]
 
 
+@no_type_check
 class Events(struct.PyTreeNode):
     """The events of a time-step: bool[*batch] each.
 
@@ -40,9 +43,9 @@ class Events(struct.PyTreeNode):
         rewire: a tie moved.
     """
 
-    opportunity: Any
-    request: Any
-    rewire: Any
+    opportunity: Bool[Array, "*batch"]
+    request: Bool[Array, "*batch"]
+    rewire: Bool[Array, "*batch"]
 
 
 def time_step(

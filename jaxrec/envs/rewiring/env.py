@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, no_type_check
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,7 @@ PAPER_BETA = {10: 0.1, 30: 0.05, 100: 0.005, 500: 0.005}  # by number of users; 
 PAPER_TIME_LIMIT = {10: 1_000, 30: 3_000, 100: 10_000, 500: 30_000}  # time-steps, by number of users; section 4
 
 
+@no_type_check
 class RewiringParams(EnvParams):
     """Run-time values.
 
@@ -34,11 +35,11 @@ class RewiringParams(EnvParams):
         time_limit: int32[] from 1, time-steps of an episode.
     """
 
-    beta: Any = 0.005
-    temptation: Any = 2.0
-    sucker: Any = -1.0
-    timescale: Any = 1.0
-    time_limit: Any = 500_000
+    beta: float | Array = 0.005
+    temptation: float | Array = 2.0
+    sucker: float | Array = -1.0
+    timescale: float | Array = 1.0
+    time_limit: int | Array = 500_000
 
 
 @dataclasses.dataclass(unsafe_hash=True)

@@ -4,12 +4,13 @@ Source: Carvalho, "Modelling the Recommender Alignment Problem", section 3.1 and
 or many (layouts: `graph.society`); `*batch` is () for one society, (B,) for many.
 """
 
-from typing import Any
+from typing import Any, no_type_check
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 from jax import Array
+from jaxtyping import Bool, Float, Int, UInt32
 
 from jaxrec.envs.rewiring.graph import bitset, draws
 from jaxrec.envs.rewiring.graph.bitset import materialised
@@ -21,6 +22,7 @@ COUNT_BITS = 14  # a degree fits: `user_at` adds up two of them and a flag in on
 MAX_USERS = 2**COUNT_BITS - 1
 
 
+@no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
 class User(struct.PyTreeNode):
     """One user at a meeting.
 
@@ -32,13 +34,14 @@ class User(struct.PyTreeNode):
         fitness: float32[*batch], the sum of its payoffs against all neighbours.
     """
 
-    index: Any
-    ties: Any
-    degree: Any
-    cooperates: Any
-    fitness: Any
+    index: Int[Array, "*batch"]
+    ties: UInt32[Array, "words *batch"]
+    degree: Int[Array, "*batch"]
+    cooperates: Bool[Array, "*batch"]
+    fitness: Float[Array, "*batch"]
 
 
+@no_type_check
 class Meeting(struct.PyTreeNode):
     """The decisions of a time-step before the recommendation; arrays have shape [*batch].
 
@@ -58,16 +61,16 @@ class Meeting(struct.PyTreeNode):
 
     x: User
     y: User
-    copies: Any
-    adopts: Any
-    structural: Any
-    request: Any
-    acts: Any
-    x_acts: Any
-    tie: Any
-    chance: Any
-    choice: Any
-    coin: Any
+    copies: Bool[Array, "*batch"]
+    adopts: Bool[Array, "*batch"]
+    structural: Bool[Array, "*batch"]
+    request: Bool[Array, "*batch"]
+    acts: Bool[Array, "*batch"]
+    x_acts: Bool[Array, "*batch"]
+    tie: Int[Array, "*batch"] | None
+    chance: Float[Array, "*batch"]
+    choice: UInt32[Array, "*batch"]
+    coin: UInt32[Array, "*batch"]
 
 
 def meet(society: Society, words: Array, rules: Rules, params: Any, competition: Any = None) -> Meeting:

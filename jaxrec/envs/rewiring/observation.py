@@ -1,9 +1,11 @@
 """The observation of a request for a new neighbour."""
 
-from typing import Any, Literal
+from typing import Any, Literal, no_type_check
 
 import jax.numpy as jnp
 from flax import struct
+from jax import Array
+from jaxtyping import Bool, Float, Int
 
 from jaxrec.envs.rewiring import metrics
 from jaxrec.envs.rewiring.graph import bitset
@@ -15,6 +17,7 @@ from jaxrec.spaces import Box, Discrete, Fields, Space
 OBSERVE_AS = ("dense", "graphs_tuple")
 
 
+@no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
 class Observation(struct.PyTreeNode):
     """A request of one user.
 
@@ -27,11 +30,11 @@ class Observation(struct.PyTreeNode):
         graph: bool[N, N], the adjacency matrix; or a `jraph.GraphsTuple` with 2 E directed edges and `nodes`.
     """
 
-    focused: Any
-    partner: Any
-    requested: Any
-    action_mask: Any
-    nodes: Any
+    focused: Int[Array, ""]
+    partner: Int[Array, ""]
+    requested: Bool[Array, ""]
+    action_mask: Bool[Array, " users"]
+    nodes: Float[Array, "users 2"]
     graph: Any
 
 

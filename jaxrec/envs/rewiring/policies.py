@@ -2,18 +2,19 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, no_type_check
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxrec.envs.rewiring.heuristics import HEURISTICS, heuristic
+from jaxrec.envs.rewiring.heuristics import HEURISTICS, Heuristic, heuristic
 from jaxrec.envs.rewiring.observation import Observation
 from jaxrec.graphs import neighbours_of
 from jaxrec.policy import Stateless
 
 
+@no_type_check
 class HeuristicPolicy(Stateless):
     """Recommends by a `Heuristic`; if it accepts no user it recommends the focused one: the tie stays.
 
@@ -21,7 +22,7 @@ class HeuristicPolicy(Stateless):
         heuristic: a `heuristics.Heuristic`, without an axis of kinds.
     """
 
-    heuristic: Any
+    heuristic: Heuristic
 
     def act(self, carry: Any, obs: Observation, key: Array) -> tuple[Array, Any]:
         """Returns (int32[] user, carry)."""

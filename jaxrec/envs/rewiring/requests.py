@@ -5,7 +5,7 @@ is interrupted where a user has won the right to rewire; the recommendation is t
 """
 
 from functools import partial
-from typing import Any
+from typing import Any, no_type_check
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,7 @@ from jaxrec.envs.rewiring.meetings import WORDS_PER_STEP, Meeting, actor, meet, 
 from jaxrec.envs.rewiring.rules import Rules
 
 
+@no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
 class RewiringState(EnvState):
     """One society, waiting for a recommendation.
 
@@ -35,12 +36,12 @@ class RewiringState(EnvState):
         ineligible: int32[], recommendations so far of users who were not eligible: the tie stayed.
     """
 
-    clock: Any
-    society: Any
-    meeting: Any
-    requests: Any
-    rewires: Any
-    ineligible: Any
+    clock: Int[Array, ""]
+    society: Society
+    meeting: Meeting
+    requests: Int[Array, ""]
+    rewires: Int[Array, ""]
+    ineligible: Int[Array, ""]
 
 
 def first(key: Array, society: Society, rules: Rules, params: Any, max_wait: int) -> RewiringState:

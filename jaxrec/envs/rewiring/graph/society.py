@@ -7,7 +7,7 @@ Functions of this module and of `dynamics` take one society, or `B` at once: the
 axis of B and all other arrays a trailing one.
 """
 
-from typing import Any
+from typing import no_type_check
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ from jaxtyping import Int, UInt32
 from jaxrec.envs.rewiring.graph import bitset
 
 
+@no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
 class Society(struct.PyTreeNode):
     """N users and their ties; shapes are those of one society.
 
@@ -29,11 +30,11 @@ class Society(struct.PyTreeNode):
         degrees: int32[N], the number of neighbours; int32[0] if no recommender reads degrees.
     """
 
-    adjacency: Any
-    cooperators: Any
-    members: Any
-    edges: Any
-    degrees: Any
+    adjacency: UInt32[Array, "*lead users words"]
+    cooperators: UInt32[Array, "words *batch"]
+    members: UInt32[Array, "kinds words *batch"]
+    edges: Int[Array, "*lead ties 2"]
+    degrees: Int[Array, "degrees *batch"]
 
     @property
     def num_users(self) -> int:

@@ -2,13 +2,14 @@
 
 import math
 from functools import partial
-from typing import Any
+from typing import Any, no_type_check
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Int
 
 from jaxrec.envs.rewiring import metrics
 from jaxrec.envs.rewiring.dynamics import time_step
@@ -22,13 +23,14 @@ START_BATCH = 256  # societies drawn at once on a GPU
 BLOCK = 50  # time-steps whose random numbers are drawn together
 
 
+@no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
 class Lanes(struct.PyTreeNode):
     """Societies in the layout for many (`graph.society`), and counts since their start: int32[lanes] each."""
 
     society: Society
-    opportunities: Any
-    requests: Any
-    rewires: Any
+    opportunities: Int[Array, " lanes"]
+    requests: Int[Array, " lanes"]
+    rewires: Int[Array, " lanes"]
 
 
 def start_society(env: RewiringGame, key: Array, shares: Array, by_degree: bool) -> Society:
