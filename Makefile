@@ -16,10 +16,10 @@ demo: $(VENV)/installed
 	$(BIN)/jaxrec run tampering --preset quick
 
 test: lint
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist loadfile
 
 test-fast: $(VENV)/installed
-	$(BIN)/pytest -n 2 --ignore=tests/system --ignore=tests/experiments
+	$(BIN)/pytest -n 2 --dist loadfile --ignore=tests/system --ignore=tests/experiments
 
 slow: $(VENV)/installed
 	JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(BIN)/pytest -m slow

@@ -52,7 +52,7 @@ def measure(env: Environment, params: PyTree, step: Step) -> dict[str, Array]:
     return {name: jnp.asarray(value, float) for name, value in measured.items()}
 
 
-def check_names(env: Environment, metrics: Mapping[str, ArrayLike]) -> None:
+def check_names(env: Environment, metrics: Mapping[str, ArrayLike | jax.ShapeDtypeStruct]) -> None:
     """Raises InputError if a metric of `env` overwrites a measure that every step has, or is no scalar."""
     for name, value in metrics.items():
         if name in RESERVED:

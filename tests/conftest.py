@@ -23,6 +23,9 @@ import jax  # noqa: E402
 import jaxrec  # noqa: E402
 from jaxrec.envs.polarising import PolarisingUsers  # noqa: E402
 
+PAGES = Path("/proc/self/statm")
+MAX_RESIDENT = 2_500_000_000  # bytes
+
 
 @pytest.fixture
 def polarising():
@@ -46,9 +49,10 @@ def untyped():
 
 @pytest.fixture(autouse=True, scope="module")
 def _memory_of_a_module():
-    """Gives back what a module compiled: a process that ran them all would hold 5 GB of programs."""
+    """Gives back what modules compiled once it is much: a process that ran them all would hold 5 GB of programs."""
     yield
-    jax.clear_caches()
+    if not PAGES.exists() or int(PAGES.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") > MAX_RESIDENT:
+        jax.clear_caches()
 
 
 @pytest.fixture(autouse=True)
