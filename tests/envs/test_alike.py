@@ -127,6 +127,13 @@ def test_fields_have_the_shapes_that_they_declare(society, key):
             of_the_declared_type(tree)
 
 
+@pytest.mark.parametrize("other", ENVIRONMENTS)
+def test_a_deployed_recommender_draws_its_users_alone(other):
+    env = learned.Deployed(preference.PreferenceShift(horizon=2), learned.LearnedUsers(horizon=2, network=NETWORK))
+    with pytest.raises(jaxrec.InputError, match="trajectory must be of the environment that draws it"):
+        env.render(played(other).trajectory[:, 0])
+
+
 @pytest.mark.parametrize("cls", CLASSES[:-1], ids=lambda cls: cls.__name__)
 def test_the_example_of_a_class_runs(cls):
     (example,) = [test for test in doctest.DocTestFinder(recurse=False).find(cls, globs={}) if test.examples]

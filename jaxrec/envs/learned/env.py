@@ -76,7 +76,7 @@ class LearnedUsers(SlateEnvironment):
       independent; society = minus the total variation between the beliefs in u_t and in u_t^rnd. (Of u_t, not of
       u_t+1: no log shows the choice after the last step.)
     - **influence**: the model remembers the slate mixed with the uniform one, and the choice from that mixture on the
-      same draw; at 0 beliefs evolve as under uniform slates, whatever is shown.
+      same draw; at 0 beliefs evolve as under uniform slates.
 
     `default_params` hold an untrained model, the same in every process.
 

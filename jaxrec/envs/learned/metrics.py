@@ -54,7 +54,7 @@ def transition_metrics(
 ) -> dict[str, Array]:
     """Returns scalars of one transition: those of `expected`, and these.
 
-    - `steered`: see `steered`, before the choice.
+    - `steered`: the total variation of `steered`, before the choice.
     - `shift`: degrees between the mean directions of the beliefs about u_0 and u_t, in [0, 180].
     - `bait`: b(x) of the item chosen.
 

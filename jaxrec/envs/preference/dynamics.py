@@ -105,7 +105,7 @@ def choice_sharpness(params: Any) -> Float[Array, "36"]:
 
 
 def bait(params: Any) -> Float[Array, "36"]:
-    """b(x): how much more each item attracts choice than it deserves, whatever the user prefers."""
+    """b(x): the pull of each item beyond its engagement, under any preference."""
     away = circular_distance(_degrees(), params.bait_centre) / params.bait_width
     return params.bait_height * jnp.exp(-0.5 * jnp.square(away))
 

@@ -87,14 +87,14 @@ class PreferenceShift(SlateEnvironment):
     - **Reward**: of the utilities below, by `reward`; by `paid_for` in expectation over the belief, or as sampled.
     - **Termination**: after `horizon` slates. Never truncated.
     - **Utilities**: recommender = by `counts`, engagement under current preferences, r(x_t, u_t), or clicks; user =
-      engagement under safe ones, nu_1 r(x_t, u_0) + nu_2 r(x_t, u_t^rnd), whatever is counted; society = minus the
+      engagement under safe ones, nu_1 r(x_t, u_0) + nu_2 r(x_t, u_t^rnd), for any `counts`; society = minus the
       total variation between P(u_t+1) given u_0 and the slates shown, and given u_0 and uniform slates.
     - **Clicks**: the probability that the user would click on anything in the slate, were not to click one more choice,
       worth 0 in the conditional logit (Appendix H.1: "an extra no-op choice"): Z / (1 + Z), Z the sum over x of
       s(x) exp(beta_c(u_t) cos(x - u_t) + b(x)). It is counted as such, not as a draw; and the user still takes one item
       a step, which is what inference sees.
     - **influence**: the belief of users sees the slate mixed with the uniform one; at 0 they shift as under uniform
-      slates, whatever is shown.
+      slates.
 
     Example:
         >>> import jax, jaxrec

@@ -111,16 +111,43 @@ def occupancy(tables: Tables, policy: Float[Array, "horizon slates 36 36"], para
 
 
 def preferences(tables: Tables, policy: Float[Array, "horizon slates 36 36"], params: Any) -> Float[Array, "times 36"]:
-    """Computes P(u_t) over all users for t = 0 ... horizon; the arguments are those of `occupancy`."""
+    """Computes P(u_t) over all users for t = 0 ... horizon.
+
+    Args:
+        tables: of the slates.
+        policy: the probability of each slate at each time, u_0 and u_t, as `optimal` returns.
+        params: `PreferenceParams`, of which the initial preferences are read.
+
+    Returns:
+        A distribution for each time.
+    """
     return occupancy(tables, policy, params).sum(axis=1)
 
 
 def worth(tables: Tables, policy: Float[Array, "horizon slates 36 36"], params: Any) -> Worth:
-    """Computes the exact engagement of a policy in an episode; the arguments are those of `occupancy`."""
+    """Computes the exact engagement of a policy in an episode.
+
+    Args:
+        tables: of the slates.
+        policy: the probability of each slate at each time, u_0 and u_t, as `optimal` returns.
+        params: `PreferenceParams`, of which the initial preferences are read.
+
+    Returns:
+        Sums over the episode, expected over users.
+    """
     served = occupancy(tables, policy, params)[:-1, None] * policy
     return Worth(*((served * reward).sum() for reward in rewards(tables, policy.shape[0])))
 
 
 def clicks(tables: Tables, policy: Float[Array, "horizon slates 36 36"], params: Any) -> Float[Array, ""]:
-    """Computes the exact clicks of a policy in an episode; the arguments are those of `occupancy`."""
+    """Computes the exact clicks of a policy in an episode.
+
+    Args:
+        tables: of the slates.
+        policy: the probability of each slate at each time, u_0 and u_t, as `optimal` returns.
+        params: `PreferenceParams`, of which the initial preferences are read.
+
+    Returns:
+        The sum over the episode, expected over users.
+    """
     return (occupancy(tables, policy, params)[:-1, None] * policy * tables.click[:, None, :]).sum()

@@ -54,8 +54,8 @@ def transition_metrics(
 ) -> dict[str, Array]:
     """Returns scalars of one transition.
 
-    - `engagement`, `engagement_initial`, `engagement_natural`: of the item chosen, see `engagements`.
-    - `steered`: see `steered`.
+    - `engagement`, `engagement_initial`, `engagement_natural`: of the item chosen (`engagements`).
+    - `steered`: the total variation of `steered`.
     - `shift`: degrees between u_0 and u_t+1, in [0, 180].
     - `click`: the probability of a click on the slate, given u_t.
     - `bait`: b(x) of the item chosen.

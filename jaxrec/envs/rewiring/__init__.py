@@ -1,4 +1,4 @@
-"""Users who play a game of cooperation and rewire their ties to whom they are recommended.
+"""Users who play a game of cooperation and rewire their ties to the users recommended to them.
 
 Carvalho, "Modelling the Recommender Alignment Problem"; base model: Santos, Pacheco & Lenaerts 2006.
 """

@@ -1,4 +1,4 @@
-"""A meeting of two users: who meets, and what is decided before a recommendation.
+"""A meeting of two users: its participants, and the decisions before a recommendation.
 
 Source: Carvalho, "Modelling the Recommender Alignment Problem", section 3.1 and Algorithm 1. Functions take one society
 or many (layouts: `graph.society`); `*batch` is () for one society, (B,) for many.

@@ -1,7 +1,7 @@
 """Requests for a recommendation: how one is answered, and how the society runs until the next.
 
 Source: Carvalho, "Modelling the Recommender Alignment Problem", section 3.1 and Algorithm 1. A time-step of `dynamics`
-is interrupted where a user has won the right to rewire; the recommendation is the action of the environment.
+is interrupted when a user has won the right to rewire; the recommendation is the action of the environment.
 """
 
 from functools import partial
@@ -28,8 +28,8 @@ class RewiringState(EnvState):
     Attributes:
         time: int32[], recommendations requested (steps of the environment).
         clock: int32[], time-steps of the society.
-        society: who is tied to whom and who cooperates.
-        meeting: who waits for a recommendation; `meeting.acts` is false if nobody does.
+        society: the ties and the strategies of the users.
+        meeting: the request that waits for a recommendation; `meeting.acts` is false if there is none.
         requests: int32[], rewire requests since the first observation, executed or not; that of `meeting` counts once
             it is answered.
         rewires: int32[], ties moved so far.
@@ -65,7 +65,7 @@ def first(key: Array, society: Society, rules: Rules, params: Any, max_wait: int
 
 
 def answer(state: RewiringState, action: Int[Array, ""], rules: Rules, params: Any) -> RewiringState:
-    """Rewires the tie of the user who waits, if any, and lets it imitate where the rules say so (`learning`).
+    """Rewires the tie of the user who waits, if any, and lets x imitate under the rules of `learning`.
 
     Args:
         state: of which `meeting` is the request.
@@ -75,7 +75,7 @@ def answer(state: RewiringState, action: Int[Array, ""], rules: Rules, params: A
             chooses.
 
     Returns:
-        The state in the same time-step, in which nobody waits.
+        The state in the same time-step, without a request.
     """
     met, society, one = state.meeting, state.society, jnp.ones(())
     user = actor(met)
@@ -104,13 +104,13 @@ def wait(key: Array, state: RewiringState, rules: Rules, params: Any, max_wait: 
 
     Args:
         key: a typed key.
-        state: the state; if somebody waits already it is returned unchanged.
+        state: returned unchanged if it has a request.
         rules: which game.
         params: `RewiringParams`.
         max_wait: time-steps to run at most.
 
     Returns:
-        The state; `meeting.acts` says whether somebody waits.
+        The state; `meeting.acts` says whether it has a request.
     """
 
     def pending(carry: tuple[RewiringState, Array]) -> Array:
@@ -134,8 +134,8 @@ def _unanswered(state: RewiringState, met: Meeting, rules: Rules, params: Any) -
     """The state after a meeting, up to the recommendation: x imitates, unless it waits for one first (`learning`)."""
     society = dynamics.imitate(state.society, met)
     if rules.single_clock:
-        nobody = jnp.zeros((), bool)
-        after = dynamics.imitate_after(society, met, met.x.index, nobody, params)
+        moved = jnp.zeros((), bool)
+        after = dynamics.imitate_after(society, met, met.x.index, moved, params)
         society = jax.tree.map(lambda a, b: jnp.where(met.acts, b, a), after, society)
     requests = state.requests + (met.request & ~met.acts)
     return state.replace(society=society, meeting=met, clock=state.clock + 1, requests=requests)

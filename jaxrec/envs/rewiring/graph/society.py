@@ -70,7 +70,16 @@ def contains(words: UInt32[Array, "words *batch"], user: Int[Array, "*batch"]) -
 
 
 def tie_between(edges: Int[Array, "ties 2"], a: Array, b: Array) -> Array:
-    """int32[]: the index of the tie between two users of one society."""
+    """Finds a tie of one society.
+
+    Args:
+        edges: the list of ties.
+        a: int32[], one end.
+        b: int32[], the other end.
+
+    Returns:
+        int32[], the index of the tie between a and b, in either order.
+    """
     forward, backward = (edges == jnp.stack([a, b])).all(axis=1), (edges == jnp.stack([b, a])).all(axis=1)
     return jnp.argmax(forward | backward).astype(jnp.int32)
 

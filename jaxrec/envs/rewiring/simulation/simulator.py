@@ -89,7 +89,7 @@ def simulate(
         env: gives the number of users, the degree, rules and start graph.
         recommenders: one for all users, a name or a `Heuristic`; a sequence of them, of which each user has one; or a
             `Heuristic` whose leaves have leading axes [runs, kinds], as `per_run` returns.
-        key: a typed key. Equal keys and shapes draw equal random numbers, whatever the parameters: as long as there are
+        key: a typed key. Equal keys and shapes draw equal random numbers, for any parameters: as long as there are
             no more runs than lanes, runs that differ in `influence` alone are same-noise twins.
         params: run-time values; each leaf a scalar, or [runs].
         num_steps: the limit in time-steps, a multiple of `check_every`.
