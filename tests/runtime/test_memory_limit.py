@@ -31,7 +31,7 @@ def test_a_training_that_cannot_fit_is_refused_before_anything_is_allocated(name
     with pytest.raises(InputError, match=r"would hold .* [GT]B, and there are .*largest arrays") as error:
         fit(agent, keys, jaxrec.batched(agent.env.default_params, 3))
     assert shape in str(error.value)
-    assert str(error.value).count("batch.") == memory_limit.NAMED
+    assert str(error.value).count("batch.") == memory_limit.NUM_LISTED
     assert time.monotonic() - started < 20
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000, "kilobytes"
 

@@ -31,6 +31,11 @@ def interval_line(
     axes.fill_between(at, low, high, color=colour, alpha=0.18, lw=0)  # none where there is but one run
 
 
+def log_scale(values: Sequence[float] | np.ndarray) -> str:
+    """The scale of an axis for positive values over decades; one that has a place for 0 where a value is 0."""
+    return "log" if min(values) > 0 else "symlog"
+
+
 def error_bars(*estimates: Estimate) -> np.ndarray:
     """float[2, n]: how far each interval reaches below and above its mean; 0 where there is none, of a single seed."""
     return np.array(

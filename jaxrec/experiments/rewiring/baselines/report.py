@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxrec.envs.rewiring import ELEVEN
-from jaxrec.experiments.reports.figures import error_bars, interval_line
+from jaxrec.experiments.reports.figures import error_bars, interval_line, log_scale
 from jaxrec.experiments.reports.findings import Finding, above, measured, tally
 from jaxrec.experiments.reports.report import Answer, Report, Section
 from jaxrec.experiments.rewiring import reference
@@ -152,7 +152,7 @@ def _figure_6(config: BaselinesConfig, ends: Ends) -> Figure:
     for axes, (title, values) in zip(figure.subplots(2, 2).flat, panels.items(), strict=True):
         for one, samples in zip(FIVE, values, strict=True):
             interval_line(axes, config.timescales, samples, one, COLOURS[one])
-        axes.set(title=title, xlabel="W", xscale="log")
+        axes.set(title=title, xlabel="W", xscale=log_scale(config.timescales))
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].legend(frameon=False)
     return figure
