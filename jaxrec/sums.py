@@ -36,7 +36,7 @@ class Sum(struct.PyTreeNode):
     def add(self, values: PyTree) -> "Sum":
         """Adds `values`, a PyTree of the same structure and shapes."""
 
-        def each(total: Array, lost: Array, value: Array) -> tuple[Array, Array]:
+        def each(total: Array, lost: Array, value: Array | float) -> tuple[Array, Array]:
             value = value - lost
             grown = total + value
             return grown, (grown - total) - value

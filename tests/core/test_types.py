@@ -13,7 +13,7 @@ import jaxrec
 from jaxrec import wrappers
 
 PYRIGHT = Path(sys.executable).with_name("pyright")
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 SCRIPT = """
 import dataclasses
