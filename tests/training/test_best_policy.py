@@ -6,26 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from kept_policies import KEYS, RUNS, same, trained
 from probes import Chain
 
 import jaxrec
 from jaxrec import InputError
 from jaxrec.agents import QLearning
 from jaxrec.runtime import interruption
-from jaxrec.training import best_policy, fit, policy_files
-
-RUNS = 2
-KEYS = jax.random.split(jax.random.key(3), RUNS)
-
-
-def trained(agent, folder, num_chunks=4, **settings):
-    params = jaxrec.batched(agent.env.default_params, RUNS)
-    return fit(agent, KEYS, params, num_chunks, checkpoints=folder, **settings)
-
-
-def same(tree, other):
-    assert jax.tree.structure(tree) == jax.tree.structure(other)
-    jax.tree.map(np.testing.assert_array_equal, tree, other)
+from jaxrec.training import best_policy, policy_files
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from kept_policies import KEYS, RUNS, same, trained
 from paths import ROOT
 from probes import Chain, Cue
 
@@ -21,19 +22,6 @@ from jaxrec import InputError
 from jaxrec.agents import GAT, LSTM, MLP, PPO, NetworkPolicy, NodeMLP, QLearning, Ranking
 from jaxrec.envs.rewiring import RewiringGame
 from jaxrec.training import fit, policy_files
-
-RUNS = 2
-KEYS = jax.random.split(jax.random.key(3), RUNS)
-
-
-def trained(agent, folder, num_chunks=4, **settings):
-    params = jaxrec.batched(agent.env.default_params, RUNS)
-    return fit(agent, KEYS, params, num_chunks, checkpoints=folder, **settings)
-
-
-def same(tree, other):
-    assert jax.tree.structure(tree) == jax.tree.structure(other)
-    jax.tree.map(np.testing.assert_array_equal, tree, other)
 
 
 @pytest.fixture(scope="module")
