@@ -12,7 +12,7 @@ import reprlib
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -213,7 +213,7 @@ class Box(Bounded):
             leave no number in between; and for bounds of integers that are not whole, or beyond the dtype.
     """
 
-    def __init__(self, low: ArrayLike, high: ArrayLike, shape: Sequence[int], dtype: DTypeLike = jnp.float32):
+    def __init__(self, low: ArrayLike, high: ArrayLike, shape: Sequence[SupportsIndex], dtype: DTypeLike = jnp.float32):
         self.low = low
         self.high = high
         self.shape = bounds.lengths(shape)
