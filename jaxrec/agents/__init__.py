@@ -4,6 +4,7 @@ from jaxrec.agents.critic import LeastSquares
 from jaxrec.agents.networks import GAT, LSTM, MLP, Neighbourhood, NetworkPolicy, NodeMLP, Ranking
 from jaxrec.agents.ppo import PPO, PPOState
 from jaxrec.agents.q_learning import QLearning, QLearningState, TabularPolicy
+from jaxrec.agents.settings import PPOSettings, QLearningSettings
 from jaxrec.agents.step_sizes import GeometricStep, VisitStep
 
 __all__ = [
@@ -16,8 +17,10 @@ __all__ = [
     "Neighbourhood",
     "NetworkPolicy",
     "NodeMLP",
+    "PPOSettings",
     "PPOState",
     "QLearning",
+    "QLearningSettings",
     "QLearningState",
     "Ranking",
     "TabularPolicy",

@@ -95,9 +95,9 @@ def _configured(chosen: Study, given: argparse.Namespace) -> tuple[str, Any]:
 
 
 def _run(chosen: Study, preset: str, config: Any, settings: Sequence[str], trackers: Sequence[Tracker]) -> Path:
+    unnamed = Annotated[type(config), tyro.conf.arg(name="")]
     options = dataclasses.make_dataclass(
-        "Options",
-        [("out", Annotated[Path | None, OUT], None), ("config", tyro.conf.OmitArgPrefixes[type(config)], config)],
+        "Options", [("out", Annotated[Path | None, OUT], None), ("config", unnamed, config)]
     )
     given = tyro.cli(
         options,
@@ -109,7 +109,6 @@ def _run(chosen: Study, preset: str, config: Any, settings: Sequence[str], track
         f"`jaxrec run {chosen.name} --resume DIR` goes on with a run that was interrupted, killed or failed. "
         f"`jaxrec report DIR` judges and draws a complete run again from what it measured. "
         f"`--track {{{','.join(TRACKERS)}}}` tells a tracker every line of metrics; give it again for another.",
-        config=(tyro.conf.OmitArgPrefixes,),
     )
     return chosen.run(preset, given.config, given.out, meter_for_terminal(), trackers)
 

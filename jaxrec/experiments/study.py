@@ -32,8 +32,8 @@ class Study:
     Attributes:
         name: what `jaxrec run` calls it.
         summary: one line.
-        presets: configurations by name; the first is the default. Dataclasses of numbers, strings and tuples of them,
-            whose `check()` raises InputError for what is out of range, before anything is written.
+        presets: configurations by name; the first is the default. Dataclasses of numbers, strings, tuples of them
+            and dataclasses, whose `check()` raises InputError for what is out of range, before anything is written.
         measure: (config, log, meter) -> measured: trains, simulates and evaluates. `log(**values)` appends a line to
             `metrics.jsonl`; `log.checkpoints(task)` is where the next training keeps its states. All that it does
             follows from `config`. It returns a dataclass of NumPy arrays, dictionaries of arrays and plain values,
@@ -51,15 +51,15 @@ class Study:
     limits: Mapping[str, str] = field(default_factory=dict)
 
     def config(self, preset: str, **changes: Any) -> Any:
-        """The configuration of a preset, with changes.
+        """The configuration of a preset, with changes, such as `seeds=2` or `ppo={"learning_rate": 1e-3}`.
 
         Raises:
-            InputError: if there is no such preset, or no such setting.
+            InputError: if there is no such preset, no such setting, or a value is not of the setting's type.
         """
         config = lookup(self.presets, preset, f"preset of {self.name}")
         for name in changes:
             lookup(vars(config), name, f"setting of {self.name}")
-        return dataclasses.replace(config, **changes)
+        return configuration.changed(config, configuration.written(changes))
 
     def read(self, file: str | Path, preset: str | None = None) -> tuple[str, Any]:
         """The preset and the configuration that a file asks for: what `run` takes.
@@ -100,7 +100,7 @@ class Study:
             out: the folder, new or empty; `runs/...` with date and time if None.
             meter: notified of the progress.
             trackers: notified of every line of metrics; see `jaxrec.experiments.runs.tracking`.
-            **changes: settings that differ from the preset's, such as `seeds=2`.
+            **changes: settings that differ from the preset's; see `config`.
 
         Returns:
             The folder: `report.md`, `figures/`, `results.json`, `measured.npz`, `metrics.jsonl`, `manifest.json`, and
@@ -278,5 +278,5 @@ def _how(about: dict[str, Any], config: Any, seconds: float) -> Section:
         f"`jaxrec run {about['study']}{preset}` with the values below, in {seconds:.0f} s on "
         f"{describe(about['hardware'])}; commit {about['commit']}, jax {about['versions']['jax']}.",
         ("setting", "value"),
-        [(f"`{key}`", f"`{value}`") for key, value in dataclasses.asdict(config).items()],
+        [(f"`{key}`", f"`{value}`") for key, value in configuration.flat(dataclasses.asdict(config)).items()],
     )

@@ -98,10 +98,12 @@ def test_run_writes_a_folder_with_changed_settings(capsys, tmp_path, monkeypatch
     changed = dataclasses.replace(STUDIES["tampering"], measure=measure, report=report, limits={"paper": "the rest"})
     monkeypatch.setitem(STUDIES, "tampering", changed)
     out = tmp_path / "run"
-    main(["run", "tampering", "--preset", "paper", "--out", str(out), "--seeds", "2", "--episodes", "300"])
+    changes = "--seeds 2 --episodes 300 --q-learning.gamma 0.5"
+    main(["run", "tampering", "--preset", "paper", "--out", str(out), *changes.split()])
     config = json.loads((out / "manifest.json").read_text())["config"]
     assert config["episodes"] == 300
-    assert config["step_size"] == "geometric", "the rest is the preset's"
+    assert config["q_learning"]["gamma"] == 0.5
+    assert config["q_learning"]["step_size"] == "geometric", "the rest is the preset's"
     printed = capsys.readouterr()
     said = [
         "- They click 300.500 [294.147, 306.853] times.",

@@ -10,6 +10,7 @@ import hypothesis
 import hypothesis.strategies as st
 import pytest
 import survivor
+from nested import leaves, nested
 
 import jaxrec
 from jaxrec.cli import main
@@ -18,9 +19,9 @@ from jaxrec.experiments.polarising.tampering.study import TamperingConfig
 from jaxrec.experiments.runs import configuration
 
 FIELDS = [
-    (name, field.name, typing.get_type_hints(type(preset))[field.name])
+    (name, *leaf)
     for name, preset in ((name, next(iter(each.presets.values()))) for name, each in STUDIES.items())
-    for field in dataclasses.fields(preset)
+    for leaf in leaves(type(preset))
 ]
 
 
@@ -47,10 +48,10 @@ def scalars():
 def test_a_value_of_a_wrong_type_is_refused(name, field, kind, data):
     value = data.draw(wrong_type(kind))
     preset = next(iter(STUDIES[name].presets.values()))
-    with pytest.raises(jaxrec.InputError, match=field) as error:
-        configuration.changed(preset, {field: value})
+    with pytest.raises(jaxrec.InputError, match=field.replace(".", ": ")) as error:
+        configuration.changed(preset, nested({field: value}))
     assert "\n" not in str(error.value)
-    written = configuration.to_json(preset) | {field: value}
+    written = nested(configuration.flat(configuration.to_json(preset)) | {field: value})
     with pytest.raises(jaxrec.InputError, match=re.escape(str(error.value))):
         configuration.from_json(type(preset), written)
 
@@ -63,7 +64,7 @@ EXTREME = st.sampled_from((*NUMBERS, "", "mlp", [], *([number] for number in NUM
 def legal_or_refused(name, changes):
     """Whether; whatever else is raised is raised here too."""
     try:
-        config = configuration.changed(next(iter(STUDIES[name].presets.values())), changes)
+        config = configuration.changed(next(iter(STUDIES[name].presets.values())), nested(changes))
         config.check()
     except jaxrec.InputError:
         return False
@@ -86,7 +87,7 @@ def test_extreme_values_are_legal_or_refused(name, data):
     legal_or_refused(name, {field: data.draw(EXTREME) for field in names})
 
 
-@pytest.mark.parametrize("field", ["hidden_size", "num_envs", "learning_rate", "penalties", "seed"])
+@pytest.mark.parametrize("field", ["hidden_size", "ppo.num_envs", "ppo.learning_rate", "penalties", "seed"])
 def test_extreme_values_of_recommenders(field):
     """Nothing so large is built, no number that is none gets through."""
     legal = [value for value in NUMBERS if legal_or_refused("preference-shift", {field: value})]
@@ -116,13 +117,15 @@ def test_what_learning_refuses(changes, message):
         configuration.changed(STUDIES["rewiring-learning"].presets["quick"], changes).check()
 
 
-TOML = 'preset = "paper"\nseeds = 2\ngamma = 1\ntd_lambda = 0.5\nstep_size = "visits"\n'
-JSON = json.dumps(
-    {"study": "tampering", "preset": "paper", "seeds": 2, "gamma": 1, "td_lambda": 0.5, "step_size": "visits"}
-)
+TOML = 'preset = "paper"\nseeds = 2\n[q_learning]\ngamma = 1\ntd_lambda = 0.5\nstep_size = "visits"\n'
+LEARNER = {"gamma": 1, "td_lambda": 0.5, "step_size": "visits"}
+JSON = json.dumps({"study": "tampering", "preset": "paper", "seeds": 2, "q_learning": LEARNER})
+PAPER = STUDIES["tampering"].presets["paper"]
 ASKED = dataclasses.replace(
-    STUDIES["tampering"].presets["paper"], seeds=2, gamma=1.0, td_lambda=0.5, step_size="visits"
-)  # fmt: skip
+    PAPER,
+    seeds=2,
+    q_learning=dataclasses.replace(PAPER.q_learning, gamma=1.0, td_lambda=0.5, step_size="visits"),
+)
 
 
 @pytest.mark.parametrize(("suffix", "text"), [("toml", TOML), ("json", JSON), ("json", "\ufeff" + JSON)])
@@ -130,7 +133,7 @@ def test_a_file_changes_a_preset(suffix, text, tmp_path):
     file = tmp_path / f"settings.{suffix}"
     file.write_text(text, encoding="utf-8")
     assert study("tampering").read(file) == ("paper", ASKED)
-    assert isinstance(study("tampering").read(file)[1].gamma, float)
+    assert isinstance(study("tampering").read(file)[1].q_learning.gamma, float)
     assert study("tampering").read(str(file), "quick")[1].episodes == STUDIES["tampering"].presets["quick"].episodes
 
 
@@ -166,12 +169,14 @@ def test_the_command_line_goes_before_the_file_before_the_preset(tmp_path, monke
         ("c.toml", f"seeds = 0x{'f' * 9999}", "seeds must be a number of at most 64 bits, got one of 39996"),
         ("c.toml", f"seeds = [0x{'f' * 9999}]", "seeds must be an integer, got a list"),
         ("c.toml", f"seeds = {'9' * 9999}", "is no TOML"),
-        ("c.toml", "gamma = nan", "gamma must be within [0.0, 1.0], got nan"),
-        ("c.toml", "visit_weight = -inf", "visit_weight must be within [1.0, inf], got -inf"),
-        ("c.toml", 'step_size = "visit"', "unknown step_size 'visit'. Did you mean 'visits'?"),
-        ("c.toml", "step_size = 3", "step_size must be a string, got 3"),
+        ("c.toml", "q_learning.gamma = nan", "q_learning: gamma must be within [0.0, 1.0], got nan"),
+        ("c.toml", "q_learning.visit_weight = -inf", "q_learning: visit_weight must be within [1.0, inf], got -inf"),
+        ("c.toml", '[q_learning]\nstep_size = "visit"', "unknown step_size 'visit'. Did you mean 'visits'?"),
+        ("c.toml", "q_learning.step_size = 3", "step_size must be a string, got 3"),
         ("c.toml", "[seeds]\nfirst = 1", "seeds must be an integer, got {'first': 1}"),
         ("c.toml", "[tampering]\nseeds = 1", "unknown setting 'tampering'"),
+        ("c.toml", "q_learning = 3", "q_learning: settings must be a table, got 3"),
+        ("c.toml", "q_learning.gama = 1", "q_learning: unknown setting 'gama'. Did you mean 'gamma'?"),
         ("c.toml", "seeds = 1\nseeds = 2", "is no TOML: Cannot overwrite a value"),
         ("c.toml", "seeds = ", "is no TOML: Invalid value"),
         ("c.toml", 'preset = "quack"', "unknown preset of tampering 'quack'. Did you mean 'quick'?"),
@@ -180,8 +185,8 @@ def test_the_command_line_goes_before_the_file_before_the_preset(tmp_path, monke
         ("c.toml", "", "is empty"),
         ("c.json", " \n", "is empty"),
         ("c.json", '{"seeds": null}', "seeds must be an integer, got None"),
-        ("c.json", '{"gamma": 1e999}', "gamma must be within [0.0, 1.0], got inf"),
-        ("c.json", '{"gamma": NaN}', "gamma must be within [0.0, 1.0], got nan"),
+        ("c.json", '{"q_learning": {"gamma": 1e999}}', "gamma must be within [0.0, 1.0], got inf"),
+        ("c.json", '{"q_learning": {"gamma": NaN}}', "gamma must be within [0.0, 1.0], got nan"),
         ("c.json", '{"seeds": 1, "seeds": 2}', "is no JSON: 'seeds' stands there twice"),
         ("c.json", '{"seeds": 1,', "is no JSON"),
         ("c.json", f'{{"seeds": {"9" * 9999}}}', "is no JSON"),
@@ -212,7 +217,7 @@ def test_a_wrong_file_is_one_line_that_names_it(name, content, message, tmp_path
 
 
 def test_python_is_held_to_the_same_types(tmp_path, untyped):
-    for change in ({"seeds": 2.0}, {"gamma": "x"}, {"episodes": None}, {"step_size": object()}):
+    for change in ({"seeds": 2.0}, {"q_learning": None}, {"episodes": None}, {"num_chunks": object()}):
         with pytest.raises(jaxrec.InputError, match=next(iter(change))):
             study("tampering").run(config=dataclasses.replace(TamperingConfig(), **change), out=tmp_path / "run")
     assert not list(tmp_path.iterdir())

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import jaxrec
+from jaxrec.agents import PPOSettings
 from jaxrec.envs.preference import PreferenceParams
 from jaxrec.experiments import study
 from jaxrec.experiments.preference.calibration import measure as calibration
@@ -17,7 +18,12 @@ from jaxrec.experiments.preference.shift.measure import natural, optima
 from jaxrec.experiments.preference.shift.study import ShiftConfig
 
 TINY = ShiftConfig(
-    seeds=2, steps=640, num_envs=8, num_steps=10, num_minibatches=2, hidden_size=8, eval_episodes=8, num_chunks=4
+    seeds=2,
+    steps=640,
+    ppo=PPOSettings(num_envs=8, num_steps=10, num_minibatches=2),
+    hidden_size=8,
+    eval_episodes=8,
+    num_chunks=4,
 )
 
 
@@ -95,7 +101,7 @@ def test_the_defaults_are_those_of_the_environment():
         ("preference-shift", {"penalties": ()}, "penalties"),
         ("preference-shift", {"penalties": (-1.0,)}, "penalties"),
         ("preference-shift", {"penalties": (1.0, 1.0)}, "each once"),
-        ("preference-shift", {"gamma": 1.5}, "gamma"),
+        ("preference-shift", {"ppo": {"gamma": 1.5}}, "gamma"),
         ("preference-calibration", {"population": 2}, "population"),
         ("preference-calibration", {"generations": 0}, "generations"),
     ],

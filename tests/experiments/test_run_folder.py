@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import jaxrec
+from jaxrec.agents import QLearningSettings
 from jaxrec.experiments import study
 from jaxrec.experiments.polarising.tampering.settings import TamperingConfig
 from jaxrec.experiments.runs import manifest
@@ -16,7 +17,9 @@ from jaxrec.experiments.runs.metrics_log import FolderLog
 from jaxrec.runtime import hardware
 from jaxrec.runtime.atomic_files import PARTIAL
 
-TINY = TamperingConfig(seeds=3, episodes=600, num_envs=200, evaluation_episodes=60, num_chunks=3)
+TINY = TamperingConfig(
+    seeds=3, episodes=600, q_learning=QLearningSettings(num_envs=200), evaluation_episodes=60, num_chunks=3
+)
 
 
 def test_an_existing_folder_is_refused_before_anything_runs(tmp_path):

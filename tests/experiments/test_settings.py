@@ -12,6 +12,7 @@ import hypothesis
 import hypothesis.strategies as st
 import numpy as np
 import pytest
+from nested import nested
 
 import jaxrec
 from jaxrec import checks
@@ -31,14 +32,14 @@ FEW = {"users": 24, "degree": 4}
 REFUSED = {
     "tampering": [
         ({"episodes": 200_000_000}, "episodes must come to at most 4,294,967,295 steps over all environments"),
-        ({"episodes": 1, "num_envs": 2**31}, "episodes must come to at most .* num_envs=2,147,483,648 times"),
-        ({"episodes": 71_582_790, "num_envs": 1}, "episodes must .* 2,147,483,646 steps of each environment"),
+        ({"episodes": 1, "q_learning": {"num_envs": 2**31}}, "must come to at most .* num_envs=2,147,483,648 times"),
+        ({"episodes": 71_582_790, "q_learning": {"num_envs": 1}}, "must .* 2,147,483,646 steps of each environment"),
         ({"evaluation_episodes": MOST + 1}, "evaluation_episodes must be at most 2147483646"),
     ],
     "preference-shift": [
         ({"steps": 0}, "steps must be an integer of at least 1, got 0"),
         ({"steps": 64 * 2**31}, "steps must come to at most 2,147,483,646 steps of each environment, got 137,4"),
-        ({"num_envs": 6}, "num_minibatches must divide num_envs=6, got 4"),
+        ({"ppo": {"num_envs": 6}}, "num_minibatches must divide num_envs=6, got 4"),
         ({"eval_episodes": 2**31}, "eval_episodes must be at most"),
         ({"penalties": (0.0, 1e7)}, r"penalties must be within \[0.0, 1000000.0\], got 10000000.0"),
         ({"penalties": (INFINITY,)}, "penalties must be within"),
@@ -47,15 +48,15 @@ REFUSED = {
     ],
     "preference-simulation": [
         ({"users": 2**31}, "users must be at most 2147483646"),
-        ({"model_learning_rate": 1e7}, r"model_learning_rate must be within \[0.0, 1000000.0\]"),
-        ({"model_ent_coef": INFINITY}, "model_ent_coef must be within"),
-        ({"model_epochs": 10**9}, "model_epochs, of 60 updates each, must be at most 35791394"),
+        ({"model": {"learning_rate": 1e7}}, r"model: learning_rate must be within \[0.0, 1000000.0\]"),
+        ({"model": {"ent_coef": INFINITY}}, "model: ent_coef must be within"),
+        ({"model": {"num_epochs": 10**9}}, "model: num_epochs, of 60 updates each, must be at most 35791394"),
         ({"eval_episodes": 1}, "eval_episodes must be at least 2"),
         ({"steps": 2**40}, "steps must come to at most"),
     ],
     "preference-estimation": [
         ({"simulated_users": 2**31}, "simulated_users must be at most"),
-        ({"model_epochs": 2**40}, "model_epochs, of 60 updates each, must be at most"),
+        ({"model": {"num_epochs": 2**40}}, "model: num_epochs, of 60 updates each, must be at most"),
     ],
     "retraining-rounds": [
         ({"bait_height": INFINITY}, r"bait_height must be within \[0.0, 1000000.0\], got inf"),
@@ -105,6 +106,11 @@ REFUSED = {
 CASES = [(name, *case) for name, cases in REFUSED.items() for case in cases]
 
 
+def names_of(changes):
+    """The names of settings, also of those of an algorithm."""
+    return [setting for name, value in changes.items() for setting in (value if isinstance(value, dict) else [name])]
+
+
 @pytest.mark.parametrize(("name", "changes", "message"), CASES, ids=[f"{case[0]}-{case[1]}" for case in CASES])
 def test_a_setting_is_refused_by_its_own_name_before_a_folder_is_made(name, changes, message, tmp_path):
     never = dataclasses.replace(study(name), measure=lambda *_: pytest.fail("it began"))
@@ -112,7 +118,7 @@ def test_a_setting_is_refused_by_its_own_name_before_a_folder_is_made(name, chan
     with pytest.raises(jaxrec.InputError, match=message) as error:
         never.run(config=config, out=tmp_path / "run")
     assert "\n" not in str(error.value)
-    assert any(setting in str(error.value) for setting in changes)
+    assert any(setting in str(error.value) for setting in names_of(changes))
     assert not list(tmp_path.iterdir())
 
 
@@ -240,17 +246,19 @@ def begin(*_):
 
 counts = st.sampled_from([1, 2, 3, 8, 64])
 PPO = {
-    "gamma": strengths, "steps": st.sampled_from([1, 1000, 2**31, 2**36]), "num_envs": counts, "num_steps": counts,
-    "num_epochs": counts, "num_minibatches": counts, "learning_rate": strengths, "clip_eps": strengths,
-    "value_clip_eps": strengths, "vf_coef": strengths, "gae_lambda": strengths, "ent_coef": strengths,
-    "hidden_size": counts, "num_chunks": st.sampled_from([1, 10**9]), "eval_episodes": st.sampled_from([1, 2**31]),
+    "ppo.gamma": strengths, "steps": st.sampled_from([1, 1000, 2**31, 2**36]), "ppo.num_envs": counts,
+    "ppo.num_steps": counts, "ppo.num_epochs": counts, "ppo.num_minibatches": counts, "ppo.learning_rate": strengths,
+    "ppo.clip_eps": strengths, "ppo.value_clip_eps": strengths, "ppo.vf_coef": strengths, "ppo.gae_lambda": strengths,
+    "ppo.ent_coef": strengths, "hidden_size": counts, "num_chunks": st.sampled_from([1, 10**9]),
+    "eval_episodes": st.sampled_from([1, 2**31]),
 }  # fmt: skip
 TRAINED = {
     "tampering": {
-        "seeds": counts, "seed": st.sampled_from([0, 2**31 - 1]), "num_envs": counts | st.just(2**31),
-        "episodes": st.sampled_from([1, 10**6, 71_582_788, 71_582_789, 2**33]), "num_steps": counts, "gamma": strengths,
-        "epsilon_start": strengths, "step_size": st.sampled_from(["visits", "geometric"]), "visit_weight": strengths,
-        "alpha_start": strengths, "alpha_end": strengths, "td_lambda": strengths,
+        "seeds": counts, "seed": st.sampled_from([0, 2**31 - 1]), "q_learning.num_envs": counts | st.just(2**31),
+        "episodes": st.sampled_from([1, 10**6, 71_582_788, 71_582_789, 2**33]), "q_learning.num_steps": counts,
+        "q_learning.gamma": strengths, "q_learning.epsilon_start": strengths,
+        "q_learning.step_size": st.sampled_from(["visits", "geometric"]), "q_learning.visit_weight": strengths,
+        "q_learning.alpha_start": strengths, "q_learning.alpha_end": strengths, "q_learning.td_lambda": strengths,
         "num_chunks": st.sampled_from([1, 10**9]),
     },
     "preference-shift": PPO | {"seeds": counts, "penalties": st.lists(strengths, max_size=3).map(tuple)},
@@ -271,9 +279,9 @@ def test_what_a_study_takes_its_agent_begins_with(name, data, monkeypatch, tmp_p
     """Up to the memory of the machine, of which settings know nothing."""
     monkeypatch.setattr(sys.modules["jaxrec.training.parallel"], "check_fits", begin)
     names = data.draw(st.lists(st.sampled_from(sorted(TRAINED[name])), max_size=3, unique=True))
-    changes = {setting: data.draw(TRAINED[name][setting]) for setting in names}
+    changes = nested({setting: data.draw(TRAINED[name][setting]) for setting in names})
     config = STUDIES[name].config("quick", **changes)
-    if refused(config, names):
+    if refused(config, [name.rpartition(".")[2] for name in names]):
         return
     with pytest.raises(BegunError):
         STUDIES[name].measure(config, FolderLog(tmp_path), NoMeter())

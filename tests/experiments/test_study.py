@@ -1,16 +1,19 @@
 """Studies: what they write, and what they refuse."""
 
-import dataclasses
 import json
 
 import jax
 import pytest
 
 import jaxrec
+from jaxrec.agents import QLearningSettings
 from jaxrec.experiments import STUDIES, study
 from jaxrec.experiments.polarising.tampering.settings import TamperingConfig
+from jaxrec.experiments.runs.configuration import changed, from_json
 
-TINY = TamperingConfig(seeds=3, episodes=600, num_envs=200, evaluation_episodes=60, num_chunks=3)
+TINY = TamperingConfig(
+    seeds=3, episodes=600, q_learning=QLearningSettings(num_envs=200), evaluation_episodes=60, num_chunks=3
+)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +60,7 @@ def test_metrics_are_one_line_a_chunk(tiny_run):
 @pytest.mark.slow
 def test_the_manifest_is_enough_to_run_it_again(tiny_run):
     about = json.loads((tiny_run / "manifest.json").read_text())
-    assert TamperingConfig(**about["config"]) == TINY
+    assert from_json(TamperingConfig, about["config"]) == TINY
     assert about["status"] == "complete"
     assert about["seconds"] > 0
     assert about["versions"]["jax"] == jax.__version__
@@ -77,16 +80,16 @@ def test_the_same_configuration_gives_the_same_results(tiny_run, tmp_path):
     [
         ({"seeds": 0}, "seeds"),
         ({"episodes": -5}, "episodes"),
-        ({"gamma": 1.5}, "gamma"),
-        ({"td_lambda": float("nan")}, "td_lambda"),
-        ({"visit_weight": 0.5}, "visit_weight"),
-        ({"step_size": "visit"}, "step_size"),
-        ({"alpha_start": 0.0}, "alpha_start"),
+        ({"q_learning": {"gamma": 1.5}}, "q_learning: gamma"),
+        ({"q_learning": {"td_lambda": float("nan")}}, "td_lambda"),
+        ({"q_learning": {"visit_weight": 0.5}}, "visit_weight"),
+        ({"q_learning": {"step_size": "visit"}}, "step_size"),
+        ({"q_learning": {"alpha_start": 0.0}}, "alpha_start"),
     ],
 )
 def test_bad_settings_are_refused_before_anything_is_written(change, message, untyped, tmp_path):
     with pytest.raises(jaxrec.InputError, match=message):
-        study("tampering").run(config=dataclasses.replace(TINY, **change), out=tmp_path / "run")
+        study("tampering").run(config=changed(TINY, change), out=tmp_path / "run")
     assert not list(tmp_path.iterdir())
 
 
@@ -99,8 +102,9 @@ def test_unknown_study_and_preset_name_what_exists():
 
 def test_presets_are_those_promised():
     paper = STUDIES["tampering"].presets["paper"]
-    assert (paper.episodes, paper.gamma, paper.alpha_start, paper.alpha_end) == (50_000_000, 0.999, 0.45, 0.06)
-    assert (paper.epsilon_start, paper.epsilon_end, paper.td_lambda, paper.num_steps) == (0.1, 0.1, 0.0, 1)
+    learner = paper.q_learning
+    assert (paper.episodes, learner.gamma, learner.alpha_start, learner.alpha_end) == (50_000_000, 0.999, 0.45, 0.06)
+    assert (learner.epsilon_start, learner.epsilon_end, learner.td_lambda, learner.num_steps) == (0.1, 0.1, 0.0, 1)
     assert all(preset.seeds >= 5 for preset in STUDIES["tampering"].presets.values())
     published = (1 - 2 / paper.episodes) ** paper.episodes * 0.45
-    assert paper.alpha_end == pytest.approx(published, abs=0.001)
+    assert learner.alpha_end == pytest.approx(published, abs=0.001)

@@ -17,9 +17,11 @@ from jaxrec.experiments.preference.estimation import measure as estimation
 from jaxrec.experiments.preference.estimation.report import METRICS, TASKS
 from jaxrec.experiments.preference.models import choice_models
 
-MODEL = {"users": 60, "training_users": 40, "model_epochs": 1, "model_batch_size": 20, "seeds": 2}
-RECOMMENDER = {"steps": 160, "num_envs": 4, "num_steps": 10, "num_minibatches": 2, "hidden_size": 8, "eval_episodes": 6,
-               "num_chunks": 2}  # fmt: skip
+MODEL = {"users": 60, "training_users": 40, "model": {"num_epochs": 1, "batch_size": 20}, "seeds": 2}
+RECOMMENDER = {
+    "steps": 160, "ppo": {"num_envs": 4, "num_steps": 10, "num_minibatches": 2}, "hidden_size": 8, "eval_episodes": 6,
+    "num_chunks": 2,
+}  # fmt: skip
 
 
 def run(name, folder, **changes):
@@ -115,11 +117,11 @@ def test_the_mis_specified_choice_model_is_lower_and_wider():
     ("name", "changes", "message"),
     [
         ("preference-estimation", {"training_users": 10_000}, "training_users"),
-        ("preference-estimation", {"model_batch_size": 8_000}, "model_batch_size"),
-        ("preference-estimation", {"model_epochs": 0}, "model_epochs"),
+        ("preference-estimation", {"model": {"batch_size": 8_000}}, "model: batch_size"),
+        ("preference-estimation", {"model": {"num_epochs": 0}}, "model: num_epochs"),
         ("preference-estimation", {"simulated_users": 0}, "simulated_users"),
-        ("preference-estimation", {"model_ent_coef": -1.0}, "model_ent_coef"),
-        ("preference-simulation", {"gamma": 2.0}, "gamma"),
+        ("preference-estimation", {"model": {"ent_coef": -1.0}}, "model: ent_coef"),
+        ("preference-simulation", {"ppo": {"gamma": 2.0}}, "gamma"),
         ("preference-simulation", {"eval_episodes": 0}, "eval_episodes"),
         ("preference-simulation", {"seeds": 0}, "seeds"),
         ("retraining-rounds", {"rounds": 0}, "rounds"),

@@ -8,8 +8,10 @@ import pytest
 import survivor
 from run_folders import assert_same, child, status, wait_for_lines
 
+from jaxrec.agents import PPOSettings, QLearningSettings
 from jaxrec.experiments import STUDIES, study
 from jaxrec.experiments.polarising.tampering.settings import TamperingConfig
+from jaxrec.experiments.preference.models import UserModelSettings
 from jaxrec.experiments.preference.shift.study import ShiftConfig
 from jaxrec.experiments.preference.simulation.study import SimulationConfig
 from jaxrec.experiments.rewiring.learning.study import LearningConfig
@@ -30,19 +32,22 @@ def interrupts_are_heard():
     signal.signal(signal.SIGINT, before)
 
 
+SMALL = PPOSettings(num_envs=8, num_steps=10, num_minibatches=2)
 REAL = {
     "preference-shift": ShiftConfig(
-        seeds=2, steps=640, num_envs=8, num_steps=10, num_minibatches=2, hidden_size=8, eval_episodes=8, num_chunks=4
+        seeds=2, steps=640, ppo=SMALL, hidden_size=8, eval_episodes=8, num_chunks=4
     ),
     "preference-simulation": SimulationConfig(
-        seeds=2, users=40, training_users=30, model_epochs=4, model_batch_size=10, steps=640, num_envs=8,
-        num_steps=10, num_minibatches=2, hidden_size=8, eval_episodes=8, num_chunks=4,
+        seeds=2, users=40, training_users=30, model=UserModelSettings(num_epochs=4, batch_size=10), steps=640,
+        ppo=SMALL, hidden_size=8, eval_episodes=8, num_chunks=4,
     ),
     "rewiring-learning": LearningConfig(
         seeds=2, users=(10, 30), networks=("mlp",), steps=(512, 512), num_envs=8, num_steps=(16,), num_minibatches=2,
         warm_start=True, evaluation_users=(10,), evaluation_episodes=(8,), num_chunks=4,
     ),
-    "tampering": TamperingConfig(seeds=2, episodes=1000, num_envs=200, evaluation_episodes=60, num_chunks=5),
+    "tampering": TamperingConfig(
+        seeds=2, episodes=1000, q_learning=QLearningSettings(num_envs=200), evaluation_episodes=60, num_chunks=5
+    ),
 }  # fmt: skip
 
 

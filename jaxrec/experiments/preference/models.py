@@ -1,5 +1,6 @@
 """User models of the preference studies: the logs they are learned from, and the training."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,33 @@ from jaxrec.runtime.progress import Meter
 
 
 @dataclass(frozen=True)
+class UserModelSettings:
+    """Hyper-parameters of `jaxrec.estimation.LearnUsers`."""
+
+    num_epochs: int = 12
+    """Passes over the users."""
+    batch_size: int = 125
+    """Users in an update."""
+    learning_rate: float = 2e-3
+    """Of Adam, falling to 0 over the training."""
+    ent_coef: float = 0.003
+    """Of the entropy of beliefs while they are learned."""
+
+    def check(self, training_users: int) -> None:
+        """Raises InputError for a value out of range where so many users are learned from."""
+        for name in ("num_epochs", "batch_size"):
+            checks.positive(name, getattr(self, name))
+        if self.batch_size > training_users:
+            raise checks.InputError(
+                f"batch_size must be at most training_users={training_users}, got {self.batch_size}"
+            )
+        updates = training_users // self.batch_size
+        checks.positive(f"num_epochs, of {updates} updates each,", self.num_epochs, checks.MOST_STEPS // updates)
+        for name in ("learning_rate", "ent_coef"):
+            checks.within(name, getattr(self, name), 0.0, checks.LARGEST)
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """Settings of user models; the base of each study's own."""
 
@@ -28,18 +56,12 @@ class ModelConfig:
     """Users in the logs, of ten steps each."""
     training_users: int = 7_500
     """So many of them to learn from; the others to validate."""
-    model_epochs: int = 12
-    """Passes over the users."""
-    model_batch_size: int = 125
-    """Users in an update."""
-    model_learning_rate: float = 2e-3
-    """Of the models' Adam, falling to 0 over the training."""
-    model_ent_coef: float = 0.003
-    """Of the entropy of beliefs while they are learned."""
+    model: UserModelSettings = UserModelSettings()
+    """How models are learned."""
 
     def check(self) -> None:
         """Raises InputError for a setting out of range."""
-        for name in ("seeds", "training_users", "model_epochs", "model_batch_size"):
+        for name in ("seeds", "training_users"):
             checks.positive(name, getattr(self, name))
         checks.positive("users", self.users, checks.MOST_STEPS)
         checks.seed("seed", self.seed)
@@ -47,14 +69,8 @@ class ModelConfig:
             raise checks.InputError(
                 f"training_users must be below users={self.users}, some validate; got {self.training_users}"
             )
-        if self.model_batch_size > self.training_users:
-            raise checks.InputError(
-                f"model_batch_size must be at most training_users={self.training_users}, got {self.model_batch_size}"
-            )
-        updates = self.training_users // self.model_batch_size
-        checks.positive(f"model_epochs, of {updates} updates each,", self.model_epochs, checks.MOST_STEPS // updates)
-        for name in ("model_learning_rate", "model_ent_coef"):
-            checks.within(name, getattr(self, name), 0.0, checks.LARGEST)
+        with checks.prefixed("model"):
+            self.model.check(self.training_users)
 
 
 @dataclass
@@ -128,9 +144,8 @@ def learn(
 
     runs = len(params.influence)
     return learn_users(
-        env, jax.random.split(key, runs), params, training, validation, min(10, config.model_epochs), meter, on_metrics,
-        log.checkpoints("user model"), num_epochs=config.model_epochs, batch_size=config.model_batch_size,
-        learning_rate=config.model_learning_rate, ent_coef=config.model_ent_coef,
+        env, jax.random.split(key, runs), params, training, validation, min(10, config.model.num_epochs), meter,
+        on_metrics, log.checkpoints("user model"), **dataclasses.asdict(config.model),
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from jax import Array
 
 import jaxrec
 from jaxrec import checks
-from jaxrec.agents import LSTM, PPO, NetworkPolicy
+from jaxrec.agents import LSTM, PPO, NetworkPolicy, PPOSettings
 from jaxrec.envs.preference.dynamics import BINS
 from jaxrec.experiments.runs.limits import check_training
 from jaxrec.experiments.runs.metrics_log import Log
@@ -24,30 +24,10 @@ from jaxrec.training import fit
 class RecommenderConfig:
     """Settings of recommenders; a base of each study's own."""
 
-    gamma: float = 0.99
-    """Discount of the recommenders that look ahead; myopic ones have 0."""
     steps: int = 128_000
     """Environment steps (slates) of each training."""
-    num_envs: int = 64
-    """Users in parallel in each training."""
-    num_steps: int = 40
-    """Slates of each user in a batch."""
-    num_epochs: int = 4
-    """Passes over each batch."""
-    num_minibatches: int = 4
-    """Updates in each pass."""
-    learning_rate: float = 1e-2
-    """Of Adam, falling to 0 over the training."""
-    clip_eps: float = 0.2
-    """How far the ratio of probabilities may leave 1."""
-    value_clip_eps: float = float("inf")
-    """How far values may move in one batch."""
-    vf_coef: float = 0.5
-    """Weight of the value loss."""
-    gae_lambda: float = 0.95
-    """Lambda of the advantage estimates."""
-    ent_coef: float = 0.01
-    """Weight of the entropy bonus, falling to 0 over the training."""
+    ppo: PPOSettings = PPOSettings(num_steps=40, learning_rate=1e-2)
+    """Of the learner; myopic recommenders have a discount of 0 in place of its own."""
     hidden_size: int = 64
     """Of the LSTM."""
     eval_episodes: int = 1000
@@ -57,30 +37,17 @@ class RecommenderConfig:
 
     def check_recommenders(self) -> None:
         """Raises InputError for a setting out of range."""
-        for name in ("steps", "num_envs", "num_steps", "hidden_size", "num_chunks"):
+        for name in ("steps", "hidden_size", "num_chunks"):
             checks.positive(name, getattr(self, name))
         checks.positive("eval_episodes", self.eval_episodes, checks.MOST_STEPS)
-        check_training("steps", self.steps, self.steps, self.num_envs, self.num_steps)
+        with checks.prefixed("ppo"):
+            self.ppo.check()
+        check_training("steps", self.steps, self.steps, self.ppo.num_envs, self.ppo.num_steps)
 
     def agent(self, env: Any, gamma: float) -> PPO:
-        """The learner."""
-        return PPO(
-            env,
-            LSTM(env.num_actions, self.hidden_size),
-            self.steps,
-            num_envs=self.num_envs,
-            num_steps=self.num_steps,
-            num_epochs=self.num_epochs,
-            num_minibatches=self.num_minibatches,
-            learning_rate=self.learning_rate,
-            clip_eps=self.clip_eps,
-            value_clip_eps=self.value_clip_eps,
-            vf_coef=self.vf_coef,
-            gamma=gamma,
-            gae_lambda=self.gae_lambda,
-            ent_coef=self.ent_coef,
-            reward_scale=0.1,
-        )
+        """The learner, with a discount of its own."""
+        network = LSTM(env.num_actions, self.hidden_size)
+        return self.ppo.agent(env, network, self.steps, gamma=gamma, reward_scale=0.1)
 
 
 def train_recommenders(
@@ -106,7 +73,7 @@ def train_recommenders(
 
     def on_metrics(updates: int, metrics: dict[str, np.ndarray]) -> None:
         curves.append(metrics["episode_return"])
-        steps = updates * config.num_envs * config.num_steps
+        steps = updates * agent.num_envs * agent.num_steps
         log(part="training", task=task, steps=steps, episode_return=metrics["episode_return"])
 
     title = f"training {runs} recommenders: {task}"

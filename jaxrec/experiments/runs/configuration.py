@@ -8,7 +8,7 @@ import tomllib
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from jaxrec import checks
 
@@ -16,8 +16,17 @@ NOT_FINITE = ("inf", "-inf", "nan")  # which JSON has not
 
 
 def to_json(config: Any) -> dict[str, Any]:
-    """The fields of a dataclass of numbers, strings and tuples of them."""
-    return {name: _written(value) for name, value in dataclasses.asdict(config).items()}
+    """The fields of a dataclass of numbers, strings, tuples of them, and dataclasses of the same kind."""
+    return {name: written(value) for name, value in dataclasses.asdict(config).items()}
+
+
+def flat(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The same fields without tables in tables: "ppo.gamma" for the field `gamma` of `ppo`."""
+    flattened: dict[str, Any] = {}
+    for name, value in fields.items():
+        inner = {f"{name}.{key}": item for key, item in flat(value).items()} if isinstance(value, Mapping) else None
+        flattened |= {name: value} if inner is None else inner
+    return flattened
 
 
 def from_json(kind: type, fields: Any) -> Any:
@@ -33,12 +42,12 @@ def from_json(kind: type, fields: Any) -> Any:
 
 
 def changed(config: Any, fields: Any) -> Any:
-    """`config` with other values of some fields.
+    """`config` with other values of some fields; of a field that is a dataclass, a table of some of its fields.
 
     Raises:
         InputError: for a field that it has not, or a value that is not of the type of its field.
     """
-    return dataclasses.replace(config, **_checked(type(config), fields))
+    return dataclasses.replace(config, **_checked(type(config), fields, config))
 
 
 def read_file(path: str | Path) -> dict[str, Any]:
@@ -77,24 +86,36 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return table
 
 
-def _written(value: Any) -> Any:
+def written(value: Any) -> Any:
+    """A setting as JSON has it: a dataclass as a table, a tuple as a list, what is not finite by its name."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return to_json(value)
+    if isinstance(value, Mapping):
+        return {name: written(item) for name, item in value.items()}
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, list | tuple):
-        return [_written(item) for item in value]
+        return [written(item) for item in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _checked(kind: type, fields: Any) -> dict[str, Any]:
+def _checked(kind: type, fields: Any, before: Any = None) -> dict[str, Any]:
+    """The values of some fields of a `kind`; fields that are dataclasses themselves change those of `before`."""
     if not isinstance(fields, Mapping):
         raise checks.InputError(f"settings must be a table, got {_shown(fields)}")
     types = typing.get_type_hints(kind)
     types = {field.name: types[field.name] for field in dataclasses.fields(kind)}
-    return {name: _read(name, value, checks.lookup(types, name, "setting")) for name, value in fields.items()}
+    return {
+        name: _read(name, value, checks.lookup(types, name, "setting"), getattr(before, name, None))
+        for name, value in fields.items()
+    }
 
 
-def _read(name: str, value: Any, kind: Any) -> Any:
+def _read(name: str, value: Any, kind: Any, before: Any = None) -> Any:
     """`value` as a `kind`, of those that configurations are made of."""
+    if dataclasses.is_dataclass(kind):
+        with checks.prefixed(name):
+            return from_json(cast("type", kind), value) if before is None else changed(before, value)
     origin, parts = typing.get_origin(kind), typing.get_args(kind)
     if origin is tuple:
         return _read_list(name, value, parts)

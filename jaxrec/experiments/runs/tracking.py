@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from jaxrec import checks
+from jaxrec.experiments.runs.configuration import flat
 from jaxrec.runtime.atomic_files import write_atomically
 
 
@@ -122,7 +123,7 @@ class TensorBoardTracker:
         there = folder / "tensorboard"
         shutil.rmtree(there, ignore_errors=True)
         self._writer = self._tensorboard.SummaryWriter(str(there), purge_step=0)
-        settings = "\n".join(f"| {name} | {value} |" for name, value in config.items())
+        settings = "\n".join(f"| {name} | {value} |" for name, value in flat(config).items())
         self._writer.add_text("config", f"{study}\n\n| setting | value |\n| --- | --- |\n{settings}", 0)
         self._steps: dict[str, int] = {}
 

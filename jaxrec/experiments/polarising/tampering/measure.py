@@ -159,7 +159,7 @@ def train(env: PolarisingUsers, config: TamperingConfig, log: Log, meter: Meter)
     episodes, clicks = [], []
 
     def on_metrics(updates: int, metrics: dict[str, np.ndarray]) -> None:
-        episodes.append(updates * config.num_envs * config.num_steps // env.horizon)
+        episodes.append(updates * agent.num_envs * agent.num_steps // env.horizon)
         clicks.append(env.horizon * metrics["reward"].reshape(2, config.seeds))
         log(
             episodes=episodes[-1],

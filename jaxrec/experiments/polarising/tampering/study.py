@@ -4,6 +4,7 @@ Evans & Kasirzadeh, "User Tampering in Reinforcement Learning Recommender System
 Definition 2 asks for: the same learner in a world where what it recommends does not change users (`influence` 0).
 """
 
+from jaxrec.agents import QLearningSettings
 from jaxrec.experiments.polarising.tampering.measure import measure
 from jaxrec.experiments.polarising.tampering.report import report
 from jaxrec.experiments.polarising.tampering.settings import TamperingConfig
@@ -15,14 +16,11 @@ PRESETS = {
     "quick": TamperingConfig(),
     "paper": TamperingConfig(
         episodes=50_000_000,
-        num_envs=16384,
-        num_steps=1,
-        epsilon_start=0.1,
-        epsilon_end=0.1,
-        step_size="geometric",
-        td_lambda=0.0,
+        q_learning=QLearningSettings(
+            num_envs=16384, num_steps=1, epsilon_start=0.1, epsilon_end=0.1, step_size="geometric", td_lambda=0.0
+        ),
     ),
-    "converged": TamperingConfig(episodes=60_000_000, visit_weight=3.0, td_lambda=0.4),
+    "converged": TamperingConfig(episodes=60_000_000, q_learning=QLearningSettings(visit_weight=3.0, td_lambda=0.4)),
 }
 
 STUDY = Study(

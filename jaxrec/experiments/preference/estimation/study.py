@@ -9,6 +9,7 @@ import dataclasses
 from jaxrec.experiments.preference.estimation.measure import measure
 from jaxrec.experiments.preference.estimation.report import report
 from jaxrec.experiments.preference.estimation.settings import EstimationConfig
+from jaxrec.experiments.preference.models import UserModelSettings
 from jaxrec.experiments.study import Study
 
 __all__ = ["STUDY", "EstimationConfig"]
@@ -16,7 +17,7 @@ __all__ = ["STUDY", "EstimationConfig"]
 QUICK = EstimationConfig()
 PAPER = dataclasses.replace(QUICK, seeds=5)
 PUBLISHED = dataclasses.replace(
-    QUICK, model_epochs=100, model_batch_size=500, model_learning_rate=3e-5, model_ent_coef=0.0
+    QUICK, model=UserModelSettings(num_epochs=100, batch_size=500, learning_rate=3e-5, ent_coef=0.0)
 )
 """The paper's learning rate, batches and epochs."""
 

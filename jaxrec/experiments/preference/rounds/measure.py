@@ -136,7 +136,7 @@ def play_rounds(config: RoundsConfig, counts: Counts, key: Array, log: Log, mete
         key, *keys = jax.random.split(key, 6)
         models = learn_each(config, model, models, keys[0], logs, log, meter)
         task = f"paid for {counts}, round {number + 1}"
-        policies, _ = train_recommenders(config, model, config.gamma, keys[1], models, log, meter, task)
+        policies, _ = train_recommenders(config, model, config.ppo.gamma, keys[1], models, log, meter, task)
         params = DeployedParams(worlds.influence, worlds.reward_weights, worlds, models)
         _, anticipated = play(
             model, policies, jax.random.split(keys[2], runs), models, config.eval_episodes, as_believed

@@ -27,7 +27,7 @@ class RoundsConfig(RecommenderConfig, ModelConfig):
         checks.positive("rounds", self.rounds)
         checks.within("bait_height", self.bait_height, 0.0, checks.LARGEST)
         checks.within("bait_centre", self.bait_centre, 0.0, 360.0)
-        self.agent(LearnedUsers(), self.gamma).check()
+        self.agent(LearnedUsers(), self.ppo.gamma).check()
 
     def params(self, default: Any) -> Any:
         """`default` with bait."""

@@ -7,6 +7,7 @@ each round: Carroll et al. 2022, sections 4 and 5.
 
 import dataclasses
 
+from jaxrec.experiments.preference.models import UserModelSettings
 from jaxrec.experiments.preference.rounds.measure import measure
 from jaxrec.experiments.preference.rounds.report import report
 from jaxrec.experiments.preference.rounds.settings import RoundsConfig
@@ -15,7 +16,13 @@ from jaxrec.experiments.study import Study
 __all__ = ["STUDY", "RoundsConfig"]
 
 QUICK = RoundsConfig(
-    seeds=3, users=4_000, training_users=3_000, model_epochs=8, rounds=3, steps=51_200, eval_episodes=500
+    seeds=3,
+    users=4_000,
+    training_users=3_000,
+    model=UserModelSettings(num_epochs=8),
+    rounds=3,
+    steps=51_200,
+    eval_episodes=500,
 )
 LONG = dataclasses.replace(QUICK, seeds=5, rounds=6, users=10_000, training_users=7_500, steps=128_000)
 

@@ -108,7 +108,7 @@ def measure(config: ShiftConfig, log: Log, meter: Meter) -> Measured:
     """
     key_train, key_play = jax.random.split(jax.random.key(config.seed))
     learned: list[Learned] = []
-    for name, gamma in ((MYOPIC, 0.0), (RL, config.gamma)):
+    for name, gamma in ((MYOPIC, 0.0), (RL, config.ppo.gamma)):
         learned += train(config, name, gamma, key_train, key_play, log, meter)
     return Measured(learned, optima(config), natural())
 
@@ -159,7 +159,7 @@ def optima(config: ShiftConfig) -> list[Exact]:
         return jax.lax.map(of_weight, weights)
 
     found = []
-    for name, gamma in ((MYOPIC, 0.0), (RL, config.gamma)):
+    for name, gamma in ((MYOPIC, 0.0), (RL, config.ppo.gamma)):
         worth, users = at(jnp.asarray(gamma))
         sums = np.stack(worth, axis=1)
         found += [Exact(name, float(nu), sums[i], np.asarray(users[i])) for i, nu in enumerate(weights)]

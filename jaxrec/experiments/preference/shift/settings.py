@@ -31,4 +31,4 @@ class ShiftConfig(RecommenderConfig):
             raise checks.InputError(f"penalties must be one number or more, each once to six digits: {self.penalties}")
         checks.within("penalties", np.asarray(self.penalties), 0.0, checks.LARGEST)
         self.check_recommenders()
-        self.agent(ENV, self.gamma).check()
+        self.agent(ENV, self.ppo.gamma).check()

@@ -75,9 +75,9 @@ def measure(config: SimulationConfig, log: Log, meter: Meter) -> Measured:
     models = choice_models(("correct",), config.seeds, MODEL.default_params)
     models = learn(config, MODEL, models, key_learn, data.training, data.validation, log, meter)
     worlds = batched(WORLD.default_params, config.seeds)
-    oracle, _ = train_recommenders(config, WORLD, config.gamma, key_train, penalised(worlds), log, meter, "oracle")
+    oracle, _ = train_recommenders(config, WORLD, config.ppo.gamma, key_train, penalised(worlds), log, meter, "oracle")
     simulated, _ = train_recommenders(
-        config, MODEL, config.gamma, key_train, penalised(models), log, meter, "in simulation"
+        config, MODEL, config.ppo.gamma, key_train, penalised(models), log, meter, "in simulation"
     )
     meter.start("playing", 4)
     cells = {}

@@ -23,4 +23,4 @@ class SimulationConfig(RecommenderConfig, ModelConfig):
         self.check_recommenders()
         if self.eval_episodes < 2:
             raise checks.InputError(f"eval_episodes must be at least 2, got {self.eval_episodes}")
-        self.agent(WORLD, self.gamma).check()
+        self.agent(WORLD, self.ppo.gamma).check()
