@@ -105,7 +105,7 @@ def attend(
         n_edge=graph.n_edge + users,
     )
 
-    def log_weight(one: Any, other: Any, edges: Any) -> Array:
+    def log_weight(one: Array, other: Array, edges: None) -> Array:
         return jax.nn.leaky_relu(one[..., -2:-1] + other[..., -1:], SLOPE)
 
     layer = jraph.GAT(lambda nodes: nodes, log_weight, node_update_fn=lambda nodes: nodes)

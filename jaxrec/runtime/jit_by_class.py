@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import jax
+from jax.tree_util import PyTreeDef
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def jit(static_argnames: str | Sequence[str] = (), **options: Any) -> Callable[[Callable[P, R]], "Jitted[P, R]"]:
+def jit(static_argnames: str | Sequence[str] = (), **options: object) -> Callable[[Callable[P, R]], "Jitted[P, R]"]:
     """Decorates like `jax.jit(static_argnames=..., **options)`, but compiles again for arguments of other classes.
 
     jaxlib 0.10.0 to 0.10.2 (0.9.2 does not) take two structures for equal that differ in nothing but the class of a
@@ -31,7 +32,15 @@ class Jitted(Generic[P, R]):
     """
 
     def __init__(self, function: Callable[P, R], static_argnames: tuple[str, ...], options: dict[str, Any]):
-        def told_apart(*args: Any, _classes: Any, **kwargs: Any) -> R:
+        """Makes the function ready to be compiled.
+
+        Args:
+            function: the function.
+            static_argnames: the names of its static arguments.
+            options: of `jax.jit`.
+        """
+
+        def told_apart(*args: Any, _classes: tuple[type, ...], **kwargs: Any) -> R:
             return function(*args, **kwargs)
 
         signature = inspect.signature(function)
@@ -55,7 +64,7 @@ def _classes(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[type, ...]:
     return tuple(_of_nodes(jax.tree.structure((args, kwargs))))
 
 
-def _of_nodes(structure: Any) -> Iterator[type]:
+def _of_nodes(structure: PyTreeDef) -> Iterator[type]:
     node = structure.node_data()
     if node is not None:
         yield node[0]
