@@ -1,7 +1,6 @@
 """Proximal policy optimisation, the whole training inside `jax.lax.scan`.
 
-Schulman et al. 2017, "Proximal Policy Optimization Algorithms". Feed-forward, recurrent and graph policies differ in
-their network alone; see `networks`.
+Schulman et al. 2017, "Proximal Policy Optimization Algorithms". Policies differ in their network alone; see `networks`.
 
 *Steps that ask for nothing.* Where an observation has a field `requested` (bool) and it is false, no action was read:
 the step counts for values, and has no weight in the policy loss, the entropy and the advantage statistics.
@@ -147,7 +146,8 @@ class PPO(struct.PyTreeNode):
         Args:
             state: after the batches before.
             params: run-time values of the environment.
-            first, last: the first batch; the one after the last, larger than `first`.
+            first: the first batch.
+            last: the batch after the last, larger than `first`.
         """
 
         def body(batch: Array, carry: PyTree) -> PyTree:

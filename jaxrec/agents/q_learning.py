@@ -124,8 +124,7 @@ class QLearning(struct.PyTreeNode):
         env: an environment with `num_observations` and `observation_index`.
         total_timesteps: environment steps of the training, over all environments; rounded up to whole updates, at most
             2^32 - 1.
-        num_envs: environments in parallel.
-        num_steps: steps of each environment in a batch.
+        num_envs, num_steps: environments in parallel; steps of each in a batch.
         gamma: (leaf) discount.
         epsilon_start, epsilon_end: (leaf) share of random actions, linear over the training.
         step_size: (leaf) `GeometricStep` or `VisitStep`.
@@ -197,7 +196,8 @@ class QLearning(struct.PyTreeNode):
         Args:
             state: after the batches before.
             params: run-time values of the environment.
-            first, last: the first batch; the one after the last, larger than `first`.
+            first: the first batch.
+            last: the batch after the last, larger than `first`.
         """
 
         def body(batch, carry):
