@@ -70,7 +70,7 @@ class Transition(struct.PyTreeNode):
     action: Int[Array, "*steps envs"]
     log_prob: Float[Array, "*steps envs"]
     value: Float[Array, "*steps envs"]
-    features: Float[Array, "*steps envs features"] | None
+    features: PyTree
     reward: Float[Array, "*steps envs"]
     final: PyTree
     terminated: Bool[Array, "*steps envs"]

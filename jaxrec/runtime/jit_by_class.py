@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import jax
-from jax.tree_util import PyTreeDef
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -64,7 +63,7 @@ def _classes(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[type, ...]:
     return tuple(_of_nodes(jax.tree.structure((args, kwargs))))
 
 
-def _of_nodes(structure: PyTreeDef) -> Iterator[type]:
+def _of_nodes(structure: Any) -> Iterator[type]:
     node = structure.node_data()
     if node is not None:
         yield node[0]

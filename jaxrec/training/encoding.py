@@ -80,6 +80,6 @@ def without_keys(state: PyTree) -> PyTree:
     return jax.tree.map(lambda leaf: jax.random.key_data(leaf) if _is_key(leaf) else leaf, state)
 
 
-def with_key(like: Array | np.ndarray, leaf: Array | np.ndarray) -> Array | np.ndarray:
+def with_key(like: Array | np.ndarray, leaf: Array) -> Array:
     """`leaf` as a typed key where `like` is one."""
     return jax.random.wrap_key_data(leaf, impl=jax.random.key_impl(like)) if _is_key(like) else leaf

@@ -207,7 +207,7 @@ def _array(leaf: jax.Array | np.ndarray | np.generic) -> tuple[str, dict[str, An
     if isinstance(leaf, core.Tracer) or (isinstance(leaf, jax.Array) and leaf.is_deleted()):
         return kind, {}  # it has no values, or none any more
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        leaf = jax.random.key_data(leaf)
+        leaf = jax.random.key_data(leaf)  # type: ignore[arg-type]
     values = np.ascontiguousarray(leaf)
     if values.dtype == object:
         return kind, {f"[{i}]": part for i, part in enumerate(values.ravel())}

@@ -142,7 +142,7 @@ def _check_start(env: Any, state: PyTree) -> None:
         )
 
 
-def check_swept(agent: Agent, swept: dict[str, Any], runs: int) -> None:
+def check_swept(agent: PyTree, swept: dict[str, Any], runs: int) -> None:
     """Checks values of hyper-parameters.
 
     Args:

@@ -222,7 +222,7 @@ def _written(value: object, arrays: dict[str, np.ndarray] | None, *path: str) ->
 def _listed(array: np.ndarray | np.generic | jax.Array) -> Any:
     """Its numbers, or how many there are; of keys, what they are made of."""
     if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
-        return {"impl": str(jax.random.key_impl(array)), "data": _listed(jax.random.key_data(array))}
+        return {"impl": str(jax.random.key_impl(array)), "data": _listed(jax.random.key_data(array))}  # type: ignore
     return _written(np.asarray(array).tolist(), None) if array.size <= SHOWN else f"{array.dtype}{list(array.shape)}"
 
 
