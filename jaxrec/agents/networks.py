@@ -32,10 +32,10 @@ if TYPE_CHECKING:
             """Gives the carry at the start of an episode; () without one."""
 
         def init(self, *args: PyTree, **kwargs: PyTree) -> PyTree:
-            """(key, carry, obs) -> network_params."""
+            """Gives network_params for (key, carry, obs)."""
 
         def apply(self, *args: PyTree, **kwargs: PyTree) -> PyTree:
-            """(network_params, carry, obs) -> (carry, float[actions] logits, float[] value)."""
+            """Gives (carry, float[actions] logits, float[] value) for (network_params, carry, obs)."""
 
 else:
     Network = Any  # `check_network` says what is wrong with another value

@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
+from numpy.lib.npyio import NpzFile
 
 from jaxrec import checks
 from jaxrec.runtime.atomic_files import replacing
@@ -226,7 +227,7 @@ def _listed(array: np.ndarray | np.generic | jax.Array) -> Any:
     return _written(np.asarray(array).tolist(), None) if array.size <= SHOWN else f"{array.dtype}{list(array.shape)}"
 
 
-def _read(written: object, arrays: Mapping[str, np.ndarray], prefix: str) -> Any:
+def _read(written: object, arrays: NpzFile, prefix: str) -> Any:
     """The value again; lists as tuples, which settings of networks must be."""
     if isinstance(written, list):
         return tuple(_read(item, arrays, prefix) for item in written)
