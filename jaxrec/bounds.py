@@ -3,7 +3,7 @@
 import operator
 import reprlib
 from collections.abc import Iterable
-from typing import Any, SupportsIndex
+from typing import SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -84,7 +84,7 @@ def in_dtype(bound: ArrayLike, dtype: DTypeLike) -> Array | np.ndarray:
     return np.where(within, np.where(within, bound, 0).astype(dtype), np.where(bound > 0, last, first).astype(dtype))
 
 
-def as_array(x: Any, dtype: np.dtype) -> Array | np.ndarray:
+def as_array(x: object, dtype: np.dtype) -> Array | np.ndarray:
     """Converts `x` to an array, of objects if it is no number; Python's integers to floats for a `dtype` of floats."""
     of_python = type(x) is int or getattr(x, "weak_type", False)
     if not isinstance(x, jax.Array):

@@ -131,7 +131,7 @@ def brief(value: object) -> str:
     return f"a {type(value).__name__}"
 
 
-def hashable(value: Any) -> Any:
+def hashable(value: object) -> Any:
     """Turns lists and arrays of numbers into tuples, at any depth: static arguments must hash."""
     if isinstance(value, np.ndarray | jax.Array) and not isinstance(value, jax.core.Tracer):
         value = value.tolist()

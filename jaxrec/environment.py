@@ -83,7 +83,7 @@ class Environment(Interface[State, Params]):
     preferences: ClassVar[tuple[str, ...]] = ()
     sparse_metrics: ClassVar[tuple[str, ...]] = ()
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         # Settings are static arguments of what is compiled: they must hash, as lists and arrays do not.
         super().__setattr__(name, checks.hashable(value))
 

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, PyTree
 
 SLOPE = 0.2  # of the leaky rectifier, from the paper of graph attention
 MIN_ATTENTION = 1e-18  # relative to the largest; its square is still a float32, and so are slopes
@@ -105,7 +105,7 @@ def attend(
         n_edge=graph.n_edge + users,
     )
 
-    def log_weight(one: Any, other: Any, edges: Any) -> Array:
+    def log_weight(one: PyTree, other: PyTree, edges: PyTree) -> Array:
         return jax.nn.leaky_relu(one[..., -2:-1] + other[..., -1:], SLOPE)
 
     layer = jraph.GAT(lambda nodes: nodes, log_weight, node_update_fn=lambda nodes: nodes)

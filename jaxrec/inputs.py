@@ -1,7 +1,5 @@
 """Checks of the environment and the policy at every entry point; one clear line for each mistake."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from flax.errors import FlaxError
@@ -117,7 +115,7 @@ def _first_line(error: Exception) -> str:
     return str(error).split("\n", maxsplit=1)[0] or type(error).__name__
 
 
-def check_clock(agent: Any) -> None:
+def check_clock(agent: PyTree) -> None:
     """Raises InputError if a training of `agent` takes more steps in each environment than int32 counts."""
     steps = agent.num_updates * agent.num_steps
     if steps > checks.MOST_STEPS:

@@ -32,7 +32,7 @@ def registered_envs() -> list[str]:
     return sorted(_FACTORIES)
 
 
-def make(env_id: str, **kwargs: Any) -> tuple[Environment, Any]:
+def make(env_id: str, **kwargs: object) -> tuple[Environment, Any]:
     """Builds the environment `env_id`.
 
     Args:

@@ -1,12 +1,14 @@
 """Rollouts of a policy in many environments at once, whose metrics are reduced step by step."""
 
 from functools import partial
-from typing import Any
+from types import EllipsisType
+from typing import SupportsIndex
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 from jax import Array
+from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
 from jaxrec import checks, measures, vectorized
@@ -20,6 +22,9 @@ from jaxrec.utilities import Leaf
 
 MAX_ADDED = 64
 """Values added up in float32 before a compensated sum takes them: a relative error of at most 4e-6."""
+
+
+Index = SupportsIndex | slice | EllipsisType | ArrayLike | None
 
 
 class Trajectory(struct.PyTreeNode):
@@ -39,7 +44,7 @@ class Trajectory(struct.PyTreeNode):
     next_state: PyTree
     done: Leaf
 
-    def __getitem__(self, index: Any) -> "Trajectory":
+    def __getitem__(self, index: Index | tuple[Index, ...]) -> "Trajectory":
         return jax.tree.map(lambda leaf: leaf[index], self)
 
 
@@ -61,7 +66,7 @@ class Rollout(struct.PyTreeNode):
     per_env: dict[str, Array]
     episode_return: Array
     episodes: Array
-    trajectory: Any
+    trajectory: PyTree
 
 
 def rollout(

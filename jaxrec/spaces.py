@@ -30,7 +30,7 @@ MAX_DISCRETE = 2**31 - 1  # integers in 0 ... n - 1, of int32
 _MISSING = object()
 
 
-def field_of(obs: PyTree, name: str, default: Any = _MISSING) -> Any:
+def field_of(obs: PyTree, name: str, default: object = _MISSING) -> Any:
     """Reads a field of an observation: the value of the key in a dict, else the attribute.
 
     Args:
@@ -71,21 +71,21 @@ class Space:
         """Draws one element uniformly, as far as the space has bounds."""
         raise TypeError(f"{type(self).__name__} does not say how to sample")
 
-    def contains(self, x: Any) -> Array:
+    def contains(self, x: PyTree) -> Array:
         """Tells whether `x` is an element, as bool[]."""
         raise TypeError(f"{type(self).__name__} does not say what it contains")
 
-    def nearest(self, x: Any) -> Any:
+    def nearest(self, x: PyTree) -> PyTree:
         """Gives the element nearest to `x`, which has the form of one; by default `x` itself."""
         return x
 
-    def check_form(self, name: str, x: Any) -> None:
+    def check_form(self, name: str, x: object) -> None:
         """Raises InputError unless `x`, called `name`, has the shape and the kind of an element, traced or not.
 
         By default every `x` passes.
         """
 
-    def check(self, name: str, x: Any) -> None:
+    def check(self, name: str, x: object) -> None:
         """Raises InputError unless `x`, called `name`, has the form of an element and, where it is concrete, is one."""
         self.check_form(name, x)
         if not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(x)) and not self.contains(x):
@@ -105,7 +105,7 @@ class Bounded(Space):
     shape: tuple[int, ...]
     dtype: np.dtype
 
-    def contains(self, x: Any) -> Array:
+    def contains(self, x: object) -> Array:
         """Tells, as bool[], whether `x` has the shape and the kind (bool, integer, float), and no entry out of range.
 
         NaN is out of range.
@@ -118,11 +118,11 @@ class Bounded(Space):
         x = jnp.asarray(x)
         return x if jnp.issubdtype(x.dtype, np.bool_) else bounds.clipped(x, *self._limits(x.dtype))
 
-    def check_form(self, name: str, x: Any) -> None:
+    def check_form(self, name: str, x: object) -> None:
         """Raises InputError unless `x`, called `name`, has the shape and the kind, traced or not."""
         self._formed(name, x)
 
-    def check(self, name: str, x: Any) -> None:
+    def check(self, name: str, x: object) -> None:
         """Raises InputError unless `x`, called `name`, has the form and, where it is concrete, is within the bounds."""
         array = self._formed(name, x)
         if isinstance(array, Tracer):
@@ -131,7 +131,7 @@ class Bounded(Space):
         if not isinstance(holds, Tracer) and not holds:
             raise checks.InputError(f"{name} must be {self._wanted()}, got {reprlib.repr(array.tolist())}")
 
-    def _formed(self, name: str, x: Any) -> Array | np.ndarray:
+    def _formed(self, name: str, x: object) -> Array | np.ndarray:
         """Converts `x` to an array. Raises InputError unless it has the shape and the kind."""
         array = bounds.as_array(x, self.dtype)
         if not self._has_form(array):
@@ -147,7 +147,7 @@ class Bounded(Space):
     def _has_form(self, array: Array | np.ndarray) -> bool:
         return array.shape == self.shape and _kind(array.dtype) is _kind(self.dtype)
 
-    def _holds(self, x: Any) -> Any:
+    def _holds(self, x: Array | np.ndarray) -> Any:
         """Tells, as bool[] of NumPy or JAX like `x`, whether every entry of an array of the right form is in range."""
         if jnp.issubdtype(self.dtype, jnp.floating):
             low, high = self._limits(x.dtype)
@@ -194,7 +194,7 @@ class Discrete(Bounded):
         """Draws an int32[] uniformly."""
         return jax.random.randint(key, (), 0, self.n, self.dtype)
 
-    def _holds(self, x: Any) -> Any:
+    def _holds(self, x: Array | np.ndarray) -> Any:
         # Every step outside of `jit` comes here: no arithmetic of arrays where the numbers are known.
         known = isinstance(x, np.ndarray) and not isinstance(self.n, Tracer)
         return 0 <= x.item() < self.n if known else super()._holds(x)
@@ -214,6 +214,17 @@ class Box(Bounded):
     """
 
     def __init__(self, low: ArrayLike, high: ArrayLike, shape: Sequence[SupportsIndex], dtype: DTypeLike = jnp.float32):
+        """Checks and keeps what the space is made of.
+
+        Args:
+            low: the lower bound, minus infinity for none; broadcasts to the shape.
+            high: the upper bound, infinity for none; broadcasts to the shape.
+            shape: the lengths of the axes.
+            dtype: bool, or of integers or floats.
+
+        Raises:
+            InputError: for what the class refuses.
+        """
         self.low = low
         self.high = high
         self.shape = bounds.lengths(shape)
@@ -262,7 +273,7 @@ class Fields(Space):
         keys = jax.random.split(key, len(self.fields))
         return {name: space.sample(key) for key, (name, space) in zip(keys, self.fields.items(), strict=True)}
 
-    def contains(self, x: Any) -> Array:
+    def contains(self, x: PyTree) -> Array:
         """Tells, as bool[], whether every field is present and in its space, and a dict has no other field."""
         absent = object()
         values = {name: field_of(x, name, absent) for name in self.fields}

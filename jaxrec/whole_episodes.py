@@ -27,11 +27,11 @@ MIN_BATCH = 2048  # unless it is at most so large: a step of fewer episodes take
 class Tally(Protocol):
     """Notes taken of an episode: hashable, with jitted methods. `_Measured` is the usual one."""
 
-    def start(self, env: Any, step: PyTree) -> Any:
+    def start(self, env: Environment, step: PyTree) -> PyTree:
         """Gives the notes before the first step; `step` has the shapes of its measures."""
         ...
 
-    def add(self, env: Any, noted: PyTree, step: vectorized.Step, params: PyTree) -> Any:
+    def add(self, env: Environment, noted: PyTree, step: vectorized.Step, params: PyTree) -> PyTree:
         """Adds one step of one environment to the notes.
 
         Args:
@@ -45,7 +45,7 @@ class Tally(Protocol):
         """
         ...
 
-    def outcome(self, env: Any, noted: PyTree, state: PyTree, params: PyTree) -> Any:
+    def outcome(self, env: Environment, noted: PyTree, state: PyTree, params: PyTree) -> PyTree:
         """Makes the result of an episode from its notes.
 
         Args:

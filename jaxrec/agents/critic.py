@@ -5,22 +5,24 @@ part last, and the policy gradient waits for it. Features and their least square
 """
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, no_type_check
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Float, PyTree
 
 from jaxrec import checks, vectorized
 from jaxrec.agents import on_policy
-from jaxrec.agents.on_policy import Transition
+from jaxrec.agents.on_policy import PPOState, Transition
 from jaxrec.environment import Environment
+from jaxrec.utilities import Leaf
 
 EXACT = jax.lax.Precision.HIGHEST  # on GPUs float32 products are otherwise rounded to ten bits: too few to be solved
 
 
+@no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
 class Linear(struct.PyTreeNode):
     """A linear function of standardised features.
 
@@ -30,10 +32,10 @@ class Linear(struct.PyTreeNode):
         constant: float[].
     """
 
-    mean: Any
-    scale: Any
-    weights: Any
-    constant: Any
+    mean: Float[Array, "*batch features"]
+    scale: Float[Array, "*batch features"]
+    weights: Float[Array, "*batch features"]
+    constant: Float[Array, "*batch"]
 
     def __call__(self, features: Float[Array, "*batch features"]) -> Float[Array, "*batch"]:
         """Values."""
@@ -45,17 +47,17 @@ class NetworkValue:
 
     is_learned_by_gradients = True
 
-    def init(self, obs: Any, state: Any) -> None:
+    def init(self, obs: PyTree, state: PyTree) -> None:
         """It keeps no weights of its own."""
 
-    def features_of(self, obs: Any, env_state: Any) -> None:
+    def features_of(self, obs: PyTree, env_state: PyTree) -> None:
         """It reads no features."""
 
-    def final(self, carry: Any, step: vectorized.Step) -> tuple[Any, Any]:
+    def final(self, carry: PyTree, step: vectorized.Step) -> tuple[PyTree, PyTree]:
         """What the value after a step is computed from: (carry, observation)."""
         return carry, step.next_obs
 
-    def targets(self, agent: Any, state: Any, steps: Transition) -> tuple[None, Array, Array]:
+    def targets(self, agent: PyTree, state: PPOState, steps: Transition) -> tuple[None, Array, Array]:
         """(None, float[num_steps, num_envs] values when the actions were chosen, and advantages by them).
 
         Args:
@@ -85,28 +87,28 @@ class LeastSquares(struct.PyTreeNode):
     is_learned_by_gradients: ClassVar = False
 
     features: Callable[[Any, Any], Array] = struct.field(pytree_node=False)
-    ridge: Any = 1e-5
-    td_lambda: Any = 1.0
+    ridge: Leaf | float = 1e-5
+    td_lambda: Leaf | float = 1.0
 
     def check(self) -> None:
         """Raises InputError for a concrete setting out of range: float32 hides a smaller ridge."""
         checks.within("critic.ridge", self.ridge, 1e-6, checks.LARGEST)
         checks.within("critic.td_lambda", self.td_lambda, 0.0, 1.0)
 
-    def init(self, obs: Any, state: Any) -> Linear:
+    def init(self, obs: PyTree, state: PyTree) -> Linear:
         """Zero for every state."""
         count = jax.eval_shape(self.features, obs, state).shape[0]
         return Linear(jnp.zeros(count), jnp.ones(count), jnp.zeros(count), jnp.zeros(()))
 
-    def features_of(self, obs: Any, env_state: Any) -> Array:
+    def features_of(self, obs: PyTree, env_state: PyTree) -> Array:
         """float[num_envs, features] where each environment is."""
         return jax.vmap(self.features)(obs, env_state)
 
-    def final(self, carry: Any, step: vectorized.Step) -> Array:
+    def final(self, carry: PyTree, step: vectorized.Step) -> Array:
         """What the value after a step is computed from: float[num_envs, features]."""
         return self.features_of(step.next_obs, step.next_state)
 
-    def targets(self, agent: Any, state: Any, steps: Transition) -> tuple[Linear, Array, Array]:
+    def targets(self, agent: PyTree, state: PPOState, steps: Transition) -> tuple[Linear, Array, Array]:
         """The critic fitted to the returns of the batch, float[num_steps, num_envs] values by it, and advantages.
 
         Args:
@@ -116,7 +118,7 @@ class LeastSquares(struct.PyTreeNode):
         """
         last = self.features_of(state.obs, state.env_state)
 
-        def judged(critic: Linear, gae_lambda: Any) -> tuple[Array, Array]:
+        def judged(critic: Linear, gae_lambda: Array | float) -> tuple[Array, Array]:
             values, ends = critic(steps.features), None if steps.final is None else critic(steps.final)
             settings = agent.reward_scale, agent.gamma, gae_lambda
             return values, on_policy.advantages(steps, values, critic(last), ends, *settings)
@@ -161,7 +163,7 @@ def solved(matrix: Float[Array, "n n"], right: Float[Array, " n"]) -> Float[Arra
     Not by LAPACK: in jaxlib 0.10 its batched routines may wait for ever for threads; see `networks.LSTM`.
     """
 
-    def eliminate(i: Any, rows: Array) -> Array:
+    def eliminate(i: Array | int, rows: Array) -> Array:
         pivot = rows[i] / rows[i, i]
         return (rows - rows[:, i, None] * pivot).at[i].set(pivot)
 

@@ -49,7 +49,13 @@ def clipped_policy_loss(
 ) -> Float[Array, ""]:
     """Minus the clipped surrogate objective of one action (Schulman et al. 2017, Eq. 7).
 
-    `log_ratio` is the log-probability of the action now minus that when it was taken.
+    Args:
+        log_ratio: the log-probability of the action now minus that when it was taken.
+        advantage: of the action.
+        clip: how far the ratio of probabilities may leave 1.
+
+    Returns:
+        float[].
     """
     ratio = jnp.exp(log_ratio)
     return -jnp.minimum(ratio * advantage, jnp.clip(ratio, 1 - clip, 1 + clip) * advantage)
@@ -60,7 +66,14 @@ def clipped_value_loss(
 ) -> Float[Array, ""]:
     """Half the squared error, the larger of that of `value` and that of `value` held within `clip` of `old_value`.
 
-    An infinite `clip` gives the plain squared error.
+    Args:
+        value: now.
+        old_value: before the update.
+        target: what the value should be.
+        clip: how far the value may move; an infinite one gives the plain squared error.
+
+    Returns:
+        float[].
     """
     held = old_value + jnp.clip(value - old_value, -clip, clip)
     return 0.5 * jnp.maximum((value - target) ** 2, (held - target) ** 2)

@@ -12,15 +12,19 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
+from jaxtyping import PyTree
 
 from jaxrec import checks
 from jaxrec.spaces import field_of
 
 IMPOSSIBLE = -1e9  # a logit whose probability is 0, and whose entropy is no NaN
 
+Seen = Array | np.ndarray | jax.ShapeDtypeStruct
 
-def distribution(logits: Array, obs: Any) -> Any:
+
+def distribution(logits: Array, obs: PyTree) -> Any:
     """A `distrax.Categorical` over the valid actions; over all, where the observation has no mask or it allows none.
 
     Raises:
@@ -31,7 +35,7 @@ def distribution(logits: Array, obs: Any) -> Any:
     return distrax.Categorical(logits=masked(logits, obs))
 
 
-def masked(logits: Array, obs: Any) -> Array:
+def masked(logits: Array, obs: PyTree) -> Array:
     """The logits, those of invalid actions `IMPOSSIBLE`.
 
     Raises:
@@ -44,7 +48,7 @@ def masked(logits: Array, obs: Any) -> Array:
     return jnp.where(mask | ~mask.any(axis=-1, keepdims=True), logits, IMPOSSIBLE)
 
 
-def check(obs: Any, actions: tuple[int, ...], name: str) -> None:
+def check(obs: PyTree, actions: tuple[int, ...], name: str) -> None:
     """Raises InputError unless an observation, or its shapes, has these fields as agents read them or not at all.
 
     Args:
@@ -63,7 +67,7 @@ def check(obs: Any, actions: tuple[int, ...], name: str) -> None:
             )
 
 
-def _check_field(name: str, value: Any, shape: tuple[int, ...]) -> None:
+def _check_field(name: str, value: Seen | None, shape: tuple[int, ...]) -> None:
     """Raises InputError unless the field is missing, or of bool and of this shape."""
     if value is not None and (value.shape, value.dtype) != (shape, bool):
         raise checks.InputError(f"{name} must be bool{list(shape)}, got {value.dtype}{list(value.shape)}")

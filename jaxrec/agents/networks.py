@@ -1,23 +1,18 @@
 """Networks that recommend: each maps (carry, observation) to (carry, logits of the actions, value of the state).
 
-A network is a flax module for one observation, hashable by its settings; `vmap` does the rest. What PPO asks of it:
-
-    is_recurrent                            whether `carry` holds anything
-    initialize_carry() -> carry              at the start of an episode; () without one
-    init(key, carry, obs) -> network_params
-    apply(network_params, carry, obs) -> (carry, float[actions] logits, float[] value)
-
-What an observation says of actions, such as which are valid, is read in `masks`.
+A network is a flax module for one observation, hashable by its settings; `vmap` does the rest. `Network` says what PPO
+asks of it. What an observation says of actions, such as which are valid, is read in `masks`.
 """
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from flax import struct
 from jax import Array
+from jaxtyping import PyTree
 
 from jaxrec import checks, graphs
 from jaxrec.agents import masks
@@ -25,6 +20,25 @@ from jaxrec.agents.masks import distribution, masked
 from jaxrec.environment import Environment
 from jaxrec.policy import one_of
 from jaxrec.spaces import field_of, flatten
+
+if TYPE_CHECKING:
+
+    class Network(Protocol):
+        """What PPO asks of a network."""
+
+        is_recurrent: ClassVar[bool]  # whether the carry holds anything
+
+        def initialize_carry(self) -> PyTree:
+            """Gives the carry at the start of an episode; () without one."""
+
+        def init(self, *args: PyTree, **kwargs: PyTree) -> PyTree:
+            """Gives network_params for (key, carry, obs)."""
+
+        def apply(self, *args: PyTree, **kwargs: PyTree) -> PyTree:
+            """Gives (carry, float[actions] logits, float[] value) for (network_params, carry, obs)."""
+
+else:
+    Network = Any  # `check_network` says what is wrong with another value
 
 
 class MLP(nn.Module):
@@ -46,7 +60,7 @@ class MLP(nn.Module):
         return ()
 
     @nn.compact
-    def __call__(self, carry: Any, obs: Any) -> tuple[Any, Array, Array]:
+    def __call__(self, carry: PyTree, obs: PyTree) -> tuple[PyTree, Array, Array]:
         """Maps (carry, observation) to (carry, logits, value)."""
         x = flatten(obs)
         logits = _head(self.num_actions, 0.01)(_layers(x, self.hidden, self.activation))
@@ -73,7 +87,7 @@ class LSTM(nn.Module):
         return jnp.zeros(self.width), jnp.zeros(self.width)
 
     @nn.compact
-    def __call__(self, carry: Any, obs: Any) -> tuple[Any, Array, Array]:
+    def __call__(self, carry: PyTree, obs: PyTree) -> tuple[PyTree, Array, Array]:
         """Maps (carry, observation) to (carry, logits, value)."""
         x = _layers(flatten(obs), (self.width,), nn.tanh)
         # flax's default is orthogonal: a QR decomposition, which in jaxlib 0.10 waits for ever for the threads that it
@@ -93,7 +107,7 @@ class NodeMLP(nn.Module):
     hidden: tuple[int, ...] = (16, 16)
 
     @nn.compact
-    def __call__(self, nodes: Array, graph: Any) -> Array:
+    def __call__(self, nodes: Array, graph: graphs.Graph) -> Array:
         """float[users, width]."""
         return _layers(nodes, self.hidden, nn.tanh)
 
@@ -111,7 +125,7 @@ class Neighbourhood(nn.Module):
     width: int = 32
 
     @nn.compact
-    def __call__(self, nodes: Array, graph: Any) -> Array:
+    def __call__(self, nodes: Array, graph: graphs.Graph) -> Array:
         """float[users, width]."""
         return _layers(jnp.concatenate([nodes, graphs.gather(graph, nodes)], axis=1), (self.width,), nn.tanh)
 
@@ -132,7 +146,7 @@ class GAT(nn.Module):
     residual: bool = True
 
     @nn.compact
-    def __call__(self, nodes: Array, graph: Any) -> Array:
+    def __call__(self, nodes: Array, graph: graphs.Graph) -> Array:
         """float[users, heads * width]."""
         for _ in range(self.layers):
             gathered = _Attention(self.heads, self.width)(nodes, graph)
@@ -147,7 +161,7 @@ class _Attention(nn.Module):
     width: int
 
     @nn.compact
-    def __call__(self, nodes: Array, graph: Any) -> Array:
+    def __call__(self, nodes: Array, graph: graphs.Graph) -> Array:
         sent = nn.Dense(self.heads * self.width)(nodes).reshape(-1, self.heads, self.width)
         initial = nn.initializers.lecun_normal()
         a = self.param("sender", initial, (self.heads, self.width))
@@ -161,11 +175,9 @@ class Ranking(nn.Module):
 
     Carvalho, "Modelling the Recommender Alignment Problem", section 4.1 and Figure 8: score_i = S(h_g, h_f, h_i), with
     h_i the embedding of user i, h_f that of the focused user, h_g of the whole graph. The observation has fields
-    `nodes`, `focused` and `graph`. Renaming the users renames the scores, and one set of weights serves societies of
-    any size.
+    `nodes`, `focused` and `graph`. Renaming users renames scores, and one set of weights serves societies of any size.
 
-    The value, V(h_g, h_f), has an embedding of its own, so that it sees whom each user is tied to also where the score
-    does not.
+    The value, V(h_g, h_f), has an embedding of its own: it sees who is tied to whom also where the score does not.
 
     Attributes:
         embed: `NodeMLP`, `Neighbourhood` or `GAT`, for the score.
@@ -189,7 +201,7 @@ class Ranking(nn.Module):
         return ()
 
     @nn.compact
-    def __call__(self, carry: Any, obs: Any) -> tuple[Any, Array, Array]:
+    def __call__(self, carry: PyTree, obs: PyTree) -> tuple[PyTree, Array, Array]:
         """Maps (carry, observation) to (carry, logits, value)."""
         each, context = self._embedded(self.embed, obs)
         # A layer on the three concatenated, of which two are the same for all users.
@@ -201,7 +213,7 @@ class Ranking(nn.Module):
         value = _head(1, 1.0)(_layers(context, (self.width,), nn.tanh))
         return carry, score, value[0]
 
-    def _embedded(self, embed: nn.Module, obs: Any) -> tuple[Array, Array]:
+    def _embedded(self, embed: nn.Module, obs: PyTree) -> tuple[Array, Array]:
         """h_i, float[users, width], and (h_g, h_f), float[2 width]."""
         each = embed(field_of(obs, "nodes"), field_of(obs, "graph"))
         whole = each.mean(axis=0) if self.pooling == "mean" else each.sum(axis=0)
@@ -218,8 +230,8 @@ class NetworkPolicy(struct.PyTreeNode):
             Equals are common: a ranking network gives users with equal features equal scores.
     """
 
-    network_params: Any
-    network: Any = struct.field(pytree_node=False)
+    network_params: PyTree
+    network: Network = struct.field(pytree_node=False)
     greedy: bool = struct.field(pytree_node=False, default=True)
 
     @property
@@ -227,12 +239,18 @@ class NetworkPolicy(struct.PyTreeNode):
         """How many actions it chooses from; None where that is as many as the observation has users."""
         return getattr(self.network, "num_actions", None)
 
-    def init(self, key: Array) -> Any:
+    def init(self, key: Array) -> PyTree:
         """The carry at the start of an episode."""
         return self.network.initialize_carry()
 
-    def act(self, carry: Any, obs: Any, key: Array) -> tuple[Array, Any]:
-        """(int32[] action, carry)."""
+    def act(self, carry: PyTree, obs: PyTree, key: Array) -> tuple[Array, PyTree]:
+        """Chooses an action for one observation: (int32[] action, carry).
+
+        Args:
+            carry: of the network.
+            obs: one observation.
+            key: a typed key.
+        """
         carry, logits, _ = self.network.apply(self.network_params, carry, obs)
         if not self.greedy:
             return distribution(logits, obs).sample(seed=key).astype(jnp.int32), carry
@@ -240,7 +258,7 @@ class NetworkPolicy(struct.PyTreeNode):
         return one_of(logits == logits.max(), jax.random.uniform(key)), carry
 
 
-def check_network(network: Any, env: Environment) -> None:
+def check_network(network: Network, env: Environment) -> None:
     """Raises InputError unless `network` takes the observations of `env` and has a logit for each of its actions.
 
     Also where `action_mask` or `requested` of the observation is not what agents read.

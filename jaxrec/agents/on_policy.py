@@ -1,19 +1,25 @@
 """What on-policy algorithms share: steps of the environments, values after them, advantages, and logged metrics."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, no_type_check
 
 import jax
 import jax.numpy as jnp
+import optax
 from flax import struct
 from jax import Array
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int, Key, PyTree
 
 from jaxrec import vectorized
 from jaxrec.agents import losses
+from jaxrec.agents.networks import Network
 from jaxrec.environment import Environment
 from jaxrec.spaces import field_of
 
+Count = Int[Array, ""] | int
+Scalar = Float[Array, ""]
 
+
+@no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
 class PPOState(struct.PyTreeNode):
     """A training run under way.
 
@@ -31,18 +37,19 @@ class PPOState(struct.PyTreeNode):
 
     PER_ENV: ClassVar = ("env_state", "obs", "carry", "is_first", "episode_return")
 
-    network_params: Any
-    opt_state: Any
-    env_state: Any
-    obs: Any
-    carry: Any
-    is_first: Any
-    episode_return: Any
-    reset_pool: Any
-    critic: Any
-    key: Any
+    network_params: PyTree
+    opt_state: optax.OptState
+    env_state: PyTree
+    obs: PyTree
+    carry: PyTree
+    is_first: Bool[Array, "*runs envs"]
+    episode_return: Float[Array, "*runs envs"]
+    reset_pool: PyTree
+    critic: PyTree
+    key: Key[Array, "*runs"]
 
 
+@no_type_check
 class Transition(struct.PyTreeNode):
     """Steps as they were collected; every leaf is [num_steps, num_envs, ...].
 
@@ -57,19 +64,20 @@ class Transition(struct.PyTreeNode):
         terminated, truncated: bool, the episode ended there, either way.
     """
 
-    obs: Any
-    carry: Any
-    is_first: Any
-    action: Any
-    log_prob: Any
-    value: Any
-    features: Any
-    reward: Any
-    final: Any
-    terminated: Any
-    truncated: Any
+    obs: PyTree
+    carry: PyTree
+    is_first: Bool[Array, "*steps envs"]
+    action: Int[Array, "*steps envs"]
+    log_prob: Float[Array, "*steps envs"]
+    value: Float[Array, "*steps envs"]
+    features: PyTree
+    reward: Float[Array, "*steps envs"]
+    final: PyTree
+    terminated: Bool[Array, "*steps envs"]
+    truncated: Bool[Array, "*steps envs"]
 
 
+@no_type_check
 class Batch(struct.PyTreeNode):
     """What one update learns from; every leaf is [steps, sequences, ...].
 
@@ -81,24 +89,42 @@ class Batch(struct.PyTreeNode):
         advantage, target: float, of the action and for the value.
     """
 
-    obs: Any
-    carry: Any
-    is_first: Any
-    action: Any
-    log_prob: Any
-    value: Any
-    advantage: Any
-    target: Any
+    obs: PyTree
+    carry: PyTree
+    is_first: Bool[Array, "steps sequences"]
+    action: Int[Array, "steps sequences"]
+    log_prob: Float[Array, "steps sequences"]
+    value: Float[Array, "steps sequences"]
+    advantage: Float[Array, "steps sequences"]
+    target: Float[Array, "steps sequences"]
 
     @classmethod
     def of(cls, steps: Transition, value: Array, advantage: Array) -> "Batch":
-        """The steps with what each was worth."""
+        """Joins steps with what each was worth.
+
+        Args:
+            steps: as collected.
+            value: float[num_steps, num_envs], of the state in which each action was chosen.
+            advantage: float[num_steps, num_envs], of each action.
+
+        Returns:
+            The batch, whose targets are the sums of both.
+        """
         target = advantage + value
         return cls(steps.obs, steps.carry, steps.is_first, steps.action, steps.log_prob, value, advantage, target)
 
 
-def reset_carry(network: Any, carry: Any, is_first: Array) -> Any:
-    """`carry` of each environment, the initial one where an episode begins."""
+def reset_carry(network: Network, carry: PyTree, is_first: Bool[Array, "*batch"]) -> PyTree:
+    """Gives `carry` of each environment, the initial one where an episode begins.
+
+    Args:
+        network: gives the initial carry.
+        carry: leaves [*batch, ...].
+        is_first: whether an episode begins there.
+
+    Returns:
+        Leaves of the shapes of `carry`.
+    """
     shape = (*is_first.shape, 1)
     return jax.tree.map(
         lambda old, new: jnp.where(is_first.reshape(*shape, *[1] * (new.ndim - 1)), new, old),
@@ -107,13 +133,13 @@ def reset_carry(network: Any, carry: Any, is_first: Array) -> Any:
     )
 
 
-def requested(obs: Any, like: Array) -> Array:
+def requested(obs: PyTree, like: Array) -> Array:
     """float, as `like`: 1 where an action is asked for, else 0."""
     asks = field_of(obs, "requested", None)
     return jnp.ones_like(like) if asks is None else asks.astype(like.dtype)
 
 
-def final_values(network: Any, network_params: Any, final: tuple[Any, Any], truncated: Array) -> Array:
+def final_values(network: Network, network_params: PyTree, final: tuple[PyTree, PyTree], truncated: Array) -> Array:
     """Values of the true final observations of episodes that were cut off.
 
     Few are: they are picked out and valued as many at a time as there are environments.
@@ -142,7 +168,13 @@ def final_values(network: Any, network_params: Any, final: tuple[Any, Any], trun
 
 
 def advantages(
-    steps: Transition, values: Array, last: Array, ends: Array | None, reward_scale: Any, gamma: Any, gae_lambda: Any
+    steps: Transition,
+    values: Array,
+    last: Array,
+    ends: Array | None,
+    reward_scale: Array | float,
+    gamma: Array | float,
+    gae_lambda: Array | float,
 ) -> Float[Array, "steps envs"]:
     """Generalised advantages of all steps.
 
@@ -164,7 +196,7 @@ def advantages(
 
 
 def logged(
-    env: Environment, names: tuple[str, ...], step: vectorized.Step, weight: Array, params: Any
+    env: Environment, names: tuple[str, ...], step: vectorized.Step, weight: Array, params: PyTree
 ) -> dict[str, Any]:
     """Sums of metrics over the environments that asked for an action and have them, and how many these are.
 

@@ -1,30 +1,28 @@
 """Proximal policy optimisation, the whole training inside `jax.lax.scan`.
 
-Schulman et al. 2017, "Proximal Policy Optimization Algorithms". Feed-forward, recurrent and graph policies differ in
-their network alone; see `networks`.
+Schulman et al. 2017, "Proximal Policy Optimization Algorithms". Policies differ in their network alone; see `networks`.
 
 *Steps that ask for nothing.* Where an observation has a field `requested` (bool) and it is false, no action was read:
 the step counts for values, and has no weight in the policy loss, the entropy and the advantage statistics.
 """
-
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
 from jax import Array
-from jaxtyping import Float, Int
+from jaxtyping import PyTree
 
 from jaxrec import checks, measures, vectorized
 from jaxrec.agents import losses, on_policy
 from jaxrec.agents.critic import LeastSquares, NetworkValue, check_critic
-from jaxrec.agents.networks import NetworkPolicy, check_network, distribution
-from jaxrec.agents.on_policy import Batch, PPOState, Transition
+from jaxrec.agents.networks import Network, NetworkPolicy, check_network, distribution
+from jaxrec.agents.on_policy import Batch, Count, PPOState, Scalar, Transition
 from jaxrec.environment import Environment
 from jaxrec.inputs import check_clock, check_env
 from jaxrec.runtime.sharding import shard_envs
 from jaxrec.sums import Sum
+from jaxrec.utilities import Leaf
 
 
 class PPO(struct.PyTreeNode):
@@ -34,20 +32,15 @@ class PPO(struct.PyTreeNode):
     marked (leaf) may be swept with `vmap`; the others are static.
 
     Attributes:
-        env: the environment.
-        network: see `networks`.
+        env, network: the environment; the network, see `networks`.
         total_timesteps: environment steps of the training, over all environments; rounded up to whole updates.
-        num_envs: environments in parallel.
-        num_steps: steps of each environment in a batch.
+        num_envs, num_steps: environments in parallel; steps of each in a batch.
         num_epochs: passes over each batch.
         num_minibatches: updates in each pass. It must divide the batch; for a recurrent network, the environments.
         learning_rate, learning_rate_end: (leaf) of Adam, linear over the training.
-        gamma: (leaf) discount.
-        gae_lambda: (leaf) lambda of the advantage estimates.
-        clip_eps: (leaf) how far the ratio of probabilities may leave 1.
-        value_clip_eps: (leaf) how far values may move in one batch; infinite for no limit.
-        vf_coef: (leaf) weight of the value loss.
-        ent_coef, ent_coef_end: (leaf) weight of the entropy bonus, linear over the training.
+        gamma, gae_lambda: (leaf) discount; lambda of the advantage estimates.
+        clip_eps, value_clip_eps: (leaf) how far the ratio of probabilities may leave 1, and values move; inf: any way.
+        vf_coef, ent_coef, ent_coef_end: (leaf) weights of the value loss, and of the entropy bonus, linear in time.
         max_grad_norm: (leaf) gradients are scaled to this global norm where they exceed it.
         reward_scale: (leaf) rewards are multiplied by it before they are learned from; metrics are of the rewards paid.
         critic: gives the values, and the network's are not read; else None. See `critic`.
@@ -55,23 +48,23 @@ class PPO(struct.PyTreeNode):
     """
 
     env: Environment = struct.field(pytree_node=False)
-    network: Any = struct.field(pytree_node=False)
+    network: Network = struct.field(pytree_node=False)
     total_timesteps: int = struct.field(pytree_node=False)
     num_envs: int = struct.field(pytree_node=False, default=64)
     num_steps: int = struct.field(pytree_node=False, default=128)
     num_epochs: int = struct.field(pytree_node=False, default=4)
     num_minibatches: int = struct.field(pytree_node=False, default=4)
-    learning_rate: Any = 1e-3
-    learning_rate_end: Any = 0.0
-    gamma: Any = 0.99
-    gae_lambda: Any = 0.95
-    clip_eps: Any = 0.2
-    value_clip_eps: Any = jnp.inf
-    vf_coef: Any = 0.5
-    ent_coef: Any = 0.01
-    ent_coef_end: Any = 0.0
-    max_grad_norm: Any = 0.5
-    reward_scale: Any = 1.0
+    learning_rate: Leaf | float = 1e-3
+    learning_rate_end: Leaf | float = 0.0
+    gamma: Leaf | float = 0.99
+    gae_lambda: Leaf | float = 0.95
+    clip_eps: Leaf | float = 0.2
+    value_clip_eps: Leaf | float = jnp.inf
+    vf_coef: Leaf | float = 0.5
+    ent_coef: Leaf | float = 0.01
+    ent_coef_end: Leaf | float = 0.0
+    max_grad_norm: Leaf | float = 0.5
+    reward_scale: Leaf | float = 1.0
     critic: LeastSquares | None = None
     log_metrics: tuple[str, ...] = struct.field(pytree_node=False, default=())
 
@@ -107,8 +100,13 @@ class PPO(struct.PyTreeNode):
         """Batches of a whole training."""
         return -(-self.total_timesteps // (self.num_envs * self.num_steps))
 
-    def init(self, key: Array, params: Any, network_params: Any = None) -> PPOState:
-        """The start of a training, from `network_params` if given.
+    def init(self, key: Array, params: PyTree, network_params: PyTree = None) -> PPOState:
+        """Gives the start of a training.
+
+        Args:
+            key: a typed key.
+            params: run-time values of the environment.
+            network_params: weights to start from; drawn if None.
 
         Raises:
             InputError: for concrete hyper-parameters out of range.
@@ -133,7 +131,7 @@ class PPO(struct.PyTreeNode):
             key=key,
         )
 
-    def train(self, key: Array, params: Any) -> tuple[PPOState, dict[str, Array]]:
+    def train(self, key: Array, params: PyTree) -> tuple[PPOState, dict[str, Array]]:
         """A whole training, jittable: the final state, and metrics of each batch (float[num_updates])."""
 
         def body(state: PPOState, batch: Array) -> tuple[PPOState, dict[str, Array]]:
@@ -142,12 +140,17 @@ class PPO(struct.PyTreeNode):
 
         return jax.lax.scan(body, self.init(key, params), jnp.arange(self.num_updates))
 
-    def advance(
-        self, state: PPOState, params: Any, first: Int[Array, ""] | int, last: Int[Array, ""] | int
-    ) -> tuple[PPOState, dict[str, Array]]:
-        """Batches `first` ... `last` - 1 (at least one), jittable: the state, and the mean of their metrics."""
+    def advance(self, state: PPOState, params: PyTree, first: Count, last: Count) -> tuple[PPOState, dict[str, Array]]:
+        """Learns from batches `first` ... `last` - 1, jittable: gives the state, and the mean of their metrics.
 
-        def body(batch: Array, carry: Any) -> Any:
+        Args:
+            state: after the batches before.
+            params: run-time values of the environment.
+            first: the first batch.
+            last: the batch after the last, larger than `first`.
+        """
+
+        def body(batch: Array, carry: PyTree) -> PyTree:
             state, sums = carry
             state, more = self._batch(state, params, batch)
             return state, sums.add(more)
@@ -156,8 +159,14 @@ class PPO(struct.PyTreeNode):
         state, sums = jax.lax.fori_loop(first + 1, last, body, (state, Sum.zeros(more).add(more)))
         return state, on_policy.summary(sums.total, last - first)
 
-    def experience(self, state: PPOState, params: Any, batch: Int[Array, ""] | int = 0) -> Batch:
-        """What batch number `batch`, the next one after `state`, will be learned from; 0 after `init`."""
+    def experience(self, state: PPOState, params: PyTree, batch: Count = 0) -> Batch:
+        """Gives what the next batch after `state` will be learned from.
+
+        Args:
+            state: of the training.
+            params: run-time values of the environment.
+            batch: its number; 0 after `init`.
+        """
         return self._collect(state, params, batch, jax.random.split(state.key, 3)[1])[1]
 
     @property
@@ -173,9 +182,7 @@ class PPO(struct.PyTreeNode):
         limit = jnp.asarray(self.max_grad_norm, jnp.float32)  # as weights are, also under x64
         return optax.chain(optax.clip_by_global_norm(limit), optax.scale_by_adam(eps=1e-5))
 
-    def _batch(
-        self, state: PPOState, params: Any, batch: Int[Array, ""] | int
-    ) -> tuple[PPOState, dict[str, Float[Array, ""]]]:
+    def _batch(self, state: PPOState, params: PyTree, batch: Count) -> tuple[PPOState, dict[str, Scalar]]:
         """One batch collected and learned from, and sums of metrics."""
         key, key_collect, key_learn = jax.random.split(state.key, 3)
         state, collected, metrics = self._collect(state.replace(key=key), params, batch, key_collect)
@@ -184,11 +191,11 @@ class PPO(struct.PyTreeNode):
         return state, metrics | learned
 
     def _collect(
-        self, state: PPOState, params: Any, update: Int[Array, ""] | int, key: Array
+        self, state: PPOState, params: PyTree, update: Count, key: Array
     ) -> tuple[PPOState, Batch, dict[str, Array]]:
         """`num_steps` steps of every environment, with advantages."""
 
-        def body(state: PPOState, inputs: tuple[Array, Array]) -> tuple[PPOState, Any]:
+        def body(state: PPOState, inputs: tuple[Array, Array]) -> tuple[PPOState, PyTree]:
             time, key = inputs
             key_act, key_step, key_reset = jax.random.split(key, 3)
             carry, logits, value = self._apply(state)
@@ -207,12 +214,9 @@ class PPO(struct.PyTreeNode):
             ended = {"return": jnp.where(step.done, episode_return, 0).sum(), "episodes": step.done.sum()}
             ended |= on_policy.logged(self.env, self.log_metrics, step, weight, params)
             state = state.replace(
-                obs=obs,
-                env_state=env_state,
-                carry=carry,
-                is_first=step.done,
+                obs=obs, env_state=env_state, carry=carry, is_first=step.done,
                 episode_return=jnp.where(step.done, 0, episode_return),
-            )
+            )  # fmt: skip
             return state, (taken, ended)
 
         times = update * self.num_steps + 1 + jnp.arange(self.num_steps)
@@ -221,7 +225,7 @@ class PPO(struct.PyTreeNode):
         critic, value, advantage = self._value.targets(self, state, steps)
         return state.replace(critic=critic), Batch.of(steps, value, advantage), metrics
 
-    def _apply(self, state: PPOState) -> tuple[Any, Array, Array]:
+    def _apply(self, state: PPOState) -> tuple[PyTree, Array, Array]:
         """(carry, logits, value) of the network where each environment is."""
         carry = on_policy.reset_carry(self.network, state.carry, state.is_first)
         return jax.vmap(self.network.apply, in_axes=(None, 0, 0))(state.network_params, carry, state.obs)
@@ -231,9 +235,7 @@ class PPO(struct.PyTreeNode):
         """Where values come from."""
         return NetworkValue() if self.critic is None else self.critic
 
-    def _learn(
-        self, state: PPOState, batch: Batch, progress: Float[Array, ""], key: Array
-    ) -> tuple[PPOState, dict[str, Array]]:
+    def _learn(self, state: PPOState, batch: Batch, progress: Scalar, key: Array) -> tuple[PPOState, dict[str, Array]]:
         """The network after `num_epochs` passes over the batch."""
         if not self.network.is_recurrent:  # each step is a sequence of its own
             batch = jax.tree.map(lambda leaf: leaf.reshape(1, -1, *leaf.shape[2:]), batch)
@@ -241,7 +243,7 @@ class PPO(struct.PyTreeNode):
         rate = self.learning_rate + (self.learning_rate_end - self.learning_rate) * progress
         ent_coef = self.ent_coef + (self.ent_coef_end - self.ent_coef) * progress
 
-        def update(carry: Any, chosen: Array) -> tuple[Any, dict[str, Array]]:
+        def update(carry: PyTree, chosen: Array) -> tuple[PyTree, dict[str, Array]]:
             network_params, opt_state = carry
             part = shard_envs(jax.tree.map(lambda leaf: leaf[:, chosen], batch), axis=1)
             gradients, metrics = jax.grad(self._loss, has_aux=True)(network_params, part, ent_coef)
@@ -251,7 +253,7 @@ class PPO(struct.PyTreeNode):
             )
             return (network_params, opt_state), metrics | {"grad_norm": optax.tree.norm(gradients)}
 
-        def epoch(carry: Any, key: Array) -> tuple[Any, dict[str, Array]]:
+        def epoch(carry: PyTree, key: Array) -> tuple[PyTree, dict[str, Array]]:
             order = on_policy.random_order(key, sequences).reshape(self.num_minibatches, -1)
             return jax.lax.scan(update, carry, order)
 
@@ -260,12 +262,10 @@ class PPO(struct.PyTreeNode):
         )
         return state.replace(network_params=carry[0], opt_state=carry[1]), jax.tree.map(jnp.mean, metrics)
 
-    def _loss(
-        self, network_params: Any, batch: Batch, ent_coef: Float[Array, ""]
-    ) -> tuple[Float[Array, ""], dict[str, Array]]:
+    def _loss(self, network_params: PyTree, batch: Batch, ent_coef: Scalar) -> tuple[Scalar, dict[str, Array]]:
         """The loss of one minibatch, leaves [steps, sequences, ...]."""
 
-        def step(carry: Any, inputs: tuple[Any, Array]) -> tuple[Any, tuple[Array, Array]]:
+        def step(carry: PyTree, inputs: tuple[PyTree, Array]) -> tuple[PyTree, tuple[Array, Array]]:
             obs, is_first = inputs
             carry, logits, value = jax.vmap(self.network.apply, in_axes=(None, 0, 0))(
                 network_params, on_policy.reset_carry(self.network, carry, is_first), obs

@@ -17,21 +17,23 @@ do not. Where epsilon falls to 0, so does the difference between the return that
 """
 
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar, no_type_check
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
 from jax import Array
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int, Key, PyTree, UInt32
 
 from jaxrec import checks, vectorized
-from jaxrec.agents.step_sizes import GeometricStep, VisitStep
+from jaxrec.agents.on_policy import Count
+from jaxrec.agents.step_sizes import GeometricStep, StepSize, VisitStep
 from jaxrec.environment import Environment
 from jaxrec.inputs import check_clock, check_env
 from jaxrec.policy import Stateless
 from jaxrec.sums import Sum
+from jaxrec.utilities import Leaf
 
 MOST_VISITS = 2**32 - 1  # that uint32 counts
 
@@ -45,9 +47,9 @@ class TabularPolicy(Stateless):
         epsilon: float[], the share of random actions.
     """
 
-    q: Any
+    q: Leaf
     env: Environment = struct.field(pytree_node=False)
-    epsilon: Any = 0.0
+    epsilon: Leaf | float = 0.0
 
     @property
     def num_observations(self) -> int:
@@ -59,17 +61,31 @@ class TabularPolicy(Stateless):
         """Of the environment that it is for."""
         return self.q.shape[-1]
 
-    def act(self, carry: Any, obs: Any, key: Array) -> tuple[Array, Any]:
-        """(int32[] action, carry)."""
+    def act(self, carry: PyTree, obs: PyTree, key: Array) -> tuple[Array, PyTree]:
+        """Chooses an action for one observation.
+
+        Args:
+            carry: given back as it is.
+            obs: one observation.
+            key: a typed key.
+
+        Returns:
+            (int32[] action, carry).
+        """
         return epsilon_greedy(self.q[self.env.observation_index(obs)], self.epsilon, jax.random.uniform(key)), carry
 
 
 def epsilon_greedy(
     values: Float[Array, " actions"], epsilon: Float[Array, ""] | float, uniform: Float[Array, ""]
 ) -> Int[Array, ""]:
-    """A uniformly random action with probability `epsilon`, else one of the best, each as likely.
+    """Chooses a uniformly random action with probability `epsilon`, else one of the best, each as likely.
 
-    One draw from U[0, 1) serves: given which side of epsilon it fell, where it lies there is uniform again.
+    One draw serves: given which side of epsilon it fell, where it lies there is uniform again.
+
+    Args:
+        values: of each action.
+        epsilon: in [0, 1].
+        uniform: a draw from U[0, 1).
     """
     explore = uniform < epsilon
     within = jnp.where(explore, uniform / epsilon, (uniform - epsilon) / (1 - epsilon))
@@ -78,6 +94,7 @@ def epsilon_greedy(
     return jnp.argmax(order > jnp.floor(within * order[-1])).astype(jnp.int32)
 
 
+@no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
 class QLearningState(struct.PyTreeNode):
     """A training run under way.
 
@@ -90,11 +107,11 @@ class QLearningState(struct.PyTreeNode):
 
     PER_ENV: ClassVar = ("env_state", "obs")
 
-    q: Any
-    visits: Any
-    env_state: Any
-    obs: Any
-    key: Any
+    q: Float[Array, "*runs observations actions"]
+    visits: UInt32[Array, "*runs observations actions"]
+    env_state: PyTree
+    obs: PyTree
+    key: Key[Array, "*runs"]
 
 
 class QLearning(struct.PyTreeNode):
@@ -107,8 +124,7 @@ class QLearning(struct.PyTreeNode):
         env: an environment with `num_observations` and `observation_index`.
         total_timesteps: environment steps of the training, over all environments; rounded up to whole updates, at most
             2^32 - 1.
-        num_envs: environments in parallel.
-        num_steps: steps of each environment in a batch.
+        num_envs, num_steps: environments in parallel; steps of each in a batch.
         gamma: (leaf) discount.
         epsilon_start, epsilon_end: (leaf) share of random actions, linear over the training.
         step_size: (leaf) `GeometricStep` or `VisitStep`.
@@ -120,12 +136,12 @@ class QLearning(struct.PyTreeNode):
     total_timesteps: int = struct.field(pytree_node=False)
     num_envs: int = struct.field(pytree_node=False, default=8192)
     num_steps: int = struct.field(pytree_node=False, default=1)
-    gamma: Any = 0.999
-    epsilon_start: Any = 0.1
-    epsilon_end: Any = 0.1
-    step_size: Any = VisitStep(1.0)
-    initial_q: Any = 0.0
-    td_lambda: Any = 0.0
+    gamma: Leaf | float = 0.999
+    epsilon_start: Leaf | float = 0.1
+    epsilon_end: Leaf | float = 0.1
+    step_size: StepSize = VisitStep(1.0)
+    initial_q: Leaf | float = 0.0
+    td_lambda: Leaf | float = 0.0
 
     def __post_init__(self) -> None:
         check_env(self.env)
@@ -153,7 +169,7 @@ class QLearning(struct.PyTreeNode):
         """Batches of a whole training."""
         return -(-self.total_timesteps // (self.num_envs * self.num_steps))
 
-    def init(self, key: Array, params: Any) -> QLearningState:
+    def init(self, key: Array, params: PyTree) -> QLearningState:
         """The start of a training.
 
         Raises:
@@ -166,16 +182,23 @@ class QLearning(struct.PyTreeNode):
         q = jnp.full(shape, self.initial_q, float)
         return QLearningState(q, jnp.zeros(shape, jnp.uint32), env_state, obs, key)
 
-    def train(self, key: Array, params: Any) -> tuple[QLearningState, dict[str, Array]]:
+    def train(self, key: Array, params: PyTree) -> tuple[QLearningState, dict[str, Array]]:
         """A whole training, jittable: the final state, and metrics of each batch (float[num_updates])."""
         return jax.lax.scan(
             lambda state, batch: self._batch(state, params, batch), self.init(key, params), jnp.arange(self.num_updates)
         )
 
     def advance(
-        self, state: QLearningState, params: Any, first: Int[Array, ""] | int, last: Int[Array, ""] | int
+        self, state: QLearningState, params: PyTree, first: Count, last: Count
     ) -> tuple[QLearningState, dict[str, Array]]:
-        """Batches `first` ... `last` - 1 (at least one), jittable: the state, and the mean of their metrics."""
+        """Learns from batches `first` ... `last` - 1, jittable: gives the state, and the mean of their metrics.
+
+        Args:
+            state: after the batches before.
+            params: run-time values of the environment.
+            first: the first batch.
+            last: the batch after the last, larger than `first`.
+        """
 
         def body(batch, carry):
             state, sums = carry
@@ -186,8 +209,14 @@ class QLearning(struct.PyTreeNode):
         state, sums = jax.lax.fori_loop(first + 1, last, body, (state, Sum.zeros(metrics).add(metrics)))
         return state, jax.tree.map(lambda total: total / (last - first), sums.total)
 
-    def experience(self, state: QLearningState, params: Any, batch: Int[Array, ""] | int = 0) -> "Experience":
-        """What batch number `batch`, the next one after `state`, will be learned from; 0 after `init`."""
+    def experience(self, state: QLearningState, params: PyTree, batch: Count = 0) -> "Experience":
+        """Gives what the next batch after `state` will be learned from.
+
+        Args:
+            state: of the training.
+            params: run-time values of the environment.
+            batch: its number; 0 after `init`.
+        """
         _, epsilon = self._progress(batch)
         return self._collect(state, params, batch, epsilon, jax.random.split(state.key)[1])[1]
 
@@ -195,9 +224,7 @@ class QLearning(struct.PyTreeNode):
         """The greedy policy learned so far."""
         return TabularPolicy(state.q, self.env)
 
-    def _batch(
-        self, state: QLearningState, params: Any, batch: Int[Array, ""] | int
-    ) -> tuple[QLearningState, dict[str, Array]]:
+    def _batch(self, state: QLearningState, params: PyTree, batch: Count) -> tuple[QLearningState, dict[str, Array]]:
         progress, epsilon = self._progress(batch)
         key, key_collect = jax.random.split(state.key)
         state, experience = self._collect(state.replace(key=key), params, batch, epsilon, key_collect)
@@ -207,13 +234,13 @@ class QLearning(struct.PyTreeNode):
         metrics = {"reward": experience.reward.mean(), "epsilon": epsilon}
         return state.replace(q=q, visits=visits), metrics
 
-    def _progress(self, batch: Int[Array, ""] | int) -> tuple[Array, Array]:
+    def _progress(self, batch: Count) -> tuple[Array, Array]:
         """(float[] share of the training done before a batch, float[] share of random actions in it)."""
         progress = jnp.asarray(batch / self.num_updates, float)
         return progress, self.epsilon_start + (self.epsilon_end - self.epsilon_start) * progress
 
     def _collect(
-        self, state: QLearningState, params: Any, batch: Int[Array, ""] | int, epsilon: Array, key: Array
+        self, state: QLearningState, params: PyTree, batch: Count, epsilon: Array, key: Array
     ) -> tuple[QLearningState, "Experience"]:
         """`num_steps` steps of every environment under a frozen table."""
         index = jax.vmap(self.env.observation_index)
@@ -254,6 +281,7 @@ class QLearning(struct.PyTreeNode):
         return (q.at[cell].add(step / k * (target - q[cell])), visits, target), None
 
 
+@no_type_check
 class Experience(struct.PyTreeNode):
     """What a table learns from; every leaf is [num_envs], or [num_steps, num_envs] in a batch.
 
@@ -264,9 +292,9 @@ class Experience(struct.PyTreeNode):
         terminated, truncated: bool.
     """
 
-    here: Any
-    action: Any
-    reward: Any
-    there: Any
-    terminated: Any
-    truncated: Any
+    here: Int[Array, "*steps envs"]
+    action: Int[Array, "*steps envs"]
+    reward: Float[Array, "*steps envs"]
+    there: Int[Array, "*steps envs"]
+    terminated: Bool[Array, "*steps envs"]
+    truncated: Bool[Array, "*steps envs"]

@@ -1,12 +1,13 @@
 """How far a visit moves the value of a cell, by the visits before it and the progress of the training."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 from flax import struct
 from jax import Array
 
 from jaxrec import checks
+from jaxrec.utilities import Leaf
 
 SMALLEST_STEP = 1e-9
 
@@ -18,8 +19,8 @@ class GeometricStep(struct.PyTreeNode):
         start, end: float[] in (0, 1]. Equal for a fixed step size.
     """
 
-    start: Any
-    end: Any
+    start: Leaf | float
+    end: Leaf | float
 
     def check(self) -> None:
         """Raises InputError for a concrete value out of range."""
@@ -27,7 +28,16 @@ class GeometricStep(struct.PyTreeNode):
             checks.within(f"step_size.{name}", getattr(self, name), SMALLEST_STEP, 1.0)
 
     def __call__(self, visits: Array, k: Array, progress: Array) -> Array:
-        """float[]: how far `k` visits of a cell with `visits` before them move it; `progress` is in [0, 1]."""
+        """Gives how far `k` visits of a cell with `visits` before them move it.
+
+        Args:
+            visits: of each cell before, uint32 of any shape.
+            k: visits of each cell now, at least 1, of the same shape.
+            progress: float[] in [0, 1], the share of the training done.
+
+        Returns:
+            Floats of the same shape.
+        """
         alpha = self.start * (self.end / self.start) ** progress
         return 1 - (1 - alpha) ** k
 
@@ -42,13 +52,28 @@ class VisitStep(struct.PyTreeNode):
         weight: float[], at least 1.
     """
 
-    weight: Any
+    weight: Leaf | float
 
     def check(self) -> None:
         """Raises InputError for a concrete value out of range."""
         checks.within("step_size.weight", self.weight, 1.0, jnp.inf)
 
     def __call__(self, visits: Array, k: Array, progress: Array) -> Array:
-        """float[]: how far `k` visits of a cell with `visits` before them move it."""
+        """Gives how far `k` visits of a cell with `visits` before them move it.
+
+        Args:
+            visits: of each cell before, uint32 of any shape.
+            k: visits of each cell now, at least 1, of the same shape.
+            progress: float[] in [0, 1], the share of the training done; not read.
+
+        Returns:
+            Floats of the same shape.
+        """
         # 1 - (visits / (visits + k))^weight, without the cancellation that stops learning after 10^7 visits.
         return -jnp.expm1(self.weight * jnp.log1p(-(k / (visits + k))))
+
+
+if TYPE_CHECKING:
+    StepSize = GeometricStep | VisitStep
+else:
+    StepSize = Any  # `QLearning.check` says what is wrong with another value

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 import tyro
 from flax import struct
+from jaxtyping import PyTree
 from rich.console import Console
 from rich.table import Table
 
@@ -135,7 +136,7 @@ def bench_command(argv: Sequence[str]) -> None:
     _output(options, table, {"compile_s": timing.compile, "runs_s": timing.runs, "steps": steps, "hardware": machine})
 
 
-def _replaced(params: Any, path: str, name: str, value: Any, env_id: str) -> Any:
+def _replaced(params: PyTree, path: str, name: str, value: object, env_id: str) -> PyTree:
     """`params` with the one at `path`, such as "reward_weights.user", replaced; `name` is what is left of the path."""
     first, _, rest = name.partition(".")
     known = dict.fromkeys(vars(params)) if isinstance(params, struct.PyTreeNode) else {}

@@ -94,7 +94,7 @@ def _configured(chosen: Study, given: argparse.Namespace) -> tuple[str, Any]:
     return preset, chosen.config(preset)
 
 
-def _run(chosen: Study, preset: str, config: Any, settings: Sequence[str], trackers: Sequence[Tracker]) -> Path:
+def _run(chosen: Study, preset: str, config: object, settings: Sequence[str], trackers: Sequence[Tracker]) -> Path:
     unnamed = Annotated[type(config), tyro.conf.arg(name="")]
     options = dataclasses.make_dataclass(
         "Options", [("out", Annotated[Path | None, OUT], None), ("config", unnamed, config)]

@@ -11,7 +11,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def jit(static_argnames: str | Sequence[str] = (), **options: Any) -> Callable[[Callable[P, R]], "Jitted[P, R]"]:
+def jit(static_argnames: str | Sequence[str] = (), **options: object) -> Callable[[Callable[P, R]], "Jitted[P, R]"]:
     """Decorates like `jax.jit(static_argnames=..., **options)`, but compiles again for arguments of other classes.
 
     jaxlib 0.10.0 to 0.10.2 (0.9.2 does not) take two structures for equal that differ in nothing but the class of a
@@ -31,7 +31,15 @@ class Jitted(Generic[P, R]):
     """
 
     def __init__(self, function: Callable[P, R], static_argnames: tuple[str, ...], options: dict[str, Any]):
-        def told_apart(*args: Any, _classes: Any, **kwargs: Any) -> R:
+        """Makes the function ready to be compiled.
+
+        Args:
+            function: the function.
+            static_argnames: the names of its static arguments.
+            options: of `jax.jit`.
+        """
+
+        def told_apart(*args: Any, _classes: tuple[type, ...], **kwargs: Any) -> R:
             return function(*args, **kwargs)
 
         signature = inspect.signature(function)

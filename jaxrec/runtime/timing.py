@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+from jaxtyping import PyTree
 
 
 class Timing(NamedTuple):
@@ -29,7 +30,7 @@ class Timing(NamedTuple):
         return count / self.median
 
 
-def measure(function: Callable[..., Any], *args: Any, repeats: int = 5) -> Timing:
+def measure(function: Callable[..., Any], *args: PyTree, repeats: int = 5) -> Timing:
     """Times `jax.jit(function)(*args)`.
 
     Args:

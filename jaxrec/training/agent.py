@@ -5,6 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jax import Array
+from jaxtyping import Int, PyTree
 
 MetricsSink = Callable[[int, dict[str, np.ndarray]], None]
 """Called with the updates done and the metrics of the chunk that they end, float[runs]."""
@@ -36,10 +37,19 @@ class Agent(Protocol):
         """Raises InputError for a concrete hyper-parameter out of range."""
         ...
 
-    def init(self, key: Array, params: Any) -> Any:
+    def init(self, key: Array, params: PyTree) -> PyTree:
         """The start of a training."""
         ...
 
-    def advance(self, state: Any, params: Any, first: Any, last: Any) -> tuple[Any, dict[str, Array]]:
-        """Updates `first` ... `last` - 1: the state after them, and the mean of their metrics."""
+    def advance(
+        self, state: PyTree, params: PyTree, first: Int[Array, ""] | int, last: Int[Array, ""] | int
+    ) -> tuple[PyTree, dict[str, Array]]:
+        """Makes updates `first` ... `last` - 1: gives the state after them, and the mean of their metrics.
+
+        Args:
+            state: after the updates before.
+            params: run-time values of the environment.
+            first: the first update.
+            last: the update after the last.
+        """
         ...

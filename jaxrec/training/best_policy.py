@@ -1,22 +1,26 @@
 """The best policy of a training so far, with the score that it earned."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, no_type_check
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
 from jax import Array
+from jax.typing import ArrayLike
+from jaxtyping import Float, Int, PyTree
 
 from jaxrec import checks
 from jaxrec.runtime.jit_by_class import jit
+from jaxrec.training.agent import Agent
 from jaxrec.training.parallel import Runs
 
 Evaluate = Callable[[Any, Any, Array], Array]
 """(policy, params, key) -> float[], the score of the policy of one run; jittable, higher is better."""
 
 
+@no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
 class Best(struct.PyTreeNode):
     """Of each run; every leaf has a leading axis of runs.
 
@@ -26,21 +30,27 @@ class Best(struct.PyTreeNode):
         updates: int32[runs], what it had learned from.
     """
 
-    policy: Any
-    score: Any
-    updates: Any
+    policy: PyTree
+    score: Float[Array, "*runs"]
+    updates: Int[Array, "*runs"]
 
 
 @jit(donate_argnames="into", keep_unused=True)
-def policies(agent: Any, state: Any, into: Any = None) -> Any:
-    """The learned policies of all runs, as copies: the training donates its state.
+def policies(agent: Any, state: PyTree, into: PyTree = None) -> PyTree:
+    """Gives the learned policies of all runs, as copies: the training donates its state.
 
-    `into`, an earlier result, is donated for its memory, which large tables fill faster than new memory.
+    Args:
+        agent: an `Agent` that has `policy(state)`.
+        state: of all runs.
+        into: an earlier result, donated for its memory, which large tables fill faster than new memory.
+
+    Returns:
+        The policies, with a leading axis of runs on every leaf.
     """
     return jax.tree.map(lambda leaf: jnp.array(leaf, leaf.dtype, copy=True), jax.vmap(agent.policy)(state))
 
 
-def unscored(agent: Any, state: Any) -> Best:
+def unscored(agent: Agent, state: PyTree) -> Best:
     """Before the first score."""
     policy = policies(agent, state)
     runs = len(jax.tree.leaves(policy)[0])
@@ -48,8 +58,18 @@ def unscored(agent: Any, state: Any) -> Best:
 
 
 @jit(donate_argnames="best")
-def better(best: Best, policy: Any, score: Any, updates: Any) -> Best:
-    """With `policy`, after so many updates, where it earned more; the first of equals stays."""
+def better(best: Best, policy: PyTree, score: ArrayLike, updates: Int[Array, ""] | int) -> Best:
+    """Puts `policy` in the place of the best where it earned more; the first of equals stays.
+
+    Args:
+        best: so far; donated.
+        policy: of all runs.
+        score: float[runs], what it earned.
+        updates: what it had learned from.
+
+    Returns:
+        The best now.
+    """
     higher = score > best.score
     new = Best(policy, jnp.asarray(score, best.score.dtype), jnp.full_like(best.updates, updates))
 
@@ -72,20 +92,28 @@ class ByReturn:
     def __init__(self, runs: Runs):
         self._agent, self._policy = runs.agent, None
 
-    def none_yet(self, state: Any) -> Best:
+    def none_yet(self, state: PyTree) -> Best:
         """The best before the first score."""
         return unscored(self._agent, state)
 
-    def begin(self, state: Any) -> None:
+    def begin(self, state: PyTree) -> None:
         """Takes the memory for a copy of the policies."""
         self._policy = policies(self._agent, state)
 
-    def before(self, state: Any) -> None:
+    def before(self, state: PyTree) -> None:
         """Copies the policies that begin a chunk."""
         self._policy = policies(self._agent, state, self._policy)
 
-    def after(self, best: Best, state: Any, metrics: dict[str, np.ndarray], first: int, last: int) -> Best:
-        """The best after updates `first` ... `last` - 1 with these metrics led to `state`."""
+    def after(self, best: Best, state: PyTree, metrics: dict[str, np.ndarray], first: int, last: int) -> Best:
+        """Gives the best after updates `first` ... `last` - 1 with these metrics led to `state`.
+
+        Args:
+            best: before this chunk.
+            state: after it.
+            metrics: of the chunk, float[runs] each.
+            first: its first update.
+            last: the update after its last.
+        """
         return better(best, self._policy, earned(metrics), first)
 
 
@@ -96,11 +124,19 @@ class ByEvaluation(ByReturn):
         super().__init__(runs)
         self._runs, self._evaluate = runs, evaluate
 
-    def before(self, state: Any) -> None:
+    def before(self, state: PyTree) -> None:
         """Does nothing."""
 
-    def after(self, best: Best, state: Any, metrics: dict[str, np.ndarray], first: int, last: int) -> Best:
-        """The best after updates `first` ... `last` - 1 led to `state`."""
+    def after(self, best: Best, state: PyTree, metrics: dict[str, np.ndarray], first: int, last: int) -> Best:
+        """Gives the best after updates `first` ... `last` - 1 led to `state`.
+
+        Args:
+            best: before this chunk.
+            state: after it.
+            metrics: of the chunk, float[runs] each; not read.
+            first: its first update; not read.
+            last: the update after its last.
+        """
         super().before(state)
         return better(best, self._policy, self._runs.scores(self._evaluate, self._policy), last)
 
@@ -108,17 +144,25 @@ class ByEvaluation(ByReturn):
 class NoBest:
     """Scores nothing: no checkpoints are kept, or the agent has no policy."""
 
-    def none_yet(self, state: Any) -> None:
+    def none_yet(self, state: PyTree) -> None:
         """There is no best."""
 
-    def begin(self, state: Any) -> None:
+    def begin(self, state: PyTree) -> None:
         """Does nothing."""
 
-    def before(self, state: Any) -> None:
+    def before(self, state: PyTree) -> None:
         """Does nothing."""
 
-    def after(self, best: None, state: Any, metrics: dict[str, np.ndarray], first: int, last: int) -> None:
-        """There is no best."""
+    def after(self, best: None, state: PyTree, metrics: dict[str, np.ndarray], first: int, last: int) -> None:
+        """Does nothing: there is no best.
+
+        Args:
+            best: None.
+            state: after it.
+            metrics: of the chunk, float[runs] each.
+            first: its first update.
+            last: the update after its last.
+        """
 
 
 def scoring(runs: Runs, evaluate: Evaluate | None, wanted: bool) -> Any:

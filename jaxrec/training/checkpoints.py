@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PyTree
 
 from jaxrec import checks
 from jaxrec.runtime import processes
@@ -38,8 +39,8 @@ class Training(NamedTuple):
     """
 
     updates: int
-    state: Any
-    best: Any
+    state: PyTree
+    best: PyTree
     history: History
 
 
@@ -90,19 +91,21 @@ class Checkpoints:
     """The checkpoints of one training in a folder; written whole or not at all, while the training goes on.
 
     Of several processes that train together, the first alone writes and reads; every one calls every method.
-
-    Args:
-        path: the folder; made if it does not exist.
-        about: what the training is. Checkpoints of another are refused.
-        seconds: the state is kept at the end of a chunk so long after the last time, later where keeping it took more
-            than a twentieth of that; 0: at the end of every chunk.
-
-    Raises:
-        InputError: if `path` is no folder, or cannot be written.
     """
 
     @keeping()
     def __init__(self, path: str | Path, about: str, seconds: float = 60.0):
+        """Opens the folder.
+
+        Args:
+            path: the folder; made if it does not exist.
+            about: what the training is. Checkpoints of another are refused.
+            seconds: the state is kept at the end of a chunk so long after the last time, later where keeping it took
+                more than a twentieth of that; 0: at the end of every chunk.
+
+        Raises:
+            InputError: if `path` is no folder, or cannot be written.
+        """
         self.path, self._about, self._seconds = Path(path).absolute(), about, seconds
         self._saved, self._spent = time.monotonic(), 0.0
         processes.run_on_main(self._open)

@@ -30,27 +30,27 @@ STANDARD = Path(os.__file__).parent  # Python's own modules
 class Named:
     """What code finds by a name: a class, a function or a module, to be told by itself."""
 
-    thing: Any
+    thing: object
 
 
-def name(thing: Any) -> str:
+def name(thing: object) -> str:
     """Of a class, a function or a module; a user's without its module, which is another for a script once imported."""
     own = getattr(thing, "__qualname__", None) or getattr(thing, "__name__", None) or type(thing).__name__
     return own if isinstance(thing, ModuleType) or not is_installed(_module(thing)) else f"{_module(thing)}.{own}"
 
 
-def is_function(value: Any) -> bool:
+def is_function(value: object) -> bool:
     """Whether it is called, and no class, and known by more than its fields."""
     return callable(value) and not isinstance(value, type) and not dataclasses.is_dataclass(value)
 
 
-def is_object(value: Any) -> bool:
+def is_object(value: object) -> bool:
     """Whether it is of a class of the user's, and known by its attributes."""
     known = isinstance(value, (*CONSTANTS, type, ModuleType)) or dataclasses.is_dataclass(value)
     return not known and not is_installed(_module(type(value)))
 
 
-def unchecked(value: Any) -> Any:
+def unchecked(value: object) -> Any:
     """A function without what checks its types."""
     while isinstance(value, FunctionType) and "__wrapped__" in vars(value) and _checks(value):
         value = vars(value)["__wrapped__"]
@@ -62,7 +62,7 @@ def _checks(function: FunctionType) -> bool:
     return _home(function).partition(".")[0] in CHECKERS or function.__code__.co_filename.startswith("<@beartype")
 
 
-def package(thing: Any) -> str:
+def package(thing: object) -> str:
     """The outermost module of a class, a function or a module."""
     return _module(thing).partition(".")[0]
 
@@ -131,7 +131,7 @@ def read(function: FunctionType) -> dict[str, Any]:
     return {name: part for name, part in found.items() if part is not None}
 
 
-def _behind(part: Any) -> Any:
+def _behind(part: object) -> Any:
     """The function of what a class makes of one."""
     if isinstance(part, property):
         return part.fget
@@ -144,7 +144,7 @@ def _behind(part: Any) -> Any:
     return part
 
 
-def _told(part: Any, name: str) -> Any:
+def _told(part: object, name: str) -> Any:
     """What a name leads to, as it is told; None where it is not, as for what Python gives every class and module."""
     if is_function(part):
         return Named(part)
@@ -195,7 +195,7 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
 
 
-def plain(value: Any) -> str:
+def plain(value: object) -> str:
     """A value as it prints, without what another process prints otherwise: its class's module, and where it lies."""
     if isinstance(value, type | ModuleType):
         return value.__name__

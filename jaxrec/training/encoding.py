@@ -8,6 +8,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+from jaxtyping import PyTree
 
 
 class _Unchanging(np.ndarray):
@@ -30,7 +33,7 @@ def remove(folder: Path, patience: float = 10.0) -> None:
         time.sleep(0.01)
 
 
-def host_copy(leaf: Any) -> np.ndarray:
+def host_copy(leaf: ArrayLike) -> np.ndarray:
     """On the host: the training gives its arrays away before they are written."""
     array = np.asarray(leaf)  # a copy, unless all of it is in the memory of the host
     return (array if array.flags.owndata else array.copy()).view(_Unchanging)
@@ -63,20 +66,20 @@ def brief(error: BaseException) -> str:
     return line if len(line) <= 200 else f"{line[:97]} ... {line[-98:]}"
 
 
-def numbered(raw: Any) -> dict[str, Any]:
+def numbered(raw: PyTree) -> dict[str, Any]:
     """The leaves by their number; without empty ones, which orbax refuses to write."""
     return {str(i): leaf for i, leaf in enumerate(jax.tree.leaves(raw)) if leaf.size}
 
 
-def _is_key(leaf: Any) -> bool:
+def _is_key(leaf: Array | np.ndarray) -> bool:
     return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
-def without_keys(state: Any) -> Any:
+def without_keys(state: PyTree) -> PyTree:
     """With the words of typed keys in their place."""
     return jax.tree.map(lambda leaf: jax.random.key_data(leaf) if _is_key(leaf) else leaf, state)
 
 
-def with_key(like: Any, leaf: Any) -> Any:
+def with_key(like: Array | np.ndarray, leaf: Array) -> Array:
     """`leaf` as a typed key where `like` is one."""
     return jax.random.wrap_key_data(leaf, impl=jax.random.key_impl(like)) if _is_key(like) else leaf

@@ -54,14 +54,14 @@ class _Met:
     packages: set[str] = dataclasses.field(default_factory=set)
     counts: Counter[str] = dataclasses.field(default_factory=Counter)
 
-    def label(self, thing: Any) -> str:
+    def label(self, thing: object) -> str:
         """Of a class, a function or a module; notes it, and the bases of a class."""
         for each in thing.__mro__ if isinstance(thing, type) else (thing,):
             if id(each) not in self.labels:
                 self._note(each)
         return self.labels[id(thing)][1]
 
-    def _note(self, thing: Any) -> None:
+    def _note(self, thing: object) -> None:
         name, package = code.name(thing), code.package(thing)
         self.counts[name] += 1
         self.labels[id(thing)] = thing, name if self.counts[name] == 1 else f"{name}#{self.counts[name]}"
@@ -71,7 +71,7 @@ class _Met:
             self.code.append(thing)
 
 
-def identity(**parts: Any) -> str:
+def identity(**parts: object) -> str:
     """Of what a training is given, whatever it is made of; a part that is None is left out."""
     met = _Met()
     with np.printoptions(threshold=sys.maxsize, floatmode="unique"):  # NumPy else leaves out numbers, and digits
@@ -81,7 +81,17 @@ def identity(**parts: Any) -> str:
 
 
 def differing(text: str, other: str, most: int = 3, width: int = 100) -> tuple[str, str]:
-    """The first lines of each that the other has not, in one short line."""
+    """Gives the first lines of each that the other has not, in one short line.
+
+    Args:
+        text: what one training is, from `identity`.
+        other: what another is.
+        most: lines that are shown.
+        width: characters of a line that are shown.
+
+    Returns:
+        (of `text`, of `other`).
+    """
     lines, others = text.split("\n"), other.split("\n")
     return _brief(lines, set(others), most, width), _brief(others, set(lines), most, width)
 
@@ -101,7 +111,7 @@ def _versions(packages: set[str]) -> Iterator[str]:
             yield f"versions.{name}={getattr(sys.modules.get(name), '__version__', 'unknown')}"
 
 
-def _lines(path: str, value: Any, met: _Met, within: tuple[int, ...] = (), deep: bool = False) -> Iterator[str]:
+def _lines(path: str, value: object, met: _Met, within: tuple[int, ...] = (), deep: bool = False) -> Iterator[str]:
     """One for `value`, and those of what it is made of; `within` which objects it lies, so that rings end.
 
     `deep` within what may be reached along many ways, the like is told as a digest.
@@ -122,7 +132,7 @@ def _lines(path: str, value: Any, met: _Met, within: tuple[int, ...] = (), deep:
             yield from _lines(path + name, part, met, (*within, id(value)), deep)
 
 
-def _digested(thing: Any, met: _Met) -> str:
+def _digested(thing: object, met: _Met) -> str:
     """All its lines as one digest: made once, as functions and objects may hold each other along many ways."""
     if id(thing) not in met.digests:
         met.digests[id(thing)] = thing, "itself"  # where it is met within
@@ -130,7 +140,7 @@ def _digested(thing: Any, met: _Met) -> str:
     return met.digests[id(thing)][1]
 
 
-def _described(value: Any) -> tuple[str, dict[str, Any]]:
+def _described(value: object) -> tuple[str, dict[str, Any]]:
     """What is said of the value itself, and its parts by what leads to them."""
     kind = type(value).__name__  # not its module: that of a script is another where the script is imported
     if isinstance(value, jax.Array | np.ndarray | np.generic):
@@ -174,7 +184,7 @@ def _function(value: Any) -> tuple[str, dict[str, Any]]:
     return plain(value), called | wrapped | (_attributes(value) if called else {})
 
 
-def _attributes(value: Any) -> dict[str, Any]:
+def _attributes(value: object) -> dict[str, Any]:
     """Without those that were worked out from the others, or are of what the object wraps, and where that lies."""
     held, wrapped = getattr(value, "__dict__", {}), getattr(getattr(value, "__wrapped__", None), "__dict__", {})
     own = sorted(name for name in held if name not in wrapped and not name.startswith("__"))
@@ -192,12 +202,12 @@ def _enclosed(function: FunctionType) -> dict[str, Any]:
     return found
 
 
-def _array(leaf: Any) -> tuple[str, dict[str, Any]]:
+def _array(leaf: jax.Array | np.ndarray | np.generic) -> tuple[str, dict[str, Any]]:
     kind = f"{leaf.dtype}{list(leaf.shape)}"
     if isinstance(leaf, core.Tracer) or (isinstance(leaf, jax.Array) and leaf.is_deleted()):
         return kind, {}  # it has no values, or none any more
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        leaf = jax.random.key_data(leaf)
+        leaf = jax.random.key_data(leaf)  # type: ignore[arg-type]
     values = np.ascontiguousarray(leaf)
     if values.dtype == object:
         return kind, {f"[{i}]": part for i, part in enumerate(values.ravel())}

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from jax import Array
 from jax.sharding import Mesh
+from jaxtyping import PyTree
 
 from jaxrec import checks
 from jaxrec.runtime import interruption, processes
@@ -24,18 +25,18 @@ from jaxrec.training.parallel import Runs
 def fit(
     agent: Agent,
     keys: Array,
-    params: Any,
+    params: PyTree,
     num_chunks: int = 50,
     meter: Meter | None = None,
     on_metrics: MetricsSink | None = None,
     task: str = "training",
     checkpoints: str | Path | None = None,
     checkpoint_seconds: float = 60.0,
-    state: Any = None,
+    state: PyTree = None,
     evaluate: Evaluate | None = None,
     swept: Mapping[str, Any] | None = None,
     mesh: Mesh | None = None,
-) -> Any:
+) -> PyTree:
     """Trains one agent for each key, all in one `vmap` on each device, compiled once.
 
     Args:

@@ -2,13 +2,14 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.sharding import Mesh, PartitionSpec
+from jaxtyping import Int, PyTree
 
 from jaxrec import checks
 from jaxrec.environment import Environment
@@ -20,27 +21,31 @@ from jaxrec.training import fingerprint
 from jaxrec.training.agent import Agent
 from jaxrec.training.checkpoints import Training, keeping
 
+Learner = TypeVar("Learner")
+
 
 class Runs:
     """The trainings of one agent, one for each key, over the devices of a mesh.
 
-    Args:
-        agent: the algorithm.
-        keys: typed keys [runs].
-        params: run-time values with a leading axis of runs on every leaf.
-        swept: hyper-parameter -> its values, with a leading axis of runs on every leaf; or None.
-        mesh: devices over which runs, and perhaps environments, are sharded; as many as divide the runs if None.
-
     Attributes:
         agent: the algorithm.
         given: what tells the runs apart: "keys", "params" and, where there are any, "swept" values; as given.
-
-    Raises:
-        InputError: for what is no agent, no keys [runs], parameters or hyper-parameters out of range or without an
-            axis of runs.
     """
 
-    def __init__(self, agent: Agent, keys: Array, params: Any, swept: Mapping[str, Any] | None, mesh: Mesh | None):
+    def __init__(self, agent: Agent, keys: Array, params: PyTree, swept: Mapping[str, Any] | None, mesh: Mesh | None):
+        """Checks and keeps what is trained.
+
+        Args:
+            agent: the algorithm.
+            keys: typed keys [runs].
+            params: run-time values with a leading axis of runs on every leaf.
+            swept: hyper-parameter -> its values, with a leading axis of runs on every leaf; or None.
+            mesh: devices over which runs, and perhaps environments, are sharded; as many as divide the runs if None.
+
+        Raises:
+            InputError: for what is no agent, no keys [runs], parameters or hyper-parameters out of range or without an
+                axis of runs.
+        """
         _check_runs(agent, keys, params)
         values: dict[str, Any] = canonical(dict(swept or {}))
         check_swept(agent, values, len(keys))
@@ -50,7 +55,7 @@ class Runs:
         self.agent, self._mesh = agent, devices.mesh(len(keys)) if mesh is None else mesh
         self.given = {"keys": keys, "params": params} | ({"swept": values} if values else {})
 
-    def identity(self, start: Any, evaluate: Any) -> str:
+    def identity(self, start: PyTree, evaluate: Callable[..., Array] | None) -> str:
         """What the training is, for checkpoints to be told from those of another; see `fingerprint.identity`.
 
         Args:
@@ -66,7 +71,7 @@ class Runs:
                 evaluate=evaluate,
             )
 
-    def start(self, state: Any) -> Any:
+    def start(self, state: PyTree) -> PyTree:
         """The states to start from, over the devices: copies of `state`, or what `agent.init` gives if that is None.
 
         Raises:
@@ -87,7 +92,7 @@ class Runs:
         state, best = (devices.put(part, self._mesh) for part in (training.state, training.best))
         return training._replace(state=state, best=best)
 
-    def advance(self, state: Any, first: int, last: int) -> tuple[Any, dict[str, np.ndarray]]:
+    def advance(self, state: PyTree, first: int, last: int) -> tuple[PyTree, dict[str, np.ndarray]]:
         """Updates `first` ... `last` - 1 of every training; `state` is donated.
 
         Args:
@@ -102,16 +107,16 @@ class Runs:
         gathered = processes.all_gather(metrics | {"state": nan_within(state)})
         return state, {name: np.asarray(value) for name, value in gathered.items()}
 
-    def scores(self, evaluate: Any, policy: Any) -> Array:
+    def scores(self, evaluate: Callable[..., Array], policy: PyTree) -> Array:
         """float[runs]: what `evaluate` gives for the policy of each run."""
         return scores(evaluate, policy, self._params, self._keys, self._mesh)
 
-    def to_local(self, state: Any) -> Any:
+    def to_local(self, state: PyTree) -> PyTree:
         """All states over the devices of this process alone."""
         return devices.to_local(state)
 
 
-def _check_runs(agent: Any, keys: Any, params: Any) -> None:
+def _check_runs(agent: Agent, keys: object, params: PyTree) -> None:
     """Raises InputError for what is no agent, no keys [runs], or no parameters of its environment for each of them."""
     # Not `isinstance(agent, Agent)`: that asks properties, which settings that are yet to be checked may break.
     if isinstance(agent, type) or not all(hasattr(type(agent), name) for name in ("init", "advance", "check")):
@@ -126,7 +131,7 @@ def _check_runs(agent: Any, keys: Any, params: Any) -> None:
         agent.env.check_type(params)
 
 
-def _check_start(env: Any, state: Any) -> None:
+def _check_start(env: Any, state: PyTree) -> None:
     """Raises InputError for a start within an episode, where a count of steps says when all begin anew."""
     horizon, within = getattr(env, "fixed_horizon", None), getattr(state, "env_state", None)
     if horizon is not None and within is not None and (processes.all_gather(within.time) % horizon).any():
@@ -137,8 +142,17 @@ def _check_start(env: Any, state: Any) -> None:
         )
 
 
-def check_swept(agent: Any, swept: dict[str, Any], runs: int) -> None:
-    """Raises InputError unless each is a hyper-parameter that is no static field, with a value for each run."""
+def check_swept(agent: PyTree, swept: dict[str, Any], runs: int) -> None:
+    """Checks values of hyper-parameters.
+
+    Args:
+        agent: the algorithm.
+        swept: hyper-parameter -> its values.
+        runs: how many there are.
+
+    Raises:
+        InputError: unless each is a hyper-parameter that is no static field, with a value for each run.
+    """
     leaves = {field.name: None for field in dataclasses.fields(agent) if field.metadata.get("pytree_node", True)}
     for name, values in swept.items():
         checks.lookup(leaves, name, f"hyper-parameter that may be swept of {type(agent).__name__}")
@@ -146,50 +160,100 @@ def check_swept(agent: Any, swept: dict[str, Any], runs: int) -> None:
             checks.shaped(f"swept[{name!r}]", leaf, (runs, *leaf.shape[1:]))
 
 
-def with_swept(agent: Any, swept: dict[str, Any]) -> Any:
+def with_swept(agent: Learner, swept: dict[str, Any]) -> Learner:
     """`agent` with the hyper-parameters of one run, or of all."""
-    return agent.replace(**swept) if swept else agent
+    return agent.replace(**swept) if swept else agent  # type: ignore[attr-defined]
 
 
 @jit()
-def experience(agent: Any, state: Any, params: Any) -> Any:
-    """What the first batch will be learned from."""
+def experience(agent: Any, state: PyTree, params: PyTree) -> PyTree:
+    """Gives what the first batch will be learned from.
+
+    Args:
+        agent: an `Agent` that has `experience(state, params)`.
+        state: of all runs.
+        params: run-time values, with a leading axis of runs on every leaf.
+
+    Returns:
+        A PyTree with a leading axis of runs on every leaf.
+    """
     return jax.vmap(agent.experience)(state, params)
 
 
 @jit(static_argnames=("evaluate", "mesh"))
-def scores(evaluate: Callable[..., Array], policy: Any, params: Any, keys: Array, mesh: Mesh) -> Array:
-    """float[runs]: of a policy each, on the same draws at every call, and on others than those of the training."""
+def scores(evaluate: Callable[..., Array], policy: PyTree, params: PyTree, keys: Array, mesh: Mesh) -> Array:
+    """Scores a policy of each run, on the same draws at every call, and on others than those of the training.
 
-    def evaluated(_: Any, policy: Any, params: Any, keys: Array) -> Array:
+    Args:
+        evaluate: (policy, params, key) -> float[].
+        policy: of all runs.
+        params: run-time values, with a leading axis of runs on every leaf.
+        keys: typed keys [runs], those of the training.
+        mesh: the devices.
+
+    Returns:
+        float[runs].
+    """
+
+    def evaluated(_: tuple[()], policy: PyTree, params: PyTree, keys: Array) -> Array:
         return jax.vmap(evaluate)(policy, params, jax.vmap(lambda key: jax.random.fold_in(key, 2**32 - 1))(keys))
 
     return _by_runs(evaluated, mesh)((), policy, params, keys)
 
 
 @jit(static_argnames="mesh")
-def init(agent: Any, swept: dict[str, Any], keys: Array, params: Any, mesh: Mesh) -> Any:
-    """The start of every training."""
+def init(agent: Agent, swept: dict[str, Any], keys: Array, params: PyTree, mesh: Mesh) -> PyTree:
+    """Gives the start of every training.
 
-    def init(agent: Any, swept: dict[str, Any], keys: Array, params: Any) -> Any:
+    Args:
+        agent: the algorithm.
+        swept: hyper-parameter -> its values, with a leading axis of runs on every leaf.
+        keys: typed keys [runs].
+        params: run-time values, with a leading axis of runs on every leaf.
+        mesh: the devices.
+
+    Returns:
+        The states of all runs.
+    """
+
+    def init(agent: Agent, swept: dict[str, Any], keys: Array, params: PyTree) -> PyTree:
         return jax.vmap(lambda swept, *run: with_swept(agent, swept).init(*run))(swept, keys, params)
 
     return _laid(_by_runs(init, mesh)(agent, swept, keys, params), mesh)
 
 
 @jit()
-def copied(state: Any) -> Any:
+def copied(state: PyTree) -> PyTree:
     """Every leaf in memory of its own, as `advance` takes them: outside `jit`, `init` may give the same array twice."""
     return jax.tree.map(lambda leaf: jnp.array(leaf, leaf.dtype, copy=True), state)
 
 
 @jit(static_argnames="mesh", donate_argnames="state")
 def advance(
-    agent: Any, swept: dict[str, Any], state: Any, params: Any, first: Any, last: Any, mesh: Mesh
-) -> tuple[Any, dict[str, Array]]:
-    """Every training on by updates `first` ... `last` - 1; `state` is donated."""
+    agent: Agent,
+    swept: dict[str, Any],
+    state: PyTree,
+    params: PyTree,
+    first: Int[Array, ""] | int,
+    last: Int[Array, ""] | int,
+    mesh: Mesh,
+) -> tuple[PyTree, dict[str, Array]]:
+    """Makes updates `first` ... `last` - 1 of every training.
 
-    def advance(shared: Any, swept: dict[str, Any], state: Any, params: Any) -> Any:
+    Args:
+        agent: the algorithm.
+        swept: hyper-parameter -> its values, with a leading axis of runs on every leaf.
+        state: of all runs; donated.
+        params: run-time values, with a leading axis of runs on every leaf.
+        first: the first update.
+        last: the update after the last.
+        mesh: the devices.
+
+    Returns:
+        (states of all runs, metric -> float[runs]).
+    """
+
+    def advance(shared: PyTree, swept: dict[str, Any], state: PyTree, params: PyTree) -> PyTree:
         # The updates are counted outside the `vmap`: what depends on them alone, such as a reset, stays a branch.
         agent, first, last = shared
         return jax.vmap(lambda swept, *run: with_swept(agent, swept).advance(*run, first, last))(swept, state, params)
@@ -198,7 +262,7 @@ def advance(
     return _laid(state, mesh), metrics
 
 
-def _laid(state: Any, mesh: Mesh) -> Any:
+def _laid(state: PyTree, mesh: Mesh) -> PyTree:
     """`state` as `devices.put` lays it out: otherwise a second call would compile again."""
     return jax.lax.with_sharding_constraint(state, sharding.shardings(state, mesh)) if mesh.size > 1 else state
 
@@ -208,7 +272,7 @@ def _by_runs(function: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
     if mesh.size == 1:
         return function
 
-    def spread(shared: Any, *per_run: Any) -> Any:
+    def spread(shared: PyTree, *per_run: PyTree) -> PyTree:
         specs = (PartitionSpec(), *[PartitionSpec(sharding.RUNS)] * len(per_run))
         mapped = jax.shard_map(
             function,
@@ -224,7 +288,7 @@ def _by_runs(function: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
 
 
 @jax.jit
-def nan_within(state: Any) -> Array:
+def nan_within(state: PyTree) -> Array:
     """float[runs]: 0, or NaN where NaN is anywhere in the state: the last update of a chunk is in no metric yet."""
     floats = [leaf for leaf in jax.tree.leaves(state) if jnp.issubdtype(leaf.dtype, jnp.floating) and leaf.size]
     found = (jnp.where(jnp.isnan(leaf).reshape(len(leaf), -1).any(axis=1), jnp.nan, 0.0) for leaf in floats)

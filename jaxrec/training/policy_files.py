@@ -20,6 +20,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PyTree
+from numpy.lib.npyio import NpzFile
 
 from jaxrec import checks
 from jaxrec.runtime.atomic_files import replacing
@@ -44,15 +46,15 @@ class SavedPolicies:
         about: what the file says of itself.
     """
 
-    last: Any
+    last: PyTree
     updates: int
-    best: Any
+    best: PyTree
     score: np.ndarray
     best_updates: np.ndarray
     about: dict[str, Any]
 
 
-def load_policy(folder: str | Path, run: int | None = 0, best: bool = False) -> Any:
+def load_policy(folder: str | Path, run: int | None = 0, best: bool = False) -> PyTree:
     """A trained policy, such as `jaxrec.rollout` takes.
 
     Args:
@@ -106,13 +108,13 @@ def read(folder: str | Path) -> SavedPolicies:
 
 def write(
     folder: Path,
-    last: Any,
+    last: PyTree,
     updates: int,
-    best: Any,
+    best: PyTree,
     score: np.ndarray,
     best_updates: np.ndarray,
     given: Mapping[str, Any] | None = None,
-    **about: Any,
+    **about: object,
 ) -> str:
     """Writes `policy.npz`, atomically: see `SavedPolicies`. What no file can hold it names.
 
@@ -165,7 +167,7 @@ def _laid_out(text: dict[str, Any]) -> str:
     return re.sub(r"\[\n([^][{}\"]+)\]", lambda found: f"[{' '.join(found[1].split())}]", told)
 
 
-def _lost(written: Any) -> Iterator[str]:
+def _lost(written: object) -> Iterator[str]:
     """What a policy is made of that another program cannot import: of a script, of a notebook, or within a function."""
     if isinstance(written, list):
         for part in written:
@@ -193,7 +195,7 @@ def _find(folder: Path) -> Path:
     return found[0]
 
 
-def _written(value: Any, arrays: dict[str, np.ndarray] | None, *path: str) -> Any:
+def _written(value: object, arrays: dict[str, np.ndarray] | None, *path: str) -> Any:
     """`value` as JSON; its arrays go to `arrays`, by where they are in it; if that is None, they are listed."""
     if value is None or isinstance(value, bool | int | str):
         return value
@@ -218,14 +220,14 @@ def _written(value: Any, arrays: dict[str, np.ndarray] | None, *path: str) -> An
     return {"unknown": repr(value)}
 
 
-def _listed(array: Any) -> Any:
+def _listed(array: np.ndarray | np.generic | jax.Array) -> Any:
     """Its numbers, or how many there are; of keys, what they are made of."""
     if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
-        return {"impl": str(jax.random.key_impl(array)), "data": _listed(jax.random.key_data(array))}
+        return {"impl": str(jax.random.key_impl(array)), "data": _listed(jax.random.key_data(array))}  # type: ignore
     return _written(np.asarray(array).tolist(), None) if array.size <= SHOWN else f"{array.dtype}{list(array.shape)}"
 
 
-def _read(written: Any, arrays: Any, prefix: str) -> Any:
+def _read(written: object, arrays: NpzFile, prefix: str) -> Any:
     """The value again; lists as tuples, which settings of networks must be."""
     if isinstance(written, list):
         return tuple(_read(item, arrays, prefix) for item in written)

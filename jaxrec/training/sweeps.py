@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pyarrow as pa
 from jax import Array
+from jaxtyping import PyTree
 from pyarrow import csv, parquet
 
 from jaxrec import checks
@@ -20,6 +21,7 @@ from jaxrec.runtime import processes
 from jaxrec.runtime.atomic_files import replacing
 from jaxrec.statistics import Estimate, estimate
 from jaxrec.training import fit
+from jaxrec.training.agent import Agent
 
 WRITERS = {".csv": csv.write_csv, ".parquet": parquet.write_table}
 
@@ -34,7 +36,7 @@ class Sweep:
         swept: the names of the hyper-parameters.
     """
 
-    states: Any
+    states: PyTree
     rows: list[dict[str, Any]]
     swept: tuple[str, ...]
 
@@ -75,7 +77,7 @@ class Sweep:
 
 
 def sweep(
-    agent: Any, values: Mapping[str, Sequence[Any]], seeds: int, key: Array, params: Any = None, **options: Any
+    agent: Agent, values: Mapping[str, Sequence[Any]], seeds: int, key: Array, params: PyTree = None, **options: Any
 ) -> Sweep:
     """Trains every combination of hyper-parameters with every seed, as the runs of one `fit`.
 
@@ -143,7 +145,7 @@ def _column(name: str, several: Sequence[Any]) -> Any:
     return column
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: PyTree) -> Any:
     """A number as it is, anything else as it is written."""
     if isinstance(value, int | float):
         return value

@@ -99,6 +99,17 @@ class Wrapper(Environment[Any, Any]):
         return self.env.reset_env(key, params)
 
     def transition(self, key: Array, state: PyTree, action: PyTree, params: PyTree) -> tuple[Any, Array]:
+        """Moves the environment inside by one step.
+
+        Args:
+            key: a typed key.
+            state: as `inner` takes it.
+            action: a legal one.
+            params: run-time values of the environment inside.
+
+        Returns:
+            (next state, bool[] terminated).
+        """
         return self.env.transition(key, self.inner(state), action, params)
 
     def legal_action(self, action: PyTree, params: PyTree) -> Any:
@@ -108,19 +119,65 @@ class Wrapper(Environment[Any, Any]):
         return self.env.observe(self.inner(state), params)
 
     def utilities(self, state: PyTree, action: PyTree, next_state: PyTree, params: PyTree) -> Utilities:
+        """Values a transition as the environment inside does.
+
+        Args:
+            state: as `inner` takes it.
+            action: a legal one.
+            next_state: where the action led.
+            params: run-time values of the environment inside.
+
+        Returns:
+            float[] each.
+        """
         return self.env.utilities(self.inner(state), action, self.inner(next_state), params)
 
     def reward_components(self, state: PyTree, action: PyTree, next_state: PyTree, params: PyTree) -> Utilities:
+        """Gives what the environment inside pays.
+
+        Args:
+            state: as `inner` takes it.
+            action: a legal one.
+            next_state: where the action led.
+            params: run-time values of the environment inside.
+
+        Returns:
+            float[] each.
+        """
         return self.env.reward_components(self.inner(state), action, self.inner(next_state), params)
 
     def counterfactual_engagement(
         self, state: PyTree, action: PyTree, next_state: PyTree, safe: PyTree, served: PyTree, params: PyTree
     ) -> Array:
+        """Values a recommendation under other preferences as the environment inside does.
+
+        Args:
+            state: as `inner` takes it.
+            action: a legal one.
+            next_state: where the action led.
+            safe: the state of the same user had it been served safely.
+            served: where the same action leads from `safe`.
+            params: run-time values of the environment inside.
+
+        Returns:
+            float[], the engagement.
+        """
         states = map(self.inner, (state, next_state, safe, served))
         state, next_state, safe, served = states
         return self.env.counterfactual_engagement(state, action, next_state, safe, served, params)
 
     def metrics(self, state: PyTree, action: PyTree, next_state: PyTree, params: PyTree) -> dict[str, Array]:
+        """Describes a transition as the environment inside does.
+
+        Args:
+            state: as `inner` takes it.
+            action: a legal one.
+            next_state: where the action led.
+            params: run-time values of the environment inside.
+
+        Returns:
+            Metric -> float[] or bool[].
+        """
         return self.env.metrics(self.inner(state), action, self.inner(next_state), params)
 
     def action_space(self, params: PyTree = None) -> Space:
@@ -133,6 +190,17 @@ class Wrapper(Environment[Any, Any]):
         return self.env.observation_index(obs)
 
     def info(self, state: PyTree, action: PyTree, next_state: PyTree, params: PyTree) -> dict[str, Array]:
+        """Gives the further entries of the environment inside.
+
+        Args:
+            state: as `inner` takes it.
+            action: a legal one.
+            next_state: where the action led.
+            params: run-time values of the environment inside.
+
+        Returns:
+            Name -> array.
+        """
         return self.env.info(self.inner(state), action, self.inner(next_state), params)
 
     def render(self, trajectory: PyTree, params: PyTree = None) -> Any:

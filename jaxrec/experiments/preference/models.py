@@ -142,7 +142,7 @@ def learn(
     def on_metrics(kind: str, updates: int, metrics: dict[str, np.ndarray]) -> None:
         log(part="model", kind=kind, updates=updates, **metrics)
 
-    runs = len(params.influence)
+    runs = jnp.shape(params.influence)[0]
     return learn_users(
         env, jax.random.split(key, runs), params, training, validation, min(10, config.model.num_epochs), meter,
         on_metrics, log.checkpoints("user model"), **dataclasses.asdict(config.model),

@@ -69,7 +69,7 @@ def train_recommenders(
         (policies with a leading axis of runs, float[chunks, runs] returns of an episode).
     """
     agent, curves = config.agent(env, gamma), []
-    runs = len(params.influence)
+    runs = jnp.shape(params.influence)[0]
 
     def on_metrics(updates: int, metrics: dict[str, np.ndarray]) -> None:
         curves.append(metrics["episode_return"])

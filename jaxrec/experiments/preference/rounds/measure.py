@@ -192,7 +192,7 @@ def deploy(
     exploring = policies.replace(greedy=False)
     return [
         record(env, run(exploring, at), jax.random.fold_in(key, at), config.users, run(params, at))[0]
-        for at in range(len(params.influence))
+        for at in range(jnp.shape(params.influence)[0])
     ]
 
 

@@ -114,7 +114,7 @@ def play_real(
     Returns:
         What they do.
     """
-    keys = jax.random.split(key, len(worlds.influence))
+    keys = jax.random.split(key, jnp.shape(worlds.influence)[0])
     if trained == "oracle":
         return Cell(*play(WORLD, policies, keys, worlds, config.eval_episodes, as_lived))
     params = DeployedParams(worlds.influence, worlds.reward_weights, worlds, models)
@@ -133,5 +133,5 @@ def play_model(config: SimulationConfig, policies: Any, key: Array, models: Lear
     Returns:
         What they do.
     """
-    keys = jax.random.split(key, len(models.influence))
+    keys = jax.random.split(key, jnp.shape(models.influence)[0])
     return Cell(*play(MODEL, policies, keys, models, config.eval_episodes, as_believed))
