@@ -161,7 +161,7 @@ class _Rows:
     def __init__(self, where: str):
         self.where = where
 
-    def refuse(self, column: str, must: str, found: object, row: int | np.integer) -> NoReturn:
+    def refuse(self, column: str, must: str, found: object, row: object) -> NoReturn:
         raise checks.InputError(f"{self.where}: column {column!r} must {must}, got {found} in row {row}")
 
     def check(self, column: str, must: str, bad: np.ndarray, found: Callable[[Any], object]) -> None:

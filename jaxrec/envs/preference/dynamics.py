@@ -177,7 +177,7 @@ def convenience(belief: Float[Array, "36"], users: Users, inertia: ArrayLike) ->
     """
     liked = choices(belief, users) @ users.items  # [u', 3]
     by_new = (liked * JUDGES).sum(axis=1)
-    return inertia * JUDGES @ liked.T + (1 - inertia) * by_new
+    return inertia * JUDGES @ liked.T + (1 - inertia) * by_new  # type: ignore[return-value]
 
 
 def shifts(

@@ -116,7 +116,7 @@ class Observed(Protocol):
     observe_as: str
     counts: str
 
-    def offers(self, params: Any) -> Offers:
+    def offers(self, params: ChoiceValues) -> Offers:
         """Tabulates choices, engagement and clicks of each slate."""
         ...
 

@@ -83,7 +83,7 @@ def settings(
     if not isinstance(competition, Competition | None):
         raise checks.InputError(f"competition must be Competition or None, got {checks.brief(competition)}")
     stacked = isinstance(recommenders, Heuristic) and np.ndim(recommenders.local) == 2
-    kinds = recommenders if stacked else stack_kinds(_kinds(recommenders, "recommenders"))
+    kinds: Heuristic = recommenders if stacked else stack_kinds(_kinds(recommenders, "recommenders"))  # type: ignore
     if stacked:
         _check_heuristic(kinds, "recommenders", np.shape(kinds.local))
     runs = _num_runs(params, competition, np.shape(kinds.local)[0] if stacked else None, runs)

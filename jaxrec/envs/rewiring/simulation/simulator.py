@@ -112,7 +112,7 @@ def simulate(
     check_limit("num_steps", num_steps, check_every)
     checks.typed_key("key", key)
     queue = Queue(*settings(env, recommenders, params, competition, runs))
-    count: int = queue.recommenders.local.shape[0]
+    count = np.shape(queue.recommenders.local)[0]
     devices = jax.local_device_count()
     width = count if jax.default_backend() != "cpu" else next((n for n in CPU_LANES if n >= count), CPU_LANES[-1])
     if lanes is not None:
@@ -185,7 +185,7 @@ class Queue(struct.PyTreeNode):
         Returns:
             Lanes whose counts are 0.
         """
-        shares = jnp.ones((len(runs), 1)) if self.competition is None else self.competition.shares[runs]
+        shares = jnp.ones((len(runs), 1)) if self.competition is None else self.competition.shares[runs]  # type: ignore
         return start_lanes(env, key, shares, bool((np.asarray(self.recommenders.degree) != 0).any()))
 
 
@@ -216,7 +216,7 @@ def _run(
     Returns:
         The metrics at the end of each run: metric -> [runs, ...].
     """
-    runs = queue.recommenders.local.shape[0]
+    runs = np.shape(queue.recommenders.local)[0]
     mesh = Mesh(np.asarray(jax.local_devices()), ("lanes",))
     key_start, key = jax.random.split(key)
     lane_run = np.arange(lanes) % runs  # the run of each lane; spare lanes repeat one
