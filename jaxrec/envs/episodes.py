@@ -1,14 +1,13 @@
 """The first episode of a trajectory of one environment: the input of every picture."""
 
-from typing import Any
-
 import numpy as np
+from jaxtyping import PyTree
 
 from jaxrec import checks
 from jaxrec.rollouts import Trajectory
 
 
-def first_episode(trajectory: Any, *names: str) -> Trajectory:
+def first_episode(trajectory: PyTree, *names: str) -> Trajectory:
     """Cuts a trajectory after the step that ended its first episode; keeps all steps if none did.
 
     Args:
@@ -26,7 +25,7 @@ def first_episode(trajectory: Any, *names: str) -> Trajectory:
     return trajectory[: int(done.argmax()) + 1] if done.any() else trajectory
 
 
-def check_one_environment(trajectory: Any, *names: str) -> None:
+def check_one_environment(trajectory: object, *names: str) -> None:
     """Raises InputError unless `trajectory` is a `Trajectory` of one environment, of at least one step.
 
     Its states must have the fields `names`. Steps may be left out, but time must increase between steps unless an

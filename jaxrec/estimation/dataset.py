@@ -55,7 +55,16 @@ class Lottery(Stateless):
     probabilities: PyTree
 
     def act(self, carry: PyTree, obs: PyTree, key: Array) -> tuple[Array, PyTree]:
-        """Draws a slate and gives (int32[] slate, carry); it reads no observation."""
+        """Draws a slate.
+
+        Args:
+            carry: empty.
+            obs: not read.
+            key: a typed key, for the draw.
+
+        Returns:
+            (int32[] slate, carry).
+        """
         return jax.random.categorical(key, jnp.log(self.probabilities)).astype(jnp.int32), carry
 
 

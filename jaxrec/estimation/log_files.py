@@ -18,7 +18,7 @@ columns are ignored, and so is the order of columns.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import jax.numpy as jnp
 import numpy as np
@@ -27,6 +27,12 @@ from jaxrec import checks
 from jaxrec.envs.preference.dynamics import BINS
 from jaxrec.estimation.logs import Logs
 from jaxrec.runtime.atomic_files import replacing
+
+if TYPE_CHECKING:
+    from pyarrow import Array as Column
+    from pyarrow import DataType, Schema, Table
+else:  # pyarrow is imported where a file is read or written: it takes a while
+    Column = DataType = Schema = Table = Any
 
 VERSION_KEY, VERSION = b"jaxrec.logs", b"1"
 SUM_TOLERANCE = 1e-4
@@ -75,7 +81,7 @@ def read_logs(path: str | Path) -> Logs:
     return _parse(table, str(path))
 
 
-def _table(logs: Logs) -> Any:
+def _table(logs: Logs) -> Table:
     """Makes a table with one row for each valid step."""
     import pyarrow as pa
 
@@ -99,27 +105,27 @@ def _table(logs: Logs) -> Any:
     return pa.table(columns).replace_schema_metadata({VERSION_KEY: VERSION})
 
 
-def _is_integer(kind: Any) -> bool:
+def _is_integer(kind: DataType) -> bool:
     import pyarrow as pa
 
     return pa.types.is_integer(kind)
 
 
-def _is_string(kind: Any) -> bool:
+def _is_string(kind: DataType) -> bool:
     import pyarrow as pa
 
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
 
-def _is_slate(kind: Any) -> bool:
+def _is_slate(kind: DataType) -> bool:
     import pyarrow as pa
 
     lists = pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind)
     return lists and pa.types.is_floating(kind.value_type)
 
 
-_KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+_KINDS: dict[str, tuple[str, Callable[[DataType], bool]]] = {
     "user": ("int64", _is_integer),
     "step": ("int32", _is_integer),
     "slate": (f"fixed_size_list<float32>[{BINS}]", _is_slate),
@@ -138,7 +144,7 @@ def _check_version(metadata: tuple[dict[bytes, bytes] | None, ...], path: Path) 
         )
 
 
-def _check_schema(schema: Any, path: Path) -> None:
+def _check_schema(schema: Schema, path: Path) -> None:
     for name, (wanted, fits) in _KINDS.items():
         if (found := schema.names.count(name)) != 1:
             raise checks.InputError(
@@ -155,17 +161,17 @@ class _Rows:
     def __init__(self, where: str):
         self.where = where
 
-    def refuse(self, column: str, must: str, found: Any, row: Any) -> NoReturn:
+    def refuse(self, column: str, must: str, found: object, row: object) -> NoReturn:
         raise checks.InputError(f"{self.where}: column {column!r} must {must}, got {found} in row {row}")
 
-    def check(self, column: str, must: str, bad: np.ndarray, found: Callable[[Any], Any]) -> None:
+    def check(self, column: str, must: str, bad: np.ndarray, found: Callable[[Any], object]) -> None:
         """Raises InputError for the first row where `bad`; `found` describes its value."""
         if bad.any():
             row = bad.argmax()
             self.refuse(column, must, found(row), row)
 
 
-def _parse(table: Any, where: str) -> Logs:
+def _parse(table: Table, where: str) -> Logs:
     """Checks a table with the right schema row by row, and makes padded logs of it."""
     import pyarrow as pa
 
@@ -205,7 +211,7 @@ def _parse(table: Any, where: str) -> Logs:
     )
 
 
-def _slates(column: Any, rows: _Rows) -> np.ndarray:
+def _slates(column: Column, rows: _Rows) -> np.ndarray:
     """Reads the lists in a column as float32[rows, 36]."""
     import pyarrow as pa
     import pyarrow.compute as pc

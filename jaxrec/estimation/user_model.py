@@ -80,10 +80,10 @@ class LearnUsers(struct.PyTreeNode):
     validation: Logs
     num_epochs: int = struct.field(pytree_node=False, default=12)
     batch_size: int = struct.field(pytree_node=False, default=125)
-    learning_rate: Any = 2e-3
-    weight_decay: Any = 0.05
-    max_grad_norm: Any = 1.0
-    ent_coef: Any = 0.003
+    learning_rate: Leaf | float = 2e-3
+    weight_decay: Leaf | float = 0.05
+    max_grad_norm: Leaf | float = 1.0
+    ent_coef: Leaf | float = 0.003
 
     def check(self) -> None:
         """Raises InputError for a setting out of range, or logs that the model cannot take."""

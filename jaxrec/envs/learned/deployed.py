@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from flax import struct
 from jax import Array
+from jaxtyping import PyTree
 
 from jaxrec import checks
 from jaxrec.environment import Environment, EnvParams, EnvState
@@ -60,7 +61,7 @@ class DeployedParams(EnvParams):
 
 
 @dataclasses.dataclass(unsafe_hash=True)
-class Deployed(Environment):
+class Deployed(Environment[DeployedState, DeployedParams]):
     """Deploy a recommender that was trained in a model of users to the users themselves.
 
     Users are those of `PreferenceShift`. The recommender observes what `LearnedUsers` shows: slate, choice and the
@@ -119,7 +120,17 @@ class Deployed(Environment):
     def transition(
         self, key: Array, state: DeployedState, action: Array | int, params: DeployedParams
     ) -> tuple[DeployedState, Array]:
-        """Lets the user choose and shift; the model remembers the choice."""
+        """Lets the user choose and shift; the model remembers the choice.
+
+        Args:
+            key: a typed key, for the choice and the shift.
+            state: of one user.
+            action: int32[], the slate shown.
+            params: run-time values.
+
+        Returns:
+            (next state, bool[] terminated).
+        """
         user, terminated = self.users.transition(key, state.user, action, self.of_users(params))
         model = self.model.remember(state.model, self.model.slates[action], user.choice, params.model)
         return DeployedState(user.time, user, model), terminated
@@ -131,23 +142,43 @@ class Deployed(Environment):
     def utilities(
         self, state: DeployedState, action: Array | int, next_state: DeployedState, params: DeployedParams
     ) -> Utilities:
-        """Returns the utilities of the real users."""
+        """Returns the utilities of the real users.
+
+        Args:
+            state: before the step.
+            action: int32[], the slate shown.
+            next_state: after the step.
+            params: run-time values.
+
+        Returns:
+            float[] each.
+        """
         return self.users.utilities(state.user, action, next_state.user, self.of_users(params))
 
     def metrics(
         self, state: DeployedState, action: Array | int, next_state: DeployedState, params: DeployedParams
     ) -> dict[str, Array]:
-        """Returns the metrics of the real users; those of `metrics.expected` are called `estimated_...`."""
+        """Returns the metrics of the real users; those of `metrics.expected` are called `estimated_...`.
+
+        Args:
+            state: before the step.
+            action: int32[], the slate shown.
+            next_state: after the step.
+            params: run-time values.
+
+        Returns:
+            Metric -> float[].
+        """
         known = metrics.expected(state.model, action, self.model.offers(params.model))
         return self.users.metrics(state.user, action, next_state.user, self.of_users(params)) | {
             f"estimated_{name}": value for name, value in known.items()
         }
 
-    def action_space(self, params: Any = None) -> Discrete:
+    def action_space(self, params: DeployedParams | None = None) -> Discrete:
         """The slates, by index."""
         return self.users.action_space()
 
-    def observation_space(self, params: Any = None) -> Space:
+    def observation_space(self, params: DeployedParams | None = None) -> Space:
         """The space of `observe`."""
         return self.model.observation_space()
 
@@ -159,17 +190,45 @@ class Deployed(Environment):
     def reward_components(
         self, state: DeployedState, action: Array | int, next_state: DeployedState, params: DeployedParams
     ) -> Utilities:
-        """Returns the model's estimates."""
+        """Returns the model's estimates.
+
+        Args:
+            state: before the step.
+            action: int32[], the slate shown.
+            next_state: after the step.
+            params: run-time values.
+
+        Returns:
+            float[] each.
+        """
         return self.model.reward_components(state.model, action, next_state.model, params.model)
 
     def counterfactual_engagement(
-        self, state: Any, action: Any, next_state: Any, safe: Any, served: Any, params: DeployedParams
+        self,
+        state: DeployedState,
+        action: Array | int,
+        next_state: DeployedState,
+        safe: DeployedState,
+        served: DeployedState,
+        params: DeployedParams,
     ) -> Array:
-        """float[]: the engagement of the real choice, judged by the preferences in `safe`."""
+        """Judges the real choice by the preferences in `safe`.
+
+        Args:
+            state: before the step.
+            action: int32[], the slate shown.
+            next_state: after the step, which holds the choice.
+            safe: the state of the same user had it been served safely.
+            served: where the same action leads from `safe`.
+            params: run-time values.
+
+        Returns:
+            float[], the engagement.
+        """
         states = (state.user, action, next_state.user, safe.user, served.user)
         return self.users.counterfactual_engagement(*states, self.of_users(params))
 
-    def render(self, trajectory: Any, params: DeployedParams | None = None) -> Any:
+    def render(self, trajectory: PyTree, params: DeployedParams | None = None) -> Any:
         """Draws the first episode of the real users (`PreferenceShift.render`)."""
         check_one_environment(trajectory, "user", "model")
         users = {name: getattr(trajectory, name).user for name in ("state", "next_state")}

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, PyTree
 
 from jaxrec import checks
 from jaxrec.environment import EnvState
@@ -46,6 +46,7 @@ class LearnedState(EnvState):
     natural: Float[Array, "36"]
 
 
+@no_type_check
 class LearnedParams(ChoiceParams):
     """Run-time values: those of the choice model, which is taken as known, and the learned weights.
 
@@ -53,11 +54,11 @@ class LearnedParams(ChoiceParams):
         weights: of the three networks, within -1000 ... 1000; `jaxrec.estimation.learn_users` estimates them.
     """
 
-    weights: Any = None
+    weights: Weights = None  # type: ignore[assignment]  # `check_params` asks for them
 
 
 @dataclasses.dataclass(unsafe_hash=True)
-class LearnedUsers(SlateEnvironment):
+class LearnedUsers(SlateEnvironment[LearnedState, LearnedParams]):
     """Show slates to users whom a model simulates that was estimated from logs.
 
     Source: Carroll, Dragan, Russell & Hadfield-Menell 2022, "Estimating and Penalizing Induced Preference Shifts in
@@ -133,7 +134,17 @@ class LearnedUsers(SlateEnvironment):
     def transition(
         self, key: Array, state: LearnedState, action: Array | int, params: LearnedParams
     ) -> tuple[LearnedState, Array]:
-        """Draws the choice from the slate, then updates the beliefs."""
+        """Draws the choice from the slate, then updates the beliefs.
+
+        Args:
+            key: a typed key, for the choice.
+            state: of one user.
+            action: int32[], the slate shown.
+            params: run-time values.
+
+        Returns:
+            (next state, bool[] terminated).
+        """
         shown, uniform = self.slates[action], jax.random.uniform(key)
         seen, choice, remembered = self.choose(shown, state.current, uniform, params)
         state = self.remember(state, seen, remembered, params).replace(slate=shown, choice=choice)
@@ -149,7 +160,17 @@ class LearnedUsers(SlateEnvironment):
     def utilities(
         self, state: LearnedState, action: Array | int, next_state: LearnedState, params: LearnedParams
     ) -> Utilities:
-        """Takes expectations under the beliefs before the choice."""
+        """Takes expectations under the beliefs before the choice.
+
+        Args:
+            state: before the step.
+            action: int32[], the slate shown.
+            next_state: after the step.
+            params: run-time values.
+
+        Returns:
+            float[] each.
+        """
         expected = metrics.expected(state, action, self.offers(params))
         weights = jnp.asarray(params.safe_weights)
         return Utilities(
@@ -161,14 +182,24 @@ class LearnedUsers(SlateEnvironment):
     def metrics(
         self, state: LearnedState, action: Array | int, next_state: LearnedState, params: LearnedParams
     ) -> dict[str, Array]:
-        """Returns `metrics.transition_metrics`."""
+        """Returns `metrics.transition_metrics`.
+
+        Args:
+            state: before the step.
+            action: int32[], the slate shown.
+            next_state: after the step.
+            params: run-time values.
+
+        Returns:
+            Metric -> float[].
+        """
         return metrics.transition_metrics(state, action, next_state, params, self.offers(params))
 
-    def observation_space(self, params: Any = None) -> Space:
+    def observation_space(self, params: LearnedParams | None = None) -> Space:
         """The space of `observe`."""
         return self.beliefs_space(self.observe_as == "beliefs")
 
-    def render(self, trajectory: Any, params: Any = None) -> Any:
+    def render(self, trajectory: PyTree, params: PyTree = None) -> Any:
         """Draws the first episode of a trajectory of one environment (`render.render_episode`)."""
         from jaxrec.envs.learned.render import render_episode
 
@@ -221,7 +252,7 @@ class LearnedUsers(SlateEnvironment):
         natural = inference.natural(self.network, params.weights.counterfactual, initial, self.horizon)[time]
         return LearnedState(time, memory, slate, choice, initial, current, _probabilities(natural))
 
-    def init_network(self, key: Array) -> Any:
+    def init_network(self, key: Array) -> PyTree:
         """Draws untrained weights of one network."""
         steps = Steps(jnp.zeros((self.horizon, BINS)), jnp.zeros((self.horizon, BINS)), jnp.zeros(self.horizon))
         return self.network.init(key, steps, jnp.zeros(BINS), earlier_steps(self.horizon))

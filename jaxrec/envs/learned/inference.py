@@ -5,13 +5,13 @@ and in the belief that they are given. Each returns one belief for every number 
 t holds the belief after t steps. The choice model is known: a choice enters by its `likelihood` alone.
 """
 
-from typing import Any, no_type_check
+from typing import no_type_check
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 from jax import Array
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, PyTree
 
 from jaxrec.envs.learned.network import BeliefTransformer, Steps, earlier_steps
 from jaxrec.envs.preference.dynamics import BINS, Users
@@ -28,9 +28,9 @@ class Weights(struct.PyTreeNode):
         counterfactual: predicts u_t from a belief about u_0 and the steps before t under another recommender.
     """
 
-    future: Any
-    initial: Any
-    counterfactual: Any
+    future: PyTree
+    initial: PyTree
+    counterfactual: PyTree
 
 
 @no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
@@ -82,7 +82,7 @@ def nothing(steps: int) -> Memory:
 
 
 def future(
-    network: BeliefTransformer, weights: Any, memory: Memory, key: Array | None = None
+    network: BeliefTransformer, weights: PyTree, memory: Memory, key: Array | None = None
 ) -> Float[Array, "times 36"]:
     """Predicts u_t.
 
@@ -99,7 +99,7 @@ def future(
 
 
 def initial_from_later(
-    network: BeliefTransformer, weights: Any, memory: Memory, key: Array | None = None
+    network: BeliefTransformer, weights: PyTree, memory: Memory, key: Array | None = None
 ) -> Float[Array, "times 36"]:
     """Infers u_0 from later steps: the first step is masked.
 
@@ -117,7 +117,7 @@ def initial_from_later(
     return _read(network, weights, later, jnp.full(BINS, 1 / BINS), known, key)
 
 
-def initial(network: BeliefTransformer, weights: Any, memory: Memory) -> Float[Array, "times 36"]:
+def initial(network: BeliefTransformer, weights: PyTree, memory: Memory) -> Float[Array, "times 36"]:
     """Infers u_0 from all steps.
 
     Bayes' rule adds the first choice (Appendix E.2): P(u_0 | x_0:t, s_0:t) is in proportion to
@@ -138,7 +138,7 @@ def initial(network: BeliefTransformer, weights: Any, memory: Memory) -> Float[A
 
 def counterfactual(
     network: BeliefTransformer,
-    weights: Any,
+    weights: PyTree,
     memory: Memory,
     belief: Float[Array, "36"],
     known: Array | bool = True,
@@ -161,7 +161,7 @@ def counterfactual(
     return _read(network, weights, memory, belief, known, key)
 
 
-def natural(network: BeliefTransformer, weights: Any, belief: Float[Array, "36"], steps: int) -> Array:
+def natural(network: BeliefTransformer, weights: PyTree, belief: Float[Array, "36"], steps: int) -> Array:
     """Predicts u_t^rnd under uniform slates with masked choices (footnote to Algorithm 2).
 
     Args:
@@ -177,7 +177,7 @@ def natural(network: BeliefTransformer, weights: Any, belief: Float[Array, "36"]
 
 
 def _read(
-    network: BeliefTransformer, weights: Any, memory: Memory, asked: Array, known: Array, key: Array | None
+    network: BeliefTransformer, weights: PyTree, memory: Memory, asked: Array, known: Array, key: Array | None
 ) -> Float[Array, "times 36"]:
     ratio = memory.likelihood / memory.likelihood.mean(axis=1, keepdims=True) - 1
     steps = Steps(memory.slates, jnp.where(known[:, None], jnp.minimum(ratio, MAX_EVIDENCE), 0), known.astype(float))

@@ -3,18 +3,28 @@
 Carroll et al. 2022, section 7.2: estimated evaluation, expected under the beliefs before the choice.
 """
 
-from typing import Any
+from typing import Protocol, runtime_checkable
 
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from jaxrec.envs.preference import dynamics
-from jaxrec.envs.preference.dynamics import JUDGES, Offers
+from jaxrec.envs.preference.dynamics import JUDGES, ChoiceValues, Offers
 from jaxrec.envs.preference.inference import total_variation
 
 
-def expected(state: Any, action: Array | int, offers: Offers) -> dict[str, Array]:
+@runtime_checkable
+class Believed(Protocol):
+    """What is measured of a `LearnedState`, which the environment defines on top of this module."""
+
+    choice: Int[Array, ""]
+    initial: Float[Array, "36"]
+    current: Float[Array, "36"]
+    natural: Float[Array, "36"]
+
+
+def expected(state: Believed, action: Array | int, offers: Offers) -> dict[str, Array]:
     """Computes what a slate is expected to give; item and preference are taken as independent, but for u_t.
 
     - `engagement`, `engagement_initial`, `engagement_natural`: under u_t, u_0 and u_t^rnd.
@@ -44,13 +54,13 @@ def mean_direction(belief: Float[Array, "36"]) -> Float[Array, ""]:
     return jnp.arctan2(*(belief @ JUDGES[:, 1::-1]).T)
 
 
-def steered(state: Any) -> Float[Array, ""]:
+def steered(state: Believed) -> Float[Array, ""]:
     """Total variation between the beliefs about u_t and about u_t^rnd, in [0, 1]."""
     return total_variation(state.current, state.natural)
 
 
 def transition_metrics(
-    state: Any, action: Array | int, next_state: Any, params: Any, offers: Offers
+    state: Believed, action: Array | int, next_state: Believed, params: ChoiceValues, offers: Offers
 ) -> dict[str, Array]:
     """Returns scalars of one transition: those of `expected`, and these.
 

@@ -1,11 +1,11 @@
 """One simulated user of LearnedUsers-v0 on the circle: beliefs, slates and choices."""
 
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PyTree
 from matplotlib.figure import Figure
 
 from jaxrec import checks
@@ -13,11 +13,12 @@ from jaxrec.envs.episodes import first_episode
 from jaxrec.envs.learned import metrics
 from jaxrec.envs.preference.dynamics import DEGREES
 from jaxrec.envs.preference.render import CHOICE, NATURAL, SLATE, USER
+from jaxrec.envs.preference.slates import SlateEnvironment
 
 STATE_FIELDS = ("memory", "choice", "initial", "current", "natural")
 
 
-def render_episode(env: Any, trajectory: Any, params: Any = None) -> Figure:
+def render_episode(env: SlateEnvironment, trajectory: PyTree, params: PyTree = None) -> Figure:
     """Draws beliefs, slates and choices as angles over time, and below them the expected engagement.
 
     The shade is the belief about the current preference; lines are mean directions of beliefs.

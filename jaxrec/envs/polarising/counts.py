@@ -30,7 +30,7 @@ def from_observation(obs: Int[Array, "... 6"]) -> Int[Array, "... 6"]:
     return jnp.stack([clicked, recommended - clicked], axis=-1).reshape(obs.shape)
 
 
-def rank(counts: Any) -> Any:
+def rank(counts: Int[Array, "... 6"] | Int[np.ndarray, "... 6"]) -> Any:
     """int32[...]: the ranks of count states int32[..., 6], of NumPy or JAX.
 
     Each binomial is a product that is divided as it grows, so that int32 suffices up to time `MAX_TIME`.

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 from jax import Array
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, PyTree
 
 from jaxrec import checks
 from jaxrec.environment import Environment, EnvParams, EnvState
@@ -55,7 +55,7 @@ class PolarisingParams(EnvParams):
 
 
 @dataclasses.dataclass(unsafe_hash=True)
-class PolarisingUsers(Environment):
+class PolarisingUsers(Environment[PolarisingState, PolarisingParams]):
     """Recommend from the left, the centre or the right to a user whom opposed content polarises.
 
     Source: Evans & Kasirzadeh, "User Tampering in Reinforcement Learning Recommender Systems", section 4.1,
@@ -132,7 +132,17 @@ class PolarisingUsers(Environment):
     def transition(
         self, key: Array, state: PolarisingState, action: Array | int, params: PolarisingParams
     ) -> tuple[PolarisingState, Array]:
-        """Lets the user click or not, and polarises it or not."""
+        """Lets the user click or not, and polarises it or not.
+
+        Args:
+            key: a typed key, for the click and the factor.
+            state: of one user.
+            action: int32[], the source recommended, 0 ... 2.
+            params: run-time values.
+
+        Returns:
+            (next state, bool[] terminated).
+        """
         uniform = jax.random.uniform(key, (2,))
         click = dynamics.clicks(state.theta, action, uniform[0])
         factor = self._factor(uniform[1], params) if self.factor_per == "step" else state.factor
@@ -152,7 +162,17 @@ class PolarisingUsers(Environment):
     def utilities(
         self, state: PolarisingState, action: Array | int, next_state: PolarisingState, params: PolarisingParams
     ) -> Utilities:
-        """Recommender: the click. User: the click probability the initial user had. Society: minus the polarisation."""
+        """Gives the click, the click probability that the initial user had, and minus the polarisation.
+
+        Args:
+            state: before the step.
+            action: int32[], the source recommended, 0 ... 2.
+            next_state: after the step.
+            params: not read.
+
+        Returns:
+            float[] each, for recommender, user and society.
+        """
         return Utilities(
             recommender=(next_state.clicked - state.clicked).sum().astype(state.theta.dtype),
             user=state.initial_theta[action],
@@ -162,7 +182,17 @@ class PolarisingUsers(Environment):
     def metrics(
         self, state: PolarisingState, action: Array | int, next_state: PolarisingState, params: PolarisingParams
     ) -> dict[str, Array]:
-        """Returns `metrics.transition_metrics`."""
+        """Returns `metrics.transition_metrics`.
+
+        Args:
+            state: before the step.
+            action: int32[], the source recommended, 0 ... 2.
+            next_state: after the step.
+            params: not read.
+
+        Returns:
+            Metric -> bool[] or float[].
+        """
         return metrics.transition_metrics(state, action, next_state)
 
     def action_space(self, params: PolarisingParams | None = None) -> Discrete:
@@ -193,7 +223,7 @@ class PolarisingUsers(Environment):
             raise checks.InputError(f"horizon must be at most {counts.MAX_TIME} for an index, got {self.horizon}")
         return counts.rank(counts.from_observation(obs))
 
-    def render(self, trajectory: Any, params: Any = None) -> Any:
+    def render(self, trajectory: PyTree, params: PyTree = None) -> Any:
         """Draws the first episode of a trajectory of one environment (`render.render_episode`)."""
         from jaxrec.envs.polarising.render import render_episode
 

@@ -79,7 +79,7 @@ def value_without_influence(
     return value[0]
 
 
-def greedy_probabilities(q: Any) -> Any:
+def greedy_probabilities(q: Float[Array, "... 3"] | Float[np.ndarray, "... 3"]) -> Any:
     """float[..., 3]: the probability of each action under the policy greedy in `q`, ties broken evenly."""
     best = q == q.max(axis=-1, keepdims=True)
     return best / best.sum(axis=-1, keepdims=True)

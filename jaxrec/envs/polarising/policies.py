@@ -1,11 +1,12 @@
 """The baselines of the paper (section 4.2.1; details from the authors' published program)."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, no_type_check
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Int
 
 from jaxrec.envs.polarising.dynamics import CENTRE, LEFT, RIGHT
 from jaxrec.policy import Stateless
@@ -14,11 +15,21 @@ from jaxrec.policy import Stateless
 class Random(Stateless):
     """Recommends a source drawn uniformly at every step."""
 
-    def act(self, carry: Any, obs: Array, key: Array) -> tuple[Array, Any]:
-        """Returns (int32[] source, carry)."""
+    def act(self, carry: tuple[()], obs: Array, key: Array) -> tuple[Array, tuple[()]]:
+        """Draws a source.
+
+        Args:
+            carry: empty.
+            obs: not read.
+            key: a typed key, for the draw.
+
+        Returns:
+            (int32[] source, carry).
+        """
         return _random_source(key), carry
 
 
+@no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
 class AlwaysSource(Stateless):
     """Recommends the same source at every step.
 
@@ -26,13 +37,23 @@ class AlwaysSource(Stateless):
         source: int32[], 0 left, 1 centre, 2 right.
     """
 
-    source: Any
+    source: Int[Array, ""] | int
 
-    def act(self, carry: Any, obs: Array, key: Array) -> tuple[Array, Any]:
-        """Returns (int32[] source, carry)."""
+    def act(self, carry: tuple[()], obs: Array, key: Array) -> tuple[Array, tuple[()]]:
+        """Gives the source.
+
+        Args:
+            carry: empty.
+            obs: not read.
+            key: not read.
+
+        Returns:
+            (int32[] source, carry).
+        """
         return jnp.asarray(self.source, jnp.int32), carry
 
 
+@no_type_check
 class Bandit(Stateless):
     """Explores in the first third of the episode, then recommends the source with the highest mean reward so far.
 
@@ -43,10 +64,19 @@ class Bandit(Stateless):
         exploration: int32[], the number of random recommendations; a third of the horizon, 10 of 30.
     """
 
-    exploration: Any
+    exploration: Int[Array, ""] | int
 
-    def act(self, carry: Any, obs: Array, key: Array) -> tuple[Array, Any]:
-        """Returns (int32[] source, carry)."""
+    def act(self, carry: tuple[()], obs: Array, key: Array) -> tuple[Array, tuple[()]]:
+        """Explores, or chooses the best source so far.
+
+        Args:
+            carry: empty.
+            obs: int32[6], recommendations and clicks so far.
+            key: a typed key, for the draw.
+
+        Returns:
+            (int32[] source, carry).
+        """
         recommended, clicked = obs[:3], obs[3:]
         mean = jnp.where(recommended == 0, 0.5, clicked / jnp.maximum(recommended, 1))
         best = jnp.argmax(mean).astype(jnp.int32)

@@ -1,18 +1,18 @@
 """One episode of PolarisingUsers-v0 as a picture."""
 
-from typing import Any
-
 import numpy as np
+from jaxtyping import PyTree
 from matplotlib.figure import Figure
 
 from jaxrec import checks
+from jaxrec.environment import Environment
 from jaxrec.envs.episodes import first_episode
 from jaxrec.envs.polarising.dynamics import SOURCES
 
 COLOURS = {"left": "#c23b33", "centre": "#8a8a8a", "right": "#2f6db3"}
 
 
-def render_episode(env: Any, trajectory: Any, params: Any = None) -> Figure:
+def render_episode(env: Environment, trajectory: PyTree, params: PyTree = None) -> Figure:
     """Draws recommendations and clicks over time, and below them the user's theta.
 
     Args:

@@ -8,13 +8,14 @@ bait promised: r(x, u) = cos(x - u) - bait_cost b(x).
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, no_type_check
+from typing import Protocol, no_type_check, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
 from jax import Array
+from jax.typing import ArrayLike
 from jaxtyping import Float, Int
 
 BINS = 36
@@ -41,7 +42,32 @@ class Users(struct.PyTreeNode):
     items: Float[Array, "36 3"]
 
 
-Worth = Callable[[Array, Users, Any], Array]  # (belief, users, inertia) -> float[36, 36]
+@runtime_checkable
+class ChoiceValues(Protocol):
+    """What the choice model reads of `ChoiceParams`, which the environments define on top of this module."""
+
+    choice_base: float | Array
+    choice_centres: np.ndarray | Array
+    choice_heights: np.ndarray | Array
+    choice_widths: np.ndarray | Array
+    bait_height: float | Array
+    bait_centre: float | Array
+    bait_width: float | Array
+    bait_cost: float | Array
+
+
+@runtime_checkable
+class ShiftValues(ChoiceValues, Protocol):
+    """What the model of shifts reads of `PreferenceParams`."""
+
+    influence: float | Array
+    initial_mean: float | Array
+    initial_deviation: float | Array
+    rationality: float | Array
+    inertia: float | Array
+
+
+Worth = Callable[[Array, Users, ArrayLike], Array]  # (belief, users, inertia) -> float[36, 36]
 
 
 @no_type_check
@@ -73,7 +99,7 @@ class Tables(Offers):
     natural: Float[Array, "36 36"]
 
 
-def circular_distance(degrees: Any, centre: Any) -> Array:
+def circular_distance(degrees: ArrayLike, centre: ArrayLike) -> Array:
     """The signed distance from `centre` on the circle, in -180 ... 180 degrees."""
     return (jnp.asarray(degrees) - centre + 180.0) % 360.0 - 180.0
 
@@ -83,7 +109,7 @@ def _degrees() -> Float[Array, "36"]:
     return jnp.arange(BINS) * (360.0 / BINS)
 
 
-def clipped_normal(mean: Any, deviation: Any) -> Float[Array, "36"]:
+def clipped_normal(mean: ArrayLike, deviation: ArrayLike) -> Float[Array, "36"]:
     """The normal density of the circular distance from `mean`, normalised over the bins; angles in degrees.
 
     An infinite deviation gives the uniform distribution.
@@ -91,7 +117,7 @@ def clipped_normal(mean: Any, deviation: Any) -> Float[Array, "36"]:
     return jax.nn.softmax(-0.5 * jnp.square(circular_distance(_degrees(), mean) / deviation))
 
 
-def choice_sharpness(params: Any) -> Float[Array, "36"]:
+def choice_sharpness(params: ChoiceValues) -> Float[Array, "36"]:
     """beta_c(u): how strictly users of each preference choose by what they like.
 
     It is a base and a peak at each of `choice_centres`. The paper publishes a picture; the default values come from
@@ -104,13 +130,19 @@ def choice_sharpness(params: Any) -> Float[Array, "36"]:
     return params.choice_base + ((heights - params.choice_base) * bumps).sum(axis=0)
 
 
-def bait(params: Any) -> Float[Array, "36"]:
-    """b(x): the pull of each item beyond its engagement, under any preference."""
+def bait(params: ChoiceValues) -> Float[Array, "36"]:
+    """b(x): the pull of each item beyond its engagement, under any preference.
+
+    It is bait_height exp(-(d(x, bait_centre) / bait_width)^2 / 2), d the distance on the circle. Bait attracts choice
+    and gives little: "open link, close it immediately" (Lambert 2020, "Recommendations are a game - a dangerous game
+    (for us)", on how clicks led to clickbait, and that to dwell time; after Stray et al. 2020, "What are you optimizing
+    for?").
+    """
     away = circular_distance(_degrees(), params.bait_centre) / params.bait_width
     return params.bait_height * jnp.exp(-0.5 * jnp.square(away))
 
 
-def users_of(params: Any) -> Users:
+def users_of(params: ChoiceValues) -> Users:
     """Builds the choice model of `ChoiceParams`."""
     lure = bait(params)
     pull = choice_sharpness(params)[:, None] * (DIRECTIONS @ DIRECTIONS.T) + lure
@@ -130,7 +162,7 @@ def clicks(slate: Float[Array, "36"], users: Users) -> Float[Array, "36"]:
     return jax.nn.sigmoid(jax.nn.logsumexp(jnp.log(slate) + users.pull, axis=1))
 
 
-def convenience(belief: Float[Array, "36"], users: Users, inertia: Any) -> Float[Array, "36 36"]:
+def convenience(belief: Float[Array, "36"], users: Users, inertia: ArrayLike) -> Float[Array, "36 36"]:
     """V(u, u') for all u (rows) and u': the engagement that a user expects of the next feed; Appendix H.
 
     The user chooses under the new preference u'; the old preference u judges a share `inertia`, the new one the rest.
@@ -145,10 +177,12 @@ def convenience(belief: Float[Array, "36"], users: Users, inertia: Any) -> Float
     """
     liked = choices(belief, users) @ users.items  # [u', 3]
     by_new = (liked * JUDGES).sum(axis=1)
-    return inertia * JUDGES @ liked.T + (1 - inertia) * by_new
+    return inertia * JUDGES @ liked.T + (1 - inertia) * by_new  # type: ignore[return-value]
 
 
-def shifts(slate: Float[Array, "36"], users: Users, params: Any, worth: Worth = convenience) -> Float[Array, "36 36"]:
+def shifts(
+    slate: Float[Array, "36"], users: Users, params: ShiftValues, worth: Worth = convenience
+) -> Float[Array, "36 36"]:
     """P(u' | s, u) for all u (rows) and u': in proportion to exp(beta_d V(u, u')); section 6 and Appendix H.
 
     Users expect the next feed in proportion to the slate's cube.
@@ -172,7 +206,7 @@ def offers(slates: Float[Array, "slates 36"], users: Users) -> Offers:
     return Offers(choice, choice @ users.items, jax.vmap(clicks, in_axes=(0, None))(slates, users))
 
 
-def tables(slates: Float[Array, "slates 36"], params: Any, worth: Worth = convenience) -> Tables:
+def tables(slates: Float[Array, "slates 36"], params: ShiftValues, worth: Worth = convenience) -> Tables:
     """Tabulates what each slate does.
 
     Args:

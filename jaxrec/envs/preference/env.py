@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, no_type_check
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, PyTree
 
 from jaxrec import checks
 from jaxrec.environment import EnvState
@@ -28,8 +28,7 @@ class PreferenceState(EnvState):
         time: int32[], slates shown.
         initial, preference: int32[], the bins of u_0 and u_t. Hidden from the recommender.
         natural: int32[], the bin of u_t^rnd, the preference of the same user under uniform slates, on the same draws.
-        slate: int32[], the last one shown; -1 at first.
-        choice: int32[], the last item chosen; -1 at first.
+        slate, choice: int32[], the last slate shown and the last item chosen; -1 at first.
         steered: float[36], P(u_t | u_0, slates shown).
         unsteered: float[36], P(u_t^rnd | u_0).
         joint: float[36, 36], P(u_0, u_t | slates and choices so far); float[0, 0] unless `PreferenceShift.infers`.
@@ -65,43 +64,33 @@ class PreferenceParams(ChoiceParams):
 
 
 @dataclasses.dataclass(unsafe_hash=True)
-class PreferenceShift(SlateEnvironment):
+class PreferenceShift(SlateEnvironment[PreferenceState, PreferenceParams]):
     """Show slates to a user who comes to prefer the convenient.
 
     Source: Carroll, Dragan, Russell & Hadfield-Menell 2022, "Estimating and Penalizing Induced Preference Shifts in
-    Recommender Systems", section 6 and Appendix H; the constants that the paper shows in pictures only are those at
-    which exact dynamic programming reproduces its Table 1 best.
+    Recommender Systems", section 6 and Appendix H; constants that it shows in pictures only are fitted to its Table 1.
 
     - **User**: one of 36 bins of a circle, hidden. It chooses an item from the slate, in proportion to
       s(x) exp(beta_c(u) cos(x - u) + b(x)); expects later feeds like the slate; and takes over a preference under which
       they are worth more to it (`dynamics.shifts`).
     - **Engagement**: of item x under preference u, r(x, u) = cos(x - u) - bait_cost b(x).
-    - **Bait**: b(x) = bait_height exp(-(d(x, bait_centre) / bait_width)^2 / 2), d the distance on the circle: it
-      attracts choice under any preference, and gives little: "open link, close it immediately" (Lambert 2020,
-      "Recommendations are a game - a dangerous game (for us)", on how clicks led to clickbait, and that to dwell time;
-      after Stray et al. 2020, "What are you optimizing for?"). None by default, as in the paper.
+    - **Bait**: b(x) attracts choice under any preference and gives little (`dynamics.bait`); none in the paper.
     - **Step**: one slate, one choice, then one shift of preferences.
-    - **Observation**: by `observe_as`: "choices", `Choices`; "beliefs", `Beliefs`; "state", int32[3]: time, u_0, u_t,
-      indexed without gaps.
+    - **Observation**: by `observe_as`: "choices", `Choices`; "beliefs", `Beliefs`; "state", int32[3]: time, u_0, u_t.
     - **Action**: which slate: a clipped normal around one of `slate_means`.
     - **Reward**: of the utilities below, by `reward`; by `paid_for` in expectation over the belief, or as sampled.
     - **Termination**: after `horizon` slates. Never truncated.
     - **Utilities**: recommender = by `counts`, engagement under current preferences, r(x_t, u_t), or clicks; user =
       engagement under safe ones, nu_1 r(x_t, u_0) + nu_2 r(x_t, u_t^rnd), for any `counts`; society = minus the
-      total variation between P(u_t+1) given u_0 and the slates shown, and given u_0 and uniform slates.
-    - **Clicks**: the probability that the user would click on anything in the slate, were not to click one more choice,
-      worth 0 in the conditional logit (Appendix H.1: "an extra no-op choice"): Z / (1 + Z), Z the sum over x of
-      s(x) exp(beta_c(u_t) cos(x - u_t) + b(x)). It is counted as such, not as a draw; and the user still takes one item
-      a step, which is what inference sees.
-    - **influence**: the belief of users sees the slate mixed with the uniform one; at 0 they shift as under uniform
-      slates.
+      total variation between P(u_t+1) given u_0 under the slates shown and under uniform ones.
+    - **Clicks**: the probability of one given u_t (`dynamics.clicks`), not a draw; users still take one item a step.
+    - **influence**: users expect later feeds like a mixture of the slate with the uniform one; at 0 the uniform one.
 
     Example:
         >>> import jax, jaxrec
         >>> from jaxrec.envs.preference import PreferenceShift
         >>> env = PreferenceShift(horizon=3)
-        >>> rollout = jaxrec.rollout(env, env.policy("random"), jax.random.key(0), num_envs=2, num_steps=3)
-        >>> rollout.per_env["engagement"].shape
+        >>> jaxrec.rollout(env, env.policy("random"), jax.random.key(0), 2, 3).per_env["engagement"].shape
         (2,)
 
     Attributes:
@@ -161,7 +150,14 @@ class PreferenceShift(SlateEnvironment):
     def transition(
         self, key: Array, state: PreferenceState, action: Array | int, params: PreferenceParams
     ) -> tuple[PreferenceState, Array]:
-        """Lets the user choose from the slate, then shifts its preferences."""
+        """Lets the user choose from the slate, then shifts its preferences.
+
+        Args:
+            key: a typed key, for the choice and the shift.
+            state: of one user.
+            action: int32[], the slate shown.
+            params: run-time values.
+        """
         tables, uniform = self.tables(params), jax.random.uniform(key, (2,))
         action = jnp.asarray(action, jnp.int32)
         choice = dynamics.draw(uniform[0], tables.choice[action, state.preference])
@@ -197,7 +193,14 @@ class PreferenceShift(SlateEnvironment):
     def utilities(
         self, state: PreferenceState, action: Array | int, next_state: PreferenceState, params: PreferenceParams
     ) -> Utilities:
-        """Judges the item that was sampled, under current and safe preferences; clicks are expected, given u_t."""
+        """Judges the item that was sampled, under current and safe preferences; clicks are expected, given u_t.
+
+        Args:
+            state: before the step.
+            action: int32[], the slate shown.
+            next_state: after the step.
+            params: run-time values.
+        """
         engagement, initial, natural = metrics.engagements(state, next_state, params)
         weights = jnp.asarray(params.safe_weights)
         return Utilities(
@@ -209,7 +212,14 @@ class PreferenceShift(SlateEnvironment):
     def metrics(
         self, state: PreferenceState, action: Array | int, next_state: PreferenceState, params: PreferenceParams
     ) -> dict[str, Array]:
-        """Returns `metrics.transition_metrics`."""
+        """Returns `metrics.transition_metrics`, float[] each.
+
+        Args:
+            state: before the step.
+            action: int32[], the slate shown.
+            next_state: after the step.
+            params: run-time values.
+        """
         return metrics.transition_metrics(state, action, next_state, params, self.tables(params))
 
     def observation_space(self, params: PreferenceParams | None = None) -> Space:
@@ -233,7 +243,14 @@ class PreferenceShift(SlateEnvironment):
     def reward_components(
         self, state: PreferenceState, action: Array | int, next_state: PreferenceState, params: PreferenceParams
     ) -> Utilities:
-        """Takes the expectation over the user and its choice before the choice, if `paid_for` is "belief"."""
+        """Takes the expectation over the user and its choice before the choice, if `paid_for` is "belief".
+
+        Args:
+            state: before the step.
+            action: int32[], the slate shown.
+            next_state: after the step.
+            params: run-time values.
+        """
         worth = self.utilities(state, action, next_state, params)
         if self.paid_for == "sampled":
             return worth
@@ -253,15 +270,21 @@ class PreferenceShift(SlateEnvironment):
         return worth.replace(recommender=counted, user=weights[0] * initial + weights[1] * natural)
 
     def counterfactual_engagement(
-        self, state: Any, action: Any, next_state: Any, safe: Any, served: Any, params: PreferenceParams
+        self, state: PyTree, action: PyTree, next_state: PyTree, safe: PyTree, served: PyTree, params: PreferenceParams
     ) -> Array:
-        """float[]: the engagement of the item chosen, judged by the preferences in `safe` (section 5).
+        """Gives the engagement, float[], of the item chosen under the preferences in `safe`, also where clicks count.
 
-        It is engagement also if the recommender counts clicks.
+        Args:
+            state: not read.
+            action: not read.
+            next_state: after the step, which holds the item.
+            safe: the state of the same user had it been served safely (section 5).
+            served: not read.
+            params: run-time values.
         """
         return metrics.engagement(next_state.choice, safe.preference, params)
 
-    def render(self, trajectory: Any, params: Any = None) -> Any:
+    def render(self, trajectory: PyTree, params: PyTree = None) -> Any:
         """Draws the first episode of a trajectory of one environment (`render.render_episode`)."""
         from jaxrec.envs.preference.render import render_episode
 

@@ -4,15 +4,16 @@ Given the first preference u_0 and the current one u_t, the future depends on th
 recommenders with less information.
 """
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from jaxrec import checks
-from jaxrec.envs.preference.dynamics import BINS, JUDGES, Tables, clipped_normal
+from jaxrec.envs.preference.dynamics import BINS, JUDGES, ShiftValues, Tables, clipped_normal
 
 TIE = 1e-5
 """The difference in value up to which slates are shown equally often: rounding must not decide between them."""
@@ -27,9 +28,9 @@ class Worth(NamedTuple):
         natural: r(u_t^rnd), under natural preferences: those of the same user under uniform slates.
     """
 
-    engagement: Any
-    initial: Any
-    natural: Any
+    engagement: Array
+    initial: Array
+    natural: Array
 
 
 def natural_preferences(tables: Tables, horizon: int) -> Float[Array, "horizon 36 36"]:
@@ -58,7 +59,7 @@ def optimal(
     tables: Tables,
     horizon: int,
     safe: Float[Array, "2"] | tuple[float, float] = (0.0, 0.0),
-    gamma: Any = 1.0,
+    gamma: ArrayLike = 1.0,
     counts: Literal["dwell", "click"] = "dwell",
 ) -> Float[Array, "horizon slates 36 36"]:
     """Computes the best policy by backward induction.
@@ -90,7 +91,9 @@ def optimal(
     return jax.lax.scan(step, jnp.zeros((BINS, BINS)), paid, reverse=True)[1]
 
 
-def occupancy(tables: Tables, policy: Float[Array, "horizon slates 36 36"], params: Any) -> Float[Array, "times 36 36"]:
+def occupancy(
+    tables: Tables, policy: Float[Array, "horizon slates 36 36"], params: ShiftValues
+) -> Float[Array, "times 36 36"]:
     """Computes P(u_0, u_t) over all users for t = 0 ... horizon.
 
     Args:
@@ -110,7 +113,9 @@ def occupancy(tables: Tables, policy: Float[Array, "horizon slates 36 36"], para
     return jnp.concatenate([before, last[None]])
 
 
-def preferences(tables: Tables, policy: Float[Array, "horizon slates 36 36"], params: Any) -> Float[Array, "times 36"]:
+def preferences(
+    tables: Tables, policy: Float[Array, "horizon slates 36 36"], params: ShiftValues
+) -> Float[Array, "times 36"]:
     """Computes P(u_t) over all users for t = 0 ... horizon.
 
     Args:
@@ -124,7 +129,7 @@ def preferences(tables: Tables, policy: Float[Array, "horizon slates 36 36"], pa
     return occupancy(tables, policy, params).sum(axis=1)
 
 
-def worth(tables: Tables, policy: Float[Array, "horizon slates 36 36"], params: Any) -> Worth:
+def worth(tables: Tables, policy: Float[Array, "horizon slates 36 36"], params: ShiftValues) -> Worth:
     """Computes the exact engagement of a policy in an episode.
 
     Args:
@@ -139,7 +144,7 @@ def worth(tables: Tables, policy: Float[Array, "horizon slates 36 36"], params: 
     return Worth(*((served * reward).sum() for reward in rewards(tables, policy.shape[0])))
 
 
-def clicks(tables: Tables, policy: Float[Array, "horizon slates 36 36"], params: Any) -> Float[Array, ""]:
+def clicks(tables: Tables, policy: Float[Array, "horizon slates 36 36"], params: ShiftValues) -> Float[Array, ""]:
     """Computes the exact clicks of a policy in an episode.
 
     Args:

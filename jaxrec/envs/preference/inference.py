@@ -5,17 +5,15 @@ hidden states, a known transition matrix for each slate. A belief is carried as 
 the current preference, given all that was seen: its margins are smoothing and filtering.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int
 
-from jaxrec.envs.preference.dynamics import Tables, clipped_normal
+from jaxrec.envs.preference.dynamics import ShiftValues, Tables, clipped_normal
 
 
-def prior(params: Any) -> Float[Array, "36 36"]:
+def prior(params: ShiftValues) -> Float[Array, "36 36"]:
     """P(u_0, u_0) before the first slate."""
     return jnp.diag(clipped_normal(params.initial_mean, params.initial_deviation))
 
@@ -61,7 +59,7 @@ def filtered(joint: Float[Array, "36 36"]) -> Float[Array, "36"]:
 
 
 def infer(
-    tables: Tables, slates: Int[Array, " steps"], choices: Int[Array, " steps"], params: Any
+    tables: Tables, slates: Int[Array, " steps"], choices: Int[Array, " steps"], params: ShiftValues
 ) -> tuple[Float[Array, "steps 36 36"], Float[Array, ""]]:
     """Infers preferences from one user's history.
 

@@ -4,18 +4,30 @@ Carroll et al. 2022, section 5: engagement is judged by the preferences of now, 
 uniform slates.
 """
 
-from typing import Any
+from typing import Protocol, runtime_checkable
 
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int
 
 from jaxrec.envs.preference import dynamics
-from jaxrec.envs.preference.dynamics import BINS, JUDGES, Tables
+from jaxrec.envs.preference.dynamics import BINS, JUDGES, ChoiceValues, Tables
 from jaxrec.envs.preference.inference import total_variation
 
 
-def engagement(item: Int[Array, ""], preference: Int[Array, ""], params: Any) -> Float[Array, ""]:
+@runtime_checkable
+class Served(Protocol):
+    """What is measured of a `PreferenceState`, which the environment defines on top of this module."""
+
+    initial: Int[Array, ""]
+    preference: Int[Array, ""]
+    natural: Int[Array, ""]
+    choice: Int[Array, ""]
+    steered: Float[Array, "36"]
+    unsteered: Float[Array, "36"]
+
+
+def engagement(item: Int[Array, ""], preference: Int[Array, ""], params: ChoiceValues) -> Float[Array, ""]:
     """Computes r(x, u) = cos(x - u) - bait_cost b(x).
 
     Args:
@@ -29,7 +41,7 @@ def engagement(item: Int[Array, ""], preference: Int[Array, ""], params: Any) ->
     return (dynamics.users_of(params).items[item] * jnp.asarray(JUDGES)[preference]).sum()
 
 
-def engagements(state: Any, next_state: Any, params: Any) -> tuple[Array, Array, Array]:
+def engagements(state: Served, next_state: Served, params: ChoiceValues) -> tuple[Array, Array, Array]:
     """Judges the item that was chosen.
 
     Args:
@@ -44,13 +56,13 @@ def engagements(state: Any, next_state: Any, params: Any) -> tuple[Array, Array,
     return tuple(engagement(next_state.choice, user, params) for user in users)  # type: ignore[return-value]
 
 
-def steered(next_state: Any) -> Float[Array, ""]:
+def steered(next_state: Served) -> Float[Array, ""]:
     """Total variation between P(u_t+1) under the slates shown and under uniform slates, both given u_0; in [0, 1]."""
     return total_variation(next_state.steered, next_state.unsteered)
 
 
 def transition_metrics(
-    state: Any, action: Array | int, next_state: Any, params: Any, tables: Tables
+    state: Served, action: Array | int, next_state: Served, params: ChoiceValues, tables: Tables
 ) -> dict[str, Array]:
     """Returns scalars of one transition.
 
@@ -64,7 +76,7 @@ def transition_metrics(
         state: `PreferenceState` before the step.
         action: int32[], the slate shown.
         next_state: `PreferenceState` after it.
-        params: `PreferenceParams`.
+        params: `ChoiceParams`.
         tables: of the environment's slates.
 
     Returns:

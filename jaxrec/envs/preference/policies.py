@@ -1,14 +1,15 @@
 """Recommenders of the paper that need no learning."""
 
 from collections.abc import Callable
-from typing import Any, no_type_check
+from typing import Any, Protocol, no_type_check, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Int, PyTree
 
 from jaxrec import checks
-from jaxrec.envs.preference.dynamics import JUDGES
+from jaxrec.envs.preference.dynamics import JUDGES, ChoiceValues, Offers
 from jaxrec.envs.preference.exact import TIE
 from jaxrec.policy import Stateless, one_of
 from jaxrec.spaces import field_of
@@ -29,8 +30,17 @@ class RandomSlate(Stateless):
         """The number of slates."""
         return self.slates.shape[-2]
 
-    def act(self, carry: Any, obs: Any, key: Array) -> tuple[Array, Any]:
-        """Returns (int32[] slate, carry)."""
+    def act(self, carry: tuple[()], obs: PyTree, key: Array) -> tuple[Array, tuple[()]]:
+        """Draws a slate.
+
+        Args:
+            carry: empty.
+            obs: not read.
+            key: a typed key, for the draw.
+
+        Returns:
+            (int32[] slate, carry).
+        """
         return jax.random.randint(key, (), 0, self.slates.shape[0]), carry
 
 
@@ -52,8 +62,17 @@ class Myopic(Stateless):
         """The number of slates."""
         return self.worth.shape[-2]
 
-    def act(self, carry: Any, obs: Any, key: Array) -> tuple[Array, Any]:
-        """Returns (int32[] slate, carry)."""
+    def act(self, carry: tuple[()], obs: PyTree, key: Array) -> tuple[Array, tuple[()]]:
+        """Draws one of the best slates.
+
+        Args:
+            carry: empty.
+            obs: `Beliefs`, or what has its field `current`.
+            key: a typed key, for the draw.
+
+        Returns:
+            (int32[] slate, carry).
+        """
         current = field_of(obs, "current")
         expected, scale = self.worth @ current, jnp.abs(self.worth) @ current
         return one_of(expected >= expected.max() - TIE * scale.max(), jax.random.uniform(key)), carry
@@ -74,14 +93,35 @@ class Table(Stateless):
         """The number of slates."""
         return self.probabilities.shape[-3]
 
-    def act(self, carry: Any, obs: Any, key: Array) -> tuple[Array, Any]:
-        """Returns (int32[] slate, carry)."""
+    def act(self, carry: tuple[()], obs: Int[Array, "3"], key: Array) -> tuple[Array, tuple[()]]:
+        """Draws a slate by its probability.
+
+        Args:
+            carry: empty.
+            obs: int32[3], time, u_0 and u_t.
+            key: a typed key, for the draw.
+
+        Returns:
+            (int32[] slate, carry).
+        """
         time = jnp.minimum(obs[0], self.probabilities.shape[0] - 1)
         chosen = self.probabilities[time, :, obs[1], obs[2]]
         return jax.random.categorical(key, jnp.log(chosen)).astype(jnp.int32), carry
 
 
-def myopic(env: Any, params: Any) -> Myopic:
+@runtime_checkable
+class Observed(Protocol):
+    """What `myopic` reads of a society of slates, `PreferenceShift` or `LearnedUsers`."""
+
+    observe_as: str
+    counts: str
+
+    def offers(self, params: ChoiceValues) -> Offers:
+        """Tabulates choices, engagement and clicks of each slate."""
+        ...
+
+
+def myopic(env: Observed, params: ChoiceValues) -> Myopic:
     """Builds the myopic recommender for the utility that the environment counts, with these `ChoiceParams`.
 
     Raises:

@@ -1,8 +1,7 @@
 """One user of PreferenceShift-v0 on the circle: preference, belief, slates and choices."""
 
-from typing import Any
-
 import numpy as np
+from jaxtyping import PyTree
 from matplotlib.animation import FuncAnimation
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,13 +9,14 @@ from matplotlib.figure import Figure
 from jaxrec import checks
 from jaxrec.envs.episodes import first_episode
 from jaxrec.envs.preference.dynamics import BINS, DEGREES, JUDGES, users_of
+from jaxrec.envs.preference.slates import SlateEnvironment
 from jaxrec.rollouts import Trajectory
 
 USER, NATURAL, SLATE, CHOICE = "#7b2d8b", "#2e933c", "#2f6db3", "#e07a1f"
 STATE_FIELDS = ("preference", "natural", "initial", "joint")
 
 
-def render_episode(env: Any, trajectory: Any, params: Any = None) -> Figure:
+def render_episode(env: SlateEnvironment, trajectory: PyTree, params: PyTree = None) -> Figure:
     """Draws preferences, slates and choices as angles over time, and below them engagement.
 
     The shade is the filtered belief about the preference, if the state carries it.
@@ -66,7 +66,7 @@ def render_episode(env: Any, trajectory: Any, params: Any = None) -> Figure:
     return figure
 
 
-def animate_episode(env: Any, trajectory: Any, interval: int = 700) -> FuncAnimation:
+def animate_episode(env: SlateEnvironment, trajectory: PyTree, interval: int = 700) -> FuncAnimation:
     """Animates an episode, one frame a step; save it by `.save("episode.gif", writer="pillow")`.
 
     Args:
@@ -93,7 +93,7 @@ def animate_episode(env: Any, trajectory: Any, interval: int = 700) -> FuncAnima
     return FuncAnimation(figure, frame, frames=len(episode.done), interval=interval)
 
 
-def _draw_circle(env: Any, episode: Trajectory, step: int, axes: Axes) -> None:
+def _draw_circle(env: SlateEnvironment, episode: Trajectory, step: int, axes: Axes) -> None:
     """Draws one step: slate and belief as bars around the circle, the user and its choice as points on it."""
     angles, width = np.radians(DEGREES), 2 * np.pi / BINS
     slate = np.asarray(env.slates)[int(np.asarray(episode.action)[step])]
@@ -108,7 +108,7 @@ def _draw_circle(env: Any, episode: Trajectory, step: int, axes: Axes) -> None:
     axes.legend(loc="center", frameon=False, fontsize=8)
 
 
-def _episode(env: Any, trajectory: Any) -> Trajectory:
+def _episode(env: SlateEnvironment, trajectory: PyTree) -> Trajectory:
     """Returns the first episode, whose slates must be among those of `env`."""
     episode = first_episode(trajectory, *STATE_FIELDS)
     checks.within("trajectory.action", episode.action, 0, len(env.slates) - 1)

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, Literal, Self, no_type_check
+from typing import Literal, Self, TypeVar, no_type_check
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,7 @@ from jaxrec import checks
 from jaxrec.environment import Environment, EnvParams
 from jaxrec.envs.preference import dynamics
 from jaxrec.envs.preference.dynamics import BINS
+from jaxrec.interface import State
 from jaxrec.spaces import Box, Discrete, Fields
 from jaxrec.utilities import Utilities
 
@@ -61,6 +62,9 @@ class ChoiceParams(EnvParams):
         return self.replace(choice_heights=heights, choice_widths=np.asarray(self.choice_widths) * np.float32(1.5))
 
 
+SlateParams = TypeVar("SlateParams", bound=ChoiceParams)
+
+
 @no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
 class Choices(struct.PyTreeNode):
     """What a recommender observes of a user without inference.
@@ -90,7 +94,7 @@ class Beliefs(Choices):
 
 
 @dataclasses.dataclass(unsafe_hash=True)
-class SlateEnvironment(Environment):
+class SlateEnvironment(Environment[State, SlateParams]):
     """Users to whom slates are shown, each slate a distribution over items.
 
     Attributes:
@@ -113,7 +117,7 @@ class SlateEnvironment(Environment):
         self._check_slates()
         self.check_reward()
 
-    def check_params(self, params: Any, batch: tuple[int, ...] = ()) -> None:
+    def check_params(self, params: SlateParams, batch: tuple[int, ...] = ()) -> None:
         """Raises InputError for a parameter out of range."""
         super().check_params(params, batch)
         for name in ("choice_base", "bait_height", "bait_centre", "bait_width", "bait_cost"):
@@ -152,7 +156,7 @@ class SlateEnvironment(Environment):
         means, deviations = jnp.asarray(self.slate_means), jnp.asarray(self.deviations)
         return jax.vmap(dynamics.clipped_normal)(means, deviations)
 
-    def offers(self, params: Any) -> dynamics.Offers:
+    def offers(self, params: ChoiceParams) -> dynamics.Offers:
         """Tabulates choices, engagement and clicks of each slate by the choice model alone."""
         return dynamics.offers(self.slates, dynamics.users_of(params))
 

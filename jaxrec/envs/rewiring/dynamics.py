@@ -4,7 +4,7 @@ Source: Carvalho, "Modelling the Recommender Alignment Problem", section 3.1, Al
 where the paper, its author's program and the base model differ. `*batch` is () for one society, (B,) for many.
 """
 
-from typing import Any, no_type_check
+from typing import no_type_check
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ from jaxrec.envs.rewiring.graph import bitset, draws
 from jaxrec.envs.rewiring.graph.bitset import materialised
 from jaxrec.envs.rewiring.graph.society import Society, contains, flip_ties
 from jaxrec.envs.rewiring.heuristics import Heuristic, candidates
-from jaxrec.envs.rewiring.meetings import Meeting, actor, meet, other, payoff, unit
+from jaxrec.envs.rewiring.meetings import GameValues, Meeting, Rivalry, actor, meet, other, payoff, unit
 from jaxrec.envs.rewiring.rules import Rules
 
 
@@ -52,9 +52,9 @@ def time_step(
     society: Society,
     words: Array,
     rules: Rules,
-    params: Any,
+    params: GameValues,
     recommenders: Heuristic,
-    competition: Any = None,
+    competition: Rivalry | None = None,
 ) -> tuple[Society, Events]:
     """Advances societies by one time-step (Algorithm 1).
 
@@ -92,7 +92,7 @@ def imitate(society: Society, met: Meeting) -> Society:
     return society
 
 
-def recommend(society: Society, met: Meeting, recommenders: Heuristic, params: Any) -> Advice:
+def recommend(society: Society, met: Meeting, recommenders: Heuristic, params: GameValues) -> Advice:
     """Recommends a user to the actor, who follows with probability `influence`; else the local heuristic chooses.
 
     Args:
@@ -133,7 +133,7 @@ def rewire(society: Society, met: Meeting, new: Array, eligible: Array, one: Arr
     return flip_ties(society, user.index, partner.index, jnp.where(moved, new, user.index), moved, met.tie), moved
 
 
-def imitate_after(society: Society, met: Meeting, new: Array, moved: Array, params: Any) -> Society:
+def imitate_after(society: Society, met: Meeting, new: Array, moved: Array, params: GameValues) -> Society:
     """Lets x imitate y with the fitness of both after the rewire: the rule of `learning`.
 
     Args:

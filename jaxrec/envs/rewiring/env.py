@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, no_type_check
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import PyTree
 
 from jaxrec import checks
 from jaxrec.environment import Environment, EnvParams
@@ -43,7 +44,7 @@ class RewiringParams(EnvParams):
 
 
 @dataclasses.dataclass(unsafe_hash=True)
-class RewiringGame(Environment):
+class RewiringGame(Environment[RewiringState, RewiringParams]):
     """Recommend new neighbours to users who leave a defector.
 
     Source: Carvalho, "Modelling the Recommender Alignment Problem", sections 3 to 5; `rules` says what holds where the
@@ -142,7 +143,17 @@ class RewiringGame(Environment):
     def transition(
         self, key: Array, state: RewiringState, action: Array | int, params: RewiringParams
     ) -> tuple[RewiringState, Array]:
-        """Answers the request, then runs the society until the next one."""
+        """Answers the request, then runs the society until the next one.
+
+        Args:
+            key: a typed key, for what happens until then.
+            state: of one society.
+            action: int32[], the user recommended.
+            params: run-time values.
+
+        Returns:
+            (next state, bool[] terminated).
+        """
         rules = resolve(self.rules)
         state = requests.answer(state, jnp.asarray(action, jnp.int32), rules, params)
         state = requests.wait(key, state.replace(time=state.time + 1), rules, params, self.max_wait)
@@ -155,7 +166,14 @@ class RewiringGame(Environment):
     def utilities(
         self, state: RewiringState, action: Array | int, next_state: RewiringState, params: RewiringParams
     ) -> Utilities:
-        """Recommender: requests in the step. User: fitness (float[N]). Society: the fraction of cooperators."""
+        """Gives the requests in the step, each user's fitness (float[N]), and the fraction of cooperators.
+
+        Args:
+            state: before the step.
+            action: int32[], the user recommended.
+            next_state: after the step.
+            params: run-time values.
+        """
         return Utilities(
             recommender=(next_state.requests - state.requests).astype(float),
             user=metrics.payoffs(next_state.society, params),
@@ -165,7 +183,14 @@ class RewiringGame(Environment):
     def metrics(
         self, state: RewiringState, action: Array | int, next_state: RewiringState, params: RewiringParams
     ) -> dict[str, Array]:
-        """Returns `metrics.transition_metrics`."""
+        """Returns `metrics.transition_metrics`.
+
+        Args:
+            state: before the step.
+            action: int32[], the user recommended.
+            next_state: after the step.
+            params: not read.
+        """
         return metrics.transition_metrics(state, action, next_state)
 
     def action_space(self, params: RewiringParams | None = None) -> Discrete:
@@ -188,22 +213,37 @@ class RewiringGame(Environment):
 
         This is the paper's reward of an aligned recommender (section 4.2), paid step by step: the first step pays
         2 (c - 1/2) of the next state, each other step the change, so that an episode sums to that of its end.
+
+        Args:
+            state: before the step.
+            action: int32[], the user recommended.
+            next_state: after the step.
+            params: run-time values.
         """
         worth = self.utilities(state, action, next_state, params)
         before = jnp.where(state.time == 0, 0.5, metrics.cooperation(state.society))
         return worth.replace(society=2 * (worth.society - before))
 
-    def info(self, state: RewiringState, action: Any, next_state: RewiringState, params: Any) -> dict[str, Array]:
-        """Returns `ineligible`: int32[], recommendations so far in the episode that could not be followed."""
+    def info(
+        self, state: RewiringState, action: Array | int, next_state: RewiringState, params: RewiringParams
+    ) -> dict[str, Array]:
+        """Gives `ineligible`: int32[], recommendations so far in the episode that could not be followed.
+
+        Args:
+            state: not read.
+            action: not read.
+            next_state: after the step.
+            params: not read.
+        """
         return {"ineligible": next_state.ineligible}
 
-    def render(self, trajectory: Any, params: Any = None) -> Any:
+    def render(self, trajectory: PyTree, params: PyTree = None) -> Any:
         """Draws the first episode of a trajectory of one environment (`render.render_episode`)."""
         from jaxrec.envs.rewiring.render import render_episode
 
         return render_episode(self, trajectory, params)
 
-    def legal_action(self, action: Any, params: RewiringParams) -> Any:
+    def legal_action(self, action: PyTree, params: RewiringParams) -> PyTree:
         """Returns the action unchanged: out of range it is ineligible, and the nearest user would be another one."""
         return action
 

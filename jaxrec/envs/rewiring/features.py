@@ -1,14 +1,14 @@
 """Features of a society from which its future can be estimated; apart from time they do not depend on its size."""
 
-from typing import Any
-
 import jax.numpy as jnp
 from jax import Array
 
 from jaxrec import graphs
+from jaxrec.envs.rewiring.observation import Observation
+from jaxrec.envs.rewiring.requests import RewiringState
 
 
-def moments(obs: Any, state: Any) -> Array:
+def moments(obs: Observation, state: RewiringState) -> Array:
     """float32[41]: the share of cooperators, neighbourhoods to second order, the meeting, and the time.
 
     Users imitate neighbours by the difference of their payoffs (Carvalho, "Modelling the Recommender Alignment

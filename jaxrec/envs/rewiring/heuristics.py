@@ -4,13 +4,15 @@ Source: Carvalho, "Modelling the Recommender Alignment Problem", section 3.3 and
 published simulator. A heuristic is a few numbers, so that a sweep over recommenders is one `vmap`.
 """
 
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import no_type_check
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
 from jax import Array
+from jax.typing import ArrayLike
 
 from jaxrec import checks
 from jaxrec.envs.rewiring.graph import bitset
@@ -19,6 +21,7 @@ from jaxrec.envs.rewiring.graph.society import Society
 from jaxrec.envs.rewiring.meetings import User
 
 
+@no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
 class Heuristic(struct.PyTreeNode):
     """Recommends uniformly among the eligible users that it accepts.
 
@@ -31,10 +34,10 @@ class Heuristic(struct.PyTreeNode):
         exclusive: bool[], accepts, in competition, only users of the same recommender.
     """
 
-    accepts: Any
-    local: Any = False
-    degree: Any = 0
-    exclusive: Any = False
+    accepts: Sequence[Sequence[bool]] | np.ndarray | Array
+    local: bool | np.ndarray | Array = False
+    degree: int | np.ndarray | Array = 0
+    exclusive: bool | np.ndarray | Array = False
 
 
 ANY = ((True, True), (True, True))
@@ -72,7 +75,7 @@ def heuristic(name: str, exclusive: bool = False) -> Heuristic:
     return checks.lookup(HEURISTICS, name, "recommender").replace(exclusive=exclusive)
 
 
-def stack_kinds(heuristics: Any) -> Heuristic:
+def stack_kinds(heuristics: Iterable[Heuristic]) -> Heuristic:
     """Stacks heuristics along a leading axis of kinds."""
     return jax.tree.map(lambda *leaves: np.stack(leaves), *map(_arrays, heuristics))
 
@@ -134,7 +137,7 @@ def _everyone(society: Society) -> Array:
     return users.reshape(-1, *[1] * (society.cooperators.ndim - 1))
 
 
-def _of_kind(leaf: Any, kind: Array) -> Any:
+def _of_kind(leaf: Array | np.ndarray, kind: Array) -> ArrayLike:
     """Selects the entry of `leaf` (leading axis of kinds) for the kind of each society."""
     chosen = leaf[0]
     for index in range(1, leaf.shape[0]):

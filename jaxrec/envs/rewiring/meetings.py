@@ -4,12 +4,14 @@ Source: Carvalho, "Modelling the Recommender Alignment Problem", section 3.1 and
 or many (layouts: `graph.society`); `*batch` is () for one society, (B,) for many.
 """
 
-from typing import Any, no_type_check
+from typing import Protocol, no_type_check, runtime_checkable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 from jax import Array
+from jax.typing import ArrayLike
 from jaxtyping import Bool, Float, Int, UInt32
 
 from jaxrec.envs.rewiring.graph import bitset, draws
@@ -73,7 +75,29 @@ class Meeting(struct.PyTreeNode):
     coin: UInt32[Array, "*batch"]
 
 
-def meet(society: Society, words: Array, rules: Rules, params: Any, competition: Any = None) -> Meeting:
+@runtime_checkable
+class GameValues(Protocol):
+    """What a time-step reads of `RewiringParams`, which the environment defines on top of this module."""
+
+    influence: float | Array
+    beta: float | Array
+    temptation: float | Array
+    sucker: float | Array
+    timescale: float | Array
+    time_limit: int | Array
+
+
+@runtime_checkable
+class Rivalry(Protocol):
+    """What a time-step reads of a `Competition`, which the simulation defines on top of this module."""
+
+    timescale: float | np.ndarray | Array
+    beta: float | np.ndarray | Array
+
+
+def meet(
+    society: Society, words: Array, rules: Rules, params: GameValues, competition: Rivalry | None = None
+) -> Meeting:
     """Draws two users and the kind of update.
 
     Args:
@@ -130,7 +154,7 @@ def meet(society: Society, words: Array, rules: Rules, params: Any, competition:
     )
 
 
-def user_at(society: Society, index: Array, params: Any) -> User:
+def user_at(society: Society, index: Array, params: GameValues) -> User:
     """Reads one user of each society.
 
     Args:
@@ -154,7 +178,7 @@ def user_at(society: Society, index: Array, params: Any) -> User:
     return User(index, ties, degree, cooperates, fitness)
 
 
-def payoff(own: Any, other: Any, params: Any) -> Array:
+def payoff(own: ArrayLike, other: ArrayLike, params: GameValues) -> Array:
     """Computes the payoff of a user against one neighbour.
 
     Args:
@@ -178,12 +202,12 @@ def other(met: Meeting) -> User:
     return jax.tree.map(lambda x, y: jnp.where(met.x_acts, y, x), met.x, met.y)
 
 
-def unit(params: Any) -> Array:
+def unit(params: GameValues) -> Array:
     """1, computed from a parameter so that the compiler does not know it; for `bitset.materialised`."""
     return 1 + 0 * jnp.asarray(params.influence, jnp.float32)
 
 
-def _event(chance: Array, rules: Rules, params: Any, competition: Any) -> tuple[Array, Array, Array]:
+def _event(chance: Array, rules: Rules, params: GameValues, competition: Rivalry | None) -> tuple[Array, Array, Array]:
     """Returns (bool a recommender update, bool a structural update, float32 in [0, 1)); else it is a strategy update.
 
     One uniform number names the event, and its remainder decides about success.
@@ -200,7 +224,7 @@ def _event(chance: Array, rules: Rules, params: Any, competition: Any) -> tuple[
     return adopting, structural, left.astype(jnp.float32)
 
 
-def _win(ahead: Array, structural: Array, rules: Rules, beta: Any) -> Array:
+def _win(ahead: Array, structural: Array, rules: Rules, beta: ArrayLike) -> Array:
     """The probability that x wins the meeting with y, whose fitness exceeds that of x by `ahead` (Eq. 1)."""
     imitation = jnp.maximum(ahead, 0) if rules.imitation == "clipped" else ahead
     gate = -ahead if rules.gate == "self" else imitation

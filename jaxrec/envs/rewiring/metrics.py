@@ -5,7 +5,7 @@ heterogeneity from the author's published simulator; assortativity (Newman 2003,
 because the paper suspects segregation under FAIR.
 """
 
-from typing import Any
+from typing import Protocol, runtime_checkable
 
 import jax.numpy as jnp
 from jax import Array
@@ -13,7 +13,19 @@ from jaxtyping import Bool, Float, Int
 
 from jaxrec.envs.rewiring.graph import bitset
 from jaxrec.envs.rewiring.graph.society import Society, contains
-from jaxrec.envs.rewiring.meetings import payoff
+from jaxrec.envs.rewiring.meetings import GameValues, Meeting, payoff
+
+
+@runtime_checkable
+class Asking(Protocol):
+    """What is measured of a `RewiringState`, which `requests` defines on top of this module."""
+
+    clock: Int[Array, ""]
+    society: Society
+    meeting: Meeting
+    requests: Int[Array, ""]
+    rewires: Int[Array, ""]
+    ineligible: Int[Array, ""]
 
 
 def cooperation(society: Society) -> Float[Array, ""]:
@@ -50,7 +62,7 @@ def shares(society: Society) -> Float[Array, " kinds"]:
     return bitset.count(jnp.moveaxis(society.members, 0, 1)) / society.num_users
 
 
-def payoffs(society: Society, params: Any) -> Float[Array, " users"]:
+def payoffs(society: Society, params: GameValues) -> Float[Array, " users"]:
     """The fitness of each user: the sum of its payoffs against all neighbours."""
     strategies = bitset.unpack(society.cooperators, society.num_users)
     cooperating = bitset.count((society.adjacency & society.cooperators).T)
@@ -76,7 +88,7 @@ def measure(society: Society) -> dict[str, Array]:
     }
 
 
-def transition_metrics(state: Any, action: Array | int, next_state: Any) -> dict[str, Array]:
+def transition_metrics(state: Asking, action: Array | int, next_state: Asking) -> dict[str, Array]:
     """Returns scalars of one transition.
 
     - `cooperation`, `degree_variance`, `max_degree`, `assortativity`: of the next society.

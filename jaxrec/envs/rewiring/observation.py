@@ -1,6 +1,6 @@
 """The observation of a request for a new neighbour."""
 
-from typing import Any, Literal, no_type_check
+from typing import Literal, no_type_check
 
 import jax.numpy as jnp
 from flax import struct
@@ -11,7 +11,7 @@ from jaxrec.envs.rewiring import metrics
 from jaxrec.envs.rewiring.graph import bitset
 from jaxrec.envs.rewiring.graph.society import Society
 from jaxrec.envs.rewiring.meetings import Meeting, actor, other
-from jaxrec.graphs import graphs_tuple
+from jaxrec.graphs import Graph, graphs_tuple
 from jaxrec.spaces import Box, Discrete, Fields, Space
 
 OBSERVE_AS = ("dense", "graphs_tuple")
@@ -35,7 +35,7 @@ class Observation(struct.PyTreeNode):
     requested: Bool[Array, ""]
     action_mask: Bool[Array, " users"]
     nodes: Float[Array, "users 2"]
-    graph: Any
+    graph: Graph
 
 
 def observe(society: Society, met: Meeting, kind: Literal["dense", "graphs_tuple"]) -> Observation:

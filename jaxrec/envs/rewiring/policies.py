@@ -24,8 +24,17 @@ class HeuristicPolicy(Stateless):
 
     heuristic: Heuristic
 
-    def act(self, carry: Any, obs: Observation, key: Array) -> tuple[Array, Any]:
-        """Returns (int32[] user, carry)."""
+    def act(self, carry: tuple[()], obs: Observation, key: Array) -> tuple[Array, tuple[()]]:
+        """Draws one of the users that the heuristic accepts.
+
+        Args:
+            carry: empty.
+            obs: a request.
+            key: a typed key, for the draw.
+
+        Returns:
+            (int32[] user, carry).
+        """
         cooperates, degree = obs.nodes[:, 0] > 0.5, obs.nodes[:, 1]
         accepted = jnp.asarray(self.heuristic.accepts)[cooperates[obs.focused].astype(int), cooperates.astype(int)]
         near = neighbours_of(obs.graph, obs.partner, cooperates.shape[0])

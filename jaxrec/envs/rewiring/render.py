@@ -1,16 +1,20 @@
 """Pictures of a small society: users by strategy, ties, and the tie that moves."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import jax
 import networkx as nx
 import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import PyTree
 from matplotlib.animation import FuncAnimation
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jaxrec import checks
+from jaxrec.environment import Environment
 from jaxrec.envs.episodes import check_one_environment, first_episode
+from jaxrec.envs.rewiring.graph.society import Society
 from jaxrec.rollouts import Trajectory
 
 COOPERATOR, DEFECTOR = "#2a7f9e", "#d1495b"
@@ -19,7 +23,7 @@ NUM_PICTURES = 4  # of the society, in one figure
 STATE_FIELDS = ("society", "meeting", "clock", "requests")
 
 
-def render_episode(env: Any, trajectory: Any, params: Any = None) -> Figure:
+def render_episode(env: Environment, trajectory: PyTree, params: PyTree = None) -> Figure:
     """Draws the society at up to four steps, and below them cooperators and requests over time.
 
     In each picture the focused user leaves the dashed red tie; the green one was recommended.
@@ -49,7 +53,7 @@ def render_episode(env: Any, trajectory: Any, params: Any = None) -> Figure:
     return figure
 
 
-def animate_episode(env: Any, trajectory: Any, interval: int = 300) -> FuncAnimation:
+def animate_episode(env: Environment, trajectory: PyTree, interval: int = 300) -> FuncAnimation:
     """Animates an episode, one frame a step; save it by `.save("episode.gif", writer="pillow")`.
 
     Args:
@@ -76,7 +80,9 @@ def animate_episode(env: Any, trajectory: Any, interval: int = 300) -> FuncAnima
     return FuncAnimation(figure, frame, frames=len(episode.done), interval=interval)
 
 
-def draw_step(trajectory: Any, step: int, axes: Axes, layout: Any = None) -> None:
+def draw_step(
+    trajectory: PyTree, step: int, axes: Axes, layout: Mapping[int, Sequence[float] | np.ndarray] | None = None
+) -> None:
     """Draws the society at one step of any episode: the focused user, its partner and the user recommended.
 
     Args:
@@ -108,7 +114,7 @@ def draw_step(trajectory: Any, step: int, axes: Axes, layout: Any = None) -> Non
     axes.set_axis_off()
 
 
-def to_networkx(society: Any) -> nx.Graph:
+def to_networkx(society: Society) -> nx.Graph:
     """Converts one society to a networkx graph whose nodes have `cooperates`."""
     size = society.adjacency.shape[-2]
     graph = nx.from_numpy_array(_bits(society.adjacency, size).astype(int))
@@ -116,18 +122,18 @@ def to_networkx(society: Any) -> nx.Graph:
     return graph
 
 
-def _bits(words: Any, size: int) -> np.ndarray:
+def _bits(words: ArrayLike, size: int) -> np.ndarray:
     """Unpacks the last axis of words to bool[..., size]."""
     words = np.asarray(words)
     bits = (words[..., None] >> np.arange(32, dtype=np.uint32)) & 1
     return bits.reshape(*words.shape[:-1], -1)[..., :size].astype(bool)
 
 
-def _at(tree: Any, step: int) -> Any:
+def _at(tree: PyTree, step: int) -> PyTree:
     return jax.tree.map(lambda leaf: np.asarray(leaf[step]), tree)
 
 
-def _layout(episode: Trajectory) -> Any:
+def _layout(episode: Trajectory) -> Mapping[int, np.ndarray]:
     """The spring layout of the first graph, which stays over the episode."""
     return nx.spring_layout(to_networkx(_at(episode.state.society, 0)), seed=0)
 

@@ -5,7 +5,7 @@ is interrupted when a user has won the right to rewire; the recommendation is th
 """
 
 from functools import partial
-from typing import Any, no_type_check
+from typing import no_type_check
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from jaxrec.envs.rewiring import dynamics, metrics
 from jaxrec.envs.rewiring.graph import draws
 from jaxrec.envs.rewiring.graph.society import Society, contains, tie_between
 from jaxrec.envs.rewiring.heuristics import heuristic, stack_kinds
-from jaxrec.envs.rewiring.meetings import WORDS_PER_STEP, Meeting, actor, meet, other
+from jaxrec.envs.rewiring.meetings import WORDS_PER_STEP, GameValues, Meeting, actor, meet, other
 from jaxrec.envs.rewiring.rules import Rules
 
 
@@ -44,7 +44,7 @@ class RewiringState(EnvState):
     ineligible: Int[Array, ""]
 
 
-def first(key: Array, society: Society, rules: Rules, params: Any, max_wait: int) -> RewiringState:
+def first(key: Array, society: Society, rules: Rules, params: GameValues, max_wait: int) -> RewiringState:
     """Runs a society until the first request.
 
     Args:
@@ -64,7 +64,7 @@ def first(key: Array, society: Society, rules: Rules, params: Any, max_wait: int
     return wait(key, state, rules, params, max_wait).replace(requests=zero)
 
 
-def answer(state: RewiringState, action: Int[Array, ""], rules: Rules, params: Any) -> RewiringState:
+def answer(state: RewiringState, action: Int[Array, ""], rules: Rules, params: GameValues) -> RewiringState:
     """Rewires the tie of the user who waits, if any, and lets x imitate under the rules of `learning`.
 
     Args:
@@ -99,7 +99,7 @@ def answer(state: RewiringState, action: Int[Array, ""], rules: Rules, params: A
     )
 
 
-def wait(key: Array, state: RewiringState, rules: Rules, params: Any, max_wait: int) -> RewiringState:
+def wait(key: Array, state: RewiringState, rules: Rules, params: GameValues, max_wait: int) -> RewiringState:
     """Runs the society until the next request, its end, or for `max_wait` time-steps.
 
     Args:
@@ -125,12 +125,12 @@ def wait(key: Array, state: RewiringState, rules: Rules, params: Any, max_wait: 
     return jax.lax.while_loop(pending, time_step, (state, jnp.zeros((), jnp.int32)))[0]
 
 
-def is_over(state: RewiringState, params: Any) -> Bool[Array, ""]:
+def is_over(state: RewiringState, params: GameValues) -> Bool[Array, ""]:
     """Whether all users have one strategy, or `params.time_limit` is reached."""
     return metrics.is_fixated(state.society) | (state.clock >= params.time_limit)
 
 
-def _unanswered(state: RewiringState, met: Meeting, rules: Rules, params: Any) -> RewiringState:
+def _unanswered(state: RewiringState, met: Meeting, rules: Rules, params: GameValues) -> RewiringState:
     """The state after a meeting, up to the recommendation: x imitates, unless it waits for one first (`learning`)."""
     society = dynamics.imitate(state.society, met)
     if rules.single_clock:

@@ -1,12 +1,13 @@
 """The settings of each run of `simulate`: parameters, recommenders and competition, checked, with an axis of runs."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import no_type_check
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
+from jax import Array
 
 from jaxrec import checks
 from jaxrec.envs.rewiring.env import RewiringGame, RewiringParams
@@ -17,6 +18,7 @@ ALLOWED_VALUES = {"accepts": (False, True), "local": (False, True), "degree": (-
 """The values that a field of a `Heuristic` may have."""
 
 
+@no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
 class Competition(struct.PyTreeNode):
     """Competition of several recommenders for users (section 5.1 of the paper).
 
@@ -29,12 +31,12 @@ class Competition(struct.PyTreeNode):
             strategies.
     """
 
-    shares: Any = None
-    timescale: Any = 0.0
-    beta: Any = 0.05
+    shares: Sequence[float] | np.ndarray | Array | None = None
+    timescale: float | np.ndarray | Array = 0.0
+    beta: float | np.ndarray | Array = 0.05
 
 
-def per_run(recommenders: Any) -> Heuristic:
+def per_run(recommenders: Iterable[str | Heuristic | Sequence[str | Heuristic]]) -> Heuristic:
     """Stacks recommenders for a sweep: one for each run (names or `Heuristic`s), or one sequence of kinds for each.
 
     Raises:
@@ -56,7 +58,7 @@ def per_run(recommenders: Any) -> Heuristic:
 
 
 def settings(
-    env: RewiringGame, recommenders: Any, params: Any, competition: Any, runs: int | None
+    env: RewiringGame, recommenders: object, params: object, competition: object, runs: int | None
 ) -> tuple[RewiringParams, Heuristic, Competition | None]:
     """Checks the arguments of `simulate` and gives every leaf a leading axis of runs; of recommenders, then of kinds.
 
@@ -81,17 +83,17 @@ def settings(
     if not isinstance(competition, Competition | None):
         raise checks.InputError(f"competition must be Competition or None, got {checks.brief(competition)}")
     stacked = isinstance(recommenders, Heuristic) and np.ndim(recommenders.local) == 2
-    kinds = recommenders if stacked else stack_kinds(_kinds(recommenders, "recommenders"))
+    kinds: Heuristic = recommenders if stacked else stack_kinds(_kinds(recommenders, "recommenders"))  # type: ignore
     if stacked:
         _check_heuristic(kinds, "recommenders", np.shape(kinds.local))
     runs = _num_runs(params, competition, np.shape(kinds.local)[0] if stacked else None, runs)
-    every: Any = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (runs,)), canonical(params))
+    every: RewiringParams = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (runs,)), canonical(params))
     env.check_params(every, (runs,))
     kinds = kinds if stacked else batched(kinds, runs)
     return every, kinds, _competition_per_run(competition, runs, np.shape(kinds.local)[1])
 
 
-def _kinds(recommenders: Any, name: str) -> list[Heuristic]:
+def _kinds(recommenders: object, name: str) -> list[Heuristic]:
     """Converts one recommender, or a sequence of them, to heuristics."""
     if not isinstance(recommenders, list | tuple):
         return [_heuristic(recommenders, name)]
@@ -100,7 +102,7 @@ def _kinds(recommenders: Any, name: str) -> list[Heuristic]:
     return [_heuristic(one, f"{name}[{kind}]") for kind, one in enumerate(recommenders)]
 
 
-def _heuristic(one: Any, name: str) -> Heuristic:
+def _heuristic(one: object, name: str) -> Heuristic:
     if isinstance(one, str):
         return heuristic(one)
     if not isinstance(one, Heuristic):
@@ -119,7 +121,9 @@ def _check_heuristic(one: Heuristic, name: str, batch: tuple[int, ...]) -> None:
             raise checks.InputError(f"{name}.{field} must be one of {allowed}, got {wrong.flat[0]}")
 
 
-def _num_runs(params: Any, competition: Competition | None, recommenders: int | None, runs: int | None) -> int:
+def _num_runs(
+    params: RewiringParams, competition: Competition | None, recommenders: int | None, runs: int | None
+) -> int:
     """Infers the number of runs from parameters, competition, recommenders or `runs`."""
     axes = {
         f"params{jax.tree_util.keystr(path)}": (leaf, 0) for path, leaf in jax.tree_util.tree_leaves_with_path(params)

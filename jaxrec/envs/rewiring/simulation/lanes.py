@@ -2,14 +2,14 @@
 
 import math
 from functools import partial
-from typing import Any, no_type_check
+from typing import no_type_check
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Int
+from jaxtyping import Int, PyTree
 
 from jaxrec.envs.rewiring import metrics
 from jaxrec.envs.rewiring.dynamics import time_step
@@ -111,7 +111,7 @@ def replace_lanes(state: Lanes, fresh: Lanes, into: Array) -> Lanes:
 
 
 @partial(jax.jit, static_argnames=("rules", "num_steps", "mesh"), donate_argnames="state")
-def advance(rules: Rules, state: Lanes, key: Array, setting: Any, num_steps: int, mesh: Mesh) -> Lanes:
+def advance(rules: Rules, state: Lanes, key: Array, setting: PyTree, num_steps: int, mesh: Mesh) -> Lanes:
     """Advances every lane by `num_steps` time-steps.
 
     Args:
@@ -152,7 +152,7 @@ def place(state: Lanes, mesh: Mesh) -> Lanes:
     return jax.device_put(state, jax.tree.map(partial(NamedSharding, mesh), _partition(state)))
 
 
-def _partition(state: Lanes) -> Any:
+def _partition(state: Lanes) -> PyTree:
     """The partition of each leaf: its axis of lanes is sharded."""
     spec = jax.tree.map(_last_axis, state)
     leading = {name: PartitionSpec("lanes") for name in ("adjacency", "edges") if getattr(state.society, name).size}
@@ -163,7 +163,7 @@ def _last_axis(leaf: Array) -> PartitionSpec:
     return PartitionSpec(*[None] * (leaf.ndim - 1), "lanes") if leaf.size else PartitionSpec()
 
 
-def _advance_block(rules: Rules, state: Lanes, words: Array, setting: Any) -> Lanes:
+def _advance_block(rules: Rules, state: Lanes, words: Array, setting: PyTree) -> Lanes:
     """Advances the lanes of one device by one time-step for each of `words` (uint32[steps, WORDS_PER_STEP, lanes])."""
 
     def step(state: Lanes, words: Array) -> tuple[Lanes, None]:

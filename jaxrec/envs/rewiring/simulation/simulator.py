@@ -4,9 +4,8 @@ Societies advance in lanes. If one has finished, the next run of the queue takes
 slowest, and a sweep over parameters, recommenders and seeds is one call and one compilation, however long it is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -71,7 +70,7 @@ class Simulation:
 
 def simulate(
     env: RewiringGame,
-    recommenders: Any,
+    recommenders: str | Heuristic | Sequence[str | Heuristic],
     key: Array,
     params: RewiringParams | None = None,
     num_steps: int = 500_000,
@@ -113,7 +112,7 @@ def simulate(
     check_limit("num_steps", num_steps, check_every)
     checks.typed_key("key", key)
     queue = Queue(*settings(env, recommenders, params, competition, runs))
-    count: int = queue.recommenders.local.shape[0]
+    count = np.shape(queue.recommenders.local)[0]
     devices = jax.local_device_count()
     width = count if jax.default_backend() != "cpu" else next((n for n in CPU_LANES if n >= count), CPU_LANES[-1])
     if lanes is not None:
@@ -167,7 +166,7 @@ def _series(course: list[dict[str, np.ndarray]], runs: int, tests: int) -> dict[
 class Queue(struct.PyTreeNode):
     """The settings of every run of one call; arrays have a leading axis of runs."""
 
-    params: Any
+    params: RewiringParams
     recommenders: Heuristic
     competition: Competition | None
 
@@ -176,8 +175,17 @@ class Queue(struct.PyTreeNode):
         return jax.tree.map(lambda leaf: jnp.moveaxis(leaf[runs], 0, -1), self)
 
     def start(self, env: RewiringGame, key: Array, runs: np.ndarray) -> Lanes:
-        """Draws some of the runs at their start."""
-        shares = jnp.ones((len(runs), 1)) if self.competition is None else self.competition.shares[runs]
+        """Draws some of the runs at their start.
+
+        Args:
+            env: gives graph and strategies.
+            key: a typed key, split over the runs.
+            runs: int[lanes], which of them.
+
+        Returns:
+            Lanes whose counts are 0.
+        """
+        shares = jnp.ones((len(runs), 1)) if self.competition is None else self.competition.shares[runs]  # type: ignore
         return start_lanes(env, key, shares, bool((np.asarray(self.recommenders.degree) != 0).any()))
 
 
@@ -208,7 +216,7 @@ def _run(
     Returns:
         The metrics at the end of each run: metric -> [runs, ...].
     """
-    runs = queue.recommenders.local.shape[0]
+    runs = np.shape(queue.recommenders.local)[0]
     mesh = Mesh(np.asarray(jax.local_devices()), ("lanes",))
     key_start, key = jax.random.split(key)
     lane_run = np.arange(lanes) % runs  # the run of each lane; spare lanes repeat one
