@@ -96,7 +96,7 @@ def measure_jaxrec(steps: int, batch: int, what: str, repeats: int, seed: int) -
 def measure_condition(quick: bool, seed: int) -> dict[str, float]:
     """Seconds of training one recommender of Table 1, penalised and looking ahead, one seed, compilation apart."""
     config = dataclasses.replace(QUICK, steps=5_120) if quick else QUICK
-    agent = config.agent(ENV, config.gamma)
+    agent = config.agent(ENV, config.ppo.gamma)
     timing = measure(
         lambda key, params: agent.train(key, params)[1], jax.random.key(seed), agent.env.default_params, repeats=2
     )

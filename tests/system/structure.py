@@ -97,7 +97,8 @@ def measure_function(function, where, found, public, in_class):
     if lines > MAX_FUNCTION_LINES:
         found.long_functions.append(f"{where} ({lines} lines)")
     measure_docstring(function, where, found)
-    if public and len(every) >= MIN_DOCUMENTED_ARGUMENTS:
+    stub = any(ast.unparse(each) == "overload" for each in function.decorator_list)
+    if public and not stub and len(every) >= MIN_DOCUMENTED_ARGUMENTS:
         documented = "Args:" in (ast.get_docstring(function) or "")
         found.with_args_section.add(documented)
         if not documented:

@@ -20,7 +20,16 @@ class Ends(Simulation):
 
 
 def check_society(settings: str, build: Callable[..., RewiringGame], *arguments: Any) -> None:
-    """Raises InputError, and names the `settings` that it comes from, for a society that cannot be built."""
+    """Checks that a society can be built.
+
+    Args:
+        settings: where it comes from, for the message.
+        build: builds it.
+        *arguments: of `build`.
+
+    Raises:
+        InputError: if it cannot.
+    """
     with checks.prefixed(settings):
         build(*arguments)
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import numpy as np
+
 from jaxrec import checks
 
 NOT_FINITE = ("inf", "-inf", "nan")  # which JSON has not
@@ -92,7 +94,7 @@ def written(value: Any) -> Any:
         return to_json(value)
     if isinstance(value, Mapping):
         return {name: written(item) for name, item in value.items()}
-    if hasattr(value, "tolist"):
+    if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, list | tuple):
         return [written(item) for item in value]

@@ -45,7 +45,13 @@ class Trackers:
         self._lines = 0
 
     def start(self, study: str, config: Mapping[str, Any], folder: Path) -> None:
-        """Tells all."""
+        """Tells all that a run begins.
+
+        Args:
+            study: its name.
+            config: as the manifest has it.
+            folder: of the run.
+        """
         self._tell(lambda tracker: tracker.start(study, config, folder))
 
     def line(self, values: Mapping[str, Any]) -> None:
@@ -78,7 +84,13 @@ class WandbTracker:
         self._wandb = _extra("wandb", "wandb")
 
     def start(self, study: str, config: Mapping[str, Any], folder: Path) -> None:
-        """Begins the run there, or resumes it."""
+        """Begins the run there, or resumes it.
+
+        Args:
+            study: its name.
+            config: as the manifest has it.
+            folder: of the run.
+        """
         there = folder / "wandb"
         there.mkdir(exist_ok=True)
         name = there / "id"
@@ -119,7 +131,13 @@ class TensorBoardTracker:
         self._tensorboard = _extra("tensorboardX", "tensorboard")
 
     def start(self, study: str, config: Mapping[str, Any], folder: Path) -> None:
-        """Begins the event files anew, with the settings."""
+        """Begins the event files anew, with the settings.
+
+        Args:
+            study: its name.
+            config: as the manifest has it.
+            folder: of the run.
+        """
         there = folder / "tensorboard"
         shutil.rmtree(there, ignore_errors=True)
         self._writer = self._tensorboard.SummaryWriter(str(there), purge_step=0)

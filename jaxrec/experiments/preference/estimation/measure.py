@@ -125,7 +125,14 @@ def measure(config: EstimationConfig, log: Log, meter: Meter) -> Measured:
 
 
 def scores(beliefs: Beliefs, logs: Logs, truth: Trajectories, twins: Logs, params: Any) -> dict[str, Scores]:
-    """Scores beliefs as `score` does, in NumPy arrays."""
+    """Scores beliefs in each task, in NumPy arrays.
+
+    Args:
+        beliefs, logs, truth, twins, params: see `score`.
+
+    Returns:
+        task -> scores.
+    """
     return jax.tree.map(np.asarray, score(beliefs, logs, truth, twins, params))
 
 

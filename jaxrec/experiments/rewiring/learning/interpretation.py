@@ -22,7 +22,12 @@ SALIENCY = ("own", "focused", "others")
 
 
 def interpret(env: RewiringGame, policies: Any, key: Array) -> dict[str, dict[str, np.ndarray]]:
-    """What each of `policies` (stacked along an axis of seeds) looks for, in early requests of its own episodes.
+    """Finds what policies look for, in early requests of their own episodes.
+
+    Args:
+        env: the society.
+        policies: stacked along an axis of seeds.
+        key: a typed key.
 
     Returns:
         `correlation`: feature -> float[seeds], the rank correlation of score and feature over the valid users of one
