@@ -128,7 +128,11 @@ def scores(beliefs: Beliefs, logs: Logs, truth: Trajectories, twins: Logs, param
     """Scores beliefs in each task, in NumPy arrays.
 
     Args:
-        beliefs, logs, truth, twins, params: see `score`.
+        beliefs: about the users of the logs.
+        logs: of the users.
+        truth: what they prefer.
+        twins: of the same users under uniform slates.
+        params: of the model.
 
     Returns:
         task -> scores.
