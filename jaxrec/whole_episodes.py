@@ -112,17 +112,15 @@ def play(
     outcome = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
     meter.start(f"playing {episodes:,} episodes{name and f' of {name}'}", 100)
     shown, steps = 0, 0
-    chunk = min(CHUNK, env.fixed_horizon or CHUNK)
     while True:
         key, key_chunk = jax.random.split(key)
-        size = min(chunk, max_steps - steps)
+        size = min(CHUNK, env.fixed_horizon or CHUNK, max_steps - steps)
         under, steps = _advance(env, policies, under, key_chunk, params, tally, size), steps + size
         going = np.asarray(~under.ended)
-        left = int(going.sum(axis=1).max())
         while shown < int(100 * (1 - going.sum() / outcome[-1].size)):
             shown, _ = shown + 1, meter.advance()
-        stops = not left or steps >= max_steps
-        if stops or (left <= places.shape[1] // SHRINK and places.size > MIN_BATCH):
+        stops = not going.any() or steps >= max_steps
+        if stops or (going.sum(axis=1).max() <= places.shape[1] // SHRINK and places.size > MIN_BATCH):
             _store(outcome, _outcome(env, tally, under, params), rows, places)
             if stops:
                 return outcome

@@ -133,7 +133,7 @@ def write(
         Why no other program could load it, and what to do, in a line; empty if one could.
     """
     told, ours, theirs = {}, {}, {}  # arrays by name
-    text = {
+    text: dict[str, Any] = {
         "format": FORMAT,
         "jaxrec": __version__,
         **{name: _written(value, told, name) for name, value in about.items()},
@@ -145,8 +145,18 @@ def write(
     _written(best, theirs)  # the same, but for its arrays
     arrays = told | {f"last/{name}": array for name, array in ours.items()}
     arrays |= {f"best/{name}": array for name, array in theirs.items()}
+    _pack(folder / FILE, text, arrays)
+    lost = ", ".join(sorted(set(_lost(text["policy"]))))
+    return lost and (
+        f"{str(folder / FILE)!r} can be loaded by no other program, as none can import {lost}: define that at the top "
+        "level of a module, import it from there, and call `fit` again"
+    )
+
+
+def _pack(path: Path, text: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes text and arrays into one archive, whole or not at all."""
     with (
-        replacing(folder / FILE) as temporary,
+        replacing(path) as temporary,
         # The lowest level: most of what there is to gain, in cells that no training has visited, for half of the time.
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
     ):
@@ -154,11 +164,6 @@ def write(
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, array, allow_pickle=False)
-    lost = ", ".join(sorted(set(_lost(text["policy"]))))
-    return lost and (
-        f"{str(folder / FILE)!r} can be loaded by no other program, as none can import {lost}: define that at the top "
-        "level of a module, import it from there, and call `fit` again"
-    )
 
 
 def _laid_out(text: dict[str, Any]) -> str:

@@ -119,11 +119,8 @@ def sweep(
 
     params = batched(agent.env.default_params if params is None else params, len(keys))
     states = fit(agent, keys, params, on_metrics=on_metrics, swept=swept, **options)
-    rows = [
-        {name: _cell(value) for name, value in zip(values, combination, strict=True)} | {"seed": seed}
-        for combination in combinations
-        for seed in range(seeds)
-    ]
+    named = [dict(zip(values, map(_cell, combination), strict=True)) for combination in combinations]
+    rows = [row | {"seed": seed} for row in named for seed in range(seeds)]
     for run, row in enumerate(rows):
         row |= {name: metric[run].item() for name, metric in last.items()}
     return Sweep(states, rows, tuple(values))

@@ -127,17 +127,10 @@ def meet(
     y = user_at(society, materialised(jnp.where(alone, x.index, partner), one), params)
     beta = params.beta if competition is None else jnp.where(adopting, competition.beta, params.beta)
     ahead = y.fitness - x.fitness
-    won = (
-        jnp.ones_like(structural)
-        if rules.gate == "none"
-        else materialised(chance < _win(ahead, structural, rules, beta), one)
-    )
-    if rules.initiative == "focal":
-        request = ~y.cooperates
-        acts = request & (won | ~x.cooperates)
-    else:
-        request = ~y.cooperates | ~x.cooperates
-        acts = jnp.where(won, ~y.cooperates, ~x.cooperates)
+    won = jnp.ones_like(structural)
+    if rules.gate != "none":
+        won = materialised(chance < _win(ahead, structural, rules, beta), one)
+    request, acts = _leaves(rules, x, y, won)
     return Meeting(
         x=x,
         y=y,
@@ -152,6 +145,13 @@ def meet(
         choice=words[2],
         coin=left,
     )
+
+
+def _leaves(rules: Rules, x: User, y: User, won: Array) -> tuple[Array, Array]:
+    """bool[*batch] each: whether a user wants to leave a defector, and whether it may."""
+    if rules.initiative == "focal":
+        return ~y.cooperates, ~y.cooperates & (won | ~x.cooperates)
+    return ~y.cooperates | ~x.cooperates, jnp.where(won, ~y.cooperates, ~x.cooperates)
 
 
 def user_at(society: Society, index: Array, params: GameValues) -> User:

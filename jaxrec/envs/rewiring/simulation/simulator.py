@@ -200,21 +200,10 @@ def _run(
     on_test: Callable[[dict[str, np.ndarray]], None],
     meter: Meter,
 ) -> dict[str, np.ndarray]:
-    """Runs every society of the queue to its end.
+    """Runs every society of the queue to its end, and gives the metrics there: metric -> [runs, ...].
 
-    Args:
-        env: the game.
-        queue: settings of the runs.
-        key: a typed key.
-        lanes: societies side by side.
-        limit: time-steps of a run.
-        chunk: time-steps between two tests.
-        stop_at_fixation: whether runs end at fixation.
-        on_test: called with the metrics of all lanes at every test.
-        meter: shows the progress.
-
-    Returns:
-        The metrics at the end of each run: metric -> [runs, ...].
+    There are `lanes` societies side by side, tested every `chunk` time-steps; `on_test` is called with the metrics of
+    all lanes.
     """
     runs = np.shape(queue.recommenders.local)[0]
     mesh = Mesh(np.asarray(jax.local_devices()), ("lanes",))
@@ -242,10 +231,19 @@ def _run(
         if refill.size:
             lane_run[refill], waiting = waiting[: refill.size], waiting[refill.size :]
             clock[refill], working[refill] = 0, True
-            for first in range(0, refill.size, REFILL_LANES):
-                into = np.full(REFILL_LANES, lanes)  # beyond the last lane: dropped
-                into[: len(refill[first : first + REFILL_LANES])] = refill[first : first + REFILL_LANES]
-                fresh = queue.start(env, jax.random.fold_in(key_fresh, first), lane_run[np.minimum(into, lanes - 1)])
-                state = replace_lanes(state, fresh, into)
+            state = _refilled(env, queue, state, key_fresh, lane_run, refill)
             state, setting = place(state, mesh), queue.lanes(lane_run)
     return ends
+
+
+def _refilled(
+    env: RewiringGame, queue: Queue, state: Lanes, key: Array, lane_run: np.ndarray, refill: np.ndarray
+) -> Lanes:
+    """Starts the runs `lane_run` in the lanes `refill`, `REFILL_LANES` at a time."""
+    lanes = len(lane_run)
+    for first in range(0, refill.size, REFILL_LANES):
+        into = np.full(REFILL_LANES, lanes)  # beyond the last lane: dropped
+        into[: len(refill[first : first + REFILL_LANES])] = refill[first : first + REFILL_LANES]
+        fresh = queue.start(env, jax.random.fold_in(key, first), lane_run[np.minimum(into, lanes - 1)])
+        state = replace_lanes(state, fresh, into)
+    return state
