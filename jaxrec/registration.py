@@ -33,7 +33,7 @@ def registered_envs() -> list[str]:
 
 
 def make(env_id: str, **kwargs: object) -> tuple[Environment, Any]:
-    """Builds the environment `env_id`.
+    """Builds the environment `env_id`, with its default parameters.
 
     Args:
         env_id: one of `registered_envs()`.
@@ -47,6 +47,12 @@ def make(env_id: str, **kwargs: object) -> tuple[Environment, Any]:
         InputError: if the id is unknown (the message names the nearest).
         InputError: if the constructor does not take an argument.
     """
+    env = build(env_id, **kwargs)
+    return env, env.default_params
+
+
+def build(env_id: str, **kwargs: object) -> Environment:
+    """Builds the environment `env_id` alone, as `make` does: default parameters may be large."""
     if not isinstance(env_id, str):
         raise checks.InputError(f"env_id must be one of {registered_envs()}, got {checks.brief(env_id)}")
     factory = checks.lookup(_FACTORIES, env_id, "environment")
@@ -58,5 +64,4 @@ def make(env_id: str, **kwargs: object) -> tuple[Environment, Any]:
         unknown = next((name for name in kwargs if name not in known), None)
         with checks.prefixed(f"{env_id}: {error}; run-time values are set with params.replace(...)"):
             checks.lookup(known, unknown or "", "constructor argument")
-    env = factory(**kwargs)
-    return env, env.default_params
+    return factory(**kwargs)

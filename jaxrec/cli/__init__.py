@@ -2,6 +2,7 @@
 
 import io
 import logging
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -13,6 +14,7 @@ from jaxrec.cli.rollouts import bench_command, rollout_command
 from jaxrec.cli.studies import list_command, report_command, reproduce_command, run_command
 from jaxrec.runtime import interruption
 from jaxrec.training import TrainingError
+from jaxrec.version import __version__
 
 OVERVIEW = """usage: jaxrec COMMAND [OPTIONS]
 
@@ -27,7 +29,8 @@ commands:
   rollout   play whole episodes of a policy:   jaxrec rollout PolarisingUsers-v0 --policy bandit
   bench     time a policy on this machine:     jaxrec bench PolarisingUsers-v0
 
-jaxrec COMMAND --help explains each. What the command does, a notebook can do in the same few lines.
+jaxrec COMMAND --help explains each; jaxrec --version says which version this is.
+What the command does, a notebook can do in the same few lines.
 """
 
 
@@ -42,6 +45,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     argv = list(sys.argv[1:] if argv is None else argv)
     if not argv or argv[0] in ("-h", "--help"):
         sys.stdout.write(OVERVIEW)
+        return
+    if argv[0] == "--version":
+        sys.stdout.write(f"jaxrec {__version__}\n")
         return
     try:
         checks.lookup(COMMANDS, argv[0], "command")(argv[1:])
@@ -59,6 +65,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     except interruption.Interrupted as stop:
         _say("; ".join(["interrupted", *getattr(stop, "__notes__", [])]), "yellow")
         sys.exit(stop.exit_code)
+    except KeyboardInterrupt:  # where nothing is kept, and no handler waits
+        _say("interrupted", "yellow")
+        sys.exit(128 + signal.SIGINT)
 
 
 def _write_any_text() -> None:

@@ -16,10 +16,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from jaxrec import checks, make, registered_envs
+from jaxrec import checks, registered_envs
 from jaxrec.experiments import STUDIES, Study, reproduce, study
 from jaxrec.experiments.runs.folder import RunFolder
 from jaxrec.experiments.runs.tracking import TRACKERS, Tracker, tracker
+from jaxrec.registration import build
 from jaxrec.runtime import interruption, processes
 from jaxrec.runtime.hardware import cores
 from jaxrec.runtime.progress import meter_for_terminal
@@ -40,26 +41,30 @@ def list_command(argv: Sequence[str]) -> None:
     )
     environments = Table("environment", "policies", "what it is", title="Environments")
     for env_id in registered_envs():
-        env, _ = make(env_id)
+        env = build(env_id)
         environments.add_row(env_id, ", ".join(env.policies), (type(env).__doc__ or "").split("\n")[0])
-    studies = Table("study", "presets", "what it shows", title="Studies")
+    studies = Table("study", "presets, minutes on 2 cores", "what it shows", title="Studies")
     for one in STUDIES.values():
-        studies.add_row(one.name, ", ".join(one.presets), one.summary)
+        studies.add_row(one.name, _presets(one), one.summary)
     Console().print(environments, studies)
+
+
+def _presets(one: Study) -> str:
+    """The presets of a study, with the minutes that they took where that was measured."""
+    return ", ".join(f"{name} ({one.minutes[name]} min)" if name in one.minutes else name for name in one.presets)
 
 
 def run_command(argv: Sequence[str]) -> None:
     """Runs a study."""
     _use_every_core()
     if not argv or argv[0].startswith("-"):
-        names = "\n".join(
-            f"  {one.name:12} {one.summary} (presets: {', '.join(one.presets)})" for one in STUDIES.values()
-        )
+        names = "\n".join(f"  {one.name}\n      {one.summary}\n      {_presets(one)}" for one in STUDIES.values())
         usage = (
             "usage: jaxrec run STUDY [--preset PRESET] [--config FILE] [--out DIR] [--track TRACKER] [SETTINGS]\n"
             "       jaxrec run STUDY --resume DIR [--track TRACKER]"
         )
-        sys.stdout.write(f"{usage}\n\nstudies:\n{names}\n\njaxrec run STUDY --help lists its settings.\n")
+        of = "studies, and their presets with minutes on 2 cores"
+        sys.stdout.write(f"{usage}\n\n{of}:\n{names}\n\njaxrec run STUDY --help lists its settings.\n")
         sys.exit(0 if argv else 2)
     chosen = study(argv[0])
     processes.initialize()

@@ -41,6 +41,7 @@ class Study:
         report: (config, measured) -> report: judges each claim, and makes tables and pictures. It draws no random
             numbers that do not follow from `config`, and trains nothing.
         limits: preset -> one sentence on what a run so short cannot show.
+        minutes: preset -> how long it took on two CPU cores (AMD EPYC or Intel Xeon), where that was measured.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Study:
     measure: Callable[[Any, Log, Meter], Any]
     report: Callable[[Any, Any], Report]
     limits: Mapping[str, str] = field(default_factory=dict)
+    minutes: Mapping[str, int] = field(default_factory=dict)
 
     def config(self, preset: str, **changes: Any) -> Any:
         """The configuration of a preset, with changes, such as `seeds=2` or `ppo={"learning_rate": 1e-3}`.

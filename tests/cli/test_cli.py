@@ -8,9 +8,10 @@ import sys
 import jax
 import numpy as np
 import pytest
+from nested import leaves
 
 import jaxrec
-from jaxrec.cli import main
+from jaxrec.cli import COMMANDS, main
 from jaxrec.experiments import STUDIES
 from jaxrec.experiments.reports.findings import above
 from jaxrec.experiments.reports.report import Answer, Report
@@ -33,7 +34,7 @@ def test_help_of_a_study_explains_every_setting(capsys):
         main(["run", "tampering", "--help"])
     assert stop.value.code == 0
     out = capsys.readouterr().out
-    for name in vars(STUDIES["tampering"].presets["quick"]):
+    for name, _ in leaves(type(STUDIES["tampering"].presets["quick"])):
         assert f"--{name.replace('_', '-')}" in out
     assert "--out" in out
     assert "quick,paper,converged" in out
@@ -45,6 +46,28 @@ def test_list_names_everything(capsys):
     assert all(env_id in out for env_id in jaxrec.registered_envs())
     assert all(name in out for name in STUDIES)
     assert "bandit" in out
+
+
+def test_a_preset_says_what_it_costs(capsys):
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    assert "quick (2 min), paper (35 min), converged (23 min)" in capsys.readouterr().out
+
+
+def test_the_version_is_said(capsys):
+    main(["--version"])
+    assert capsys.readouterr().out == f"jaxrec {jaxrec.__version__}\n"
+
+
+def test_ctrl_c_is_one_line_also_where_nothing_is_kept(capsys, monkeypatch):
+    def stopped(argv):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(COMMANDS, "rollout", stopped)
+    with pytest.raises(SystemExit) as stop:
+        main(["rollout", "PolarisingUsers-v0"])
+    assert stop.value.code == 130
+    assert capsys.readouterr().err == "jaxrec: interrupted\n"
 
 
 def test_rollout_prints_a_table_and_json(capsys, tmp_path):

@@ -25,4 +25,5 @@ STUDY = Study(
     measure,
     report,
     {"quick": "the search tries fewer candidates than `thorough`, so that ranges of constants are rougher"},
+    {"quick": 2},
 )

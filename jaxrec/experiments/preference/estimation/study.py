@@ -28,4 +28,5 @@ STUDY = Study(
     measure,
     report,
     {"quick": "three seeds give wide intervals: a bound that is missed narrowly looks like one that is met"},
+    {"paper": 11},
 )

@@ -32,4 +32,5 @@ STUDY = Study(
     measure,
     report,
     {"quick": "only the penalties 0 and 1 are learned: how engagement falls with it takes the preset `pareto`"},
+    {"quick": 4},
 )

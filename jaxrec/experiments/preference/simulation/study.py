@@ -21,4 +21,5 @@ STUDY = Study(
     measure,
     report,
     {"quick": "three seeds and half the training steps: recommenders have not converged, and intervals are wide"},
+    {"paper": 8},
 )

@@ -27,4 +27,5 @@ STUDY = Study(
     measure,
     report,
     {"quick": "8 runs a cell leave orderings of close recommenders open, and the T x S plane has two runs a cell"},
+    {"quick": 2},
 )

@@ -32,4 +32,5 @@ STUDY = Study(
     measure,
     report,
     {"quick": "a fifth of the published 10^7 time-steps: shares of slow recommenders are still on their way"},
+    {"quick": 4},
 )

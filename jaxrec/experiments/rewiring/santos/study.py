@@ -26,4 +26,5 @@ STUDY = Study(
     measure,
     report,
     {"quick": "16 runs at each W tell W_c to about 0.3; the T x S plane is one run a cell, of 200 users"},
+    {"quick": 2},
 )
