@@ -107,7 +107,7 @@ def reproduce(
             f"jaxrec run {chosen.name} --resume {shlex.quote(str(folder))}"
         )
     config, before = chosen.configured(begun), [_values(begun, name) for name in FILES]
-    if changed := _changed(about, manifest(chosen.name, None, {})):
+    if changed := _changed(about, manifest(chosen.name, None, {}, chosen.measure)):
         warnings.warn(f"{folder} was not made by the same programs on the same machine: {changed}", stacklevel=2)
     try:
         again = RunFolder(_again(chosen, begun, config, out, meter))

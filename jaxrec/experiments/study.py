@@ -121,7 +121,7 @@ class Study:
             )
         config = configuration.from_json(type(config), configuration.to_json(config))  # as a run that goes on reads it
         config.check()
-        about = processes.run_on_main(lambda: manifest(self.name, preset, configuration.to_json(config)))
+        about = processes.run_on_main(lambda: manifest(self.name, preset, configuration.to_json(config), self.measure))
         folder = RunFolder(
             processes.run_on_main(lambda: RunFolder.create(out, f"{self.name}-{preset or 'custom'}").path)
         )
@@ -150,7 +150,7 @@ class Study:
         """
         there = RunFolder(processes.run_on_main(lambda: RunFolder.open(folder).path))
         with there.locked():
-            about, now = processes.run_on_main(lambda: (there.manifest(), manifest(self.name, None, {})))
+            about, now = processes.run_on_main(lambda: (there.manifest(), manifest(self.name, None, {}, self.measure)))
             self._check_resumable(there.path, about, now)
             config = processes.run_on_main(lambda: self.configured(there))
             about["resumed"] = [*about.get("resumed", []), {name: now[name] for name in ("started", "command")}]

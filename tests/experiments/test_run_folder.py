@@ -1,7 +1,10 @@
 """Folders of runs: which are taken, which are refused, and what stays in them."""
 
 import dataclasses
+import hashlib
+import importlib
 import json
+import subprocess
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +12,7 @@ import pytest
 
 import jaxrec
 from jaxrec.agents import QLearningSettings
-from jaxrec.experiments import study
+from jaxrec.experiments import STUDIES, study
 from jaxrec.experiments.polarising.tampering.settings import TamperingConfig
 from jaxrec.experiments.runs import manifest
 from jaxrec.experiments.runs.folder import RunFolder
@@ -82,6 +85,27 @@ def test_a_run_that_fails_says_so_and_keeps_its_metrics(tmp_path):
 def test_json_has_no_nan(tmp_path):
     RunFolder(tmp_path).write_json("x.json", {"a": np.array([1.0, np.nan]), "b": jnp.float32(np.inf), "c": (None, "s")})
     assert json.loads((tmp_path / "x.json").read_text()) == {"a": [1.0, None], "b": None, "c": [None, "s"]}
+
+
+def test_the_code_of_a_study_of_ones_own_is_described(tmp_path, monkeypatch):
+    """Its file and the commit of its repository, whatever jaxrec's; another file cannot go on with the run."""
+    file = tmp_path / "mine.py"
+    file.write_text("def measure(config, log, meter):\n    return 1\n")
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=e"]
+    for command in (["init", "-q"], ["add", "mine.py"], ["commit", "-qm", "Begin"]):
+        subprocess.run([*git, *command], check=True)
+    monkeypatch.syspath_prepend(tmp_path)
+    mine = importlib.import_module("mine")
+    code = manifest.manifest("mine", None, {}, mine.measure)["code"]
+    assert code["module"] == "mine"
+    assert code["commit"] == subprocess.check_output([*git, "rev-parse", "HEAD"], text=True).strip()
+    assert code["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    begun = manifest.programs(manifest.manifest("mine", None, {}, mine.measure))
+    file.write_text(file.read_text() + "# more\n")
+    now = manifest.programs(manifest.manifest("mine", None, {}, mine.measure))
+    assert "code's commit" in manifest.differences(begun, now)
+    assert "code's sha256" in manifest.differences(begun, now)
+    assert manifest.manifest("tampering", None, {}, STUDIES["tampering"].measure)["code"] is None
 
 
 def test_commit_and_hardware_are_described():

@@ -223,7 +223,7 @@ def _begun(tmp_path, change=None):
     """The folder of a run that was killed as it began."""
     run = RunFolder.create(tmp_path / "run", "survivor")
     config = configuration.to_json(survivor.Config())
-    about = jaxrec.experiments.runs.manifest.manifest("survivor", "quick", config)
+    about = jaxrec.experiments.runs.manifest.manifest("survivor", "quick", config, survivor.STUDY.measure)
     run.write_json("manifest.json", about | {"status": "running"} | (change or {}))
     return run.path
 
