@@ -2,13 +2,15 @@
 
 import operator
 from abc import ABC, abstractmethod
+from functools import cache
 from typing import Any, Generic, TypeVar
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import PyTree
 
-from jaxrec import checks
+from jaxrec import checks, observations
 from jaxrec.spaces import Space
 from jaxrec.utilities import RewardFunction, Utilities, reward_function
 
@@ -127,12 +129,20 @@ class Interface(ABC, Generic[State, Params]):
 
     @property
     def num_observations(self) -> int | None:
-        """The number of distinct observations, where they can be indexed without gaps; else None."""
-        return None
+        """The number of distinct observations, where they can be indexed without gaps; else None.
+
+        By default that of `observation_space`, where it is of bounded integers and has at most 10^8 elements.
+        """
+        elements = observations.count(_known_space(self))
+        return elements if elements is not None and elements <= observations.MAX_INDEXED else None
 
     def observation_index(self, obs: PyTree) -> Array:
         """Gives the index of `obs`, int32[] in 0 ... num_observations - 1, where observations can be indexed."""
-        raise checks.InputError(f"{self.name} has no observation index: a tabular agent cannot learn in it")
+        space = _known_space(self)
+        if self.num_observations is None:
+            why = observations.too_many(space)
+            raise checks.InputError(f"{self.name} has no observation index: a tabular agent cannot learn in it{why}")
+        return observations.index(space, obs)
 
     def reward_components(self, state: State, action: PyTree, next_state: State, params: Params) -> Utilities:
         """Gives the utilities that the agent's reward is made of; by default those of the step.
@@ -188,3 +198,10 @@ class Interface(ABC, Generic[State, Params]):
     def render(self, trajectory: PyTree, params: Params | None = None) -> Any:
         """Draws one episode, a `Trajectory` of one environment, as a matplotlib figure."""
         raise checks.InputError(f"{self.name} has no picture of an episode")
+
+
+@cache
+def _known_space(env: Interface[Any, Any]) -> Space:
+    """The observation space by default parameters, with bounds that are known also where this is called in a trace."""
+    with jax.ensure_compile_time_eval():
+        return env.observation_space(env.default_params)

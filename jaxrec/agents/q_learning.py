@@ -26,7 +26,7 @@ from flax import struct
 from jax import Array
 from jaxtyping import Bool, Float, Int, Key, PyTree, UInt32
 
-from jaxrec import checks, vectorized
+from jaxrec import checks, observations, vectorized
 from jaxrec.agents.on_policy import Count
 from jaxrec.agents.step_sizes import GeometricStep, StepSize, VisitStep
 from jaxrec.environment import Environment
@@ -148,6 +148,7 @@ class QLearning(struct.PyTreeNode):
         if self.env.num_observations is None:
             raise checks.InputError(
                 f"env must have indexable observations for tabular Q-learning; {self.env.name} has not"
+                + observations.too_many(self.env.observation_space(self.env.default_params))
             )
         for name in ("total_timesteps", "num_envs", "num_steps"):
             checks.positive(name, getattr(self, name))

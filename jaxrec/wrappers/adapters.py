@@ -7,7 +7,7 @@ import jax
 from jax import Array
 from jaxtyping import PyTree
 
-from jaxrec import checks
+from jaxrec import checks, observations
 from jaxrec.spaces import Box, flatten
 from jaxrec.wrappers.base import Wrapper
 
@@ -100,11 +100,15 @@ class FlattenObservation(Wrapper):
     def reset_env(self, key: Array, params: PyTree) -> tuple[Array, Any]:
         """Begins an episode and gives (flattened observation, state)."""
         obs, state = self.env.reset_env(key, params)
-        return flatten(obs), state
+        return self.vector(obs, params), state
 
     def observe(self, state: PyTree, params: PyTree) -> Array:
         """Gives the flattened observation of the environment inside."""
-        return flatten(super().observe(state, params))
+        return self.vector(super().observe(state, params), params)
+
+    def vector(self, obs: PyTree, params: PyTree) -> Array:
+        """Makes a vector of an observation of the environment inside."""
+        return flatten(obs)
 
     def observation_space(self, params: PyTree = None) -> Box:
         """The space of vectors that have the length of all fields together."""
@@ -114,9 +118,41 @@ class FlattenObservation(Wrapper):
 
     def observation_index(self, obs: PyTree) -> Array:
         """Raises InputError: a flattened observation has no index."""
-        raise checks.InputError("FlattenObservation has no observation index; index the environment inside")
+        raise checks.InputError(f"{self.name} has no observation index; index the environment inside")
 
     @property
     def num_observations(self) -> None:
         """Always None: a flattened observation has no index."""
         return None
+
+
+@dataclasses.dataclass(unsafe_hash=True)
+class EncodeObservation(FlattenObservation):
+    """Gives observations as one vector that a network learns from at once, by the observation space.
+
+        >>> env = EncodeObservation(jaxrec.make("PolarisingUsers-v0", horizon=4)[0])
+        >>> obs, state = env.reset(jax.random.key(0))
+        >>> obs.shape  # six counts from 0 to 4
+        (30,)
+
+    A category, which is an integer or truth value of few values, becomes one number a value (one-hot); another number
+    that has two bounds is scaled to [0, 1]; see `jaxrec.observations.encode`. A network takes a category for an amount
+    where it is given 0 ... 4 as they are.
+
+    Attributes:
+        env: the environment inside.
+        max_categories: the most values of a category, at least 1.
+
+    Raises:
+        InputError: for another number.
+    """
+
+    max_categories: int = 16
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.positive("max_categories", self.max_categories)
+
+    def vector(self, obs: PyTree, params: PyTree) -> Array:
+        """Encodes an observation of the environment inside."""
+        return observations.encode(self.env.observation_space(params), obs, self.max_categories)
