@@ -1,12 +1,14 @@
 """The settings of learning to rewire."""
 
+import dataclasses
 import itertools
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from jaxrec import checks
 from jaxrec.agents import GAT, PPO, LeastSquares, NodeMLP, Ranking
 from jaxrec.envs.rewiring import RewiringGame, moments
+from jaxrec.envs.rewiring.observation import OBSERVE_AS
 from jaxrec.experiments.runs.limits import check_training
 
 DEGREES = {10: 4, 30: 8, 100: 28, 500: 30}
@@ -36,8 +38,10 @@ class LearningConfig:
     """Environment steps (recommendations) of each training, one number a size."""
     gat_layers: int = 2
     """Layers of graph attention."""
+    observe_as: Literal["dense", "graphs_tuple"] = "dense"
+    """The form of the graph that recommenders learn from: a matrix of ties, or jraph's `GraphsTuple`."""
     gat_share: float = 0.5
-    """Graph attention learns from so much of them: a step costs it three times as much, and it needs fewer."""
+    """Graph attention takes so much of `steps`: one costs it three times as much, and it needs fewer."""
     num_envs: int = 128
     """Societies in parallel in each training."""
     num_steps: tuple[int, ...] = (64,)
@@ -75,6 +79,7 @@ class LearningConfig:
         self._check_sizes()
         checks.within("gat_layers", self.gat_layers, 1, MAX_LAYERS)
         checks.within("gat_share", self.gat_share, 0.0, 1.0)
+        checks.lookup(dict.fromkeys(OBSERVE_AS), self.observe_as, "observe_as")
         for name in self.networks:
             checks.lookup(dict.fromkeys(NETWORKS), name, "network")
         for name in self.rewards:
@@ -135,7 +140,7 @@ class LearningConfig:
         scale = 1.0 if reward == "aligned" else 1.0 / users  # so that returns are of the order of 1
         embed = GAT(self.gat_layers) if network == "gat" else NodeMLP()
         return PPO(
-            self.env(users, reward),
+            dataclasses.replace(self.env(users, reward), observe_as=self.observe_as),
             Ranking(embed, value_embed=None) if self.fitted_values else Ranking(embed),
             self._taken(users, network),
             num_envs=self.num_envs,

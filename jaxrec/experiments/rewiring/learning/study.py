@@ -3,6 +3,8 @@
 Carvalho, "Modelling the Recommender Alignment Problem", section 4 (Figures 9 to 13).
 """
 
+import dataclasses
+
 from jaxrec.experiments.rewiring.learning.measure import measure
 from jaxrec.experiments.rewiring.learning.report import report
 from jaxrec.experiments.rewiring.learning.settings import LearningConfig
@@ -11,6 +13,8 @@ from jaxrec.experiments.study import Study
 __all__ = ["GPU", "STUDY", "LearningConfig"]
 
 QUICK = LearningConfig(seeds=4)
+GRAPHS = dataclasses.replace(QUICK, networks=("gat",), observe_as="graphs_tuple")
+"""Graph attention on jraph's `GraphsTuple`; on the matrix of ties it learns the same."""
 TEN = LearningConfig(steps=(3_000_000,), evaluation_users=(10, 30, 100), evaluation_episodes=(2048, 128, 4))
 THIRTY = LearningConfig(
     seeds=5,
@@ -75,7 +79,7 @@ attention that began there was not done after 16 million steps.
 STUDY = Study(
     "rewiring-learning",
     "Recommenders learn to rewire: engagement against cooperation (Carvalho, section 4)",
-    {"quick": QUICK, "ten": TEN, "thirty": THIRTY, "hundred": HUNDRED, "paper": PAPER, "gpu": GPU},
+    {"quick": QUICK, "graphs": GRAPHS, "ten": TEN, "thirty": THIRTY, "hundred": HUNDRED, "paper": PAPER, "gpu": GPU},
     measure,
     report,
     {"quick": "a sixth of the steps of the preset `ten`, four seeds, and training among ten users alone"},
