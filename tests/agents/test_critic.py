@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import chex
 import jax
 import jax.numpy as jnp
 import networkx
@@ -223,4 +224,4 @@ def test_a_critic_is_trained_in_float64():
         agent = agent.replace(critic=LeastSquares(moments))
         state, metrics = jax.jit(agent.train)(jax.random.key(0), agent.env.default_params)
         assert state.critic.weights.dtype == jnp.float64
-        assert all(np.isfinite(values).all() for values in metrics.values())
+        chex.assert_tree_all_finite((state.network_params, metrics))

@@ -1,5 +1,6 @@
 """Ranking networks: what a renaming of the users does, and graph attention against plain NumPy and jraph."""
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -86,8 +87,7 @@ def test_attention_far_below_the_largest_logit_is_finite():
     sent = jnp.ones((3, 1, 2))
     for receiver in (jnp.full((3, 1), 10.0), jnp.full((3, 1), -600.0)):
         value, slopes = jax.value_and_grad(gathered, argnums=(0, 1))(sent, receiver)
-        assert np.isfinite(value)
-        assert all(np.isfinite(slope).all() for slope in slopes)
+        chex.assert_tree_all_finite((value, slopes))
 
 
 def test_attention_is_that_of_the_paper(requests):

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -193,7 +194,7 @@ def test_fit_equals_train_and_compiles_once():
         partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5), whole.network_params, chunked.network_params
     )
     assert len(rows) == 4
-    assert all(np.isfinite(value).all() for row in rows for value in row.values())
+    chex.assert_tree_all_finite((chunked.network_params, rows))
 
 
 @pytest.mark.parametrize(

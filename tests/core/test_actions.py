@@ -1,9 +1,11 @@
 """Actions outside their space: refused where they are concrete, else the nearest one is taken, and it is counted."""
 
+import contextlib
 import dataclasses
 import subprocess
 import sys
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -80,18 +82,29 @@ def test_the_rewiring_game_keeps_its_own_rule():
 
 def test_a_step_in_the_callers_own_jit_neither_fails_nor_retraces():
     env = Chain()
-    traces = 0
 
     @jax.jit
+    @chex.assert_max_traces(n=1)
     def walk(key, action):
-        nonlocal traces
-        traces += 1
         _, state = env.reset_env(key, env.default_params)
         return jax.lax.scan(lambda s, k: (env.step(k, s, action)[1], None), state, jax.random.split(key, 5))[0].place
 
     assert walk(jax.random.key(0), jnp.int32(1)) == 2
     assert walk(jax.random.key(1), jnp.int32(0)) == 0
-    assert traces == 1
+
+
+@pytest.mark.parametrize("jitted", [True, False], ids=["with jit", "without jit"])
+def test_a_step_is_the_same_with_and_without_jit(jitted):
+    """Against the rules of the walk: right, right, left, and right past the end."""
+    env = Chain()
+    step = jax.jit(env.step_env) if jitted else env.step_env
+    with contextlib.nullcontext() if jitted else jax.disable_jit():
+        _, state = env.reset_env(jax.random.key(0), env.default_params)
+        places = []
+        for action in (1, 1, 0, 1, 1):
+            _, state, *_ = step(jax.random.key(1), state, jnp.int32(action), env.default_params)
+            places.append(int(state.place))
+    assert places == [1, 2, 1, 2, 3]
 
 
 @dataclasses.dataclass(unsafe_hash=True)
