@@ -44,7 +44,7 @@ class EnvParams(struct.PyTreeNode):
         reward_weights: a weight for each utility, read by `reward="penalised"`.
     """
 
-    influence: float | Array = 1.0
+    influence: Leaf | float = 1.0
     reward_weights: Utilities = Utilities(recommender=1.0, user=1.0, society=1.0)
 
 

@@ -151,23 +151,27 @@ def _check_influence(env: Environment, params: PyTree, num_envs: int, num_steps:
 
 
 def _twins(env: Environment, key: Array, params: PyTree, num_steps: int) -> Any:
-    """Tells, as bool[preferences], which differ between two sequences of random actions, until an episode ends."""
+    """Tells, as bool[preferences], which differ between two sequences of random actions, until an episode ends.
+
+    Both go through one batched transition: compiled in two places, it might round differently.
+    """
     key_reset, key_steps = jax.random.split(key)
     _, state = env.reset_env(key_reset, params)
+    act = jax.vmap(env.action_space(params).sample)
+    move = jax.vmap(env.transition, in_axes=(None, 0, 0, None))
+    cut_off = jax.vmap(env.is_truncated, in_axes=(0, None))
 
     def body(carry: PyTree, key: Array) -> Any:
-        states, done, differs = carry
+        both, done, differs = carry
         key_step, *keys = jax.random.split(key, 3)
-        after, ended = [], []
-        for one, key_action in zip(states, keys, strict=True):
-            next_state, terminated = env.transition(key_step, one, env.action_space(params).sample(key_action), params)
-            after.append(next_state)
-            ended.append(terminated | env.is_truncated(next_state, params))
-        pairs = zip(*(env.preferences_of(one) for one in after), strict=True)
-        changed = jnp.stack([~_all_equal(one, other) for one, other in pairs])
-        return (tuple(after), done | ended[0] | ended[1], differs | (changed & ~done)), None
+        both, terminated = move(key_step, both, act(jnp.stack(keys)), params)
+        ended = jnp.any(terminated | cut_off(both, params))
+        one, other = (env.preferences_of(jax.tree.map(lambda leaf, i=i: leaf[i], both)) for i in range(2))
+        changed = jnp.stack([~_all_equal(*pair) for pair in zip(one, other, strict=True)])
+        return (both, done | ended, differs | (changed & ~done)), None
 
-    start = ((state, state), jnp.zeros((), bool), jnp.zeros(len(env.preferences), bool))
+    both = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), state)
+    start = (both, jnp.zeros((), bool), jnp.zeros(len(env.preferences), bool))
     return jax.lax.scan(body, start, jax.random.split(key_steps, num_steps))[0][2]
 
 

@@ -1,18 +1,29 @@
 """Shapes and dtypes in signatures are enforced while the tests run."""
 
+import gc
 import os
+from importlib.metadata import version
 from pathlib import Path
 
 # Nearly all of the time of the default suite is XLA compiling programs that run once; `make slow` optimises them.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+FLAG, flags = "--xla_cpu_use_fusion_emitters=false", os.environ.get("XLA_FLAGS", "")
+if (
+    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "1"
+    and FLAG not in flags
+    and version("jaxlib").startswith("0.10.")  # tried there: XLA ends the process at a flag that it has not
+):
+    os.environ["XLA_FLAGS"] = f"{flags} {FLAG}".strip()
+# Tracing makes many small objects that live on: by default the collector goes through all of them again and again.
+gc.set_threshold(200_000, 100, 100)
 # What was compiled once is read again, by later runs of the tests and by the processes that they start.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).resolve().parents[1] / ".cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
 
-import jaxtyping
-import pytest
-from jaxtyping import install_import_hook
+import jaxtyping  # noqa: E402
+import pytest  # noqa: E402
+from jaxtyping import install_import_hook  # noqa: E402
 
 install_import_hook("jaxrec", "typechecking.checked")
 

@@ -79,7 +79,7 @@ def test_the_least_ridge_is_enough_for_features_that_are_equal():
     np.testing.assert_allclose(fitted(jnp.tile(feature, 4)), feature[:, 0], atol=1e-4)
 
 
-@pytest.mark.parametrize("td_lambda", [1.0, 0.0])
+@pytest.mark.parametrize("td_lambda", [1.0, pytest.param(0.0, marks=pytest.mark.slow)])
 def test_probe_of_discounting(td_lambda):
     env = Clock(3)
     agent = PPO(env, MLP(2, (4,)), 8_000, gamma=0.5, critic=LeastSquares(observed, td_lambda=td_lambda), **FAST)
@@ -170,6 +170,7 @@ def test_settings_are_swept_and_each_gives_what_it_gives_alone():
         np.testing.assert_allclose(weights[number], train(alone), rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_network_with_memory_may_have_one():
     env = Cue(2)
 
@@ -218,6 +219,7 @@ def test_moments_by_hand(settings, mean_degree):
     np.testing.assert_allclose(moments(obs, state), by_hand(dense, state), rtol=2e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_critic_is_trained_in_float64():
     with jax.enable_x64(True):
         agent = PPO(RewiringGame(10, 4, "learning"), Ranking(NodeMLP((4,)), 4, value_embed=None), 256, **FAST)

@@ -167,6 +167,7 @@ def test_recurrent_memory_is_that_of_the_rollout():
     assert samples.is_first[:, 0].tolist() == [(8 + t) % 3 == 0 for t in range(8)]
 
 
+@pytest.mark.slow
 def test_hyper_parameters_are_swept_in_float64():
     """Where they are float64 and weights float32."""
     with jax.enable_x64(True):

@@ -25,6 +25,7 @@ def test_no_two_environments_restart_from_the_same_start(key):
     assert len(np.unique(starts, axis=0)) == len(starts)
 
 
+@pytest.mark.slow
 def test_starts_do_not_depend_on_what_is_under_vmap(key):
     """The pool of one rollout is drawn when it is used up, whoever else is in the batch."""
     env = RewiringGame(10, 4, "learning")

@@ -44,7 +44,7 @@ def scalars():
 
 @pytest.mark.parametrize(("name", "field", "kind"), FIELDS, ids=[f"{name}-{field}" for name, field, _ in FIELDS])
 @hypothesis.given(data=st.data())
-@hypothesis.settings(max_examples=15, deadline=None)
+@hypothesis.settings(max_examples=8, deadline=None)
 def test_a_value_of_a_wrong_type_is_refused(name, field, kind, data):
     value = data.draw(wrong_type(kind))
     preset = next(iter(STUDIES[name].presets.values()))
@@ -80,7 +80,7 @@ BUILDERS = ("preference-shift", "preference-simulation", "retraining-rounds", "r
     "name", [pytest.param(name, marks=pytest.mark.slow) if name in BUILDERS else name for name in STUDIES]
 )
 @hypothesis.given(data=st.data())
-@hypothesis.settings(max_examples=300, deadline=None)
+@hypothesis.settings(max_examples=100, deadline=None)
 def test_extreme_values_are_legal_or_refused(name, data):
     fields = [field for study, field, _ in FIELDS if study == name]
     names = data.draw(st.lists(st.sampled_from(fields), min_size=1, max_size=3, unique=True))

@@ -63,6 +63,7 @@ def test_what_is_given_away_and_what_it_is_called():
         doubled(adding(0, field=False), jnp.arange(3.0), volume=1)
 
 
+@pytest.mark.slow
 def test_policies_that_differ_in_their_class_alone(small, key):
     env, params = small
 

@@ -106,6 +106,7 @@ def test_every_network_is_the_same_on_eight_devices_but_for_rounding(name):
         assert found[f"{name} {mesh}"]["compiled"] == 1
 
 
+@pytest.mark.slow
 def test_two_processes_train_the_same_model(one):
     first, second = map(_found, all_said(together("spread.py", "q", "q*2")))
     assert (first["devices"], first["processes"]) == (2, 2)

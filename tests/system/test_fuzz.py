@@ -175,7 +175,10 @@ def assert_right_or_refused(work, *arguments):
 seeds, environments, agents = st.integers(0, 2**31), list(ENVIRONMENTS), list(AGENTS)
 
 
-@pytest.mark.parametrize("env_id", environments)
+HEAVY = ("RewiringGame-v0", "LearnedUsers-v0")  # each configuration compiles for 5 s
+
+
+@pytest.mark.parametrize("env_id", [pytest.param(e, marks=[pytest.mark.slow] * (e in HEAVY)) for e in environments])
 @fuzzed(2)
 @given(data=st.data())
 def test_environments(env_id, data):

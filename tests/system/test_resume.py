@@ -142,6 +142,7 @@ def test_as_processes(tmp_path, whole):
     assert_same(tmp_path / "run", whole)
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_stops_at_once_and_loses_nothing_kept(tmp_path, whole):
     process = child("run", "survivor", "--out", tmp_path / "run", SURVIVOR_STUCK="4")
     wait_for_lines(process, tmp_path / "run", 8)
