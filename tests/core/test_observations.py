@@ -57,8 +57,8 @@ def test_the_index_numbers_the_elements_in_order(space):
 @pytest.mark.parametrize(
     "space",
     [Box(0, 1, (2,)), Box(0, INFINITY, (2,), jnp.int32), Fields(a=Discrete(2), b=Box(0, 1, ())), jaxrec.spaces.Space()],
-    ids=repr,
-)  # fmt: skip
+    ids=["floats", "without bound", "a field of floats", "of no kind"],
+)
 def test_what_has_no_number_of_elements_has_none(space):
     assert observations.count(space) is None
 
