@@ -79,6 +79,51 @@ def clipped_value_loss(
     return 0.5 * jnp.maximum((value - target) ** 2, (held - target) ** 2)
 
 
+def clipped_losses(
+    log_ratio: Float[Array, "steps sequences"],
+    entropy: Float[Array, "steps sequences"],
+    value: Float[Array, "steps sequences"],
+    advantage: Float[Array, "steps sequences"],
+    old_value: Float[Array, "steps sequences"],
+    target: Float[Array, "steps sequences"],
+    weight: Float[Array, "steps sequences"],
+    clip: Float[Array, ""] | float,
+    value_clip: Float[Array, ""] | float,
+    total_weight: Float[Array, ""],
+    count: int,
+) -> dict[str, Float[Array, ""]]:
+    """What some samples add to the losses of PPO over a minibatch, which are means over all of its samples.
+
+    Args:
+        log_ratio: the log-probabilities of the actions now minus those when they were taken.
+        entropy: of the policy now.
+        value: now.
+        advantage: of the actions, normalised over the minibatch.
+        old_value: before the update.
+        target: what values should be.
+        weight: of each sample in what concerns the policy.
+        clip: how far the ratio of probabilities may leave 1.
+        value_clip: how far values may move.
+        total_weight: of all samples of the minibatch.
+        count: of all samples of the minibatch.
+
+    Returns:
+        `policy_loss`, `value_loss`, `entropy` and `approximate_kl` (Schulman, "Approximating KL Divergence", k3).
+    """
+
+    def mean(values: Array) -> Array:
+        return (values * weight).sum() / total_weight
+
+    of_policy = jax.vmap(jax.vmap(clipped_policy_loss, in_axes=(0, 0, None)), in_axes=(0, 0, None))
+    of_value = jax.vmap(jax.vmap(clipped_value_loss, in_axes=(0, 0, 0, None)), in_axes=(0, 0, 0, None))
+    return {
+        "policy_loss": mean(of_policy(log_ratio, advantage, clip)),
+        "value_loss": of_value(value, old_value, target, value_clip).sum() / count,
+        "entropy": mean(entropy),
+        "approximate_kl": mean(jnp.exp(log_ratio) - 1 - log_ratio),
+    }
+
+
 def weighted_mean(values: Float[Array, "..."], weights: Float[Array, "..."]) -> Float[Array, ""]:
     """The mean over samples, each with its weight; 0 if all weights are 0."""
     return (values * weights).sum() / jnp.maximum(weights.sum(), 1)

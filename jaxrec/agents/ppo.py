@@ -37,6 +37,8 @@ class PPO(struct.PyTreeNode):
         num_envs, num_steps: environments in parallel; steps of each in a batch.
         num_epochs: passes over each batch.
         num_minibatches: updates in each pass. It must divide the batch; for a recurrent network, the environments.
+        microbatch_size: samples of a minibatch (of a recurrent network, environments) whose gradients are computed at
+            once, and then added up: so many as fit the cache, a divisor; None for all.
         learning_rate, learning_rate_end: (leaf) of Adam, linear over the training.
         gamma, gae_lambda: (leaf) discount; lambda of the advantage estimates.
         clip_eps, value_clip_eps: (leaf) how far the ratio of probabilities may leave 1, and values move; inf: any way.
@@ -54,6 +56,7 @@ class PPO(struct.PyTreeNode):
     num_steps: int = struct.field(pytree_node=False, default=128)
     num_epochs: int = struct.field(pytree_node=False, default=4)
     num_minibatches: int = struct.field(pytree_node=False, default=4)
+    microbatch_size: int | None = struct.field(pytree_node=False, default=None)
     learning_rate: Leaf | float = 1e-3
     learning_rate_end: Leaf | float = 0.0
     gamma: Leaf | float = 0.99
@@ -79,6 +82,11 @@ class PPO(struct.PyTreeNode):
         if whole % self.num_minibatches:
             of = "num_envs" if self.network.is_recurrent else "num_envs * num_steps"
             raise checks.InputError(f"num_minibatches must divide {of}={whole}, got {self.num_minibatches}")
+        if self.microbatch_size is not None:
+            checks.positive("microbatch_size", self.microbatch_size)
+            if whole // self.num_minibatches % self.microbatch_size:
+                of = f"a minibatch of {whole // self.num_minibatches}"
+                raise checks.InputError(f"microbatch_size must divide {of}, got {self.microbatch_size}")
         measures.check_logged(self.env, self.log_metrics)
 
     def check(self) -> None:
@@ -239,14 +247,20 @@ class PPO(struct.PyTreeNode):
         """The network after `num_epochs` passes over the batch."""
         if not self.network.is_recurrent:  # each step is a sequence of its own
             batch = jax.tree.map(lambda leaf: leaf.reshape(1, -1, *leaf.shape[2:]), batch)
-        sequences = batch.is_first.shape[1]
+        sequences, weight = batch.is_first.shape[1], on_policy.requested(batch.obs, batch.value)
         rate = self.learning_rate + (self.learning_rate_end - self.learning_rate) * progress
         ent_coef = self.ent_coef + (self.ent_coef_end - self.ent_coef) * progress
 
         def update(carry: PyTree, chosen: Array) -> tuple[PyTree, dict[str, Array]]:
             network_params, opt_state = carry
-            part = shard_envs(jax.tree.map(lambda leaf: leaf[:, chosen], batch), axis=1)
-            gradients, metrics = jax.grad(self._loss, has_aux=True)(network_params, part, ent_coef)
+            asked, total = weight[:, chosen], (jnp.maximum(weight[:, chosen].sum(), 1), weight[:, chosen].size)
+            advantage = losses.normalised(batch.advantage[:, chosen], asked)
+
+            def gradient(chosen: Array, advantage: Array) -> tuple[PyTree, dict[str, Array]]:
+                part = jax.tree.map(lambda leaf: leaf[:, chosen], batch).replace(advantage=advantage)
+                return jax.grad(self._loss, has_aux=True)(network_params, shard_envs(part, axis=1), ent_coef, total)
+
+            gradients, metrics = on_policy.summed(gradient, chosen, advantage, self.microbatch_size)
             updates, opt_state = self._optimizer().update(gradients, opt_state)
             network_params = jax.tree.map(
                 lambda weight, change: weight - (rate * change).astype(weight.dtype), network_params, updates
@@ -262,8 +276,10 @@ class PPO(struct.PyTreeNode):
         )
         return state.replace(network_params=carry[0], opt_state=carry[1]), jax.tree.map(jnp.mean, metrics)
 
-    def _loss(self, network_params: PyTree, batch: Batch, ent_coef: Scalar) -> tuple[Scalar, dict[str, Array]]:
-        """The loss of one minibatch, leaves [steps, sequences, ...]."""
+    def _loss(
+        self, network_params: PyTree, batch: Batch, ent_coef: Scalar, total: tuple[Array, int]
+    ) -> tuple[Scalar, dict[str, Array]]:
+        """What a part of a minibatch adds to its loss and metrics; `total`: its weights together, and its samples."""
 
         def step(carry: PyTree, inputs: tuple[PyTree, Array]) -> tuple[PyTree, tuple[Array, Array]]:
             obs, is_first = inputs
@@ -275,22 +291,10 @@ class PPO(struct.PyTreeNode):
         first = jax.tree.map(lambda leaf: leaf[0], batch.carry)
         _, (logits, value) = jax.lax.scan(step, first, (batch.obs, batch.is_first))
         chosen = distribution(logits, batch.obs)
-        log_ratio = chosen.log_prob(batch.action) - batch.log_prob
-        weight = on_policy.requested(batch.obs, batch.value)
-        advantage = losses.normalised(batch.advantage, weight)
-        each = jax.vmap(jax.vmap(losses.clipped_policy_loss, in_axes=(0, 0, None)), in_axes=(0, 0, None))
-        policy_loss = losses.weighted_mean(each(log_ratio, advantage, self.clip_eps), weight)
-        if not self._value.is_learned_by_gradients:
-            value = batch.value
-        of_value = jax.vmap(jax.vmap(losses.clipped_value_loss, in_axes=(0, 0, 0, None)), in_axes=(0, 0, 0, None))
-        value_loss = of_value(value, batch.value, batch.target, self.value_clip_eps).mean()
-        entropy = losses.weighted_mean(chosen.entropy(), weight)
-        loss = policy_loss + self.vf_coef * value_loss - ent_coef * entropy
-        metrics = {
-            "loss": loss,
-            "policy_loss": policy_loss,
-            "value_loss": value_loss,
-            "entropy": entropy,
-            "approximate_kl": losses.weighted_mean(jnp.exp(log_ratio) - 1 - log_ratio, weight),
-        }
-        return loss, metrics
+        parts = losses.clipped_losses(
+            chosen.log_prob(batch.action) - batch.log_prob, chosen.entropy(),
+            value if self._value.is_learned_by_gradients else batch.value, batch.advantage, batch.value, batch.target,
+            on_policy.requested(batch.obs, batch.value), self.clip_eps, self.value_clip_eps, *total,
+        )  # fmt: skip
+        loss = parts["policy_loss"] + self.vf_coef * parts["value_loss"] - ent_coef * parts["entropy"]
+        return loss, {"loss": loss} | parts
