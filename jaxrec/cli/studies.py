@@ -21,7 +21,7 @@ from jaxrec.experiments import STUDIES, Study, reproduce, study
 from jaxrec.experiments.runs.folder import RunFolder
 from jaxrec.experiments.runs.tracking import TRACKERS, Tracker, tracker
 from jaxrec.registration import build
-from jaxrec.runtime import interruption, processes
+from jaxrec.runtime import compilation_cache, interruption, processes
 from jaxrec.runtime.hardware import cores
 from jaxrec.runtime.progress import meter_for_terminal
 
@@ -57,6 +57,7 @@ def _presets(one: Study) -> str:
 def run_command(argv: Sequence[str]) -> None:
     """Runs a study."""
     _use_every_core()
+    compilation_cache.keep_programs()
     if not argv or argv[0].startswith("-"):
         names = "\n".join(f"  {one.name}\n      {one.summary}\n      {_presets(one)}" for one in STUDIES.values())
         usage = (
@@ -113,6 +114,8 @@ def _run(chosen: Study, preset: str, config: object, settings: Sequence[str], tr
         "below or in a file, JSON or TOML: what a file says goes before the preset, what is said here before the file. "
         f"`jaxrec run {chosen.name} --resume DIR` goes on with a run that was interrupted, killed or failed. "
         f"`jaxrec report DIR` judges and draws a complete run again from what it measured. "
+        f"What JAX compiles is kept in {compilation_cache.folder()} for the next run; JAX_COMPILATION_CACHE_DIR names "
+        "another folder, JAX_ENABLE_COMPILATION_CACHE=false keeps nothing. "
         f"`--track {{{','.join(TRACKERS)}}}` tells a tracker every line of metrics; give it again for another.",
     )
     return chosen.run(preset, given.config, given.out, meter_for_terminal(), trackers)
@@ -178,6 +181,7 @@ class ReproduceOptions:
 def reproduce_command(argv: Sequence[str]) -> None:
     """Runs a run again and compares."""
     options = tyro.cli(ReproduceOptions, args=argv, prog="jaxrec reproduce")
+    compilation_cache.keep_programs()
     begun = RunFolder.open(options.folder).manifest()["hardware"]
     _use_every_core(begun["devices"] if begun["platform"] == "cpu" else None)
     with interruption.handling_signals():

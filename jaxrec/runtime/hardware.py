@@ -51,9 +51,19 @@ def describe(hardware: Hardware) -> str:
     return f"{accelerator}{hardware['cores']} cores of {hardware['cpu']}"
 
 
+def cpu_features() -> str:
+    """What tells apart CPUs that run different machine code: the model and its instruction sets."""
+    return f"{platform.machine()} {_cpu()} {_cpuinfo('flags') or _cpuinfo('Features')}"
+
+
 def _cpu() -> str:
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def _cpuinfo(name: str) -> str:
+    """The first line of Linux's description of the CPU that is called so; empty elsewhere."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith(name))
     except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+        return ""
