@@ -16,7 +16,7 @@ demo: $(VENV)/installed
 	$(BIN)/jaxrec run tampering --preset quick
 
 test: lint
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(VENV)/installed
 	$(BIN)/pytest -n 2 --dist loadfile --ignore=tests/system --ignore=tests/experiments

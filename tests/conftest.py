@@ -35,7 +35,7 @@ import jaxrec  # noqa: E402
 from jaxrec.envs.polarising import PolarisingUsers  # noqa: E402
 
 PAGES = Path("/proc/self/statm")
-MAX_RESIDENT = 2_500_000_000  # bytes
+MAX_RESIDENT = 5_000_000_000  # bytes
 
 
 @pytest.fixture

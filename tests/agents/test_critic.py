@@ -93,7 +93,7 @@ def test_probe_of_truncation():
     assert state.critic(jnp.zeros(2)) == pytest.approx(4, abs=1e-3)
 
 
-@pytest.mark.parametrize("td_lambda", [1.0, 0.0])
+@pytest.mark.parametrize("td_lambda", [1.0, pytest.param(0.0, marks=pytest.mark.slow)])
 def test_an_episode_that_is_cut_off_goes_on_where_it_was_cut(td_lambda):
     """Values of a walk that never learns are those of the walk that nobody cuts off, by its Bellman equations."""
     agent, (state, _) = trained(

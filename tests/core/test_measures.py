@@ -44,6 +44,7 @@ def short_training():
     return PPO(env, MLP(3, (4,)), total_timesteps=96, num_envs=2, num_steps=8, num_minibatches=1, num_epochs=1)
 
 
+@pytest.mark.slow
 def test_a_chunk_without_an_end_has_no_return(key, tmp_path):
     """Eight steps a batch, twenty an episode: the first two chunks of one batch have none, the third has."""
     agent, told = short_training(), []

@@ -274,7 +274,7 @@ TRAINED = {
 
 @pytest.mark.parametrize("name", slow_if_built(TRAINED))
 @hypothesis.given(data=st.data())
-@hypothesis.settings(max_examples=30, deadline=None, suppress_health_check=PATCHED)
+@hypothesis.settings(max_examples=10, deadline=None, suppress_health_check=PATCHED)
 def test_what_a_study_takes_its_agent_begins_with(name, data, monkeypatch, tmp_path):
     """Up to the memory of the machine, of which settings know nothing."""
     monkeypatch.setattr(sys.modules["jaxrec.training.parallel"], "check_fits", begin)

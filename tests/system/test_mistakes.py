@@ -239,6 +239,7 @@ def test_more_steps_than_int32_counts_are_refused_by_name():
         jaxrec.rollout(ENV, Random(), KEY, 1, 2**31)
 
 
+@pytest.mark.slow
 def test_experience_is_what_the_next_batch_is_learned_from():
     """Its observations are those of the batch: of horizon 4, and no index beyond the last."""
     agent = AGENT.replace(total_timesteps=160)

@@ -129,6 +129,7 @@ def test_a_run_that_failed_goes_on(tmp_path, monkeypatch, whole):
     assert about["preset"] == "quick"
 
 
+@pytest.mark.slow
 def test_as_processes(tmp_path, whole):
     process = child("run", "survivor", "--out", tmp_path / "run", SURVIVOR_PAUSE="0.2")
     wait_for_lines(process, tmp_path / "run", 8)
