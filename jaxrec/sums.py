@@ -4,11 +4,17 @@ Added up one by one in float32, a million times 0.1 is 100 958, and a sum of one
 rounding error of each addition is kept next to the sum (Kahan 1965, "Further remarks on reducing truncation errors").
 """
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import jax
 import jax.numpy as jnp
 from flax import struct
 from jax import Array
+from jax.typing import ArrayLike
 from jaxtyping import PyTree
+
+State = TypeVar("State")
 
 
 class Sum(struct.PyTreeNode):
@@ -43,3 +49,27 @@ class Sum(struct.PyTreeNode):
 
         pairs = jax.tree.map(each, self.total, self.lost, values)
         return Sum(*jax.tree.transpose(jax.tree.structure(self.total), jax.tree.structure((0, 0)), pairs))
+
+
+def loop(
+    body: Callable[[Array, State], tuple[State, PyTree]], state: State, first: ArrayLike, last: ArrayLike
+) -> tuple[State, PyTree]:
+    """Repeats a step and adds up what it gives; jittable, compiled once.
+
+    Args:
+        body: (number of the step, state) -> (state, values).
+        state: to begin with.
+        first: int[], the first number.
+        last: int[], the number after the last.
+
+    Returns:
+        (state, the sums of the values).
+    """
+    shapes = jax.eval_shape(body, jnp.asarray(first), state)[1]
+
+    def step(number: Array, carry: tuple[State, Sum]) -> tuple[State, Sum]:
+        state, values = body(number, carry[0])
+        return state, carry[1].add(values)
+
+    state, sums = jax.lax.fori_loop(first, last, step, (state, Sum.zeros(shapes)))
+    return state, sums.total

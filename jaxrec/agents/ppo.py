@@ -13,7 +13,7 @@ from flax import struct
 from jax import Array
 from jaxtyping import PyTree
 
-from jaxrec import checks, measures, vectorized
+from jaxrec import checks, measures, sums, vectorized
 from jaxrec.agents import losses, on_policy
 from jaxrec.agents.critic import LeastSquares, NetworkValue, check_critic
 from jaxrec.agents.networks import Network, NetworkPolicy, check_network, distribution
@@ -21,7 +21,6 @@ from jaxrec.agents.on_policy import Batch, Count, PPOState, Scalar, Transition
 from jaxrec.environment import Environment
 from jaxrec.inputs import check_clock, check_env
 from jaxrec.runtime.sharding import shard_envs
-from jaxrec.sums import Sum
 from jaxrec.utilities import Leaf
 
 
@@ -143,8 +142,8 @@ class PPO(struct.PyTreeNode):
         """A whole training, jittable: the final state, and metrics of each batch (float[num_updates])."""
 
         def body(state: PPOState, batch: Array) -> tuple[PPOState, dict[str, Array]]:
-            state, sums = self._batch(state, params, batch)
-            return state, on_policy.summary(sums, 1)
+            state, totals = self._batch(state, params, batch)
+            return state, on_policy.summary(totals, 1)
 
         return jax.lax.scan(body, self.init(key, params), jnp.arange(self.num_updates))
 
@@ -157,15 +156,8 @@ class PPO(struct.PyTreeNode):
             first: the first batch.
             last: the batch after the last, larger than `first`.
         """
-
-        def body(batch: Array, carry: PyTree) -> PyTree:
-            state, sums = carry
-            state, more = self._batch(state, params, batch)
-            return state, sums.add(more)
-
-        state, more = self._batch(state, params, first)
-        state, sums = jax.lax.fori_loop(first + 1, last, body, (state, Sum.zeros(more).add(more)))
-        return state, on_policy.summary(sums.total, last - first)
+        state, totals = sums.loop(lambda batch, state: self._batch(state, params, batch), state, first, last)
+        return state, on_policy.summary(totals, last - first)
 
     def experience(self, state: PPOState, params: PyTree, batch: Count = 0) -> Batch:
         """Gives what the next batch after `state` will be learned from.

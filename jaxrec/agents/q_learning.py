@@ -26,13 +26,12 @@ from flax import struct
 from jax import Array
 from jaxtyping import Bool, Float, Int, Key, PyTree, UInt32
 
-from jaxrec import checks, observations, vectorized
+from jaxrec import checks, observations, sums, vectorized
 from jaxrec.agents.on_policy import Count
 from jaxrec.agents.step_sizes import GeometricStep, StepSize, VisitStep
 from jaxrec.environment import Environment
 from jaxrec.inputs import check_clock, check_env
 from jaxrec.policy import Stateless
-from jaxrec.sums import Sum
 from jaxrec.utilities import Leaf
 
 MOST_VISITS = 2**32 - 1  # that uint32 counts
@@ -200,15 +199,8 @@ class QLearning(struct.PyTreeNode):
             first: the first batch.
             last: the batch after the last, larger than `first`.
         """
-
-        def body(batch, carry):
-            state, sums = carry
-            state, metrics = self._batch(state, params, batch)
-            return state, sums.add(metrics)
-
-        state, metrics = self._batch(state, params, first)
-        state, sums = jax.lax.fori_loop(first + 1, last, body, (state, Sum.zeros(metrics).add(metrics)))
-        return state, jax.tree.map(lambda total: total / (last - first), sums.total)
+        state, totals = sums.loop(lambda batch, state: self._batch(state, params, batch), state, first, last)
+        return state, jax.tree.map(lambda total: total / (last - first), totals)
 
     def experience(self, state: QLearningState, params: PyTree, batch: Count = 0) -> "Experience":
         """Gives what the next batch after `state` will be learned from.

@@ -19,14 +19,13 @@ from flax import struct
 from jax import Array
 from jaxtyping import Bool, Float, Int, PyTree
 
-from jaxrec import checks
+from jaxrec import checks, sums
 from jaxrec.agents.losses import SMALLEST_NORM
 from jaxrec.envs.learned import LearnedParams, LearnedUsers, inference
 from jaxrec.envs.learned.inference import Memory
 from jaxrec.envs.preference.dynamics import users_of
 from jaxrec.estimation import Logs
 from jaxrec.runtime.progress import Meter
-from jaxrec.sums import Sum
 from jaxrec.training.loop import fit
 from jaxrec.utilities import Leaf
 
@@ -133,14 +132,8 @@ class LearnUsers(struct.PyTreeNode):
         Returns:
             (state, the mean loss of training and the last of validation).
         """
-
-        def body(batch: Array, carry: PyTree) -> PyTree:
-            state, losses = carry
-            state, loss = self._update(state, params, batch)
-            return state, losses.add(loss)
-
-        state, losses = jax.lax.fori_loop(first, last, body, (state, Sum.zeros(state.validation_loss)))
-        return state, {"loss": losses.total / (last - first), "validation_loss": state.validation_loss}
+        state, loss = sums.loop(lambda update, state: self._update(state, params, update), state, first, last)
+        return state, {"loss": loss / (last - first), "validation_loss": state.validation_loss}
 
     def _optimizer(self) -> optax.GradientTransformation:
         schedule = optax.cosine_decay_schedule(1.0, self.num_updates)
