@@ -8,10 +8,12 @@ import signal
 import numpy as np
 import pytest
 import survivor
+from paths import ROOT
 
 import jaxrec
 from jaxrec.cli import main
 from jaxrec.experiments import STUDIES, reproduce
+from jaxrec.experiments.runs.folder import RunFolder
 from jaxrec.runtime import interruption
 from jaxrec.training import parallel
 
@@ -210,3 +212,21 @@ def test_damaged_folders_and_wrong_places_are_refused(run, whole, tmp_path, caps
     with pytest.raises(jaxrec.InputError, match=r"results.json' cannot be read"):
         reproduce(run, tmp_path / "again")
     assert not (tmp_path / "again").exists()
+
+
+OLDER = [f"rewiring-learning-{name}" for name in ("gpu-first", "ten", "ten-requests", "thirty")]
+
+
+@pytest.mark.slow  # some studies build their recommenders in order to check their settings
+def test_committed_runs_can_be_made_again_but_for_those_that_are_named():
+    refused = []
+    for folder in sorted(path.parent for path in (ROOT / "docs" / "results").glob("*/manifest.json")):
+        there = RunFolder.open(folder)
+        try:
+            STUDIES[there.manifest()["study"]].configured(there)
+        except jaxrec.InputError as error:
+            refused.append((folder.name, str(error)))
+    assert [name for name, _ in refused] == OLDER
+    assert all("the run was begun at commit" in said for _, said in refused)
+    text = (ROOT / "docs" / "results" / "README.md").read_text()
+    assert "`rewiring-learning-ten`, `-ten-requests`, `-thirty` and `-gpu-first`" in text
