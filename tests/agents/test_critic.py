@@ -158,6 +158,7 @@ def test_what_is_no_critic_is_refused(critic, said, untyped):
         PPO(Clock(3), MLP(2, (4,)), 1_000, critic=critic).check()
 
 
+@pytest.mark.slow
 def test_settings_are_swept_and_each_gives_what_it_gives_alone():
     agent = PPO(Chain(), MLP(2, (4,)), 1_024, critic=LeastSquares(place), **FAST)
     swept = {"ridge": [1e-5, 1.0, 1.0], "td_lambda": [1.0, 1.0, 0.3]}
@@ -207,7 +208,12 @@ def by_hand(obs, state):
 
 
 @pytest.mark.parametrize(
-    ("settings", "mean_degree"), [({}, 4), ({"observe_as": "graphs_tuple"}, 4), ({"graph": "uniform"}, 2)]
+    ("settings", "mean_degree"),
+    [
+        pytest.param({}, 4, marks=pytest.mark.slow),
+        ({"observe_as": "graphs_tuple"}, 4),
+        ({"graph": "uniform"}, 2),
+    ],
 )
 def test_moments_by_hand(settings, mean_degree):
     env = RewiringGame(12, mean_degree, "learning", **settings)

@@ -59,6 +59,7 @@ def test_a_mask_holds_whatever_the_form_of_the_observation(form):
         assert (acted.trajectory.reward > -10).all()
 
 
+@pytest.mark.slow
 def test_training_is_the_same_whatever_the_form_of_the_observation():
     """To the bit: masks, and steps that ask for nothing, count as they do where observations are structures."""
     trained = []

@@ -127,11 +127,21 @@ def masked_arms(cue):
     return state.replace(cue=jnp.asarray(cue, jnp.int32))
 
 
+def loss_of(agent):
+    """(weights, samples, entropy's weight) -> loss and metrics of a whole batch, all of it asked for."""
+
+    def loss(network_params, samples, ent_coef):
+        count = samples.value.size
+        return agent._loss(network_params, samples, ent_coef, (jnp.asarray(count, float), count))
+
+    return loss
+
+
 def test_where_nothing_is_asked_the_policy_does_not_move():
     agent = learner(MaskedArms(asks=False), 2_000)
     before = agent.init(jax.random.key(0), agent.env.default_params)
     _, samples, _ = jax.jit(agent._collect)(before, agent.env.default_params, 0, jax.random.key(1))
-    slopes, _ = jax.jit(jax.grad(agent._loss, has_aux=True))(before.network_params, samples, jnp.ones(()))
+    slopes, _ = jax.jit(jax.grad(loss_of(agent), has_aux=True))(before.network_params, samples, jnp.ones(()))
     of_policy, of_value = (jax.tree.map(jnp.abs, slopes["params"][f"Dense_{i}"]["kernel"]).sum() for i in (1, 3))
     assert of_policy == 0
     assert of_value > 0, "but the value does"
@@ -158,7 +168,7 @@ def test_recurrent_memory_is_that_of_the_rollout():
     agent = learner(Cue(3), network=LSTM(2, 8))
     params = agent.env.default_params
     state = agent.init(jax.random.key(0), params)
-    collect, loss = jax.jit(agent._collect), jax.jit(agent._loss)
+    collect, loss = jax.jit(agent._collect), jax.jit(loss_of(agent))
     for batch in range(2):
         state, samples, _ = collect(state, params, batch, jax.random.key(batch))
         _, metrics = loss(state.network_params, samples, jnp.zeros(()))

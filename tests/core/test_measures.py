@@ -59,6 +59,7 @@ def test_a_chunk_without_an_end_has_no_return(key, tmp_path):
     np.testing.assert_array_equal([metrics["episode_return"] for metrics in again], returns)
 
 
+@pytest.mark.slow
 def test_a_sweep_says_what_is_missing(key, tmp_path):
     found = sweep(short_training().replace(total_timesteps=16), {"learning_rate": [1e-3, 1e-2]}, 2, key, num_chunks=1)
     for row in found.summary():

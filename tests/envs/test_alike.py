@@ -83,7 +83,10 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("society", ENVIRONMENTS)
+SLOW = {"rewiring": pytest.mark.slow}  # test_render draws it, and refuses the same
+
+
+@pytest.mark.parametrize("society", [pytest.param(name, marks=SLOW.get(name, ())) for name in ENVIRONMENTS])
 def test_an_episode_is_drawn_and_anything_else_refused(society):
     env, rollout = ENVIRONMENTS[society], played(society)
     assert env.render(rollout.trajectory[:, 0]).axes

@@ -77,6 +77,7 @@ def test_rounds_follow_each_other(tmp_path):
         assert (folder / "figures" / f"{figure}.png").stat().st_size > 5_000
 
 
+@pytest.mark.slow
 def test_the_oracle_is_exact_inference():
     """Against the environment's own, which the enumeration of histories has confirmed."""
     world = PreferenceShift(observe_as="state")

@@ -96,7 +96,16 @@ def test_readme_has_code():
     assert len(readme_blocks()) >= 5
 
 
-@pytest.mark.parametrize("script", readme_blocks(), ids=lambda script: hashlib.sha1(script.encode()).hexdigest()[:6])
+SLOW = ("learn_users(", "GAT()")  # blocks that compile for half a minute
+
+
+def readme_scripts():
+    for script in readme_blocks():
+        slow = [pytest.mark.slow] if any(name in script for name in SLOW) else []
+        yield pytest.param(script, id=hashlib.sha1(script.encode()).hexdigest()[:6], marks=slow)
+
+
+@pytest.mark.parametrize("script", readme_scripts())
 def test_readme_code_runs_as_printed(script, tmp_path, monkeypatch):
     """In this process, which has most of what a block needs compiled already."""
     monkeypatch.chdir(tmp_path)

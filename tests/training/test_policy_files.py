@@ -73,7 +73,8 @@ print(float(jaxrec.rollout(env, policy, jax.random.key(1), 64, 8).per_env["rewar
 AGENTS = {"table": lambda env: QLearning(env, 64, 4, 4), "ppo": lambda env: PPO(env, MLP(3, (4,)), 64, 4, 4)}
 
 
-@pytest.mark.parametrize("name", ["table", pytest.param("ppo", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["table", "ppo"])
+@pytest.mark.slow
 def test_trained_here_used_in_another_process_and_nothing_compiles_twice(name, tmp_path):
     from jax._src import test_util
 
