@@ -7,6 +7,7 @@ import pytest
 from probes import Chain, Noisy
 
 import jaxrec
+from jaxrec import sums
 from jaxrec.agents import QLearning
 from jaxrec.envs.polarising import PolarisingUsers
 from jaxrec.policy import Stateless
@@ -77,3 +78,19 @@ def test_metrics_of_a_chunk_of_many_updates_keep_their_precision(key):
     state = agent.init(key, env.default_params)
     _, metrics = jax.jit(agent.advance)(state, env.default_params, 0, 100_000)
     np.testing.assert_allclose(metrics["epsilon"], 0.1, rtol=1e-6)
+
+
+def test_a_loop_adds_up_what_its_steps_give_and_is_compiled_once():
+    """Against a plain loop: a state that counts, and the sums of 0.1 and of the numbers of the steps."""
+
+    def step(number, state):
+        return state + 2, {"tenth": jnp.float32(0.1), "number": number}
+
+    compiled = jax.jit(lambda first, last: sums.loop(step, jnp.int32(1), first, last))
+    state, totals = compiled(3, 100_003)
+    assert state == 200_001
+    np.testing.assert_allclose(totals["tenth"], 1e4, rtol=1e-6)
+    np.testing.assert_allclose(totals["number"], sum(range(3, 100_003)), rtol=1e-6)
+    state, totals = compiled(7, 8)
+    assert (state, totals["number"]) == (3, 7)
+    assert compiled.lower(0, 1).as_text().count("stablehlo.while") == 1
