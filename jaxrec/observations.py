@@ -45,7 +45,7 @@ def index(space: Space, obs: PyTree) -> Int[Array, ""]:
     if isinstance(space, Fields):
         rank = jnp.zeros((), jnp.int32)
         for name, each in space.fields.items():
-            rank = rank * count(each) + index(each, field_of(obs, name))
+            rank = rank * (count(each) or 0) + index(each, field_of(obs, name))
         return rank
     low, high = np.asarray(_limits(space), int).reshape(-1, 2).T
     sizes = high - low + 1
