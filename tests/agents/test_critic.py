@@ -128,6 +128,7 @@ def test_a_critic_may_see_what_the_network_does_not():
     assert state.critic(jnp.zeros(2)) == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.slow
 def test_the_value_of_the_network_stays_as_it_was():
     agent, (state, _) = trained(Cue(1), observed, 2_000)
     before = agent.init(jax.random.key(0), agent.env.default_params).network_params["params"]

@@ -224,6 +224,7 @@ def test_bad_settings_are_refused(changes, message):
         learner(Cue(1), **changes)
 
 
+@pytest.mark.slow
 def test_a_start_within_episodes_that_all_end_together_is_refused():
     agent = learner(Cue(3), 768, num_envs=32, num_steps=8)
     keys, params = jax.random.split(jax.random.key(0), 2), jaxrec.batched(agent.env.default_params, 2)

@@ -99,6 +99,7 @@ def test_steps_that_have_no_value_do_not_weigh(key):
         api_test(env)
 
 
+@pytest.mark.slow
 def test_who_is_recommended_counts_only_where_somebody_asked(key):
     env = RewiringGame(10, 4)
     played = jaxrec.rollout(env, env.policy("high-cooperators"), key, 16, 40, trajectory=True)

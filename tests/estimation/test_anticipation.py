@@ -41,6 +41,7 @@ def known(tables, prior, shown, past, user):
     return np.array(joints)
 
 
+@pytest.mark.slow
 def test_users_go_on_from_their_past_as_exact_prediction_has_it(oracle, tables, prior, simulated):
     """What is past is known for certain, what comes is a mean over samples; one of the users has no past."""
     lengths = [3, 1, 0]

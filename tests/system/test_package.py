@@ -105,7 +105,7 @@ def readme_scripts():
         yield pytest.param(script, id=hashlib.sha1(script.encode()).hexdigest()[:6], marks=slow)
 
 
-@pytest.mark.parametrize("script", readme_scripts())
+@pytest.mark.parametrize("script", list(readme_scripts()))
 def test_readme_code_runs_as_printed(script, tmp_path, monkeypatch):
     """In this process, which has most of what a block needs compiled already."""
     monkeypatch.chdir(tmp_path)
