@@ -86,9 +86,13 @@ def encode(space: Space, obs: PyTree, max_categories: int) -> Float[Array, " n"]
 
 
 def too_many(space: Space) -> str:
-    """Says why a space has no index, to be appended to a message; empty where it is not for the number of elements."""
+    """Says that a space has too many elements for an index, to be appended to a message; empty where it has not."""
     elements = count(space)
-    return "" if elements is None else f": {checks.brief(space)} has {elements:,} elements, more than {MAX_INDEXED:,}"
+    return (
+        ""
+        if (elements or 0) <= MAX_INDEXED
+        else f": {checks.brief(space)} has {elements:,} elements, more than {MAX_INDEXED:,}"
+    )
 
 
 def _limits(space: Space) -> list[tuple[Any, Any]] | None:

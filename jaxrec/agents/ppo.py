@@ -33,15 +33,19 @@ class PPO(struct.PyTreeNode):
     Attributes:
         env, network: the environment; the network, see `networks`.
         total_timesteps: environment steps of the training, over all environments; rounded up to whole updates.
-        num_envs, num_steps: environments in parallel; steps of each in a batch.
+        num_envs: environments in parallel.
+        num_steps: steps of each environment in a batch.
         num_epochs: passes over each batch.
         num_minibatches: updates in each pass. It must divide the batch; for a recurrent network, the environments.
         microbatch_size: samples of a minibatch (of a recurrent network, environments) whose gradients are computed at
             once, and then added up: so many as fit the cache, a divisor; None for all.
         learning_rate, learning_rate_end: (leaf) of Adam, linear over the training.
-        gamma, gae_lambda: (leaf) discount; lambda of the advantage estimates.
-        clip_eps, value_clip_eps: (leaf) how far the ratio of probabilities may leave 1, and values move; inf: any way.
-        vf_coef, ent_coef, ent_coef_end: (leaf) weights of the value loss, and of the entropy bonus, linear in time.
+        gamma: (leaf) discount.
+        gae_lambda: (leaf) lambda of the advantage estimates.
+        clip_eps: (leaf) how far the ratio of probabilities may leave 1.
+        value_clip_eps: (leaf) how far values may move in one batch; infinite for no limit.
+        vf_coef: (leaf) weight of the value loss.
+        ent_coef, ent_coef_end: (leaf) weight of the entropy bonus, linear over the training.
         max_grad_norm: (leaf) gradients are scaled to this global norm where they exceed it.
         reward_scale: (leaf) rewards are multiplied by it before they are learned from; metrics are of the rewards paid.
         critic: gives the values, and the network's are not read; else None. See `critic`.
@@ -239,14 +243,15 @@ class PPO(struct.PyTreeNode):
         """The network after `num_epochs` passes over the batch."""
         if not self.network.is_recurrent:  # each step is a sequence of its own
             batch = jax.tree.map(lambda leaf: leaf.reshape(1, -1, *leaf.shape[2:]), batch)
-        sequences, weight = batch.is_first.shape[1], on_policy.requested(batch.obs, batch.value)
+        sequences, asked = batch.is_first.shape[1], on_policy.requested(batch.obs, batch.value)
         rate = self.learning_rate + (self.learning_rate_end - self.learning_rate) * progress
         ent_coef = self.ent_coef + (self.ent_coef_end - self.ent_coef) * progress
 
         def update(carry: PyTree, chosen: Array) -> tuple[PyTree, dict[str, Array]]:
             network_params, opt_state = carry
-            asked, total = weight[:, chosen], (jnp.maximum(weight[:, chosen].sum(), 1), weight[:, chosen].size)
-            advantage = losses.normalised(batch.advantage[:, chosen], asked)
+            weights = asked[:, chosen]
+            total = jnp.maximum(weights.sum(), 1), weights.size
+            advantage = losses.normalised(batch.advantage[:, chosen], weights)
 
             def gradient(chosen: Array, advantage: Array) -> tuple[PyTree, dict[str, Array]]:
                 part = jax.tree.map(lambda leaf: leaf[:, chosen], batch).replace(advantage=advantage)

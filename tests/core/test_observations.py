@@ -103,6 +103,7 @@ def test_what_is_too_large_for_a_table_says_how_large_it_is():
         QLearning(Kinds(length=10**8), 100)
     with pytest.raises(jaxrec.InputError, match=r"PolarisingUsers has not: a Box has 1,061,520,150,601 elements"):
         QLearning(PolarisingUsers(horizon=100), 100)
+    assert observations.too_many(Discrete(5)) == observations.too_many(Box(0, 1, ())) == ""
     with pytest.raises(jaxrec.InputError, match="has no observation index"):
         jaxrec.make("LearnedUsers-v0")[0].observation_index(jnp.zeros(3))
 
