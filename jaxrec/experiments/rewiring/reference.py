@@ -27,6 +27,9 @@ HEURISTICS: dict[float, dict[str, tuple[float, float]]] = {
 }
 """Figure 6: W -> recommender -> (mean final cooperation, standard error over 200 runs)."""
 
+FEW_RUNS = 30
+"""Behind each mean of Figure 5, and of the competition."""
+
 PLANE = {
     (2.0, 1.0): (0.512, None),
     (2.0, 1 / 3): (0.006, None),
@@ -37,10 +40,11 @@ PLANE = {
     (1.0, 0.0): (0.333, None),
     (2.0, -1.0): (0.0, None),
 }
-"""Figure 5: (T, S) -> (mean final cooperation over 30 runs, standard error not known)."""
+"""Figure 5: (T, S) -> (mean final cooperation over `FEW_RUNS` runs, standard error not known)."""
 
+SANTOS_RUNS = 40
 SANTOS = {3.0: 0.05, 3.5: 0.30, 4.0: 0.62, 4.5: 0.90, 5.0: 1.0}
-"""Base model, N = 1000: W -> fraction of 40 runs that end with cooperators only."""
+"""Base model, N = 1000: W -> fraction of `SANTOS_RUNS` runs that end with cooperators only."""
 
 SHARES = {"cooperation": 0.43, "local": 0.002, "good": 0.66, "bad": 0.08, "random": 0.07, "fair": 0.18}
 """Competition at W = 1, W2 = 0.063, 10^7 time-steps, without the frozen user."""
@@ -59,8 +63,8 @@ def agreement(name: str, cells: Sequence[Cell], runs: int = 200) -> Finding:
 
     Args:
         name: of the finding.
-        cells: (name, float[runs] samples, reference mean, its standard error or None) each.
-        runs: behind a reference mean whose error is known.
+        cells: (name, float[samples] samples, reference mean, its standard error or None) each.
+        runs: behind each reference mean.
 
     Returns:
         The finding.
@@ -75,12 +79,12 @@ def agreement(name: str, cells: Sequence[Cell], runs: int = 200) -> Finding:
 
 
 def _deviation(samples: np.ndarray, mean: float, error: float | None, runs: int) -> float:
-    """Standard errors between a sample mean and a reference mean of `runs` runs (30 where no error is known).
+    """Standard errors between a sample mean and a reference mean of `runs` runs.
 
     The spread of single runs is that of the reference where known, else that of a society that ends all-C or all-D
-    with the reference's mean: the widest there is. It is taken as at least 0.02, because a few runs may all end alike.
+    as often as the reference's: the widest there is. Where all of its runs ended alike, which an error of 0 says too,
+    one more of either end is added (the rule of succession), for so few runs are not certainty.
     """
-    spread = np.sqrt(mean * (1 - mean)) if error is None else error * np.sqrt(runs)
-    spread = max(float(spread), 0.02)
-    count = 30 if error is None else runs
-    return float(abs(samples.mean() - mean) / (spread * np.sqrt(1 / samples.size + 1 / count)))
+    ended = (mean * runs + 1) / (runs + 2)
+    spread = error * np.sqrt(runs) if error else np.sqrt(ended * (1 - ended))
+    return float(abs(samples.mean() - mean) / (spread * np.sqrt(1 / samples.size + 1 / runs)))

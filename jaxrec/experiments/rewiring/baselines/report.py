@@ -166,7 +166,7 @@ def _add_plane(config: BaselinesConfig, ends: Ends, written: Report) -> None:
             (f"T = {t:.2f}, S = {s:.2f}", cooperation[_nearest(PAYOFFS_T, t), _nearest(PAYOFFS_S, s)], *expected)
             for (t, s), expected in reference.PLANE.items()
         ]
-        written.findings.append(agreement("Figure 5: cooperation without rewiring", cells))
+        written.findings.append(agreement("Figure 5: cooperation without rewiring", cells, reference.FEW_RUNS))
     figure = Figure(figsize=(11, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     heat_map(figure, left, PAYOFFS_T, PAYOFFS_S, cooperation.mean(axis=-1), "cooperators at the end", "RdYlBu", (0, 1))

@@ -163,7 +163,7 @@ def _add_artefact(config: CompetitionConfig, ends: Ends, artefact: Ends, written
     if (config.users, config.degree, config.rules) == (1000, 30, "carvalho") and config.steps >= 10_000_000:
         cells = [("cooperation", ends.cooperation[corrected], reference.SHARES["cooperation"], None)]
         cells += [(name, ends.shares[corrected, i], reference.SHARES[name], None) for i, name in enumerate(KINDS)]
-        written.findings.append(agreement("competition, corrected", cells))
+        written.findings.append(agreement("competition, corrected", cells, reference.FEW_RUNS))
     written.sections.append(
         Section(
             "The user who was never focused",

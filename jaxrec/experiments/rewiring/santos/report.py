@@ -119,10 +119,12 @@ def _agreements(config: SantosConfig, prevails: np.ndarray) -> list[Finding]:
         for w, fraction in reference.SANTOS.items()
         if w in config.timescales
     ]
-    findings = [agreement("runs that end in cooperation", cells)] if cells else []
+    findings = [agreement("runs that end in cooperation", cells, reference.SANTOS_RUNS)] if cells else []
     if 0.0 in config.timescales:
         silent = prevails[config.timescales.index(0.0)].astype(float)
-        findings.append(agreement("W = 0: no run ends in cooperation", [("W = 0", silent, 0.0, None)]))
+        findings.append(
+            agreement("W = 0: no run ends in cooperation", [("W = 0", silent, 0.0, None)], reference.SANTOS_RUNS)
+        )
     return findings
 
 
