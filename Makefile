@@ -19,7 +19,7 @@ test: lint
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(VENV)/installed
-	$(BIN)/pytest -n 2 --dist loadfile --ignore=tests/system --ignore=tests/experiments
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore=tests/system --ignore=tests/experiments
 
 slow: $(VENV)/installed
 	JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(BIN)/pytest -m slow

@@ -17,12 +17,13 @@ from jaxrec.experiments.reports.report import Report, Section
 from jaxrec.experiments.runs import configuration
 from jaxrec.experiments.runs.folder import RunFolder
 from jaxrec.experiments.runs.manifest import differences, machine, manifest, programs
-from jaxrec.experiments.runs.metrics_log import FolderLog, Log
+from jaxrec.experiments.runs.metrics_log import FolderLog
+from jaxrec.experiments.runs.tools import Tools
 from jaxrec.experiments.runs.tracking import Tracker, Trackers, options
 from jaxrec.runtime import processes
 from jaxrec.runtime.hardware import describe
 from jaxrec.runtime.progress import Meter, NoMeter
-from jaxrec.training import TrainingError, checkpoints
+from jaxrec.training import TrainingError
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,9 @@ class Study:
         summary: one line.
         presets: configurations by name; the first is the default. Dataclasses of numbers, strings, tuples of them
             and dataclasses, whose `check()` raises InputError for what is out of range, before anything is written.
-        measure: (config, log, meter) -> measured: trains, simulates and evaluates. `log(**values)` appends a line to
-            `metrics.jsonl`; `log.checkpoints(task)` is where the next training keeps its states. All that it does
-            follows from `config`. It returns a dataclass of NumPy arrays, dictionaries of arrays and plain values,
+        measure: (config, tools) -> measured: trains, simulates and evaluates. `tools.log(**values)` appends a line to
+            `metrics.jsonl`; `tools.train` trains, and records metrics and states. All that it does follows from
+            `config`. It returns a dataclass of NumPy arrays, dictionaries of arrays and plain values,
             which is written to `measured.npz`.
         report: (config, measured) -> report: judges each claim, and makes tables and pictures. It draws no random
             numbers that do not follow from `config`, and trains nothing.
@@ -47,7 +48,7 @@ class Study:
     name: str
     summary: str
     presets: Mapping[str, Any]
-    measure: Callable[[Any, Log, Meter], Any]
+    measure: Callable[[Any, Tools], Any]
     report: Callable[[Any, Any], Report]
     limits: Mapping[str, str] = field(default_factory=dict)
     minutes: Mapping[str, int] = field(default_factory=dict)
@@ -223,18 +224,16 @@ class Study:
         """Runs from the start or resumes; the manifest says how it ended."""
         before, started = about.get("seconds", 0.0), time.perf_counter()
         tracked = Trackers(trackers if processes.is_main() else ())
-        kept_before, kept = about.get("checkpoint_seconds", 0.0), checkpoints.seconds()
 
         def note(status: str) -> None:
             about.update(status=status, seconds=round(before + time.perf_counter() - started, 1))
-            about.update(checkpoint_seconds=round(kept_before + checkpoints.seconds() - kept, 2))
             folder.write_json("manifest.json", about)
 
         note("running")
         try:
             tracked.start(self.name, about["config"], folder.path)
             with meter or NoMeter() as running:
-                measured = self.measure(config, FolderLog(folder.path, tracked), running)
+                measured = self.measure(config, Tools(FolderLog(folder.path, tracked), running))
             folder.write_measured(measured)
             report = self.report(config, measured)
             self._write(folder, report, about, config, before + time.perf_counter() - started)

@@ -6,7 +6,6 @@ import time
 import warnings
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,38 +61,12 @@ class NoCheckpoints:
         """Does nothing."""
 
 
-@dataclass
-class _Spent:
-    """Of this process."""
-
-    seconds: float = 0.0
-
-
-_spent = _Spent()
-
-
-def seconds() -> float:
-    """How long the trainings of this process have waited so far for what they keep."""
-    return _spent.seconds
-
-
-@contextlib.contextmanager
-def keeping() -> Iterator[None]:
-    """Within, time counts as `seconds`."""
-    started = time.perf_counter()
-    try:
-        yield
-    finally:
-        _spent.seconds += time.perf_counter() - started
-
-
 class Checkpoints:
     """The checkpoints of one training in a folder; written whole or not at all, while the training goes on.
 
     Of several processes that train together, the first alone writes and reads; every one calls every method.
     """
 
-    @keeping()
     def __init__(self, path: str | Path, about: str, seconds: float = 60.0):
         """Opens the folder.
 
@@ -131,11 +104,11 @@ class Checkpoints:
         interval = max(self._seconds, self._spent / SHARE) if self._seconds else 0.0
         due = processes.run_on_main(lambda: time.monotonic() - self._saved >= interval)
         if due and training.updates < num_updates:
-            before = seconds()
+            before = time.monotonic()
             self.save(training)
-            self._saved, self._spent = time.monotonic(), seconds() - before
+            self._saved = time.monotonic()
+            self._spent = self._saved - before
 
-    @keeping()
     def save(self, training: Training) -> None:
         """Keeps the training; returns before it is written.
 
@@ -248,7 +221,6 @@ class Checkpoints:
     def _read(self, step: int, part: str, how: Any) -> Any:
         return self._manager.restore(step, args=self._args.Composite(**{part: how}))[part]
 
-    @keeping()
     def close(self) -> None:
         """Waits until all is written."""
         if not processes.is_main():

@@ -18,7 +18,7 @@ from jaxrec.runtime.progress import Meter, NoMeter
 from jaxrec.training import policy_files
 from jaxrec.training.agent import Agent, MetricsSink, TrainingError
 from jaxrec.training.best_policy import Evaluate, policies, scoring
-from jaxrec.training.checkpoints import Checkpoints, NoCheckpoints, Training, keeping
+from jaxrec.training.checkpoints import Checkpoints, NoCheckpoints, Training
 from jaxrec.training.parallel import Runs
 
 
@@ -136,11 +136,8 @@ def _finish(kept: Checkpoints | NoCheckpoints, runs: Runs, training: Training, b
                 )
         if training.updates > begun:
             kept.save(training)
-        if written is not None:
-            with keeping():
-                warning = written.result()
-            if warning:
-                warnings.warn(warning, stacklevel=3)  # where `fit` is called
+        if written is not None and (warning := written.result()):
+            warnings.warn(warning, stacklevel=3)  # where `fit` is called
     processes.run_on_main(lambda: None)  # the others may read what the first has written
 
 

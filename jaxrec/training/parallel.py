@@ -19,7 +19,7 @@ from jaxrec.runtime.jit_by_class import jit
 from jaxrec.runtime.memory_limit import check_fits
 from jaxrec.training import fingerprint
 from jaxrec.training.agent import Agent
-from jaxrec.training.checkpoints import Training, keeping
+from jaxrec.training.checkpoints import Training
 
 Learner = TypeVar("Learner")
 
@@ -62,14 +62,13 @@ class Runs:
             start: the state to start from; None for that of `agent.init`.
             evaluate: what scores policies, or None.
         """
-        with keeping():
-            return fingerprint.identity(
-                agent=with_swept(self.agent, self.given.get("swept", {})),
-                keys=self.given["keys"],
-                params=self.given["params"],
-                start=processes.all_gather(start),
-                evaluate=evaluate,
-            )
+        return fingerprint.identity(
+            agent=with_swept(self.agent, self.given.get("swept", {})),
+            keys=self.given["keys"],
+            params=self.given["params"],
+            start=processes.all_gather(start),
+            evaluate=evaluate,
+        )
 
     def start(self, state: PyTree) -> PyTree:
         """The states to start from, over the devices: copies of `state`, or what `agent.init` gives if that is None.

@@ -23,7 +23,7 @@ from jaxrec.experiments import STUDIES, study
 from jaxrec.experiments.rewiring.santos import report as santos
 from jaxrec.experiments.runs.limits import check_training
 from jaxrec.experiments.runs.metrics_log import FolderLog
-from jaxrec.runtime.progress import NoMeter
+from jaxrec.experiments.runs.tools import Tools
 
 PATCHED = [hypothesis.HealthCheck.function_scoped_fixture]
 INFINITY, MOST = float("inf"), checks.MOST_STEPS
@@ -215,7 +215,7 @@ def test_what_a_scan_takes_it_runs_to_its_report(name, data, monkeypatch, tmp_pa
     config = STUDIES[name].config("quick", **(SMALL[name] | changes))
     if refused(config, names):
         return
-    report = STUDIES[name].report(config, STUDIES[name].measure(config, FolderLog(tmp_path), NoMeter()))
+    report = STUDIES[name].report(config, STUDIES[name].measure(config, Tools(FolderLog(tmp_path))))
     assert report.findings
     assert report.answers
 
@@ -284,4 +284,4 @@ def test_what_a_study_takes_its_agent_begins_with(name, data, monkeypatch, tmp_p
     if refused(config, [name.rpartition(".")[2] for name in names]):
         return
     with pytest.raises(BegunError):
-        STUDIES[name].measure(config, FolderLog(tmp_path), NoMeter())
+        STUDIES[name].measure(config, Tools(FolderLog(tmp_path)))

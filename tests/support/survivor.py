@@ -88,25 +88,25 @@ def after(training, updates):
         jax.jit(lambda x: jax.lax.fori_loop(0, 2**31 - 1, lambda _, x: jnp.sin(x), x))(1.0).block_until_ready()
 
 
-def measure(config, log, meter):
+def measure(config, tools):
     measured = {"curves": [], "ends": [], "keys": []}
     for training, slope in enumerate(config.slopes):
         curve = []
 
         def on_metrics(updates, metrics, training=training, curve=curve):
             curve.append(metrics["reward"])
-            log(training=training, updates=updates, **metrics)
+            tools.log(training=training, updates=updates, **metrics)
             after(training, updates)
 
         keys = jax.random.split(jax.random.key(config.seed + training), config.seeds)
-        params, kept = jaxrec.batched(EnvParams(), config.seeds), log.checkpoints(f"Walk: slope {slope}")
+        params, kept = jaxrec.batched(EnvParams(), config.seeds), tools.log.checkpoints(f"Walk: slope {slope}")
         state = fit(
-            Walk(slope), keys, params, config.num_chunks, meter, on_metrics, "walking", kept, checkpoint_seconds=0
+            Walk(slope), keys, params, config.num_chunks, tools.meter, on_metrics, "walking", kept, checkpoint_seconds=0
         )
         measured["curves"].append(np.stack(curve))
         measured["ends"].append(np.asarray(state["at"]))
         measured["keys"].append(np.asarray(jax.random.key_data(state["key"])))
-    log(part="ends", below=config.ceiling)
+    tools.log(part="ends", below=config.ceiling)
     after(len(config.slopes), 0)
     return measured
 
@@ -163,16 +163,16 @@ class LearnerConfig:
         jaxrec.checks.lookup(AGENTS, self.agent, "agent")
 
 
-def learn(config, log, meter):
+def learn(config, tools):
     """Trains an agent from two seeds; measures all that it ends with."""
     agent = AGENTS[config.agent]()
 
     def on_metrics(updates, metrics):
-        log(updates=updates, **metrics)
+        tools.log(updates=updates, **metrics)
 
     keys, params = jax.random.split(jax.random.key(0), 2), jaxrec.batched(agent.env.default_params, 2)
-    kept = log.checkpoints(config.agent)
-    state = fit(agent, keys, params, config.num_chunks, meter, on_metrics, "learning", kept, checkpoint_seconds=0)
+    kept = tools.log.checkpoints(config.agent)
+    state = fit(agent, keys, params, config.num_chunks, tools.meter, on_metrics, "learning", kept, checkpoint_seconds=0)
     leaves = jax.tree.leaves(state.replace(key=jax.random.key_data(state.key)))
     return {str(number): np.asarray(leaf) for number, leaf in enumerate(leaves)}
 

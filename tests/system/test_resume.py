@@ -17,8 +17,7 @@ from jaxrec.cli import main
 from jaxrec.experiments import STUDIES, study
 from jaxrec.experiments.runs import configuration
 from jaxrec.experiments.runs.folder import RunFolder
-from jaxrec.experiments.runs.metrics_log import NoLog
-from jaxrec.runtime.progress import NoMeter
+from jaxrec.experiments.runs.tools import Tools
 from jaxrec.training import parallel
 
 SETTINGS = configuration.to_json(survivor.Config())
@@ -270,7 +269,7 @@ def test_another_machine_is_pointed_out(tmp_path, whole):
 
 def test_without_a_folder_nothing_is_kept(tmp_path, monkeypatch, whole):
     monkeypatch.chdir(tmp_path)
-    measured = survivor.measure(survivor.Config(), NoLog(), NoMeter())
+    measured = survivor.measure(survivor.Config(), Tools())
     results = json.loads((whole / "results.json").read_text())
     assert measured["curves"][1].tolist() == results["1"]["curve"]
     assert not list(tmp_path.iterdir())

@@ -195,7 +195,6 @@ def test_states_go_when_the_run_is_complete_and_not_before(tmp_path, monkeypatch
     assert not (run / "checkpoints").exists()
     about = RunFolder.open(run).manifest()
     assert about["status"] == "complete"
-    assert 0 < about["checkpoint_seconds"] < about["seconds"]
 
 
 def test_a_crash_before_they_went_harms_nothing(tmp_path, monkeypatch):
@@ -213,20 +212,17 @@ def test_a_crash_before_they_went_harms_nothing(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("took", "kept"), [(0.0, [2, 4, 6, 8, 10, 12]), (0.1, [2, 6, 10, 12]), (1.0, [2, 12])])
 def test_keeping_takes_a_twentieth_of_the_time_at_most_but_for_the_last(took, kept, tmp_path, monkeypatch):
     """Six chunks of a second each; keeping a state takes `took` seconds."""
-    clock, spent, saved = [0.0], [0.0], []
+    clock, saved = [0.0], []
 
     def save(self, training):
         saved.append(training.updates)
-        spent[0] += took
+        clock[0] += took
 
     def tick(*_):
-        clock[0] += 1
+        clock[0] += 1.01  # not on the edge
 
     monkeypatch.setattr(Checkpoints, "save", save)
-    monkeypatch.setattr(checkpoints, "seconds", lambda: spent[0])
-    monkeypatch.setattr(
-        checkpoints, "time", SimpleNamespace(monotonic=lambda: clock[0], perf_counter=time.perf_counter)
-    )
+    monkeypatch.setattr(checkpoints, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     params = jaxrec.batched(EnvParams(), len(KEYS))
     fit(survivor.Walk(), KEYS, params, 6, on_metrics=tick, checkpoints=tmp_path / "run", checkpoint_seconds=0.25)
     assert saved == kept

@@ -12,9 +12,8 @@ from jax import Array
 from jaxrec import checks
 from jaxrec.envs.learned import LearnedParams, LearnedUsers
 from jaxrec.estimation import Logs, Trajectories, generate, learn_users
-from jaxrec.experiments.runs.metrics_log import Log
+from jaxrec.experiments.runs.tools import Tools
 from jaxrec.parameters import batched
-from jaxrec.runtime.progress import Meter
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def choice_models(names: tuple[str, ...], seeds: int, params: LearnedParams) -> 
 
 def learn(
     config: ModelConfig, env: LearnedUsers, params: LearnedParams, key: Array, training: Logs, validation: Logs,
-    log: Log, meter: Meter,
+    tools: Tools,
 ) -> LearnedParams:  # fmt: skip
     """Learns one model for each row of `params`.
 
@@ -132,20 +131,19 @@ def learn(
         key: a typed key.
         training: the logs to learn from.
         validation: the logs to validate on.
-        log: takes a line of metrics for each chunk, and says where checkpoints lie.
-        meter: notified of the progress.
+        tools: its log takes lines of metrics, its meter is notified of the progress.
 
     Returns:
         `params` with learned weights.
     """
 
     def on_metrics(kind: str, updates: int, metrics: dict[str, np.ndarray]) -> None:
-        log(part="model", kind=kind, updates=updates, **metrics)
+        tools.log(part="model", kind=kind, updates=updates, **metrics)
 
     runs = jnp.shape(params.influence)[0]
     return learn_users(
-        env, jax.random.split(key, runs), params, training, validation, min(10, config.model.num_epochs), meter,
-        on_metrics, log.checkpoints("user model"), **dataclasses.asdict(config.model),
+        env, jax.random.split(key, runs), params, training, validation, min(10, config.model.num_epochs), tools.meter,
+        on_metrics, tools.log.checkpoints("user model"), **dataclasses.asdict(config.model),
     )  # fmt: skip
 
 

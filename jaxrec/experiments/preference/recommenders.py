@@ -14,10 +14,8 @@ from jaxrec import checks
 from jaxrec.agents import LSTM, PPO, NetworkPolicy, PPOSettings
 from jaxrec.envs.preference.dynamics import BINS
 from jaxrec.experiments.runs.limits import check_training
-from jaxrec.experiments.runs.metrics_log import Log
+from jaxrec.experiments.runs.tools import Tools
 from jaxrec.runtime.jit_by_class import jit
-from jaxrec.runtime.progress import Meter
-from jaxrec.training import fit
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class RecommenderConfig:
 
 
 def train_recommenders(
-    config: RecommenderConfig, env: Any, gamma: float, key: Array, params: Any, log: Log, meter: Meter, task: str
+    config: RecommenderConfig, env: Any, gamma: float, key: Array, params: Any, tools: Tools, task: str
 ) -> tuple[NetworkPolicy, np.ndarray]:
     """Trains one recommender for each row of `params`, all in one vmap.
 
@@ -61,25 +59,21 @@ def train_recommenders(
         gamma: discount.
         key: a typed key.
         params: of the environment, with a leading axis of runs.
-        log: takes a line of metrics for each chunk, and says where checkpoints lie.
-        meter: notified of the progress.
+        tools: its log takes lines of metrics, its meter is notified of the progress.
         task: the name of the training.
 
     Returns:
         (policies with a leading axis of runs, float[chunks, runs] returns of an episode).
     """
-    agent, curves = config.agent(env, gamma), []
+    agent = config.agent(env, gamma)
     runs = jnp.shape(params.influence)[0]
 
-    def on_metrics(updates: int, metrics: dict[str, np.ndarray]) -> None:
-        curves.append(metrics["episode_return"])
-        steps = updates * agent.num_envs * agent.num_steps
-        log(part="training", task=task, steps=steps, episode_return=metrics["episode_return"])
+    def line(steps: int, metrics: dict[str, np.ndarray]) -> dict[str, Any]:
+        return {"part": "training", "task": task, "steps": steps, "episode_return": metrics["episode_return"]}
 
-    title = f"training {runs} recommenders: {task}"
-    keys, kept = jax.random.split(key, runs), log.checkpoints(title)
-    state = fit(agent, keys, params, config.num_chunks, meter, on_metrics, title, kept)
-    return NetworkPolicy(state.network_params, agent.network), np.stack(curves)
+    keys, title = jax.random.split(key, runs), f"training {runs} recommenders: {task}"
+    state, course = tools.train(agent, keys, params, title, config.num_chunks, line)
+    return NetworkPolicy(state.network_params, agent.network), course.metrics["episode_return"]
 
 
 def play(

@@ -111,7 +111,7 @@ def training(outcome: Measured) -> Figure:
     yardsticks = (outcome.baselines["Bayes"].value[:, TRAINED_ON], outcome.references.bayes_decoupled[TRAINED_ON])
     for i, ((world, colour), yardstick) in enumerate(zip(WORLDS.items(), yardsticks, strict=True)):
         _band(axes, outcome.curves.clicks[:, i].T, colour, world, outcome.curves.episodes)
-        axes.axhline(float(yardstick.mean()), color=colour, ls="--", lw=1)
+        axes.axhline(float(yardstick.mean()), color=colour, ls="--", lw=1, label=f"{world}: Bayes, not tampering")
     axes.set(xlabel="episodes", ylabel="clicks an episode", ylim=(5, None))
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)

@@ -18,12 +18,10 @@ from jaxrec.envs.polarising import (
 )
 from jaxrec.experiments.polarising.tampering.disagreement import Disagreement, disagreement
 from jaxrec.experiments.polarising.tampering.settings import USERS, TamperingConfig
-from jaxrec.experiments.runs.metrics_log import Log
+from jaxrec.experiments.runs.tools import Tools
 from jaxrec.parameters import batched
 from jaxrec.rollouts import rollout
 from jaxrec.runtime.jit_by_class import jit
-from jaxrec.runtime.progress import Meter
-from jaxrec.training import fit
 
 
 class Behaviour(struct.PyTreeNode):
@@ -100,21 +98,20 @@ class Measured:
     curves: Curves
 
 
-def measure(config: TamperingConfig, log: Log, meter: Meter) -> Measured:
+def measure(config: TamperingConfig, tools: Tools) -> Measured:
     """Trains in both worlds, and evaluates next to baselines and exact references.
 
     Args:
         config: the settings.
-        log: takes lines of metrics, and says where checkpoints lie.
-        meter: notified of the progress.
+        tools: its log takes lines of metrics, its meter is notified of the progress.
 
     Returns:
         The behaviour of every policy, exact values, and the course of the training.
     """
     env = PolarisingUsers()
-    factual, decoupled, curves = train(env, config, log, meter)
+    factual, decoupled, curves = train(env, config, tools)
 
-    meter.start("evaluating policies", 5)
+    tools.meter.start("evaluating policies", 5)
     key, key_visits = jax.random.split(jax.random.key(config.seed + 1_000_003))
     keys = jax.random.split(key, config.seeds)  # one a seed, for all policies: they are compared on the same draws
     epsilon = jnp.zeros(config.seeds)
@@ -125,28 +122,27 @@ def measure(config: TamperingConfig, log: Log, meter: Meter) -> Measured:
         return jax.tree.map(np.asarray, seen)
 
     learned = evaluate(TabularPolicy(factual, env, epsilon), 1.0)
-    meter.advance()
+    tools.meter.advance()
     safe, safe_deployed = (evaluate(TabularPolicy(decoupled, env, epsilon), influence) for influence in (0.0, 1.0))
-    meter.advance()
+    tools.meter.advance()
     references, bayes = exact_references(env)
     policies = baseline_policies(env, bayes)
     baselines = {name: evaluate(batched(policy, config.seeds), 1.0) for name, policy in policies.items()}
-    meter.advance()
+    tools.meter.advance()
     decoupled_values = np.array([exact_values(env, table) for table in decoupled])
-    meter.advance()
+    tools.meter.advance()
     disagree = disagreement(env, factual, decoupled, key_visits, min(config.evaluation_episodes, 1000))
-    meter.advance()
+    tools.meter.advance()
     return Measured(learned, safe, safe_deployed, baselines, references, decoupled_values, disagree, curves)
 
 
-def train(env: PolarisingUsers, config: TamperingConfig, log: Log, meter: Meter) -> tuple[Array, Array, Curves]:
+def train(env: PolarisingUsers, config: TamperingConfig, tools: Tools) -> tuple[Array, Array, Curves]:
     """Trains in both worlds from the same keys.
 
     Args:
         env: the users.
         config: the settings.
-        log: takes a line of metrics for each chunk, and says where checkpoints lie.
-        meter: notified of the progress.
+        tools: its log takes lines of metrics, its meter is notified of the progress.
 
     Returns:
         Action values float[seeds, states, 3] learned with `influence` 1, then with 0; the course of the training.
@@ -156,21 +152,15 @@ def train(env: PolarisingUsers, config: TamperingConfig, log: Log, meter: Meter)
     params = batched(env.default_params, 2 * config.seeds).replace(influence=influence)
     keys = jnp.tile(jax.vmap(jax.random.key)(config.seed + jnp.arange(config.seeds)), 2)
 
-    episodes, clicks = [], []
-
-    def on_metrics(updates: int, metrics: dict[str, np.ndarray]) -> None:
-        episodes.append(updates * agent.num_envs * agent.num_steps // env.horizon)
-        clicks.append(env.horizon * metrics["reward"].reshape(2, config.seeds))
-        log(
-            episodes=episodes[-1],
-            epsilon=metrics["epsilon"][0],
-            clicks_factual=clicks[-1][0],
-            clicks_decoupled=clicks[-1][1],
-        )
+    def line(steps: int, metrics: dict[str, np.ndarray]) -> dict[str, Any]:
+        factual, decoupled = env.horizon * metrics["reward"].reshape(2, config.seeds)
+        episodes, epsilon = steps // env.horizon, metrics["epsilon"][0]
+        return {"episodes": episodes, "epsilon": epsilon, "clicks_factual": factual, "clicks_decoupled": decoupled}
 
     task = f"training {config.seeds} seeds in 2 worlds"
-    state = fit(agent, keys, params, config.num_chunks, meter, on_metrics, task, log.checkpoints(task))
-    return state.q[: config.seeds], state.q[config.seeds :], Curves(np.array(episodes), np.array(clicks))
+    state, course = tools.train(agent, keys, params, task, config.num_chunks, line)
+    clicks = env.horizon * course.metrics["reward"].reshape(-1, 2, config.seeds)
+    return state.q[: config.seeds], state.q[config.seeds :], Curves(course.steps // env.horizon, clicks)
 
 
 def baseline_policies(env: PolarisingUsers, bayes: exact.CountPolicy) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from jaxrec.envs.preference import PreferenceParams, PreferenceShift, dynamics, 
 from jaxrec.envs.preference.dynamics import BINS, DIRECTIONS, Users, Worth
 from jaxrec.experiments.preference.calibration.settings import CalibrationConfig
 from jaxrec.experiments.preference.reference import METRICS, TABLE_1
-from jaxrec.experiments.runs.metrics_log import Log
+from jaxrec.experiments.runs.tools import Tools
 from jaxrec.runtime.progress import Meter
 
 CONDITIONS = {"myopic": (0.0, 0.0), "rl": (0.99, 0.0), "penalised myopic": (0.0, 1.0), "penalised rl": (0.99, 1.0)}
@@ -99,24 +99,23 @@ class Measured:
     default_values: np.ndarray
 
 
-def measure(config: CalibrationConfig, log: Log, meter: Meter) -> Measured:
+def measure(config: CalibrationConfig, tools: Tools) -> Measured:
     """Fits every reading with the slates of our defaults, and the best of them with the other slates.
 
     Args:
         config: the settings.
-        log: takes lines of metrics, and says where checkpoints lie.
-        meter: notified of the progress.
+        tools: its log takes lines of metrics, its meter is notified of the progress.
 
     Returns:
         Every fit, and what the best and our default constants come to.
     """
     ours, other = SLATES
     pairs = [(reading, ours) for reading in READINGS] + [(next(iter(READINGS)), other)]
-    meter.start(f"fitting {len(pairs)} readings", len(pairs) * (config.generations + 1))
+    tools.meter.start(f"fitting {len(pairs)} readings", len(pairs) * (config.generations + 1))
     fits = []
     for reading, slates in pairs:
-        fits.append(fit(config, reading, slates, meter))
-        log(reading=reading, slates=slates, error=fits[-1].error, best=fits[-1].best)
+        fits.append(fit(config, reading, slates, tools.meter))
+        tools.log(reading=reading, slates=slates, error=fits[-1].error, best=fits[-1].best)
     best = fits[0]
     default = float(error(jnp.asarray([DEFAULTS]), best.reading, best.slates)[0])
     env = PreferenceShift(slate_means=SLATES[best.slates], observe_as="state")

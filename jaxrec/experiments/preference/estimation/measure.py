@@ -24,8 +24,7 @@ from jaxrec.experiments.preference.estimation.beliefs import (
 )
 from jaxrec.experiments.preference.estimation.settings import EstimationConfig
 from jaxrec.experiments.preference.models import choice_models, learn, log_users, run
-from jaxrec.experiments.runs.metrics_log import Log
-from jaxrec.runtime.progress import Meter
+from jaxrec.experiments.runs.tools import Tools
 
 CHOICE_MODELS = ("correct", "mis-specified")
 
@@ -86,13 +85,12 @@ class Measured:
         return 0.5 * np.abs(self.simulated - self.natural).sum(axis=2)
 
 
-def measure(config: EstimationConfig, log: Log, meter: Meter) -> Measured:
+def measure(config: EstimationConfig, tools: Tools) -> Measured:
     """Logs users, learns models of them, and scores their beliefs by what the users preferred.
 
     Args:
         config: the settings.
-        log: takes lines of metrics, and says where checkpoints lie.
-        meter: notified of the progress.
+        tools: its log takes lines of metrics, its meter is notified of the progress.
 
     Returns:
         Scores of every predictor, and natural shifts.
@@ -101,7 +99,7 @@ def measure(config: EstimationConfig, log: Log, meter: Meter) -> Measured:
     data = log_users(config, key_logs)
     env = LearnedUsers()
     params = choice_models(CHOICE_MODELS, config.seeds, env.default_params)
-    params = learn(config, env, params, key_learn, data.training, data.validation, log, meter)
+    params = learn(config, env, params, key_learn, data.training, data.validation, tools)
     world = PreferenceShift(observe_as="state")
     truth_params = world.default_params
     twins = natural_twins(key_twins, data.truth, truth_params)
@@ -110,14 +108,14 @@ def measure(config: EstimationConfig, log: Log, meter: Meter) -> Measured:
     scored["oracle"] = [
         scores(oracle(data.validation, twins, truth_params), data.validation, data.truth, twins, truth_params)
     ]
-    meter.start("holding beliefs against preferences", 2 * config.seeds)
+    tools.meter.start("holding beliefs against preferences", 2 * config.seeds)
     for number, name in enumerate(CHOICE_MODELS):
         scored[name] = []
         for seed in range(config.seeds):
             model = run(params, number * config.seeds + seed)
             beliefs = estimated(env, model, data.validation, twins)
             scored[name].append(scores(beliefs, data.validation, data.truth, twins, model))
-            meter.advance(name)
+            tools.meter.advance(name)
     true = np.asarray(jax.nn.one_hot(data.truth.natural[:, :steps], BINS).mean(axis=0))
     natural = np.stack([natural_shifts(config, run(params, seed), jax.random.fold_in(key_natural, seed))
                         for seed in range(config.seeds)])  # fmt: skip

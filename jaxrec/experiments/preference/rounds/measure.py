@@ -16,9 +16,8 @@ from jaxrec.estimation import LearnUsers, Logs, generate, record
 from jaxrec.experiments.preference.models import learn, run
 from jaxrec.experiments.preference.recommenders import as_believed, as_lived, play, train_recommenders
 from jaxrec.experiments.preference.rounds.settings import RoundsConfig
-from jaxrec.experiments.runs.metrics_log import Log
+from jaxrec.experiments.runs.tools import Tools
 from jaxrec.parameters import batched
-from jaxrec.runtime.progress import Meter
 
 PENALTIES = (0.0, 1.0)
 Counts = Literal["click", "dwell"]
@@ -90,30 +89,28 @@ class Measured:
     conditions: list[Condition]
 
 
-def measure(config: RoundsConfig, log: Log, meter: Meter) -> Measured:
+def measure(config: RoundsConfig, tools: Tools) -> Measured:
     """Recommenders paid for clicks and for dwelling, with penalty and without, each with logs and models of its own.
 
     Args:
         config: the settings.
-        log: takes lines of metrics, and says where checkpoints lie.
-        meter: notified of the progress.
+        tools: its log takes lines of metrics, its meter is notified of the progress.
 
     Returns:
         The rounds of every platform.
     """
     key = jax.random.key(config.seed)
-    return Measured([one for counts in COUNTS for one in play_rounds(config, counts, key, log, meter)])
+    return Measured([one for counts in COUNTS for one in play_rounds(config, counts, key, tools)])
 
 
-def play_rounds(config: RoundsConfig, counts: Counts, key: Array, log: Log, meter: Meter) -> list[Condition]:
+def play_rounds(config: RoundsConfig, counts: Counts, key: Array, tools: Tools) -> list[Condition]:
     """Plays all rounds of both penalties; every platform starts from logs of the paper's mixed policies.
 
     Args:
         config: the settings.
         counts: what engagement is counted by.
         key: a typed key.
-        log: takes the metrics of each chunk and round, and says where checkpoints lie.
-        meter: notified of the progress.
+        tools: its log takes lines of metrics, its meter is notified of the progress.
 
     Returns:
         One for each of `PENALTIES`.
@@ -134,9 +131,9 @@ def play_rounds(config: RoundsConfig, counts: Counts, key: Array, log: Log, mete
     played: list[Round] = []
     for number in range(config.rounds):
         key, *keys = jax.random.split(key, 6)
-        models = learn_each(config, model, models, keys[0], logs, log, meter)
+        models = learn_each(config, model, models, keys[0], logs, tools)
         task = f"paid for {counts}, round {number + 1}"
-        policies, _ = train_recommenders(config, model, config.ppo.gamma, keys[1], models, log, meter, task)
+        policies, _ = train_recommenders(config, model, config.ppo.gamma, keys[1], models, tools, task)
         params = DeployedParams(worlds.influence, worlds.reward_weights, worlds, models)
         _, anticipated = play(
             model, policies, jax.random.split(keys[2], runs), models, config.eval_episodes, as_believed
@@ -145,12 +142,14 @@ def play_rounds(config: RoundsConfig, counts: Counts, key: Array, log: Log, mete
         logs = deploy(config, deployed, policies, keys[4], params)
         error = np.array([prediction_error(model, run(models, at), logs[at]) for at in range(runs)])
         played.append(Round(sums, anticipated, lived, error))
-        log(part="round", counts=counts, round=number + 1, error=error, engagement=sums["engagement"].mean(axis=1))
+        tools.log(
+            part="round", counts=counts, round=number + 1, error=error, engagement=sums["engagement"].mean(axis=1)
+        )
     return [Condition(counts, nu, [one.of(weights == np.float32(nu)) for one in played]) for nu in PENALTIES]
 
 
 def learn_each(
-    config: RoundsConfig, env: LearnedUsers, models: LearnedParams, key: Array, logs: list[Logs], log: Log, meter: Meter
+    config: RoundsConfig, env: LearnedUsers, models: LearnedParams, key: Array, logs: list[Logs], tools: Tools
 ) -> LearnedParams:
     """Learns a model for each run, from its own logs alone.
 
@@ -160,8 +159,7 @@ def learn_each(
         models: the models before, with a leading axis of runs.
         key: a typed key.
         logs: of each run.
-        log: takes the metrics, and says where checkpoints lie.
-        meter: notified of the progress.
+        tools: its log takes lines of metrics, its meter is notified of the progress.
 
     Returns:
         The models, with a leading axis of runs.
@@ -170,7 +168,7 @@ def learn_each(
     for at, own in enumerate(logs):
         training, validation = own.split(config.training_users)
         params = jax.tree.map(lambda leaf, at=at: leaf[at : at + 1], models)
-        learned.append(learn(config, env, params, jax.random.fold_in(key, at), training, validation, log, meter))
+        learned.append(learn(config, env, params, jax.random.fold_in(key, at), training, validation, tools))
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *learned)
 
 

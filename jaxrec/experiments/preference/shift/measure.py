@@ -13,9 +13,8 @@ from jaxrec.envs.preference.dynamics import BINS
 from jaxrec.experiments.preference.recommenders import as_lived, play, train_recommenders
 from jaxrec.experiments.preference.reference import METRICS
 from jaxrec.experiments.preference.shift.settings import ENV, ShiftConfig
-from jaxrec.experiments.runs.metrics_log import Log
+from jaxrec.experiments.runs.tools import Tools
 from jaxrec.parameters import batched
-from jaxrec.runtime.progress import Meter
 
 MYOPIC, RL = "myopic", "rl"
 CURVE = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)  # penalties at which the exact optimum is drawn
@@ -93,15 +92,14 @@ def title(name: str, penalty: float) -> str:
     return f"penalised {name}" if penalty == 1 else f"{name}, nu = {penalty:g}"
 
 
-def measure(config: ShiftConfig, log: Log, meter: Meter) -> Measured:
+def measure(config: ShiftConfig, tools: Tools) -> Measured:
     """Trains every recommender, plays it, and computes what would have been possible.
 
     Recommenders with and without foresight are trained and played on the same draws: the pairs that are compared.
 
     Args:
         config: the settings.
-        log: takes lines of metrics, and says where checkpoints lie.
-        meter: notified of the progress.
+        tools: its log takes lines of metrics, its meter is notified of the progress.
 
     Returns:
         Every recommender, the optima, and natural preferences.
@@ -109,12 +107,12 @@ def measure(config: ShiftConfig, log: Log, meter: Meter) -> Measured:
     key_train, key_play = jax.random.split(jax.random.key(config.seed))
     learned: list[Learned] = []
     for name, gamma in ((MYOPIC, 0.0), (RL, config.ppo.gamma)):
-        learned += train(config, name, gamma, key_train, key_play, log, meter)
+        learned += train(config, name, gamma, key_train, key_play, tools)
     return Measured(learned, optima(config), natural())
 
 
 def train(
-    config: ShiftConfig, name: str, gamma: float, key_train: Array, key_play: Array, log: Log, meter: Meter
+    config: ShiftConfig, name: str, gamma: float, key_train: Array, key_play: Array, tools: Tools
 ) -> list[Learned]:
     """Trains all seeds at every penalty, in one vmap, and plays them.
 
@@ -124,8 +122,7 @@ def train(
         gamma: discount.
         key_train: a typed key, the same for both names.
         key_play: another.
-        log: takes the metrics of each chunk, and says where checkpoints lie.
-        meter: notified of the progress.
+        tools: its log takes lines of metrics, its meter is notified of the progress.
 
     Returns:
         One for each penalty.
@@ -133,7 +130,7 @@ def train(
     runs = config.seeds * len(config.penalties)
     penalties = np.repeat(np.asarray(config.penalties, np.float32), config.seeds)
     params = batched(ENV.default_params, runs).replace(safe_weights=np.stack([penalties, penalties], axis=1))
-    policies, curves = train_recommenders(config, ENV, gamma, key_train, params, log, meter, name)
+    policies, curves = train_recommenders(config, ENV, gamma, key_train, params, tools, name)
     keys = jax.random.split(key_play, runs)
     sums, users = play(ENV, policies, keys, params, config.eval_episodes, as_lived)
     return [

@@ -13,9 +13,8 @@ from jaxrec.experiments.preference.models import choice_models, learn, log_users
 from jaxrec.experiments.preference.recommenders import as_believed, as_lived, play, train_recommenders
 from jaxrec.experiments.preference.reference import METRICS
 from jaxrec.experiments.preference.simulation.settings import DEPLOYED, MODEL, WORLD, SimulationConfig
-from jaxrec.experiments.runs.metrics_log import Log
+from jaxrec.experiments.runs.tools import Tools
 from jaxrec.parameters import batched
-from jaxrec.runtime.progress import Meter
 
 PENALTIES = (0.0, 1.0)
 
@@ -59,13 +58,12 @@ class Measured:
     cells: dict[tuple[str, str], Cell]
 
 
-def measure(config: SimulationConfig, log: Log, meter: Meter) -> Measured:
+def measure(config: SimulationConfig, tools: Tools) -> Measured:
     """Learns a user model for each seed, trains recommenders in it and among the users, plays each in both.
 
     Args:
         config: the settings.
-        log: takes lines of metrics, and says where checkpoints lie.
-        meter: notified of the progress.
+        tools: its log takes lines of metrics, its meter is notified of the progress.
 
     Returns:
         Every training in every evaluation.
@@ -73,19 +71,19 @@ def measure(config: SimulationConfig, log: Log, meter: Meter) -> Measured:
     key_logs, key_learn, key_train, key_play = jax.random.split(jax.random.key(config.seed), 4)
     data = log_users(config, key_logs)
     models = choice_models(("correct",), config.seeds, MODEL.default_params)
-    models = learn(config, MODEL, models, key_learn, data.training, data.validation, log, meter)
+    models = learn(config, MODEL, models, key_learn, data.training, data.validation, tools)
     worlds = batched(WORLD.default_params, config.seeds)
-    oracle, _ = train_recommenders(config, WORLD, config.ppo.gamma, key_train, penalised(worlds), log, meter, "oracle")
+    oracle, _ = train_recommenders(config, WORLD, config.ppo.gamma, key_train, penalised(worlds), tools, "oracle")
     simulated, _ = train_recommenders(
-        config, MODEL, config.ppo.gamma, key_train, penalised(models), log, meter, "in simulation"
+        config, MODEL, config.ppo.gamma, key_train, penalised(models), tools, "in simulation"
     )
-    meter.start("playing", 4)
+    tools.meter.start("playing", 4)
     cells = {}
     for trained, policies in (("oracle", oracle), ("simulation", simulated)):
         cells[trained, "oracle"] = play_real(config, trained, policies, key_play, penalised(worlds), penalised(models))
-        meter.advance(f"{trained} training, oracle evaluation")
+        tools.meter.advance(f"{trained} training, oracle evaluation")
         cells[trained, "estimated"] = play_model(config, policies, key_play, penalised(models))
-        meter.advance(f"{trained} training, estimated evaluation")
+        tools.meter.advance(f"{trained} training, estimated evaluation")
     return Measured(cells)
 
 

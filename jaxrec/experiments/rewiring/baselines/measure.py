@@ -9,8 +9,7 @@ from jaxrec.envs.rewiring.simulation.simulator import CHECK_EVERY
 from jaxrec.experiments.rewiring.baselines.settings import PAYOFFS_S, PAYOFFS_T, BaselinesConfig
 from jaxrec.experiments.rewiring.reference import FIVE
 from jaxrec.experiments.rewiring.sweep import Ends, sweep
-from jaxrec.experiments.runs.metrics_log import Log
-from jaxrec.runtime.progress import Meter
+from jaxrec.experiments.runs.tools import Tools
 
 
 @dataclass(frozen=True)
@@ -30,30 +29,29 @@ class Measured:
     limits: dict[int, int]
 
 
-def measure(config: BaselinesConfig, log: Log, meter: Meter) -> Measured:
+def measure(config: BaselinesConfig, tools: Tools) -> Measured:
     """Runs the three sweeps.
 
     Args:
         config: the settings.
-        log: takes lines of metrics, and says where checkpoints lie.
-        meter: notified of the progress.
+        tools: its log takes lines of metrics, its meter is notified of the progress.
 
     Returns:
         Where societies ended.
     """
     key_heuristics, key_plane, *keys = jax.random.split(jax.random.key(config.seed), 2 + len(config.scatter_users))
     values = {"timescale": config.timescales}
-    heuristics = sweep(config.env(), key_heuristics, FIVE, values, config.runs, config.steps, meter)
-    log(part="heuristics", cooperation=heuristics.cooperation.mean(axis=-1))
+    heuristics = sweep(config.env(), key_heuristics, FIVE, values, config.runs, config.steps, tools.meter)
+    tools.log(part="heuristics", cooperation=heuristics.cooperation.mean(axis=-1))
     plane = None
     if config.plane_runs:
         values = {"temptation": PAYOFFS_T, "sucker": PAYOFFS_S, "timescale": (0.0,)}
-        plane = sweep(config.env(), key_plane, ["null"], values, config.plane_runs, config.plane_steps, meter)
-        log(part="plane", cooperation=plane.cooperation.mean(axis=-1))
+        plane = sweep(config.env(), key_plane, ["null"], values, config.plane_runs, config.plane_steps, tools.meter)
+        tools.log(part="plane", cooperation=plane.cooperation.mean(axis=-1))
     scatter, limits = {}, {}
     for key, users, steps in zip(keys, config.scatter_users, config.scatter_steps, strict=True):
         limits[users] = -(-steps // CHECK_EVERY) * CHECK_EVERY
-        ends = sweep(config.scatter_env(users), key, ELEVEN, {}, config.scatter_runs, limits[users], meter)
-        log(part="scatter", users=users, cooperation=ends.cooperation.mean(axis=-1))
+        ends = sweep(config.scatter_env(users), key, ELEVEN, {}, config.scatter_runs, limits[users], tools.meter)
+        tools.log(part="scatter", users=users, cooperation=ends.cooperation.mean(axis=-1))
         scatter[users] = ends
     return Measured(heuristics, plane, scatter, limits)

@@ -16,7 +16,7 @@ from jaxrec.experiments.rewiring.competition.settings import (
     check_every,
 )
 from jaxrec.experiments.rewiring.sweep import Ends
-from jaxrec.experiments.runs.metrics_log import Log
+from jaxrec.experiments.runs.tools import Tools
 from jaxrec.parameters import batched
 from jaxrec.runtime.progress import Meter
 
@@ -36,13 +36,12 @@ class Measured:
     adoption: Ends
 
 
-def measure(config: CompetitionConfig, log: Log, meter: Meter) -> Measured:
+def measure(config: CompetitionConfig, tools: Tools) -> Measured:
     """Figure 15, its artefact, and the adoption experiments.
 
     Args:
         config: the settings.
-        log: takes lines of metrics, and says where checkpoints lie.
-        meter: notified of the progress.
+        tools: its log takes lines of metrics, its meter is notified of the progress.
 
     Returns:
         Where societies ended.
@@ -53,19 +52,19 @@ def measure(config: CompetitionConfig, log: Log, meter: Meter) -> Measured:
 
     def figure_15(env: RewiringGame, key: Array, cells: list[tuple[float, float]], runs: int) -> Ends:
         w1, w2 = np.repeat(np.asarray(cells, float).reshape(-1, 2), runs, axis=0).T
-        return compete(env, key, np.tile(shares, (len(w1), 1)), w1, w2, config.steps, config, meter)
+        return compete(env, key, np.tile(shares, (len(w1), 1)), w1, w2, config.steps, config, tools.meter)
 
     ends = figure_15(config.env(), key_figure, grid, config.runs)
-    log(part="figure 15", cells=grid, cooperation=ends.cooperation, shares=ends.shares)
+    tools.log(part="figure 15", cells=grid, cooperation=ends.cooperation, shares=ends.shares)
     artefact = None
     if config.artefact and PUBLISHED in grid:
         frozen = RewiringGame(config.users, config.degree, replace(resolve(config.rules), unfocused=1))
         artefact = figure_15(frozen, key_frozen, [PUBLISHED], config.runs)
-        log(part="artefact", cooperation=artefact.cooperation, shares=artefact.shares)
+        tools.log(part="artefact", cooperation=artefact.cooperation, shares=artefact.shares)
     start = np.repeat([_shares(one) for one in EXPERIMENTS.values()], config.adoption_runs, axis=0)
     slow, recommend = np.ones(len(start)), np.full(len(start), config.adoption_timescale)
-    adoption = compete(config.env(), key_adoption, start, slow, recommend, config.adoption_steps, config, meter)
-    log(part="adoption", cooperation=adoption.cooperation, shares=adoption.shares)
+    adoption = compete(config.env(), key_adoption, start, slow, recommend, config.adoption_steps, config, tools.meter)
+    tools.log(part="adoption", cooperation=adoption.cooperation, shares=adoption.shares)
     return Measured(ends, artefact, adoption)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,11 +16,10 @@ from jaxrec.envs.rewiring.policies import HeuristicPolicy
 from jaxrec.experiments.rewiring.learning.interpretation import interpret
 from jaxrec.experiments.rewiring.learning.play import play
 from jaxrec.experiments.rewiring.learning.settings import LOGGED, LearningConfig
-from jaxrec.experiments.runs.metrics_log import Log
+from jaxrec.experiments.runs.tools import Tools
 from jaxrec.parameters import batched
 from jaxrec.runtime.progress import Meter
 from jaxrec.statistics import nanmean
-from jaxrec.training import fit
 
 MAX_USERS = 30  # of societies in which policies are interpreted; betweenness takes long in larger graphs
 MAX_EPISODES = 4096  # of each heuristic; the best is played as often as all seeds of a recommender together
@@ -96,13 +96,12 @@ class Measured:
     looks: Looks
 
 
-def measure(config: LearningConfig, log: Log, meter: Meter) -> Measured:
+def measure(config: LearningConfig, tools: Tools) -> Measured:
     """Trains every recommender, plays it at every size next to the heuristics, and looks at what it looks for.
 
     Args:
         config: the settings.
-        log: takes lines of metrics, and says where checkpoints lie.
-        meter: notified of the progress.
+        tools: its log takes lines of metrics, its meter is notified of the progress.
 
     Returns:
         Every recommender, the heuristics, and what networks look for.
@@ -115,16 +114,18 @@ def measure(config: LearningConfig, log: Log, meter: Meter) -> Measured:
             for network in config.networks:
                 key_train, key = jax.random.split(key_train)
                 smaller = before.get((reward, network))
-                trained.append(train(config, Run(users, reward, network), key, log, meter, smaller))
+                trained.append(train(config, Run(users, reward, network), key, tools, smaller))
     learned = [one for one, _ in trained]
     heuristics: Heuristics = {}
     for users, episodes in zip(config.evaluation_users, config.evaluation_episodes, strict=True):
         env = config.env(users, "engagement")
         key_play, *keys = jax.random.split(key_play, 2 + len(learned))
-        heuristics[users] = rivals(env, keys[0], config.seeds * episodes, meter)
+        heuristics[users] = rivals(env, keys[0], config.seeds * episodes, tools.meter)
         for (one, policies), key in zip(trained, keys[1:], strict=True):
-            one.played[users] = play(env, policies, key, episodes, meter)
-        log(part="played", users=users, cooperation={str(one.run): one.means(users, "cooperation") for one in learned})
+            one.played[users] = play(env, policies, key, episodes, tools.meter)
+        tools.log(
+            part="played", users=users, cooperation={str(one.run): one.means(users, "cooperation") for one in learned}
+        )
     looks = {}
     for one, policies in trained:
         if one.run.users <= MAX_USERS:
@@ -134,7 +135,7 @@ def measure(config: LearningConfig, log: Log, meter: Meter) -> Measured:
 
 
 def train(
-    config: LearningConfig, run: Run, key: Array, log: Log, meter: Meter, smaller: NetworkPolicy | None = None
+    config: LearningConfig, run: Run, key: Array, tools: Tools, smaller: NetworkPolicy | None = None
 ) -> tuple[Learned, NetworkPolicy]:
     """Trains all seeds of one recommender.
 
@@ -142,31 +143,26 @@ def train(
         config: the settings.
         run: at which size, for what reward, with which network.
         key: a typed key.
-        log: takes the metrics of each chunk, and says where checkpoints lie.
-        meter: notified of the progress.
+        tools: its log takes lines of metrics, its meter is notified of the progress.
         smaller: policies learned in a smaller society, whose weights these begin with; None for new weights.
 
     Returns:
         What was measured, not yet played at any size, and the policies, stacked along an axis of seeds.
     """
     agent = config.agent(run.users, run.network, run.reward)
-    rows: list[dict[str, np.ndarray]] = []
-    steps: list[int] = []
 
-    def on_metrics(updates: int, metrics: dict[str, np.ndarray]) -> None:
-        rows.append(metrics)
-        steps.append(updates * agent.num_envs * agent.num_steps)
-        means = {name: float(nanmean(values)) for name, values in rows[-1].items()}
-        log(part="training", run=str(run), steps=steps[-1], **means)
+    def line(steps: int, metrics: dict[str, np.ndarray]) -> dict[str, Any]:
+        means = {name: float(nanmean(values)) for name, values in metrics.items()}
+        return {"part": "training", "run": str(run), "steps": steps, **means}
 
     keys = jax.random.split(key, config.seeds)
     params = batched(agent.env.default_params, config.seeds)
     start = None if smaller is None else jax.jit(jax.vmap(agent.init))(keys, params, smaller.network_params)
     task = f"training {config.seeds} seeds of {run}"
-    state = fit(agent, keys, params, config.num_chunks, meter, on_metrics, task, log.checkpoints(task), state=start)
+    state, course = tools.train(agent, keys, params, task, config.num_chunks, line, start)
     policies = NetworkPolicy(state.network_params, agent.network)
-    curves = {name: np.stack([row[name] for row in rows]) for name in ("episode_return", "entropy", *LOGGED)}
-    return Learned(run, np.array(steps), curves, {}), policies
+    curves = {name: course.metrics[name] for name in ("episode_return", "entropy", *LOGGED)}
+    return Learned(run, course.steps, curves, {}), policies
 
 
 def rivals(env: RewiringGame, key: Array, episodes: int, meter: Meter) -> Rivals:

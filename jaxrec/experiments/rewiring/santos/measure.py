@@ -6,8 +6,7 @@ import jax
 
 from jaxrec.experiments.rewiring.santos.settings import SantosConfig
 from jaxrec.experiments.rewiring.sweep import Ends, sweep
-from jaxrec.experiments.runs.metrics_log import Log
-from jaxrec.runtime.progress import Meter
+from jaxrec.experiments.runs.tools import Tools
 
 
 @dataclass(frozen=True)
@@ -23,24 +22,25 @@ class Measured:
     plane: Ends | None
 
 
-def measure(config: SantosConfig, log: Log, meter: Meter) -> Measured:
+def measure(config: SantosConfig, tools: Tools) -> Measured:
     """Scans W in the prisoner's dilemma, then the T x S plane at several W.
 
     Args:
         config: the settings.
-        log: takes lines of metrics, and says where checkpoints lie.
-        meter: notified of the progress.
+        tools: its log takes lines of metrics, its meter is notified of the progress.
 
     Returns:
         Where societies ended.
     """
     key_scan, key_plane = jax.random.split(jax.random.key(config.seed))
-    scan = sweep(config.env(), key_scan, ["local"], {"timescale": config.timescales}, config.runs, config.steps, meter)
-    log(part="scan", cooperation=scan.cooperation[0].mean(axis=-1))
+    scan = sweep(
+        config.env(), key_scan, ["local"], {"timescale": config.timescales}, config.runs, config.steps, tools.meter
+    )
+    tools.log(part="scan", cooperation=scan.cooperation[0].mean(axis=-1))
     if not config.plane_runs:
         return Measured(scan, None)
     t, s = config.payoffs
     values = {"timescale": config.plane_timescales, "temptation": t, "sucker": s}
-    plane = sweep(config.plane_env(), key_plane, ["local"], values, config.plane_runs, config.plane_steps, meter)
-    log(part="plane", cooperation=plane.cooperation[0].mean(axis=(1, 2, 3)))
+    plane = sweep(config.plane_env(), key_plane, ["local"], values, config.plane_runs, config.plane_steps, tools.meter)
+    tools.log(part="plane", cooperation=plane.cooperation[0].mean(axis=(1, 2, 3)))
     return Measured(scan, plane)
