@@ -1,6 +1,6 @@
 """The measures of one step: the environment's metrics, the reward, and the three utilities."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -71,18 +71,53 @@ def check_logged(env: Environment, names: tuple[str, ...]) -> None:
     """Raises InputError for metrics to log that `env` has not, or that stand twice."""
     if not names:
         return
-    key, params = jax.random.key(0), env.default_params
-    _, state = jax.eval_shape(env.reset_env, key, params)
-    measured = jax.eval_shape(env.metrics, state, jnp.int32(0), state, params)
-    check_names(env, measured)
+    measured = _metrics_of(env)
     checks.distinct("log_metrics", names)
     for name in names:
         checks.lookup(measured, name, f"metric of {env.name}")
 
 
-def present(env: Environment, measured: dict[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Gives (the measures, with 0 for missing ones; for each of `env.sparse_metrics` 1.0 if present, else 0.0)."""
-    exists = {name: ~jnp.isnan(measured[name]) for name in env.sparse_metrics}
+def check_wanted(env: Environment, names: Sequence[str]) -> tuple[str, ...]:
+    """Gives `names`, and `reward` if it is not among them.
+
+    Raises:
+        InputError: for one that is no measure of `env`, or stands twice.
+    """
+    if isinstance(names, str):
+        raise checks.InputError(f"metrics must be names, such as ({names!r},), got {names!r}")
+    measured = dict.fromkeys((*_metrics_of(env), *STEP))
+    checks.distinct("metrics", names)
+    for name in names:
+        checks.lookup(measured, name, f"measure of {env.name}")
+    return tuple(dict.fromkeys((*names, "reward")))
+
+
+def _metrics_of(env: Environment) -> dict[str, jax.ShapeDtypeStruct]:
+    """The shapes of the metrics of `env`, checked."""
+    key, params = jax.random.key(0), env.default_params
+    _, state = jax.eval_shape(env.reset_env, key, params)
+    action = jax.eval_shape(env.action_space(params).sample, key)
+    measured = jax.eval_shape(env.metrics, state, action, state, params)
+    check_names(env, measured)
+    return measured
+
+
+def present(
+    env: Environment, measured: dict[str, Array], names: tuple[str, ...] | None = None
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Separates measures from whether they are there.
+
+    Args:
+        env: says which may be missing.
+        measured: measure -> float[], NaN where it is missing.
+        names: of the measures to keep; all if None.
+
+    Returns:
+        (the measures, with 0 for missing ones; for each of `env.sparse_metrics` 1.0 if present, else 0.0).
+    """
+    if names is not None:
+        measured = {name: measured[name] for name in names}
+    exists = {name: ~jnp.isnan(measured[name]) for name in env.sparse_metrics if name in measured}
     filled = {name: jnp.where(known, measured[name], 0) for name, known in exists.items()}
     return measured | filled, {name: known.astype(measured[name].dtype) for name, known in exists.items()}
 

@@ -1,5 +1,6 @@
 """Rollouts of a policy in many environments at once, whose metrics are reduced step by step."""
 
+from collections.abc import Sequence
 from functools import partial
 from types import EllipsisType
 from typing import SupportsIndex
@@ -77,6 +78,7 @@ def rollout(
     num_steps: int,
     params: PyTree = None,
     trajectory: bool = False,
+    metrics: Sequence[str] | None = None,
 ) -> Rollout:
     """Runs `policy` in `num_envs` copies of `env` for `num_steps` steps; episodes restart as they end.
 
@@ -96,22 +98,27 @@ def rollout(
         num_steps: steps of each, at least 1.
         params: run-time values; the environment's defaults if None.
         trajectory: whether to return every step too: memory grows with num_steps * num_envs.
+        metrics: names of the measures to take, all if None. Others are not computed, which saves much of the time in
+            large societies.
 
     Returns:
-        Metrics: those of `env.metrics`, the utilities (`user` is the mean over users) and `reward`.
+        Measures: the metrics of `env.metrics`, the utilities (`user` is the mean over users) and `reward`, which is
+        always among them.
 
     Raises:
         InputError: for zero environments or steps, or concrete parameters out of range.
         InputError: for a wrong environment, key or parameters, and for a policy that does not follow the protocol,
             does not take the environment's observations, or gives an action of another shape or kind.
-        InputError: for a metric that has the name of another measure.
+        InputError: for a metric that has the name of another measure, and for `metrics` of which one is no measure
+            or stands twice.
     """
     check_env(env)
     checks.typed_key("key", key)
     checks.positive("num_envs", num_envs, checks.MOST_STEPS)
     checks.positive("num_steps", num_steps, checks.MOST_STEPS)
     check_policy(policy)
-    return _rollout(env, policy, key, num_envs, num_steps, canonical(env.resolve(params)), trajectory)
+    wanted = None if metrics is None else measures.check_wanted(env, metrics)
+    return _rollout(env, policy, key, num_envs, num_steps, canonical(env.resolve(params)), trajectory, wanted)
 
 
 class _Totals(struct.PyTreeNode):
@@ -148,22 +155,30 @@ class _Totals(struct.PyTreeNode):
         return self.replace(recent=jax.tree.map(jnp.zeros_like, self.recent), before=self.before.add(self.recent))
 
 
-@jit(static_argnames=("env", "num_envs", "num_steps", "trajectory"))
+@jit(static_argnames=("env", "num_envs", "num_steps", "trajectory", "metrics"))
 def _rollout(
-    env: Environment, policy: Policy, key: Array, num_envs: int, num_steps: int, params: PyTree, trajectory: bool
+    env: Environment,
+    policy: Policy,
+    key: Array,
+    num_envs: int,
+    num_steps: int,
+    params: PyTree,
+    trajectory: bool,
+    metrics: tuple[str, ...] | None,
 ) -> Rollout:
     def advance(carry, time, key):
-        state, obs, memory, pool = carry
+        state, memory, pool = carry
         key_act, key_step, key_reset, key_memory = jax.random.split(key, 4)
+        obs = vectorized.observe(env, state, params)
         action, memory = jax.vmap(policy.act)(memory, obs, jax.random.split(key_act, num_envs))
         step = vectorized.step(env, key_step, state, obs, action, params)
         if pool is None:
-            obs, state = vectorized.auto_reset(env, key_reset, step, params, time)
+            _, state = vectorized.auto_reset(env, key_reset, step, params, time)
         else:
-            (obs, state), pool = vectorized.auto_reset_from_pool(env, key_reset, step, params, pool)
+            state, pool = vectorized.auto_reset_from_pool(env, key_reset, step, params, pool)
         memory = vectorized.where_done(step.done, jax.vmap(policy.init)(jax.random.split(key_memory, num_envs)), memory)
         measured = jax.vmap(partial(measures.measure, env, params))(step)
-        return (state, obs, memory, pool), step, measures.present(env, measured)
+        return (state, memory, pool), step, measures.present(env, measured, metrics)
 
     def body(carry, inputs):
         carry, totals = carry
@@ -181,8 +196,8 @@ def _rollout(
     obs, state = vectorized.reset(env, key_reset, params, num_envs)
     check_acts(policy, env, jax.tree.map(lambda leaf: leaf[0], obs))
     costly = env.fixed_horizon is None and env.num_start_states is not None
-    pool = vectorized.empty_pool((obs, state)) if costly else None
-    carry = (state, obs, jax.vmap(policy.init)(jax.random.split(key_memory, num_envs)), pool)
+    pool = vectorized.empty_pool(state) if costly else None
+    carry = (state, jax.vmap(policy.init)(jax.random.split(key_memory, num_envs)), pool)
     size = next(size for size in range(min(MAX_ADDED, num_steps), 0, -1) if num_steps % size == 0)
     inputs = (1 + jnp.arange(num_steps), jax.random.split(key_steps, num_steps))
     measured = jax.eval_shape(advance, carry, *jax.tree.map(lambda leaf: leaf[0], inputs))[2]

@@ -28,13 +28,14 @@ MAX_ENUMERATED = 100_000  # observations, of which each must have an index
 def api_test(env: Environment, params: PyTree = None, num_envs: int = 8, num_steps: int = 64) -> None:
     """Plays random actions and checks the contract of `Environment`.
 
-    Checks that observations, actions and rewards are of the stated space, shape and dtype, and finite; that the
-    automatic reset keeps the final observation and begins like `reset_env`; that the utilities and metrics are finite,
-    and no metric overwrites another measure; that `env.reward` decides the reward; that episodes end at
-    `fixed_horizon`; that the observation index is in range, tells observations apart and leaves out no number (the
-    last for at most 100 000 observations); that equal keys give equal episodes; that a second call does not retrace,
-    and that a step gives the types that a reset gives; that at influence 0 users (`env.preferences`) are the same
-    under all recommendations; and that every policy of the environment rolls out, with influence and without.
+    Checks that observations, actions and rewards are of the stated space, shape and dtype, and finite; that `observe`
+    gives the observations that a reset and a step give; that the automatic reset keeps the final observation and
+    begins like `reset_env`; that the utilities and metrics are finite, and no metric overwrites another measure; that
+    `env.reward` decides the reward; that episodes end at `fixed_horizon`; that the observation index is in range,
+    tells observations apart and leaves out no number (the last for at most 100 000 observations); that equal keys
+    give equal episodes; that a second call does not retrace, and that a step gives the types that a reset gives; that
+    at influence 0 users (`env.preferences`) are the same under all recommendations; and that every policy of the
+    environment rolls out, with influence and without.
 
     Args:
         env: the environment.
@@ -203,6 +204,8 @@ def _episode(env: Environment, key: Array, params: PyTree, num_steps: int) -> An
         weights = params.reward_weights
         checks = {
             "observation outside its space": env.observation_space(params).contains(obs),
+            "observation is not that of observe": _same(obs, env.observe(state, params))
+            & _same(inner_obs, env.observe(inner_state, params)),
             "final observation outside the observation space": env.observation_space(params).contains(inner_obs),
             "action outside its space": env.action_space(params).contains(action),
             "step and step_env differ in reward": _same(reward, inner_reward),

@@ -54,7 +54,7 @@ class Pool(struct.PyTreeNode):
     """Start states drawn in advance, as many as there are environments; each is used once.
 
     Attributes:
-        starts: (observations, states); leaves [num_envs, ...].
+        starts: states; leaves [num_envs, ...].
         used: int32[], the number of starts that are used; these come first.
     """
 
@@ -75,6 +75,23 @@ def reset(env: Environment, key: Array, params: PyTree, num_envs: int) -> tuple[
         (observations, states), leaves [num_envs, ...].
     """
     return shard_envs(jax.vmap(env.reset_env, in_axes=(0, None))(jax.random.split(key, num_envs), params))
+
+
+def observe(env: Environment, state: PyTree, params: PyTree) -> PyTree:
+    """Observes each environment.
+
+    Loops that observe the state where a policy acts, and do not carry the observation from step to step, compute what
+    the policy reads of it and no more.
+
+    Args:
+        env: the society.
+        state: leaves [num_envs, ...].
+        params: run-time values, the same for all.
+
+    Returns:
+        Observations, leaves [num_envs, ...].
+    """
+    return shard_envs(jax.vmap(env.observe, in_axes=(0, None))(state, params))
 
 
 def step(env: Environment, key: Array, state: PyTree, obs: PyTree, action: PyTree, params: PyTree) -> Step:
@@ -156,17 +173,15 @@ def auto_reset(
     return shard_envs(where_done(step.done, fresh, (step.next_obs, step.next_state)))
 
 
-def empty_pool(starts: tuple[PyTree, PyTree]) -> Pool:
-    """Makes a pool for environments that began at `starts`; the first episode to end fills it.
+def empty_pool(starts: PyTree) -> Pool:
+    """Makes a pool for environments that began in the states `starts`; the first episode to end fills it.
 
     It holds copies of `starts`, all of them used.
     """
     return Pool(starts, jnp.full((), jax.tree.leaves(starts)[0].shape[0], jnp.int32))
 
 
-def auto_reset_from_pool(
-    env: Environment, key: Array, step: Step, params: PyTree, pool: Pool
-) -> tuple[tuple[PyTree, PyTree], Pool]:
+def auto_reset_from_pool(env: Environment, key: Array, step: Step, params: PyTree, pool: Pool) -> tuple[PyTree, Pool]:
     """Begins the next episode, from a start of its own, in each environment whose episode ended with `step`.
 
     The pool is drawn anew if fewer starts are left than episodes ended. This is a loop, not a condition: under `vmap`
@@ -180,18 +195,20 @@ def auto_reset_from_pool(
         pool: the starts.
 
     Returns:
-        ((observations, states), pool) of the next step.
+        (states, pool) of the next step.
     """
     num_envs = step.done.shape[0]
     ended = step.done.sum(dtype=jnp.int32)
 
-    def draw(pool: Pool) -> Pool:
-        return Pool(reset(env, key, params, num_envs), jnp.zeros_like(pool.used))
+    def draw(carry: tuple[Pool, Array]) -> tuple[Pool, Array]:
+        pool, key = carry
+        return Pool(reset(env, key, params, num_envs)[1], jnp.zeros_like(pool.used)), jax.random.fold_in(key, 1)
 
-    pool = jax.lax.while_loop(lambda pool: pool.used + ended > num_envs, draw, pool)
+    # The key is carried, and changes: of one that does not XLA moves all draws out of the loop, to every step.
+    pool, _ = jax.lax.while_loop(lambda carry: carry[0].used + ended > num_envs, draw, (pool, key))
     place = jnp.minimum(pool.used + jnp.cumsum(step.done, dtype=jnp.int32) - 1, num_envs - 1)
     fresh = jax.tree.map(lambda leaf: leaf[place], pool.starts)
-    following = shard_envs(where_done(step.done, fresh, (step.next_obs, step.next_state)))
+    following = shard_envs(where_done(step.done, fresh, step.next_state))
     return following, pool.replace(used=pool.used + ended)
 
 

@@ -64,13 +64,12 @@ class _Under(struct.PyTreeNode):
     """Episodes under way; every leaf is [policies, episodes, ...].
 
     Attributes:
-        state, obs, carry: of the environment and the policy; they no longer change once the episode has ended.
+        state, carry: of the environment and the policy; they no longer change once the episode has ended.
         noted: notes of the tally.
         ended: bool.
     """
 
     state: PyTree
-    obs: PyTree
     carry: PyTree
     noted: PyTree
     ended: Leaf
@@ -152,7 +151,7 @@ def _begin(
         return jax.vmap(policy.init)(keys), every
 
     carry, noted = jax.vmap(begun, axis_size=count)(policies, keys, obs, state)
-    return _Under(state, obs, carry, noted, jnp.zeros((count, episodes), bool))
+    return _Under(state, carry, noted, jnp.zeros((count, episodes), bool))
 
 
 def _measured(
@@ -174,10 +173,11 @@ def _advance(
         def step(under: _Under, key: Array) -> tuple[_Under, None]:
             key_act, key_step = jax.random.split(key)
             keys = jax.random.split(key_act, under.ended.shape[0])
-            action, carry = jax.vmap(policy.act)(under.carry, under.obs, keys)
-            taken = vectorized.step(env, key_step, under.state, under.obs, action, params)
+            obs = vectorized.observe(env, under.state, params)
+            action, carry = jax.vmap(policy.act)(under.carry, obs, keys)
+            taken = vectorized.step(env, key_step, under.state, obs, action, params)
             noted = jax.vmap(lambda noted, step: tally.add(env, noted, step, params))(under.noted, taken)
-            after = _Under(taken.next_state, taken.next_obs, carry, noted, taken.done)
+            after = _Under(taken.next_state, carry, noted, taken.done)
             return vectorized.where_done(under.ended, under, after), None
 
         return jax.lax.scan(step, under, jax.random.split(key, size))[0]

@@ -1,9 +1,14 @@
 """Environments that begin anew: no two from the same start, so that intervals hold what they say."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
+import loops
 import numpy as np
 import pytest
+from flax import struct
+from probes import Chain, ChainState
 
 import jaxrec
 from jaxrec.envs.polarising import PolarisingUsers
@@ -23,6 +28,37 @@ def test_no_two_environments_restart_from_the_same_start(key):
     starts = np.concatenate([leaf.astype(np.float64) for leaf in leaves], axis=1)
     assert len(starts) > 3 * 128
     assert len(np.unique(starts, axis=0)) == len(starts)
+
+
+@dataclasses.dataclass(unsafe_hash=True)
+class Shuffled(Chain):
+    """A chain whose starts are costly: drawing one takes a sort."""
+
+    num_start_states: int = 8
+
+    def reset_env(self, key, params):
+        place = jax.random.permutation(key, self.length - 1)[0]
+        state = ChainState(jnp.zeros((), jnp.int32), place, jnp.zeros(()))
+        return self.observe(state, params), state
+
+
+class Right(struct.PyTreeNode):
+    """Moves right."""
+
+    def init(self, key):
+        return ()
+
+    def act(self, carry, obs, key):
+        return jnp.int32(1), carry
+
+
+def test_starts_are_not_drawn_at_every_step(key):
+    """XLA moves what does not change out of a loop: starts once were drawn at each step, and thrown away."""
+    env = Shuffled(40)
+    play = jax.jit(lambda key: jaxrec.rollout(env, Right(), key, 8, 64).per_env)
+    found = loops.depths(play.lower(key).compile().as_text(), "sort")
+    before, at_steps, at_draws = 0, 1, 2  # loops around them
+    assert found == {before, at_draws}, f"in {at_steps} loop: at every step"
 
 
 @pytest.mark.slow

@@ -155,3 +155,35 @@ def test_a_swept_value_is_not_overwritten_by_a_metric(key):
     agent = PPO(Named(), MLP(2, (4,)), 64, num_envs=4, num_steps=4, log_metrics=("gamma",))
     with pytest.raises(jaxrec.InputError, match=r"values\['gamma'\] would be overwritten"):
         sweep(agent, {"gamma": [0.5, 0.9]}, 1, key)
+
+
+def test_measures_that_are_chosen_are_those_of_all(polarising, key):
+    env, params = polarising
+    policy = env.policy("random")
+    every = jaxrec.rollout(env, policy, key, 4, 30, params)
+    some = jaxrec.rollout(env, policy, key, 4, 30, params, metrics=("polarisation", "user"))
+    assert set(some.per_env) == set(some.per_step) == {"polarisation", "user", "reward"}
+    for name, values in some.per_env.items():
+        np.testing.assert_allclose(values, every.per_env[name], rtol=1e-6)
+    np.testing.assert_allclose(some.episode_return, every.episode_return, rtol=1e-6)
+
+
+def test_a_sparse_metric_that_is_chosen_may_be_missing(key):
+    env = RewiringGame(6, 2)
+    played = jaxrec.rollout(env, env.policy("random"), key, 2, 8, metrics=["action_degree"])
+    assert set(played.per_env) == {"action_degree", "reward"}
+
+
+@pytest.mark.parametrize(
+    ("metrics", "message"),
+    [
+        (("polarization",), "Did you mean 'polarisation'"),
+        (("user", "user"), "metrics must have each value once"),
+        ((), "metrics must have at least one value"),
+        ("user", r"metrics must be names, such as \('user',\)"),
+    ],
+)
+def test_measures_that_are_not_there(polarising, key, metrics, message):
+    env, _ = polarising
+    with pytest.raises(jaxrec.InputError, match=message):
+        jaxrec.rollout(env, env.policy("random"), key, 2, 2, metrics=metrics)
