@@ -11,8 +11,8 @@ import survivor
 import jaxrec
 from jaxrec.cli import main
 from jaxrec.experiments import STUDIES, study
-from jaxrec.experiments.reports.figures import error_bars
 from jaxrec.experiments.reports.claims import REPORTED, Claim, above
+from jaxrec.experiments.reports.figures import error_bars
 from jaxrec.experiments.reports.findings import counts, tally
 from jaxrec.experiments.reports.report import Answer, Report, Section
 from jaxrec.experiments.rewiring.learning.measure import Run
@@ -24,7 +24,7 @@ TINY = SantosConfig(
     users=24, degree=4, timescales=(0.0, 8.0), runs=2, steps=5_000, plane_users=24, plane_degree=4,
     plane_timescales=(4.0,), plane_points=2, plane_steps=5_000,
 )  # fmt: skip
-REPORTED = ("report.md", "results.json")
+WRITTEN_AGAIN = ("report.md", "results.json")
 
 
 @pytest.fixture(autouse=True)
@@ -128,7 +128,7 @@ def test_a_run_is_reported_again_from_its_measurements_alone(tmp_path, monkeypat
     results = (folder / "results.json").read_bytes()
     pictures = sorted(path.name for path in (folder / "figures").iterdir())
     kept = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    for path in (*(folder / name for name in REPORTED), *(folder / "figures").iterdir()):
+    for path in (*(folder / name for name in WRITTEN_AGAIN), *(folder / "figures").iterdir()):
         path.unlink()
     never = dataclasses.replace(study("rewiring-santos"), measure=lambda *_: pytest.fail("it was measured again"))
     monkeypatch.setitem(STUDIES, "rewiring-santos", never)
@@ -137,7 +137,7 @@ def test_a_run_is_reported_again_from_its_measurements_alone(tmp_path, monkeypat
     assert (folder / "results.json").read_bytes() == results
     assert sorted(path.name for path in (folder / "figures").iterdir()) == pictures
     assert set(kept) == {path for path in folder.rglob("*") if path.is_file()}
-    written = {folder / name for name in (*REPORTED, "manifest.json")}
+    written = {folder / name for name in (*WRITTEN_AGAIN, "manifest.json")}
     assert all(path.read_bytes() == kept[path] for path in kept if path not in written)
     said = capsys.readouterr().out.splitlines()
     assert said[-1] == f"report: {folder / 'report.md'}"

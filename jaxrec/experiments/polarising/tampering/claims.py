@@ -31,7 +31,7 @@ MORE_OPPOSED = "opposed content in steps 7-14, factual minus influence = 0"
 
 
 def claims(config: TamperingConfig) -> list[Claim[Measured]]:
-    """Of each user who can be polarised, of the centrist, and of what tampering earns."""
+    """Lists the claims about users who can be polarised, about the centrist, and about what tampering earns."""
     return [
         *(claim for user in POLARISABLE for claim in _of_tampering(user)),
         Claim(

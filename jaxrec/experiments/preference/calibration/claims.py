@@ -11,7 +11,7 @@ BEST_BUT_CHANCE = "than the best beyond chance (reference: the bound)"
 
 
 def claims(config: CalibrationConfig) -> list[Claim[Measured]]:
-    """Of the first reading with our slates, of our defaults in it, and of every other reading."""
+    """Lists the claims about the first reading with our slates, our defaults in it, and every other reading."""
     first, *others = (f"{reading}, slates {slates}" for reading, slates in readings())
     return [
         Claim(f"error: {first}", lambda found: [found.fits[0].error], REPORTED, SOURCE),

@@ -21,7 +21,7 @@ METRICS = {
 
 
 def claims(config: EstimationConfig) -> list[Claim[Measured]]:
-    """Claims about each task, and about natural shifts."""
+    """Lists the claims about each task, and about natural shifts."""
     return [
         *(claim for task, (where, asked) in TASKS.items() for claim in _of_task(task, where, asked)),
         Claim(

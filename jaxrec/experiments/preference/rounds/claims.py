@@ -26,7 +26,7 @@ ORDERINGS = (("click", "click", "dwell"), ("bait", "click", "dwell"), ("engageme
 
 
 def claims(config: RoundsConfig) -> list[Claim[Measured]]:
-    """Claims about the last round, seed by seed, and how models fare from the first to the last."""
+    """Lists the claims about the last round, and about how models fare from the first round to the last."""
     return [
         *(
             Claim(

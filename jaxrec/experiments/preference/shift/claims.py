@@ -32,7 +32,7 @@ NEAR = 40
 
 
 def claims(config: ShiftConfig) -> list[Claim[Measured]]:
-    """The claims about the recommenders that are trained, which follow from the penalties."""
+    """Lists the claims about the recommenders that are trained, which follow from the penalties."""
     trained = [title(name, penalty) for name in (MYOPIC, RL) for penalty in config.penalties]
     return [
         *(

@@ -18,7 +18,7 @@ RECOMMENDERS = ("unpenalised", "penalised")
 
 
 def claims(config: SimulationConfig) -> list[Claim[Measured]]:
-    """Penalised above unpenalised, however trained and however evaluated; what was anticipated and lived."""
+    """Lists the orderings, however recommenders are trained and evaluated, and what is anticipated and lived."""
     return [
         *(
             Claim(

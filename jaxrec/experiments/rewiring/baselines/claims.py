@@ -19,7 +19,7 @@ DEFECTORS = tuple(name for name in ELEVEN if name == "bad" or name.endswith("-de
 
 
 def claims(config: BaselinesConfig) -> list[Claim[Measured]]:
-    """Figure 6, Figure 5 if the plane is drawn, and Figures 13 and 14 at each size."""
+    """Lists the claims about Figure 6, about Figure 5 if the plane is drawn, and about Figures 13 and 14."""
     return [
         *(_beyond("cooperation", more, less) for more, less in ORDERINGS),
         Claim(

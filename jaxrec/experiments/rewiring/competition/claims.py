@@ -21,7 +21,7 @@ MANY = "cooperation: many recommenders compete, beyond engagement alone"
 
 
 def claims(config: CompetitionConfig) -> list[Claim[Measured]]:
-    """Of the cells of Figure 15, of the user never focused, and of adoption."""
+    """Lists the claims about the cells of Figure 15, the user never focused, and adoption."""
     seed = 1 - MAJORITY
     return [
         *(_of_cell(config, w1, w2) for w1, w2 in config.grid if w2 > 0),

@@ -25,7 +25,7 @@ TRANSFERS = {(10, "engagement", "gat"): 100, (100, "aligned", "mlp"): 500}
 
 
 def claims(config: LearningConfig) -> list[Claim[Measured]]:
-    """Claims about heuristics, rewards, networks, transfer between sizes, and further training."""
+    """Lists the claims about heuristics, rewards, networks, transfer between sizes, and further training."""
     groups = (_against_heuristics, _alignment, _networks, _transfer, _continued)
     return [claim for group in groups for run in runs_of(config) for claim in group(config, run)]
 

@@ -17,7 +17,7 @@ RESAMPLES = 2_000
 
 
 def claims(config: SantosConfig) -> list[Claim[Measured]]:
-    """W_c, and in a society of theirs the fractions that the independent program found."""
+    """Lists W_c, and in a society like theirs the fractions that the independent program found."""
     critical = Claim(
         "W at which half of the runs end in cooperation",
         prevails,
