@@ -25,7 +25,7 @@ def report(config: ShiftConfig, found: Measured, findings: list[Finding]) -> Rep
     Returns:
         The report.
     """
-    learned, optima, natural = found.learned, found.optima, found.natural
+    learned, optima = found.learned, found.optima
     seeds, eval_episodes = learned[0].sums[METRICS[0]].shape
     written = Report(
         "Recommenders that shift preferences",
@@ -37,21 +37,7 @@ def report(config: ShiftConfig, found: Measured, findings: list[Finding]) -> Rep
     named = found.named
     best = {one.title: one for one in optima}
     written.sections.append(_table(named, best))
-    shown = [name for name in TABLE_1 if name in named]
-    written.figures["shifts"] = figures.heat_maps(
-        [("natural", natural), *((name, named[name].users.mean(axis=0)) for name in shown)]
-    )
-    written.figures["shifts-exact"] = figures.heat_maps(
-        [("natural", natural), *((name, best[name].users) for name in shown)]
-    )
-    written.sections.append(
-        Section(
-            "How preferences shift (Figures 1 and 7)",
-            "The share of users that prefer each angle at each time-step: learned recommenders, all seeds together; "
-            "below, the optima under full observation.",
-            figures=["shifts", "shifts-exact"],
-        )
-    )
+    _add_heat_maps(found, named, best, written)
     written.figures["pareto"] = figures.pareto(learned, optima)
     written.sections.append(
         Section(
@@ -68,6 +54,25 @@ def report(config: ShiftConfig, found: Measured, findings: list[Finding]) -> Rep
     written.data = _data(found)
     written.answers = _answers(named, findings)
     return written
+
+
+def _add_heat_maps(found: Measured, named: dict[str, Learned], best: dict[str, Exact], written: Report) -> None:
+    """Adds the preferences of users over time, of the learned recommenders of Table 1 and of their optima."""
+    shown = [name for name in TABLE_1 if name in named]
+    written.figures["shifts"] = figures.heat_maps(
+        [("natural", found.natural), *((name, named[name].users.mean(axis=0)) for name in shown)]
+    )
+    written.figures["shifts-exact"] = figures.heat_maps(
+        [("natural", found.natural), *((name, best[name].users) for name in shown)]
+    )
+    written.sections.append(
+        Section(
+            "How preferences shift (Figures 1 and 7)",
+            "The share of users that prefer each angle at each time-step: learned recommenders, all seeds together; "
+            "below, the optima under full observation.",
+            figures=["shifts", "shifts-exact"],
+        )
+    )
 
 
 def _answers(named: dict[str, Learned], findings: list[Finding]) -> list[Answer]:
