@@ -22,6 +22,7 @@ What does a recommender do to the people it serves?
 
 commands:
   list      the environments, their policies, and the studies with their presets
+            the claims of a study:             jaxrec list tampering
   run       run a study and write its report:  jaxrec run tampering --preset quick
             resume one that was cut off:       jaxrec run tampering --resume runs/DIR
   report    judge and draw a run again:        jaxrec report runs/DIR

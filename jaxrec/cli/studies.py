@@ -34,11 +34,24 @@ def _use_every_core(devices: int | None = None) -> None:
             jax.config.update("jax_num_cpu_devices", devices or cores())
 
 
+@dataclass
+class ListOptions:
+    """Prints the environments with their policies, and the studies with their presets; or the claims of one study."""
+
+    study: tyro.conf.Positional[str | None] = None
+    """The study whose claims are printed: what is measured, what it is compared with, and who says so."""
+    preset: str | None = None
+    """Its preset, which decides which claims there are. Default: the first."""
+
+
 def list_command(argv: Sequence[str]) -> None:
-    """Prints the environments with their policies, and the studies with their presets."""
-    tyro.cli(
-        lambda: None, args=argv, prog="jaxrec list", description="The environments, their policies, and the studies."
-    )
+    """Prints what there is, or the claims of a study."""
+    options = tyro.cli(ListOptions, args=argv, prog="jaxrec list")
+    if options.study is not None:
+        _list_claims(study(options.study), options.preset)
+        return
+    if options.preset is not None:
+        raise checks.InputError(f"--preset {options.preset} is of a study: name it before")
     environments = Table("environment", "policies", "what it is", title="Environments")
     for env_id in registered_envs():
         env = build(env_id)
@@ -47,6 +60,16 @@ def list_command(argv: Sequence[str]) -> None:
     for one in STUDIES.values():
         studies.add_row(one.name, _presets(one), one.summary)
     Console().print(environments, studies)
+
+
+def _list_claims(chosen: Study, preset: str | None) -> None:
+    """Prints every claim that a run of the preset judges or reports."""
+    preset = next(iter(chosen.presets)) if preset is None else preset
+    claims = chosen.claims(chosen.config(preset))
+    table = Table("claim", "compared with", "source", title=f"{chosen.name}, preset {preset}: {len(claims)} claims")
+    for claim in claims:
+        table.add_row(escape(claim.shown(claim.name)), claim.judge.text or "-", escape(claim.shown(claim.source)))
+    Console().print(table)
 
 
 def _presets(one: Study) -> str:

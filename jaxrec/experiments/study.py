@@ -12,7 +12,8 @@ from typing import Any
 
 from jaxrec import checks
 from jaxrec.checks import lookup
-from jaxrec.experiments.reports.findings import counts
+from jaxrec.experiments.reports.claims import Claim
+from jaxrec.experiments.reports.findings import Finding, counts
 from jaxrec.experiments.reports.report import Report, Section
 from jaxrec.experiments.runs import configuration
 from jaxrec.experiments.runs.folder import RunFolder
@@ -39,8 +40,10 @@ class Study:
             `metrics.jsonl`; `tools.train` trains, and records metrics and states. All that it does follows from
             `config`. It returns a dataclass of NumPy arrays, dictionaries of arrays and plain values,
             which is written to `measured.npz`.
-        report: (config, measured) -> report: judges each claim, and makes tables and pictures. It draws no random
-            numbers that do not follow from `config`, and trains nothing.
+        claims: config -> what the paper claims, and what else is judged or reported. Which claims there are follows
+            from the settings alone, before anything is measured.
+        report: (config, measured, findings) -> report: makes tables and pictures, and answers from what the claims
+            come to. It draws no random numbers that do not follow from `config`, and trains nothing.
         limits: preset -> one sentence on what a run so short cannot show.
         minutes: preset -> how long it took on two CPU cores (AMD EPYC or Intel Xeon), where that was measured.
     """
@@ -49,7 +52,8 @@ class Study:
     summary: str
     presets: Mapping[str, Any]
     measure: Callable[[Any, Tools], Any]
-    report: Callable[[Any, Any], Report]
+    claims: Callable[[Any], Sequence[Claim]]
+    report: Callable[[Any, Any, list[Finding]], Report]
     limits: Mapping[str, str] = field(default_factory=dict)
     minutes: Mapping[str, int] = field(default_factory=dict)
 
@@ -187,9 +191,20 @@ class Study:
         measured = there.read_measured()
         with there.locked():
             there.remove_partial()
-            self._write(there, self.report(config, measured), about, config, about.get("seconds", 0.0))
+            self._write(there, self.judged(config, measured), about, config, about.get("seconds", 0.0))
             there.write_json("manifest.json", about)
         return there.path
+
+    def judged(self, config: Any, measured: Any) -> Report:
+        """Judges each claim by what was measured, and makes the report.
+
+        Raises:
+            InputError: if a claim is about a mean of no samples, or of one that is not finite.
+        """
+        findings = [claim.finding(measured) for claim in self.claims(config)]
+        report = self.report(config, measured, findings)
+        report.findings = findings
+        return report
 
     def configured(self, folder: RunFolder) -> Any:
         """The configuration that a run of this study was begun with.
@@ -235,7 +250,7 @@ class Study:
             with meter or NoMeter() as running:
                 measured = self.measure(config, Tools(FolderLog(folder.path, tracked), running))
             folder.write_measured(measured)
-            report = self.report(config, measured)
+            report = self.judged(config, measured)
             self._write(folder, report, about, config, before + time.perf_counter() - started)
             note("complete")
         except BaseException as error:

@@ -13,7 +13,7 @@ from nested import leaves
 import jaxrec
 from jaxrec.cli import COMMANDS, main
 from jaxrec.experiments import STUDIES
-from jaxrec.experiments.reports.findings import above
+from jaxrec.experiments.reports.claims import Claim, above
 from jaxrec.experiments.reports.report import Answer, Report
 
 
@@ -46,6 +46,33 @@ def test_list_names_everything(capsys):
     assert all(env_id in out for env_id in jaxrec.registered_envs())
     assert all(name in out for name in STUDIES)
     assert "bandit" in out
+
+
+@pytest.mark.parametrize(
+    ("argv", "title", "rows"),
+    [
+        (["rewiring-santos"], "rewiring-santos, preset quick: 3 claims", [
+            ["W at which half of the runs end in cooperation", "between 3.7 and 4.1",
+             "Santos et al. 2006: between 3.7 and 4.1; interval by bootstrap over runs"],
+            ["runs that end in cooperation: largest deviation of 5 cells, in standard errors (holds below)", "< 2.569",
+             "independent program; largest at ..."],
+            ["W = 0: no run ends in cooperation: largest deviation of 1 cells, in standard errors (holds below)",
+             "< 1.96", "independent program; largest at ..."],
+        ]),
+        (["preference-shift", "--preset", "pareto"], "preference-shift, preset pareto: 39 claims", [
+            ["r(u_t): rl beyond myopic", "above 0", "Carroll et al., Table 1"],
+            ["rl, nu = 0.25: users within 40 degrees of 80 at the end", "-", "Figures 1 and 7"],
+        ]),
+    ],
+)  # fmt: skip
+def test_list_prints_the_claims_of_a_study(argv, title, rows, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")  # so that no row is broken
+    main(["list", *argv])
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first.strip() == title
+    shown = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith("│")]
+    assert all(row in shown for row in rows)
+    assert len(shown) == int(title.split()[-2])
 
 
 def test_a_preset_says_what_it_costs(capsys):
@@ -109,16 +136,20 @@ def test_bench_reports_compilation_apart(capsys):
 
 
 def test_run_writes_a_folder_with_changed_settings(capsys, tmp_path, monkeypatch):
-    def measure(config, log, meter):
-        meter.start(f"training {config.seeds} seeds", 1)
-        meter.advance()
+    def measure(config, tools):
+        tools.meter.start(f"training {config.seeds} seeds", 1)
+        tools.meter.advance()
         return {"clicks": np.array([config.episodes, 301.0])}
 
-    def report(config, measured):
-        found = [above("clicks", measured["clicks"], 1.0, "nobody")]
-        return Report("A title", "A summary", found, answers=[Answer(f"They click {found[0].estimate} times.")])
+    def claims(config):
+        return [Claim("clicks", lambda measured: measured["clicks"], above(1.0), "nobody")]
 
-    changed = dataclasses.replace(STUDIES["tampering"], measure=measure, report=report, limits={"paper": "the rest"})
+    def report(config, measured, findings):
+        return Report("A title", "A summary", answers=[Answer(f"They click {findings[0].estimate} times.")])
+
+    changed = dataclasses.replace(
+        STUDIES["tampering"], measure=measure, claims=claims, report=report, limits={"paper": "the rest"}
+    )
     monkeypatch.setitem(STUDIES, "tampering", changed)
     out = tmp_path / "run"
     changes = "--seeds 2 --episodes 300 --q-learning.gamma 0.5"
@@ -145,6 +176,9 @@ def test_run_writes_a_folder_with_changed_settings(capsys, tmp_path, monkeypatch
     [
         (["rum"], "Did you mean 'run'?"),
         (["run", "tamperin"], "Did you mean 'tampering'?"),
+        (["list", "tamperin"], "Known: 'preference-calibration', "),
+        (["list", "tampering", "--preset", "quack"], "Did you mean 'quick'?"),
+        (["list", "--preset", "quick"], "--preset quick is of a study: name it before"),
         (["run", "tampering", "--preset", "quack"], "Did you mean 'quick'?"),
         (["run", "tampering", "--seeds", "0"], "seeds must be an integer of at least 1"),
         (["run", "tampering", "--out", "."], "exists"),

@@ -11,8 +11,9 @@ import survivor
 import jaxrec
 from jaxrec.cli import main
 from jaxrec.experiments import STUDIES, study
+from jaxrec.experiments.reports.claims import REPORTED, Claim, above
 from jaxrec.experiments.reports.figures import error_bars
-from jaxrec.experiments.reports.findings import above, counts, measured, tally
+from jaxrec.experiments.reports.findings import counts, tally
 from jaxrec.experiments.reports.report import Answer, Report, Section
 from jaxrec.experiments.rewiring.learning.measure import Run
 from jaxrec.experiments.rewiring.santos.study import SantosConfig
@@ -23,7 +24,7 @@ TINY = SantosConfig(
     users=24, degree=4, timescales=(0.0, 8.0), runs=2, steps=5_000, plane_users=24, plane_degree=4,
     plane_timescales=(4.0,), plane_points=2, plane_steps=5_000,
 )  # fmt: skip
-REPORTED = ("report.md", "results.json")
+WRITTEN_AGAIN = ("report.md", "results.json")
 
 
 @pytest.fixture(autouse=True)
@@ -127,7 +128,7 @@ def test_a_run_is_reported_again_from_its_measurements_alone(tmp_path, monkeypat
     results = (folder / "results.json").read_bytes()
     pictures = sorted(path.name for path in (folder / "figures").iterdir())
     kept = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    for path in (*(folder / name for name in REPORTED), *(folder / "figures").iterdir()):
+    for path in (*(folder / name for name in WRITTEN_AGAIN), *(folder / "figures").iterdir()):
         path.unlink()
     never = dataclasses.replace(study("rewiring-santos"), measure=lambda *_: pytest.fail("it was measured again"))
     monkeypatch.setitem(STUDIES, "rewiring-santos", never)
@@ -136,7 +137,7 @@ def test_a_run_is_reported_again_from_its_measurements_alone(tmp_path, monkeypat
     assert (folder / "results.json").read_bytes() == results
     assert sorted(path.name for path in (folder / "figures").iterdir()) == pictures
     assert set(kept) == {path for path in folder.rglob("*") if path.is_file()}
-    written = {folder / name for name in (*REPORTED, "manifest.json")}
+    written = {folder / name for name in (*WRITTEN_AGAIN, "manifest.json")}
     assert all(path.read_bytes() == kept[path] for path in kept if path not in written)
     said = capsys.readouterr().out.splitlines()
     assert said[-1] == f"report: {folder / 'report.md'}"
@@ -152,7 +153,7 @@ def test_a_report_of_a_study_that_trains_trains_nothing(whole, run, monkeypatch)
 
 
 def test_measurements_are_kept_where_the_report_fails(tmp_path):
-    def fail(config, found):
+    def fail(config, found, findings):
         raise RuntimeError("no picture")
 
     broken = dataclasses.replace(survivor.STUDY, report=fail)
@@ -195,16 +196,22 @@ def test_the_help_says_what_a_report_is_made_from(capsys):
 
 # What a report says, in which order.
 
-RISE = above("rise", [2.0, 2.1, 2.2], 1.0, "Eq. 1")
-FALL = above("fall", [2.0, 2.1, 2.2], 3.0, "Eq. 2")
-DENIED = above("denied", [2.0, 2.1, 2.2], 3.0, "Eq. 3", claimed=False)
-SIZE = measured("size", [0.5], "ours")
+
+def finding(name, samples, judge, source):
+    return Claim(name, lambda _: samples, judge, source).finding(None)
+
+
+RISE = finding("rise", [2.0, 2.1, 2.2], above(1.0), "Eq. 1")
+FALL = finding("fall", [2.0, 2.1, 2.2], above(3.0), "Eq. 2")
+DENIED = finding("denied", [2.0, 2.1, 2.2], above(3.0, claimed=False), "Eq. 3")
+SIZE = finding("size", [0.5], REPORTED, "ours")
 
 
 def test_a_report_begins_with_answers_and_ends_with_all_findings():
     section = Section("Part", "Prose.", ("a", "b"), [("1", "2")], ["plot", "other"])
     answers = [Answer("It rises.", "plot"), Answer("It is small.")]
-    text = Report("Title", "Summary.", [RISE, FALL, DENIED, SIZE], [section], answers=answers, limits="all.").markdown()
+    findings = [RISE, FALL, DENIED, SIZE]
+    text = Report("Title", "Summary.", [section], answers=answers, findings=findings, limits="all.").markdown()
     in_order = [
         "# Title\n\n- It rises.\n\n![plot](figures/plot.png)\n\n- It is small.\n\nWhat this run cannot show: all.",
         "## What was run\n\nSummary.\n\n## Claims\n\n4 claims: 2 hold, 1 do not, 1 not judged. ",
@@ -225,7 +232,7 @@ def test_a_report_begins_with_answers_and_ends_with_all_findings():
 
 def test_a_claim_that_is_denied_holds_where_the_comparison_does_not():
     assert (DENIED.holds, DENIED.verdict) == (False, True)
-    either = above("either", [2.0, 2.1, 2.2], 2.1, "Eq. 4", claimed=False)
+    either = finding("either", [2.0, 2.1, 2.2], above(2.1, claimed=False), "Eq. 4")
     assert (either.holds, either.verdict) == (False, False), "its interval does not tell"
     assert "claimed" not in DENIED.result()
     assert DENIED.result()["holds"] is False

@@ -21,11 +21,11 @@ from jaxrec.experiments.rewiring import reference
 from jaxrec.experiments.rewiring.baselines.study import BaselinesConfig
 from jaxrec.experiments.rewiring.competition.settings import EXPERIMENTS, KINDS
 from jaxrec.experiments.rewiring.competition.study import CompetitionConfig
-from jaxrec.experiments.rewiring.learning import findings, play
+from jaxrec.experiments.rewiring.learning import claims, play
 from jaxrec.experiments.rewiring.learning import measure as learning
-from jaxrec.experiments.rewiring.learning.measure import JUDGED, Learned, Rivals, Run
+from jaxrec.experiments.rewiring.learning.measure import JUDGED, Learned, Measured, Rivals, Run
 from jaxrec.experiments.rewiring.learning.study import GPU, LearningConfig
-from jaxrec.experiments.rewiring.santos.report import critical_timescale
+from jaxrec.experiments.rewiring.santos.claims import critical_timescale
 from jaxrec.experiments.rewiring.santos.study import SantosConfig
 from jaxrec.experiments.rewiring.sweep import sweep
 from jaxrec.experiments.runs.metrics_log import FolderLog
@@ -199,21 +199,29 @@ def test_a_claim_is_the_papers_where_it_makes_it(run, claimed):
     played = {run.users: {metric: np.array([[0.6, 0.7], [0.61, 0.71]])}}
     one = Learned(run, np.zeros(1), {}, played)
     rivals = Rivals(played[run.users], {metric: ("good", np.array([0.1, 0.2, 0.1, 0.2]))})
-    (finding,) = findings.against_heuristics([one], {run.users: rivals})
-    assert (finding.source == findings.PAPER) == claimed
+    config = LearningConfig(
+        users=(run.users,), rewards=(run.reward,), networks=(run.network,), evaluation_users=(run.users,)
+    )
+    (claim,) = claims.claims(config)
+    assert (claim.source == claims.PAPER) == claimed
+    finding = claim.finding(Measured([one], {run.users: rivals}, {}))
+    assert finding.name == f"{run}: {metric} beyond good, the best of eleven heuristics"
     assert finding.holds
     assert finding.value == pytest.approx(0.505)
 
 
 def test_what_training_on_adds_is_held_against_where_it_began():
     """Seed by seed, both played in the larger society; of each reward and network apart."""
-    at_10 = {30: {"cooperation": np.array([[0.2, 0.4], [0.5, 0.5]])}}
+    at_10 = {30: {"cooperation": np.array([[0.2, 0.4], [0.5, 0.5]]), "requests": np.array([[3.0, 5.0], [4.0, 4.0]])}}
     at_30 = {30: {"cooperation": np.array([[0.4, 0.4], [0.6, 0.6]]), "requests": np.ones((2, 2))}}
-    runs = [Run(10, "aligned", "mlp"), Run(30, "engagement", "mlp"), Run(30, "aligned", "mlp")]
+    runs = [Run(users, reward, "mlp") for users in (10, 30) for reward in ("aligned", "engagement")]
     learned = [Learned(run, np.zeros(1), {}, at_10 if run.users == 10 else at_30) for run in runs]
-    (finding,) = findings.continued(learned)
-    assert finding.name == "mlp for aligned, N = 30: cooperation beyond what was learned at N = 10"
-    assert finding.value == pytest.approx(0.1)
+    config = LearningConfig(users=(10, 30), networks=("mlp",), evaluation_users=(30,), warm_start=True)
+    found = [one.finding(Measured(learned, {}, {})) for one in claims.claims(config) if "was learned at" in one.name]
+    assert {one.name: one.value for one in found} == {
+        "mlp for aligned, N = 30: cooperation beyond what was learned at N = 10": pytest.approx(0.1),
+        "mlp for engagement, N = 30: requests beyond what was learned at N = 10": pytest.approx(-3.0),
+    }
 
 
 @pytest.mark.slow
@@ -285,12 +293,19 @@ def test_the_critical_timescale_is_where_half_of_the_runs_cooperate():
 
 def test_agreement_holds_for_the_reference_itself_and_fails_far_from_it():
     draws = np.random.default_rng(0)
-    same = [(f"cell {i}", draws.normal(0.5, 0.3, 20), 0.5, 0.3 / np.sqrt(200)) for i in range(20)]
-    assert reference.agreement("x", same).holds
-    assert not reference.agreement("x", [*same, ("far", draws.normal(0.9, 0.3, 20), 0.5, 0.3 / np.sqrt(200))]).holds
+    error = 0.3 / np.sqrt(200)
+    samples = draws.normal(0.5, 0.3, (20, 20))
+    cells = {f"cell {i}": (i, 0.5, error) for i in range(20)}
+    assert reference.agreement("x", cells, np.asarray).finding(samples).holds
+    far = reference.agreement("x", cells | {"far": (20, 0.5, error)}, np.asarray).finding(
+        np.concatenate([samples, draws.normal(0.9, 0.3, (1, 20))])
+    )
+    assert not far.holds
+    assert far.source == "independent program; largest at far"
     # A cell where every run of the reference ended alike allows no other end.
-    assert not reference.agreement("x", [("one of ten", np.eye(10)[0], 0.0, 0.0)]).holds
-    assert reference.agreement("x", [("none", np.zeros(10), 0.0, 0.0)]).holds
+    ends = {"one": np.eye(10)[0], "none": np.zeros(10)}
+    assert not reference.agreement("x", {"one of ten": ("one", 0.0, 0.0)}, dict).finding(ends).holds
+    assert reference.agreement("x", {"none": ("none", 0.0, 0.0)}, dict).finding(ends).holds
 
 
 @pytest.mark.parametrize("chance", [0.5, 0.9, 0.97, 0.99, 1.0])
@@ -303,7 +318,8 @@ def test_agreement_blames_a_program_of_the_same_law_no_oftener_than_it_says(chan
     for ours in range(17):
         samples = np.arange(16) < ours
         for theirs in range(41):
-            finding = reference.agreement("x", [("all", samples.astype(float), theirs / 40, None)], 40)
+            claim = reference.agreement("x", {"all": ("all", theirs / 40, None)}, dict, 40)
+            finding = claim.finding({"all": samples.astype(float)})
             together = stats.binom.pmf(ours, 16, chance) * stats.binom.pmf(theirs, 40, chance)
             blamed += together * (not finding.holds)
     assert blamed < 0.08

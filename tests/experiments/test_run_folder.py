@@ -70,8 +70,8 @@ def test_unnamed_folders_stand_beside_each_other(tmp_path, monkeypatch):
 
 
 def test_a_run_that_fails_says_so_and_keeps_its_metrics(tmp_path):
-    def fail(config, log, meter):
-        log(step=1)
+    def fail(config, tools):
+        tools.log(step=1)
         raise RuntimeError("out of luck")
 
     broken = dataclasses.replace(study("tampering"), measure=fail)
@@ -90,7 +90,7 @@ def test_json_has_no_nan(tmp_path):
 def test_the_code_of_a_study_of_ones_own_is_described(tmp_path, monkeypatch):
     """Its file and the commit of its repository, whatever jaxrec's; another file cannot go on with the run."""
     file = tmp_path / "mine.py"
-    file.write_text("def measure(config, log, meter):\n    return 1\n")
+    file.write_text("def measure(config, tools):\n    return 1\n")
     git = ["git", "-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=e"]
     for command in (["init", "-q"], ["add", "mine.py"], ["commit", "-qm", "Begin"]):
         subprocess.run([*git, *command], check=True)

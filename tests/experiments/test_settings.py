@@ -20,7 +20,7 @@ from jaxrec.cli import main
 from jaxrec.envs.rewiring import Simulation
 from jaxrec.envs.rewiring.simulation import simulator
 from jaxrec.experiments import STUDIES, study
-from jaxrec.experiments.rewiring.santos import report as santos
+from jaxrec.experiments.rewiring.santos import claims as santos
 from jaxrec.experiments.runs.limits import check_training
 from jaxrec.experiments.runs.metrics_log import FolderLog
 from jaxrec.experiments.runs.tools import Tools
@@ -215,7 +215,7 @@ def test_what_a_scan_takes_it_runs_to_its_report(name, data, monkeypatch, tmp_pa
     config = STUDIES[name].config("quick", **(SMALL[name] | changes))
     if refused(config, names):
         return
-    report = STUDIES[name].report(config, STUDIES[name].measure(config, Tools(FolderLog(tmp_path))))
+    report = STUDIES[name].judged(config, STUDIES[name].measure(config, Tools(FolderLog(tmp_path))))
     assert report.findings
     assert report.answers
 

@@ -14,7 +14,7 @@ from jaxrec.envs.preference import inference as exact
 from jaxrec.estimation import generate
 from jaxrec.experiments import study
 from jaxrec.experiments.preference.estimation import measure as estimation
-from jaxrec.experiments.preference.estimation.report import METRICS, TASKS
+from jaxrec.experiments.preference.estimation.claims import METRICS, TASKS
 from jaxrec.experiments.preference.models import choice_models
 
 MODEL = {"users": 60, "training_users": 40, "model": {"num_epochs": 1, "batch_size": 20}, "seeds": 2}

@@ -26,7 +26,7 @@ from jaxrec.envs.preference import PreferenceShift
 from jaxrec.envs.rewiring import RewiringGame, moments
 from jaxrec.estimation import LearnUsers, generate
 from jaxrec.experiments import STUDIES, Study
-from jaxrec.experiments.reports import findings
+from jaxrec.experiments.reports.claims import REPORTED, Claim
 from jaxrec.experiments.reports.report import Report, Section
 from jaxrec.training import fit
 
@@ -111,19 +111,28 @@ def measure(config, tools):
     return measured
 
 
-def report(config, measured):
+def claims(config):
+    return [of_training(training, slope) for training, slope in enumerate(config.slopes)]
+
+
+def of_training(training, slope):
+    return Claim(f"slope {slope}", lambda measured: measured["ends"][training], REPORTED, "nobody")
+
+
+def report(config, measured, findings):
     written = Report("Walks", "Sums of draws.")
-    for training, slope in enumerate(config.slopes):
+    for training in range(len(config.slopes)):
         figure = Figure()
         figure.subplots().plot(measured["curves"][training])
         written.figures[f"walk{training}"] = figure
-        written.findings.append(findings.measured(f"slope {slope}", measured["ends"][training], "nobody"))
         written.data[str(training)] = {"curve": measured["curves"][training], "key": measured["keys"][training]}
     written.sections.append(Section("Walks", figures=list(written.figures)))
     return written
 
 
-STUDY = Study("survivor", "Small trainings", {"quick": Config(), "long": Config(num_chunks=12)}, measure, report)
+STUDY = Study(
+    "survivor", "Small trainings", {"quick": Config(), "long": Config(num_chunks=12)}, measure, claims, report
+)
 
 
 def ppo(env, network, **settings):
@@ -182,7 +191,8 @@ LEARNERS = Study(
     "Small agents",
     {name: LearnerConfig(name) for name in AGENTS},
     learn,
-    lambda config, measured: Report("Learners", config.agent, data=measured),
+    lambda config: [],
+    lambda config, measured, findings: Report("Learners", config.agent, data=measured),
 )
 
 

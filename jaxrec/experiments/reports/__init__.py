@@ -1,1 +1,1 @@
-"""Findings and how they are shown: tables, figures, Markdown."""
+"""Claims, findings, and how they are shown: tables, figures, Markdown."""

@@ -1,11 +1,11 @@
-"""Claims judged by what was measured."""
+"""Findings: what claims come to, and how many hold."""
 
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jaxrec.statistics import Estimate, estimate
+from jaxrec.statistics import Estimate
 
 
 @dataclass(frozen=True)
@@ -52,65 +52,6 @@ class Finding:
         fields = dataclasses.asdict(self)
         del fields["claimed"]
         return fields
-
-
-def measured(name: str, samples: Any, source: str) -> Finding:
-    """Reports a mean that nothing is compared with.
-
-    Args:
-        name: what was measured.
-        samples: float[seeds].
-        source: where the measure comes from.
-
-    Returns:
-        The finding, which is not judged.
-
-    Raises:
-        InputError: for no samples, or one that is not finite.
-    """
-    mean = estimate(samples)
-    return Finding(name, mean.value, mean.low, mean.high, None, source, None)
-
-
-def above(name: str, samples: Any, reference: float, source: str, claimed: bool = True) -> Finding:
-    """Judges whether a mean lies above `reference`: whether its whole interval does.
-
-    Args:
-        name: what was measured.
-        samples: float[seeds].
-        reference: in the unit of `samples`.
-        source: where the claim comes from.
-        claimed: whether the source says that it lies above.
-
-    Returns:
-        The finding; not judged (None) from a single seed.
-
-    Raises:
-        InputError: for no samples, or one that is not finite.
-    """
-    mean = estimate(samples)
-    holds = None if mean.low is None else mean.low > reference
-    return Finding(name, mean.value, mean.low, mean.high, reference, source, holds, claimed)
-
-
-def below(name: str, samples: Any, reference: float, source: str) -> Finding:
-    """Judges whether a mean lies below `reference`: whether its whole interval does.
-
-    Args:
-        name: what was measured.
-        samples: float[seeds].
-        reference: in the unit of `samples`.
-        source: where the claim comes from.
-
-    Returns:
-        The finding; not judged (None) from a single seed.
-
-    Raises:
-        InputError: for no samples, or one that is not finite.
-    """
-    mean = estimate(samples)
-    holds = None if mean.high is None else mean.high < reference
-    return Finding(name, mean.value, mean.low, mean.high, reference, source, holds)
 
 
 def groups(findings: Sequence[Finding]) -> dict[str, list[Finding]]:

@@ -39,21 +39,21 @@ class Report:
     Attributes:
         title: the first line.
         summary: what was run.
-        findings: in the order in which they are to be read.
         sections: tables and pictures, after the claims.
         figures: file name (without ending) -> figure.
         data: further numbers for `results.json`.
         answers: what the study comes to, in three or four sentences: the beginning of the report.
-        limits: what the run cannot show, in one line, or nothing.
+        findings: what the claims of the study come to, in their order; the study sets them.
+        limits: what the run cannot show, in one line, or nothing; the study sets it.
     """
 
     title: str
     summary: str
-    findings: list[Finding] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)
     figures: dict[str, Figure] = field(default_factory=dict)
     data: dict = field(default_factory=dict)
     answers: list[Answer] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
     limits: str = ""
 
     def markdown(self) -> str:

@@ -4,12 +4,13 @@ Carvalho, "Modelling the Recommender Alignment Problem", Figures 5 and 6, Table 
 means and standard errors of the independent program are over 200 runs a cell (Figure 6) and 30 (Figure 5).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
-from jaxrec.experiments.reports.findings import Finding
+from jaxrec.experiments.reports.claims import Claim, exact
 from jaxrec.statistics import CONFIDENCE
 
 FIVE: tuple[str, ...] = ("good", "random", "fair", "local", "bad")
@@ -52,30 +53,41 @@ SHARES = {"cooperation": 0.43, "local": 0.002, "good": 0.66, "bad": 0.08, "rando
 SHARES_FROZEN = {"cooperation": 0.78, "local": 0.35, "good": 0.48, "bad": 0.04, "random": 0.07, "fair": 0.07}
 """The same with one user never focused, as in the author's program: the paper's Figure 15."""
 
-Cell = tuple[str, np.ndarray, float, float | None]
+Cells = Mapping[str, tuple[Any, float, float | None]]
+"""Cell -> its place in an array, or its key in a dictionary; the reference mean; its standard error or None."""
 
 
-def agreement(name: str, cells: Sequence[Cell], runs: int = 200) -> Finding:
-    """Judges whether measurements agree with a reference.
+def agreement(name: str, cells: Cells, samples: Callable[[Any], Any], runs: int = 200) -> Claim:
+    """Claims that measurements agree with a reference.
 
-    The measure is the largest deviation in standard errors of the difference. It holds below the bound that the largest
-    of so many standard normal deviates stays under 95 % of the time.
+    The statistic is the largest deviation in standard errors of the difference. It holds below the bound that the
+    largest of so many standard normal deviates stays under 95 % of the time.
 
     Args:
-        name: of the finding.
-        cells: (name, float[samples] samples, reference mean, its standard error or None) each.
+        name: the beginning of the claim's name.
+        cells: one or more.
+        samples: measured -> float[..., runs] or a dictionary of float[runs], in which each cell has its place.
         runs: behind each reference mean.
 
     Returns:
-        The finding.
+        The claim.
     """
-    deviations = {label: _deviation(samples, mean, error, runs) for label, samples, mean, error in cells}
-    worst = max(deviations, key=lambda label: deviations[label])
-    bound = float(stats.norm.ppf(0.5 + CONFIDENCE ** (1 / len(cells)) / 2))
-    value = deviations[worst]
-    source = f"independent program; largest at {worst}"
-    title = f"{name}: largest deviation of {len(cells)} cells, in standard errors (holds below)"
-    return Finding(title, value, None, None, bound, source, value < bound)
+
+    def deviations(measured: Any) -> dict[str, float]:
+        every = samples(measured)
+        return {label: _deviation(every[place], mean, error, runs) for label, (place, mean, error) in cells.items()}
+
+    def worst(measured: Any) -> str:
+        found = deviations(measured)
+        return max(found, key=lambda label: found[label])
+
+    return Claim(
+        f"{name}: largest deviation of {len(cells)} cells, in standard errors (holds below)",
+        lambda measured: max(deviations(measured).values()),
+        exact("<", float(stats.norm.ppf(0.5 + CONFIDENCE ** (1 / len(cells)) / 2))),
+        "independent program; largest at {}",
+        worst,
+    )
 
 
 def _deviation(samples: np.ndarray, mean: float, error: float | None, runs: int) -> float:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from jaxrec.envs.polarising import TRAINING, UNSEEN
 from jaxrec.envs.polarising.dynamics import SOURCES
 from jaxrec.envs.polarising.render import COLOURS
-from jaxrec.experiments.polarising.tampering.findings import NAMES, POLARISATION
+from jaxrec.experiments.polarising.tampering.claims import NAMES, POLARISATION
 from jaxrec.experiments.polarising.tampering.measure import Measured
 from jaxrec.experiments.polarising.tampering.settings import POLARISABLE, TRAINED_ON
 from jaxrec.statistics import estimate

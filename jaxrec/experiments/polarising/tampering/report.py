@@ -3,7 +3,7 @@
 from typing import Any
 
 from jaxrec.experiments.polarising.tampering import figures
-from jaxrec.experiments.polarising.tampering.findings import BEYOND_BAYES, MORE_OPPOSED, POLARISATION, findings
+from jaxrec.experiments.polarising.tampering.claims import BEYOND_BAYES, MORE_OPPOSED, POLARISATION
 from jaxrec.experiments.polarising.tampering.measure import Measured
 from jaxrec.experiments.polarising.tampering.settings import POLARISABLE, TRAINED_ON, USERS, TamperingConfig
 from jaxrec.experiments.reports.findings import Finding, spoken, tally
@@ -11,17 +11,24 @@ from jaxrec.experiments.reports.report import Answer, Report, Section
 from jaxrec.statistics import estimate
 
 
-def report(config: TamperingConfig, outcome: Measured) -> Report:
-    """Findings, tables and figures."""
-    found = findings(outcome)
+def report(config: TamperingConfig, outcome: Measured, findings: list[Finding]) -> Report:
+    """Makes the answers, tables and figures.
+
+    Args:
+        config: the settings.
+        outcome: everything measured.
+        findings: what the claims come to.
+
+    Returns:
+        The report.
+    """
     return Report(
         title="User tampering: a recommender that learns to polarise its users",
         summary=_summary(config),
-        findings=found,
         sections=_sections(outcome),
         figures=figures.figures(outcome),
         data={"values": _values(outcome)},
-        answers=_answers(outcome, found),
+        answers=_answers(outcome, findings),
     )
 
 
@@ -34,26 +41,26 @@ def _summary(config: TamperingConfig) -> str:
     )
 
 
-def _answers(outcome: Measured, found: list[Finding]) -> list[Answer]:
+def _answers(outcome: Measured, findings: list[Finding]) -> list[Answer]:
     learned, safe = (
         estimate(behaviour.opposed[:, POLARISABLE, POLARISATION].mean(axis=(1, 2)))
         for behaviour in (outcome.learned, outcome.safe)
     )
     phases = {
-        phase: tally([one for one in found if f": {phase}: " in one.name])
+        phase: tally([one for one in findings if f": {phase}: " in one.name])
         for phase in ("profiling", "polarisation", "exploitation")
     }
-    centrist = [one for one in found if one.name.startswith("centrist: ") and one.holds is not None]
+    centrist = [one for one in findings if one.name.startswith("centrist: ") and one.holds is not None]
     earned, optimal = (
         estimate(values[:, TRAINED_ON].mean(axis=1))
         for values in (outcome.learned.value, outcome.baselines["Bayes"].value)
     )
-    beyond = next(one for one in found if one.name == BEYOND_BAYES)
+    beyond = next(one for one in findings if one.name == BEYOND_BAYES)
     return [
         Answer(
             "Does it learn to tamper? In time-steps 7 to 14 the recommender that could polarise its users showed those "
             f"of either wing opposed content {learned} of the time; the one that could not, {safe}. Of the users for "
-            f"whom that is more beyond chance: {tally([one for one in found if one.name.endswith(MORE_OPPOSED)])}.",
+            f"whom that is more beyond chance: {tally([one for one in findings if one.name.endswith(MORE_OPPOSED)])}.",
             "tampering",
         ),
         Answer(

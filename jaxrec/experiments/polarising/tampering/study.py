@@ -5,6 +5,7 @@ Definition 2 asks for: the same learner in a world where what it recommends does
 """
 
 from jaxrec.agents import QLearningSettings
+from jaxrec.experiments.polarising.tampering.claims import claims
 from jaxrec.experiments.polarising.tampering.measure import measure
 from jaxrec.experiments.polarising.tampering.report import report
 from jaxrec.experiments.polarising.tampering.settings import TamperingConfig
@@ -28,6 +29,7 @@ STUDY = Study(
     "Q-learning learns to polarise its users (Evans & Kasirzadeh)",
     PRESETS,
     measure,
+    claims,
     report,
     {"quick": "4 million episodes, a twelfth of the paper's, do not converge; those of the preset `converged` do"},
     {"quick": 2, "paper": 35, "converged": 23},

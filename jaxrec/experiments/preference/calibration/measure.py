@@ -99,6 +99,12 @@ class Measured:
     default_values: np.ndarray
 
 
+def readings() -> list[tuple[str, str]]:
+    """What is fitted: every reading with the slates of our defaults, then the first of them with the other slates."""
+    ours, other = SLATES
+    return [(reading, ours) for reading in READINGS] + [(next(iter(READINGS)), other)]
+
+
 def measure(config: CalibrationConfig, tools: Tools) -> Measured:
     """Fits every reading with the slates of our defaults, and the best of them with the other slates.
 
@@ -109,8 +115,7 @@ def measure(config: CalibrationConfig, tools: Tools) -> Measured:
     Returns:
         Every fit, and what the best and our default constants come to.
     """
-    ours, other = SLATES
-    pairs = [(reading, ours) for reading in READINGS] + [(next(iter(READINGS)), other)]
+    pairs = readings()
     tools.meter.start(f"fitting {len(pairs)} readings", len(pairs) * (config.generations + 1))
     fits = []
     for reading, slates in pairs:

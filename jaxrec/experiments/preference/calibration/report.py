@@ -8,25 +8,31 @@ from matplotlib.figure import Figure
 from jaxrec.experiments.preference.calibration.measure import CONDITIONS, CONSTANTS, DEFAULTS, Fit, Measured
 from jaxrec.experiments.preference.calibration.settings import CalibrationConfig
 from jaxrec.experiments.preference.reference import TABLE_1
-from jaxrec.experiments.reports.findings import Finding, measured, spoken, tally
+from jaxrec.experiments.reports.findings import Finding, spoken, tally
 from jaxrec.experiments.reports.report import Answer, Report, Section
 
-SOURCE = "Carroll et al., Table 1"
 
+def report(config: CalibrationConfig, found: Measured, findings: list[Finding]) -> Report:
+    """Shows how well each reading fits, and how well the best pins down each constant.
 
-def report(config: CalibrationConfig, found: Measured) -> Report:
-    """How well each reading fits, and how well the best pins down each constant."""
+    Args:
+        config: the settings.
+        found: everything measured.
+        findings: what the claims come to.
+
+    Returns:
+        The report.
+    """
     fits, best = found.fits, found.fits[0]
     written = Report(
         "The constants of shifting preferences, fitted to the paper's Table 1",
         "The root mean square error over the twelve numbers of Table 1 of optima under full observation, at the "
         "constants that fit best; the paper's own recommenders saw less and learned, so that no fit is perfect.",
     )
-    written.findings = _findings(fits, found.default_error)
     written.sections = [_readings(fits), _constants(best), _side_by_side(found)]
     written.figures["profiles"] = _profiles(best)
     written.data = {"fits": [_data(each) for each in fits]}
-    written.answers = _answers(found, written.findings)
+    written.answers = _answers(found, findings)
     return written
 
 
@@ -95,18 +101,6 @@ def _data(each: Fit) -> dict[str, Any]:
         "best": dict(zip(CONSTANTS, each.best.tolist(), strict=True)),
         "intervals": {name: each.interval(i) for i, name in enumerate(CONSTANTS)},
     }
-
-
-def _findings(fits: list[Fit], default: float) -> list[Finding]:
-    """The errors; the error of our defaults among those that are not worse than the best."""
-    best, *others = fits
-    found = [measured(f"error: {best.reading}, slates {best.slates}", [best.error], SOURCE)]
-    name = "error: the same at our default constants, no worse than the best beyond chance (reference: the bound)"
-    found.append(Finding(name, default, None, None, best.allowed, SOURCE, default <= best.allowed))
-    for each in others:
-        name = f"error: {each.reading}, slates {each.slates}, worse than the best beyond chance (reference: the bound)"
-        found.append(Finding(name, each.error, None, None, best.allowed, SOURCE, each.error > best.allowed))
-    return found
 
 
 def _side_by_side(found: Measured) -> Section:

@@ -8,6 +8,7 @@ before the fit is significantly worse says how well it is pinned down.
 
 import dataclasses
 
+from jaxrec.experiments.preference.calibration.claims import claims
 from jaxrec.experiments.preference.calibration.measure import measure
 from jaxrec.experiments.preference.calibration.report import report
 from jaxrec.experiments.preference.calibration.settings import CalibrationConfig
@@ -23,6 +24,7 @@ STUDY = Study(
     "The constants that the paper does not publish, fitted to its Table 1 (Carroll et al.)",
     {"quick": QUICK, "thorough": THOROUGH},
     measure,
+    claims,
     report,
     {"quick": "the search tries fewer candidates than `thorough`, so that ranges of constants are rougher"},
     {"quick": 2},

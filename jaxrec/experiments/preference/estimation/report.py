@@ -6,30 +6,28 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxrec.experiments.preference import figures
+from jaxrec.experiments.preference.estimation.claims import METRICS, TASKS
 from jaxrec.experiments.preference.estimation.measure import Measured
 from jaxrec.experiments.preference.estimation.settings import EstimationConfig
 from jaxrec.experiments.reports.figures import error_bars, interval_line
-from jaxrec.experiments.reports.findings import Finding, above, measured, tally
+from jaxrec.experiments.reports.findings import Finding, tally
 from jaxrec.experiments.reports.report import Answer, Report, Section
 from jaxrec.statistics import estimate
 
-PAPER = "Carroll et al., section 7.1"
-ISSUE = "asked of the estimators"
-TASKS = {"future": ("Figure 5", 0.95), "initial": ("Figure 13", 0.95), "counterfactual": ("Figure 14", 0.85)}
-"""Where the paper shows it, and the part of the gap between guess and oracle that is to be closed."""
-
 COLOURS = {"random": "#9a9a9a", "oracle": "#2e933c", "correct": "#3066be", "mis-specified": "#d1495b"}
 
-METRICS = {
-    "preference_loss": "loss, preferences",
-    "preference_accuracy": "accuracy, preferences",
-    "choice_loss": "loss, choices",
-    "choice_accuracy": "accuracy, choices",
-}
 
+def report(config: EstimationConfig, found: Measured, findings: list[Finding]) -> Report:
+    """Shows each task, then the natural shifts.
 
-def report(config: EstimationConfig, found: Measured) -> Report:
-    """Each task, then the natural shifts."""
+    Args:
+        config: the settings.
+        found: everything measured.
+        findings: what the claims come to.
+
+    Returns:
+        The report.
+    """
     written = Report(
         "Preferences estimated from logged choices",
         f"Transformers that see slates and choices of {config.training_users} users, {config.seeds} seeds; held "
@@ -37,7 +35,6 @@ def report(config: EstimationConfig, found: Measured) -> Report:
         f"{config.users - config.training_users} other users. Losses are mean negative log-likelihoods over users and "
         "time-steps.",
     )
-    written.findings = _findings(found)
     for task, (where, _) in TASKS.items():
         written.sections.append(_section(found, task, where))
         written.figures[task] = _bars(found, task)
@@ -51,7 +48,7 @@ def report(config: EstimationConfig, found: Measured) -> Report:
         "natural": found.natural,
         "simulated": found.simulated,
     }  # fmt: skip
-    written.answers = _answers(found, written.findings)
+    written.answers = _answers(found, findings)
     return written
 
 
@@ -79,19 +76,6 @@ def _answers(found: Measured, findings: list[Finding]) -> list[Answer]:
             "natural",
         ),
     ]
-
-
-def _findings(found: Measured) -> list[Finding]:
-    results = []
-    for task, (where, asked) in TASKS.items():
-        for metric in ("choice_loss", "preference_loss"):
-            name = f"{task}, {METRICS[metric]}: part of the gap between guess and oracle that is closed"
-            results.append(above(name, found.closed(task, metric), asked, ISSUE))
-        worse = found.values("mis-specified", task, "choice_loss") - found.values("correct", task, "choice_loss")
-        results.append(above(f"{task}, loss of choices: mis-specified beyond correct choice model", worse, 0.0, where))
-    results.append(measured("natural shifts: total variation, mean over time", found.apart.mean(axis=1), "Figure 6"))
-    results.append(measured("natural shifts: total variation, last time-step", found.apart[:, -1], "Figure 6"))
-    return results
 
 
 def _section(found: Measured, task: str, where: str) -> Section:

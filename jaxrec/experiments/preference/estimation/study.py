@@ -6,6 +6,7 @@ Systems", section 7.1 and Appendix I: Figures 5, 6, 13 and 14.
 
 import dataclasses
 
+from jaxrec.experiments.preference.estimation.claims import claims
 from jaxrec.experiments.preference.estimation.measure import measure
 from jaxrec.experiments.preference.estimation.report import report
 from jaxrec.experiments.preference.estimation.settings import EstimationConfig
@@ -26,6 +27,7 @@ STUDY = Study(
     "Preferences estimated from logged choices alone (Carroll et al., Figures 5, 6, 13 and 14)",
     {"quick": QUICK, "paper": PAPER, "published": PUBLISHED},
     measure,
+    claims,
     report,
     {"quick": "three seeds give wide intervals: a bound that is missed narrowly looks like one that is met"},
     {"paper": 11},

@@ -75,7 +75,7 @@ class Condition:
     @property
     def title(self) -> str:
         """How the report calls it."""
-        return f"paid for {PAID[self.counts]}{', penalised' if self.penalty else ''}"
+        return title(self.counts, self.penalty)
 
     def course(self, metric: str) -> np.ndarray:
         """float[rounds, seeds]."""
@@ -87,6 +87,15 @@ class Measured:
     """All platforms: paid for clicks without penalty and with it, then for dwelling."""
 
     conditions: list[Condition]
+
+    def of(self, counts: str, penalty: float) -> Condition:
+        """One kind of platform."""
+        return next(one for one in self.conditions if (one.counts, one.penalty) == (counts, penalty))
+
+
+def title(counts: str, penalty: float) -> str:
+    """Names a kind of platform as the report does."""
+    return f"paid for {PAID[counts]}{', penalised' if penalty else ''}"
 
 
 def measure(config: RoundsConfig, tools: Tools) -> Measured:

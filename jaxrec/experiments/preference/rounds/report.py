@@ -6,30 +6,28 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxrec.experiments.preference import figures
-from jaxrec.experiments.preference.rounds.measure import PAID, Condition, Measured
+from jaxrec.experiments.preference.rounds.claims import METRICS
+from jaxrec.experiments.preference.rounds.measure import Condition, Measured
 from jaxrec.experiments.preference.rounds.settings import RoundsConfig
 from jaxrec.experiments.reports.figures import interval_line
-from jaxrec.experiments.reports.findings import Finding, above, measured, spoken, tally
+from jaxrec.experiments.reports.findings import Finding, spoken, tally
 from jaxrec.experiments.reports.report import Answer, Report, Section
 from jaxrec.statistics import estimate
 
-SOURCE = 'Lambert, "Recommendations are a game"'
-OURS = "beyond the papers"
 COLOURS = {"click": "#d1495b", "dwell": "#3066be"}
 
-METRICS = {
-    "engagement": "r(u_t), engagement",
-    "click": "clicks",
-    "bait": "bait consumed",
-    "safe": "safe: r(u_0) + r(u_t^rnd)",
-    "steered": "steered: total variation from natural",
-    "error": "model: loss on what is logged next",
-    "apart": "model: anticipated against lived",
-}
 
+def report(config: RoundsConfig, measurements: Measured, findings: list[Finding]) -> Report:
+    """Shows the last round, and the course of every metric.
 
-def report(config: RoundsConfig, measurements: Measured) -> Report:
-    """The last round, and the course of every metric."""
+    Args:
+        config: the settings.
+        measurements: everything measured.
+        findings: what the claims come to.
+
+    Returns:
+        The report.
+    """
     found = measurements.conditions
     written = Report(
         "Retraining in rounds",
@@ -38,8 +36,6 @@ def report(config: RoundsConfig, measurements: Measured) -> Report:
         f"policies. Bait of height {config.bait_height:g} lies at {config.bait_centre:g} degrees. Sums over an episode "
         "of ten slates, of the users as they are.",
     )
-    named = {(one.counts, one.penalty): one for one in found}
-    written.findings = _findings(named)
     rows = [
         (one.title, str(number + 1), *(str(estimate(each.mean(metric))) for metric in METRICS))
         for one in found
@@ -59,7 +55,7 @@ def report(config: RoundsConfig, measurements: Measured) -> Report:
         )
     )
     written.data = {one.title: {metric: one.course(metric) for metric in METRICS} for one in found}
-    written.answers = _answers(written.findings)
+    written.answers = _answers(findings)
     return written
 
 
@@ -89,34 +85,6 @@ def _answers(findings: list[Finding]) -> list[Answer]:
             f"is logged next changes by {', '.join(map(str, error))}."
         ),
     ]
-
-
-def _findings(named: dict[tuple[str, float], Condition]) -> list[Finding]:
-    """The last round, seed by seed; how models fare from the first to the last."""
-    last = {key: one.rounds[-1] for key, one in named.items()}
-
-    def less(metric: str, more: tuple[str, float], fewer: tuple[str, float]) -> np.ndarray:
-        return last[more].mean(metric) - last[fewer].mean(metric)
-
-    results = []
-    for penalty, kind in ((0.0, "unpenalised"), (1.0, "penalised")):
-        clicks, dwells = ("click", penalty), ("dwell", penalty)
-        for metric, more, fewer in (
-            ("click", clicks, dwells),
-            ("bait", clicks, dwells),
-            ("engagement", dwells, clicks),
-        ):
-            name = f"{kind}: {METRICS[metric]}, paid for {PAID[more[0]]} beyond paid for {PAID[fewer[0]]}"
-            results.append(above(name, less(metric, more, fewer), 0.0, SOURCE))
-    for counts in COLOURS:
-        name = f"paid for {PAID[counts]}: {METRICS['safe']}, penalised beyond unpenalised"
-        results.append(above(name, less("safe", (counts, 1.0), (counts, 0.0)), 0.0, OURS))
-    for one in named.values():
-        for metric in ("error", "apart"):
-            course = one.course(metric)
-            name = f"{one.title}: {METRICS[metric]}, last round less first"
-            results.append(measured(name, course[-1] - course[0], OURS))
-    return results
 
 
 def _courses(found: Sequence[Condition]) -> Figure:

@@ -8,6 +8,7 @@ each round: Carroll et al. 2022, sections 4 and 5.
 import dataclasses
 
 from jaxrec.experiments.preference.models import UserModelSettings
+from jaxrec.experiments.preference.rounds.claims import claims
 from jaxrec.experiments.preference.rounds.measure import measure
 from jaxrec.experiments.preference.rounds.report import report
 from jaxrec.experiments.preference.rounds.settings import RoundsConfig
@@ -31,6 +32,7 @@ STUDY = Study(
     "Platforms that log, learn their users off line and redeploy, for clicks or dwelling, with bait about (Lambert)",
     {"quick": QUICK, "long": LONG},
     measure,
+    claims,
     report,
     {"quick": "three rounds show no long course, and three seeds give wide intervals"},
     {"quick": 19},

@@ -84,6 +84,11 @@ class Measured:
     optima: list[Exact]
     natural: np.ndarray
 
+    @property
+    def named(self) -> dict[str, Learned]:
+        """Every recommender by its title."""
+        return {one.title: one for one in self.learned}
+
 
 def title(name: str, penalty: float) -> str:
     """Names a recommender as the paper does, where the penalty is its own."""

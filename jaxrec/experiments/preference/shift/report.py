@@ -1,25 +1,31 @@
-"""The report of shifting preferences: Table 1, orderings, heat maps, engagement over safety."""
+"""The report of shifting preferences: Table 1, heat maps, engagement over safety."""
 
 from typing import Any
 
 import numpy as np
 
-from jaxrec.envs.preference.dynamics import DEGREES, circular_distance
 from jaxrec.experiments.preference import figures
-from jaxrec.experiments.preference.reference import BELIEF_OPTIMUM, METRICS, TABLE_1
+from jaxrec.experiments.preference.reference import METRICS, TABLE_1
+from jaxrec.experiments.preference.shift.claims import LABELS, PAPER
 from jaxrec.experiments.preference.shift.measure import Exact, Learned, Measured
 from jaxrec.experiments.preference.shift.settings import ShiftConfig
-from jaxrec.experiments.reports.findings import Finding, above, measured, tally
+from jaxrec.experiments.reports.findings import Finding, tally
 from jaxrec.experiments.reports.report import Answer, Report, Section
 from jaxrec.statistics import estimate
 
-PAPER = "Carroll et al., Table 1"
-OURS = "beyond the paper"
 
+def report(config: ShiftConfig, found: Measured, findings: list[Finding]) -> Report:
+    """Shows Table 1, heat maps, and engagement over safety.
 
-def report(config: ShiftConfig, found: Measured) -> Report:
-    """Table 1, the orderings of the paper, heat maps, and engagement over safety."""
-    learned, optima, natural = found.learned, found.optima, found.natural
+    Args:
+        config: the settings.
+        found: everything measured.
+        findings: what the claims come to.
+
+    Returns:
+        The report.
+    """
+    learned, optima = found.learned, found.optima
     seeds, eval_episodes = learned[0].sums[METRICS[0]].shape
     written = Report(
         "Recommenders that shift preferences",
@@ -28,25 +34,10 @@ def report(config: ShiftConfig, found: Measured) -> Report:
         "r(u_0): of the same items under those that they had at first; r(u_t^rnd): under those that they would have "
         "had by themselves. All are sums over an episode, expected 10 at most.",
     )
-    named = {one.title: one for one in learned}
+    named = found.named
     best = {one.title: one for one in optima}
-    written.findings += _orderings(named) + _against_optimum(named) + _pictures(named, natural)
     written.sections.append(_table(named, best))
-    shown = [name for name in TABLE_1 if name in named]
-    written.figures["shifts"] = figures.heat_maps(
-        [("natural", natural), *((name, named[name].users.mean(axis=0)) for name in shown)]
-    )
-    written.figures["shifts-exact"] = figures.heat_maps(
-        [("natural", natural), *((name, best[name].users) for name in shown)]
-    )
-    written.sections.append(
-        Section(
-            "How preferences shift (Figures 1 and 7)",
-            "The share of users that prefer each angle at each time-step: learned recommenders, all seeds together; "
-            "below, the optima under full observation.",
-            figures=["shifts", "shifts-exact"],
-        )
-    )
+    _add_heat_maps(found, named, best, written)
     written.figures["pareto"] = figures.pareto(learned, optima)
     written.sections.append(
         Section(
@@ -61,8 +52,27 @@ def report(config: ShiftConfig, found: Measured) -> Report:
         Section("Learning curves", "What each is paid for, slates drawn from the policy.", figures=["curves"])
     )
     written.data = _data(found)
-    written.answers = _answers(named, written.findings)
+    written.answers = _answers(named, findings)
     return written
+
+
+def _add_heat_maps(found: Measured, named: dict[str, Learned], best: dict[str, Exact], written: Report) -> None:
+    """Adds the preferences of users over time, of the learned recommenders of Table 1 and of their optima."""
+    shown = [name for name in TABLE_1 if name in named]
+    written.figures["shifts"] = figures.heat_maps(
+        [("natural", found.natural), *((name, named[name].users.mean(axis=0)) for name in shown)]
+    )
+    written.figures["shifts-exact"] = figures.heat_maps(
+        [("natural", found.natural), *((name, best[name].users) for name in shown)]
+    )
+    written.sections.append(
+        Section(
+            "How preferences shift (Figures 1 and 7)",
+            "The share of users that prefer each angle at each time-step: learned recommenders, all seeds together; "
+            "below, the optima under full observation.",
+            figures=["shifts", "shifts-exact"],
+        )
+    )
 
 
 def _answers(named: dict[str, Learned], findings: list[Finding]) -> list[Answer]:
@@ -149,52 +159,3 @@ def _table(named: dict[str, Learned], best: dict[str, Exact]) -> Section:
         ("recommender", "sum over an episode", "paper", "optimum, full observation", "learned", "standard error"),
         rows,
     )
-
-
-LABELS = {"engagement": "r(u_t)", "engagement_initial": "r(u_0)", "engagement_natural": "r(u_t^rnd)", "sum": "sum"}
-
-
-def _orderings(named: dict[str, Learned]) -> list[Finding]:
-    """The orderings of Table 1, seed by seed."""
-    claims = [
-        ("rl", "myopic", "engagement"),
-        ("rl", "penalised rl", "engagement"),
-        ("myopic", "rl", "engagement_initial"),
-        ("myopic", "rl", "engagement_natural"),
-        ("penalised rl", "penalised myopic", "sum"),
-        ("penalised rl", "myopic", "sum"),
-        ("penalised rl", "rl", "sum"),
-        ("penalised myopic", "myopic", "sum"),
-    ]
-    return [
-        above(
-            f"{LABELS[metric]}: {more} beyond {less}", named[more].means(metric) - named[less].means(metric), 0.0, PAPER
-        )
-        for more, less, metric in claims
-        if more in named and less in named
-    ]
-
-
-def _against_optimum(named: dict[str, Learned]) -> list[Finding]:
-    """What was learned as a fraction of what can be had from what a recommender sees."""
-    return [
-        above(
-            f"{name}: {LABELS[metric]} as a fraction of the optimum from beliefs, {optimum}",
-            named[name].means(metric) / optimum,
-            0.97,
-            OURS,
-        )
-        for name, (metric, optimum) in BELIEF_OPTIMUM.items()
-        if name in named
-    ]
-
-
-def _pictures(named: dict[str, Learned], natural: np.ndarray) -> list[Finding]:
-    """Where users end up, as the paper's heat maps show."""
-    around = {centre: np.abs(np.asarray(circular_distance(DEGREES, centre))) <= 40 + 1e-3 for centre in (80, 270)}
-    found = [measured("natural: users within 40 degrees of 80 at the end", [natural[-1, around[80]].sum()], "Figure 1")]
-    for name, one in named.items():
-        for centre, near in around.items():
-            share = one.users[:, -1, near].sum(axis=-1)
-            found.append(measured(f"{name}: users within 40 degrees of {centre} at the end", share, "Figures 1 and 7"))
-    return found

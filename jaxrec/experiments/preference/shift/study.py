@@ -7,6 +7,7 @@ Systems", section 7 and Appendix G: Table 1, Figures 1 and 7.
 import dataclasses
 
 from jaxrec.agents import PPOSettings
+from jaxrec.experiments.preference.shift.claims import claims
 from jaxrec.experiments.preference.shift.measure import measure
 from jaxrec.experiments.preference.shift.report import report
 from jaxrec.experiments.preference.shift.settings import ENV, ShiftConfig
@@ -30,6 +31,7 @@ STUDY = Study(
     "Recommenders that shift preferences, and penalised for it (Carroll et al., Table 1, Figures 1 and 7)",
     {"quick": QUICK, "pareto": PARETO, "paper": PAPER},
     measure,
+    claims,
     report,
     {"quick": "only the penalties 0 and 1 are learned: how engagement falls with it takes the preset `pareto`"},
     {"quick": 4},

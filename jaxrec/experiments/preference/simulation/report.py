@@ -1,25 +1,28 @@
 """The report of training in simulation: Table 2, what was anticipated and what happened."""
 
-import numpy as np
-
-from jaxrec.envs.preference.dynamics import DEGREES, circular_distance
 from jaxrec.experiments.preference import figures
 from jaxrec.experiments.preference.reference import METRICS, TABLE_2
+from jaxrec.experiments.preference.simulation.claims import EVALUATED, RECOMMENDERS, TRAINED
 from jaxrec.experiments.preference.simulation.measure import PENALTIES, Measured
 from jaxrec.experiments.preference.simulation.settings import SimulationConfig
-from jaxrec.experiments.reports.findings import Finding, above, measured, spoken, tally
+from jaxrec.experiments.reports.findings import Finding, spoken, tally
 from jaxrec.experiments.reports.report import Answer, Report, Section
 from jaxrec.statistics import estimate
 
-SOURCE = "Carroll et al., Table 2"
-OURS = "beyond the paper"
 LABELS = {"engagement": "r(u_t)", "engagement_initial": "r(u_0)", "engagement_natural": "r(u_t^rnd)", "sum": "sum"}
-TRAINED = {"oracle": "trained among users", "simulation": "trained in the model"}
-EVALUATED = {"oracle": "oracle evaluation", "estimated": "estimated evaluation"}
 
 
-def report(config: SimulationConfig, found: Measured) -> Report:
-    """Table 2, and what was anticipated and lived."""
+def report(config: SimulationConfig, found: Measured, findings: list[Finding]) -> Report:
+    """Shows Table 2, and what was anticipated and lived.
+
+    Args:
+        config: the settings.
+        found: everything measured.
+        findings: what the claims come to.
+
+    Returns:
+        The report.
+    """
     written = Report(
         "Recommenders trained in a model learned from logs",
         f"PPO with an LSTM, {config.seeds} seeds, each with a user model of its own, learned from logged slates and "
@@ -27,11 +30,10 @@ def report(config: SimulationConfig, found: Measured) -> Report:
         "estimated evaluation: as many users simulated by the model, judged by its beliefs. What was trained in the "
         "model sees the model's beliefs also among the users as they are. Sums over an episode of ten slates.",
     )
-    written.findings = _orderings(found) + _anticipated(found)
     written.sections.append(_table(found))
     written.sections.append(_judged(found))
     panels = []
-    for penalty, name in enumerate(("unpenalised", "penalised")):
+    for penalty, name in enumerate(RECOMMENDERS):
         for evaluated, what in (("estimated", "anticipated"), ("oracle", "lived")):
             users = found.cells["simulation", evaluated].shares(penalty).mean(axis=0)
             panels.append((f"{name}, {what}", users[:10]))  # no model says what users prefer after their last choice
@@ -51,7 +53,7 @@ def report(config: SimulationConfig, found: Measured) -> Report:
         }
         for (trained, evaluated), cell in found.cells.items()
     }
-    written.answers = _answers(found, written.findings)
+    written.answers = _answers(found, findings)
     return written
 
 
@@ -80,35 +82,6 @@ def _answers(found: Measured, findings: list[Finding]) -> list[Answer]:
     ]
 
 
-def _orderings(found: Measured) -> list[Finding]:
-    """Penalised above unpenalised, however trained and however evaluated."""
-    return [
-        above(
-            f"sum, {TRAINED[trained]}, {EVALUATED[evaluated]}: penalised beyond unpenalised",
-            cell.means(1, "sum") - cell.means(0, "sum"),
-            0.0,
-            SOURCE,
-        )
-        for (trained, evaluated), cell in found.cells.items()
-    ]
-
-
-def _anticipated(found: Measured) -> list[Finding]:
-    results = []
-    for penalty, name in enumerate(("unpenalised", "penalised")):
-        model, real = (found.cells["simulation", evaluated].shares(penalty) for evaluated in ("estimated", "oracle"))
-        apart = 0.5 * np.abs(model - real[:, : model.shape[1]]).sum(axis=2)
-        title = f"{name}, trained in the model: total variation between preferences anticipated and lived"
-        results.append(measured(f"{title}, mean over time", apart.mean(axis=1), OURS))
-        for centre in (80, 270):
-            near = np.abs(np.asarray(circular_distance(DEGREES, centre))) <= 40 + 1e-3
-            for users, what in ((model, "anticipated"), (real, "lived")):
-                share = users[:, model.shape[1] - 1, near].sum(axis=1)
-                title = f"{name}: users within 40 degrees of {centre} at the last slate, {what}"
-                results.append(measured(title, share, OURS))
-    return results
-
-
 def _table(found: Measured) -> Section:
     rows = []
     for evaluated, of_evaluation in EVALUATED.items():
@@ -121,7 +94,7 @@ def _table(found: Measured) -> Section:
                     ours = estimate(found.cells[trained, evaluated].means(penalty, metric))
                     cells.append(f"{paper:.2f} / {ours}")
             rows.append((of_evaluation, label, *cells))
-    header = [f"{of_training}, {name}" for of_training in TRAINED.values() for name in ("unpenalised", "penalised")]
+    header = [f"{of_training}, {name}" for of_training in TRAINED.values() for name in RECOMMENDERS]
     return Section("Table 2: paper / measured", "", ("", "", *header), rows)
 
 
@@ -130,7 +103,7 @@ def _judged(found: Measured) -> Section:
     cell = found.cells["simulation", "oracle"]
     rows = [
         (name, label, *(str(estimate(cell.means(penalty, metric, by))) for by in ("", "estimated_")))
-        for penalty, name in enumerate(("unpenalised", "penalised"))
+        for penalty, name in enumerate(RECOMMENDERS)
         for metric, label in LABELS.items()
     ]
     return Section(

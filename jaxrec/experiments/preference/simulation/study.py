@@ -4,6 +4,7 @@ Carroll, Dragan, Russell & Hadfield-Menell 2022, "Estimating and Penalizing Indu
 Systems", section 7.2, Table 2.
 """
 
+from jaxrec.experiments.preference.simulation.claims import claims
 from jaxrec.experiments.preference.simulation.measure import measure
 from jaxrec.experiments.preference.simulation.report import report
 from jaxrec.experiments.preference.simulation.settings import SimulationConfig
@@ -19,6 +20,7 @@ STUDY = Study(
     "Recommenders trained in a model learned from logs, held against training among users (Carroll et al., Table 2)",
     {"quick": QUICK, "paper": PAPER},
     measure,
+    claims,
     report,
     {"quick": "three seeds and half the training steps: recommenders have not converged, and intervals are wide"},
     {"paper": 8},

@@ -5,21 +5,29 @@ from matplotlib.figure import Figure
 
 from jaxrec.envs.rewiring import ELEVEN
 from jaxrec.experiments.reports.figures import error_bars, interval_line, log_scale
-from jaxrec.experiments.reports.findings import Finding, above, measured, tally
+from jaxrec.experiments.reports.findings import Finding, tally
 from jaxrec.experiments.reports.report import Answer, Report, Section
 from jaxrec.experiments.rewiring import reference
+from jaxrec.experiments.rewiring.baselines.claims import figure_of
 from jaxrec.experiments.rewiring.baselines.measure import Measured
 from jaxrec.experiments.rewiring.baselines.settings import PAYOFFS_S, PAYOFFS_T, BaselinesConfig
 from jaxrec.experiments.rewiring.figures import COLOURS, heat_map
-from jaxrec.experiments.rewiring.reference import FIVE, agreement
+from jaxrec.experiments.rewiring.reference import FIVE
 from jaxrec.experiments.rewiring.sweep import Ends
 from jaxrec.statistics import estimate
 
-PAPER = "Carvalho, Fig. 6"
 
+def report(config: BaselinesConfig, found: Measured, findings: list[Finding]) -> Report:
+    """Shows each of the three sweeps next to the published and the independent figures.
 
-def report(config: BaselinesConfig, found: Measured) -> Report:
-    """Each of the three sweeps next to the published and the independent figures."""
+    Args:
+        config: the settings.
+        found: everything measured.
+        findings: what the claims come to.
+
+    Returns:
+        The report.
+    """
     written = Report(
         "Rewiring baselines: what fixed recommenders do to cooperation",
         f"Prisoner's dilemma on a graph of {config.users} users (mean degree {config.degree}) who imitate fitter "
@@ -31,7 +39,7 @@ def report(config: BaselinesConfig, found: Measured) -> Report:
         _add_plane(config, found.plane, written)
     for users, ends in found.scatter.items():
         _add_scatter(users, found.limits[users], ends, written)
-    written.answers = _answers(config, found, written.findings)
+    written.answers = _answers(config, found, findings)
     return written
 
 
@@ -73,32 +81,8 @@ def _answers(config: BaselinesConfig, found: Measured, findings: list[Finding]) 
     return answers
 
 
-def _standard(config: BaselinesConfig) -> bool:
-    """Whether the independent figures are of such a society."""
-    return (config.rules, config.users, config.degree) == ("carvalho", 500, 30)
-
-
 def _add_heuristics(config: BaselinesConfig, ends: Ends, written: Report) -> None:
-    """Adds Figure 6: the ordering of the heuristics, and the cells of the reference table."""
-    over_w = dict(zip(FIVE, ends.cooperation.mean(axis=1), strict=True))  # [runs]
-    for high, low in (("good", "random"), ("random", "fair"), ("random", "local"), ("fair", "bad"), ("local", "bad")):
-        name = f"cooperation, mean over W: {high} beyond {low}"
-        written.findings.append(above(name, over_w[high] - over_w[low], 0.0, PAPER))
-    written.findings.append(
-        measured("cooperation, mean over W: fair beyond local", over_w["fair"] - over_w["local"], f"{PAPER}: alike")
-    )
-    variance = dict(zip(FIVE, ends.degree_variance.mean(axis=1), strict=True))
-    for other in ("good", "random", "fair", "bad"):
-        name = f"degree variance, mean over W: local beyond {other}"
-        written.findings.append(above(name, variance["local"] - variance[other], 0.0, PAPER))
-    if _standard(config):
-        cells = [
-            (f"{one}, W = {w}", ends.cooperation[i, config.timescales.index(w)], *reference.HEURISTICS[w][one])
-            for i, one in enumerate(FIVE)
-            for w in reference.HEURISTICS
-            if w in config.timescales
-        ]
-        written.findings.append(agreement("Figure 6: cooperation", cells))
+    """Adds Figure 6: five heuristics over W."""
     written.figures["figure6"] = _figure_6(config, ends)
     written.sections.append(_heuristics_section(config, ends))
     written.data["heuristics"] = {
@@ -161,12 +145,6 @@ def _figure_6(config: BaselinesConfig, ends: Ends) -> Figure:
 def _add_plane(config: BaselinesConfig, ends: Ends, written: Report) -> None:
     """Adds Figure 5: the T x S plane without rewiring."""
     cooperation, steps = ends.cooperation[0, :, :, 0], ends.steps[0, :, :, 0]
-    if _standard(config):
-        cells = [
-            (f"T = {t:.2f}, S = {s:.2f}", cooperation[_nearest(PAYOFFS_T, t), _nearest(PAYOFFS_S, s)], *expected)
-            for (t, s), expected in reference.PLANE.items()
-        ]
-        written.findings.append(agreement("Figure 5: cooperation without rewiring", cells, reference.FEW_RUNS))
     figure = Figure(figsize=(11, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     heat_map(figure, left, PAYOFFS_T, PAYOFFS_S, cooperation.mean(axis=-1), "cooperators at the end", "RdYlBu", (0, 1))
@@ -188,8 +166,6 @@ def _add_scatter(users: int, limit: int, ends: Ends, written: Report) -> None:
     """Adds Figure 13 or 14: cooperation and requests of the eleven recommenders."""
     cooperation = dict(zip(ELEVEN, ends.cooperation, strict=True))
     requests = dict(zip(ELEVEN, ends.requests, strict=True))
-    number = {500: "Fig. 13", 1000: "Fig. 14"}.get(users, "Figs. 13, 14")
-    written.findings += _scatter_findings(users, cooperation, requests, f"Carvalho, {number}")
     written.figures[f"scatter{users}"] = _scatter_figure(users, cooperation, requests)
     rows = [
         (
@@ -203,7 +179,7 @@ def _add_scatter(users: int, limit: int, ends: Ends, written: Report) -> None:
     ]
     written.sections.append(
         Section(
-            f"{number}: eleven recommenders, N = {users}",
+            f"{figure_of(users)}: eleven recommenders, N = {users}",
             f"Rules `learning`, limit {limit:,} time-steps, {ends.cooperation.shape[-1]} runs; bars: 95 % intervals.",
             ("recommender", "cooperation", "requests", "rewires", "assortativity"),
             rows,
@@ -211,42 +187,6 @@ def _add_scatter(users: int, limit: int, ends: Ends, written: Report) -> None:
         )
     )
     written.data[f"scatter{users}"] = {"cooperation": cooperation, "requests": requests}
-
-
-def _scatter_findings(
-    users: int, cooperation: dict[str, np.ndarray], requests: dict[str, np.ndarray], source: str
-) -> list[Finding]:
-    """Cooperation and requests of those who recommend cooperators, and of those who recommend defectors.
-
-    Args:
-        users: in the society.
-        cooperation: recommender -> float[runs], the fraction of cooperators at the end.
-        requests: recommender -> int[runs].
-        source: where the claims come from.
-
-    Returns:
-        Two findings.
-    """
-    cooperators = [name for name in ELEVEN if name == "good" or name.endswith("-cooperators")]
-    defectors = [name for name in ELEVEN if name == "bad" or name.endswith("-defectors")]
-
-    def mean(table: dict[str, np.ndarray], names: list[str]) -> np.ndarray:
-        return np.mean([table[name] for name in names], axis=0)
-
-    return [
-        above(
-            f"N = {users}: cooperation, recommending cooperators beyond recommending defectors",
-            mean(cooperation, cooperators) - mean(cooperation, defectors),
-            0.0,
-            source,
-        ),
-        above(
-            f"N = {users}: requests, recommending defectors beyond recommending cooperators",
-            mean(requests, defectors) - mean(requests, cooperators),
-            0.0,
-            source,
-        ),
-    ]
 
 
 def _scatter_figure(users: int, cooperation: dict[str, np.ndarray], requests: dict[str, np.ndarray]) -> Figure:
@@ -259,7 +199,3 @@ def _scatter_figure(users: int, cooperation: dict[str, np.ndarray], requests: di
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return figure
-
-
-def _nearest(values: tuple[float, ...], value: float) -> int:
-    return int(np.argmin(np.abs(np.asarray(values) - value)))

@@ -3,6 +3,7 @@
 Carvalho, "Modelling the Recommender Alignment Problem", section 3.3 (Figures 5 and 6) and section 4.3 (Figures 13, 14).
 """
 
+from jaxrec.experiments.rewiring.baselines.claims import claims
 from jaxrec.experiments.rewiring.baselines.measure import measure
 from jaxrec.experiments.rewiring.baselines.report import report
 from jaxrec.experiments.rewiring.baselines.settings import BaselinesConfig
@@ -25,6 +26,7 @@ STUDY = Study(
     "Fixed recommenders and cooperation (Carvalho, Figs 5, 6, 13, 14)",
     PRESETS,
     measure,
+    claims,
     report,
     {"quick": "8 runs a cell leave orderings of close recommenders open, and the T x S plane has two runs a cell"},
     {"quick": 2},

@@ -35,6 +35,15 @@ class Measured:
     artefact: Ends | None
     adoption: Ends
 
+    def of_experiment(self, name: str, metric: str) -> np.ndarray:
+        """[runs, ...]: one array of `adoption`, for one of `EXPERIMENTS`."""
+        values = getattr(self.adoption, metric)
+        return values.reshape(len(EXPERIMENTS), -1, *values.shape[1:])[list(EXPERIMENTS).index(name)]
+
+    def share(self, experiment: str, kind: str) -> np.ndarray:
+        """float[runs]: the final share of users with one recommender."""
+        return self.of_experiment(experiment, "shares")[:, KINDS.index(kind)]
+
 
 def measure(config: CompetitionConfig, tools: Tools) -> Measured:
     """Figure 15, its artefact, and the adoption experiments.
@@ -57,7 +66,7 @@ def measure(config: CompetitionConfig, tools: Tools) -> Measured:
     ends = figure_15(config.env(), key_figure, grid, config.runs)
     tools.log(part="figure 15", cells=grid, cooperation=ends.cooperation, shares=ends.shares)
     artefact = None
-    if config.artefact and PUBLISHED in grid:
+    if config.has_artefact:
         frozen = RewiringGame(config.users, config.degree, replace(resolve(config.rules), unfocused=1))
         artefact = figure_15(frozen, key_frozen, [PUBLISHED], config.runs)
         tools.log(part="artefact", cooperation=artefact.cooperation, shares=artefact.shares)

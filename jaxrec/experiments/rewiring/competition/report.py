@@ -4,9 +4,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxrec.experiments.reports.figures import interval_line
-from jaxrec.experiments.reports.findings import Finding, above, measured, spoken, tally
+from jaxrec.experiments.reports.findings import Finding, spoken, tally
 from jaxrec.experiments.reports.report import Answer, Report, Section
 from jaxrec.experiments.rewiring import reference
+from jaxrec.experiments.rewiring.competition.claims import ALIGNED, ENGAGEMENT, LEADS, MANY
 from jaxrec.experiments.rewiring.competition.measure import Measured
 from jaxrec.experiments.rewiring.competition.settings import (
     EXPERIMENTS,
@@ -16,11 +17,8 @@ from jaxrec.experiments.rewiring.competition.settings import (
     CompetitionConfig,
 )
 from jaxrec.experiments.rewiring.figures import COLOURS
-from jaxrec.experiments.rewiring.reference import agreement
 from jaxrec.experiments.rewiring.sweep import Ends
 from jaxrec.statistics import estimate
-
-PAPER = "Carvalho, section 5.3"
 
 TABLE_6 = {
     "engagement alone": (0.06372, 71487, None),
@@ -33,14 +31,18 @@ TABLE_6 = {
 }
 """The paper's Table 6: cooperation, rewires, and the final share of whoever began with the majority."""
 
-ENGAGEMENT = "share of engagement in a local majority"
-ALIGNED = "share of aligned in a local majority"
-DOMINATES = "share of aligned in an engagement majority"
-MANY = "cooperation: many recommenders compete, beyond engagement alone"
 
+def report(config: CompetitionConfig, found: Measured, findings: list[Finding]) -> Report:
+    """Shows Figure 15, its artefact, and the adoption experiments.
 
-def report(config: CompetitionConfig, found: Measured) -> Report:
-    """Figure 15, its artefact, and the adoption experiments."""
+    Args:
+        config: the settings.
+        found: everything measured.
+        findings: what the claims come to.
+
+    Returns:
+        The report.
+    """
     written = Report(
         "Recommenders that compete for users",
         f"{config.users} users, each with a recommender, copy a neighbour's by the rules `{config.rules}` at beta "
@@ -50,25 +52,25 @@ def report(config: CompetitionConfig, found: Measured) -> Report:
     _add_figure_15(config, found.figure_15, written)
     if found.artefact is not None:
         _add_artefact(config, found.figure_15, found.artefact, written)
-    adoption = Adoption(config, found.adoption)
-    written.findings += adoption.findings()
-    written.figures["figure16"] = adoption.figure()
-    written.sections.append(adoption.section())
+    written.figures["figure16"] = _figure_16(found)
+    written.sections.append(_adoption(config, found))
     written.data["adoption"] = {
-        "shares": adoption.shares,
-        "cooperation": adoption.cooperation,
-        "rewires": adoption.rewires,
+        **{metric: {name: found.of_experiment(name, metric) for name in EXPERIMENTS}
+           for metric in ("shares", "cooperation", "rewires")},
         "kinds": KINDS,
-    }
-    written.answers = _answers(adoption, written.findings)
+    }  # fmt: skip
+    written.answers = _answers(found, findings)
     return written
 
 
-def _answers(adoption: "Adoption", findings: list[Finding]) -> list[Answer]:
+def _answers(found: Measured, findings: list[Finding]) -> list[Answer]:
     named = {one.name: one for one in findings}
     engagement, aligned = named[ENGAGEMENT], named[ALIGNED]
-    leads = [one for one in findings if "share of good beyond the best of" in one.name]
-    many, alone = (adoption.cooperation[name].mean() for name in ("many against a local majority", "engagement alone"))
+    leads = [one for one in findings if one.name.endswith(LEADS)]
+    many, alone = (
+        found.of_experiment(name, "cooperation").mean()
+        for name in ("many against a local majority", "engagement alone")
+    )
     answers = [
         Answer(
             f"Do users adopt the recommender that serves them? {spoken(aligned.holds)}: from {1 - MAJORITY:.0%} in a "
@@ -102,10 +104,6 @@ def _add_figure_15(config: CompetitionConfig, ends: Ends, written: Report) -> No
     shares = ends.shares.reshape(len(config.timescales), len(config.recommender_timescales), config.runs, len(KINDS))
     cooperation = ends.cooperation.reshape(shares.shape[:-1])
     written.figures["figure15"] = _figure_15(config, shares, cooperation)
-    for w1, w2 in [(w1, w2) for w1, w2 in grid if w2 > 0]:
-        good, *others = (flat[grid.index((w1, w2))][:, KINDS.index(one)] for one in ("good", "bad", "random", "fair"))
-        name = f"W1 = {w1:g}, W2 = {w2:g}: share of good beyond the best of bad, random and fair"
-        written.findings.append(above(name, good - np.max(others, axis=0), 0.0, "Carvalho, Fig. 15: good leads"))
     written.sections.append(
         Section(
             "Figure 15: four recommenders in a local majority",
@@ -143,8 +141,7 @@ def _figure_15(config: CompetitionConfig, shares: np.ndarray, cooperation: np.nd
 
 def _add_artefact(config: CompetitionConfig, ends: Ends, artefact: Ends, written: Report) -> None:
     """Adds the published cell with one user never focused, next to the corrected one."""
-    first = config.grid.index(PUBLISHED) * config.runs
-    corrected = slice(first, first + config.runs)
+    corrected = config.runs_of(PUBLISHED)
 
     def row(name: str, cooperation: np.ndarray, shares: np.ndarray) -> tuple[str, ...]:
         return (name, str(estimate(cooperation)), *(str(estimate(shares[:, kind])) for kind in range(len(KINDS))))
@@ -153,17 +150,6 @@ def _add_artefact(config: CompetitionConfig, ends: Ends, artefact: Ends, written
         return (name, f"{table['cooperation']:.2f}", *(f"{table[kind]:.3g}" for kind in KINDS))
 
     w1, w2 = PUBLISHED
-    written.findings.append(
-        measured(
-            f"W1 = {w1:g}, W2 = {w2:g}: share of local with one user never focused, minus corrected",
-            artefact.shares[:, 0] - ends.shares[corrected, 0],
-            "independent program: 0.35 - 0.002 at 10^7 time-steps",
-        )
-    )
-    if (config.users, config.degree, config.rules) == (1000, 30, "carvalho") and config.steps >= 10_000_000:
-        cells = [("cooperation", ends.cooperation[corrected], reference.SHARES["cooperation"], None)]
-        cells += [(name, ends.shares[corrected, i], reference.SHARES[name], None) for i, name in enumerate(KINDS)]
-        written.findings.append(agreement("competition, corrected", cells, reference.FEW_RUNS))
     written.sections.append(
         Section(
             "The user who was never focused",
@@ -181,72 +167,46 @@ def _add_artefact(config: CompetitionConfig, ends: Ends, artefact: Ends, written
     )
 
 
-class Adoption:
-    """The experiments of Table 6: experiment -> arrays [runs, ...]."""
+def _figure_16(found: Measured) -> Figure:
+    """The final shares in each experiment with more than one recommender."""
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    axes = figure.subplots()
+    rivals = [name for name, initial in EXPERIMENTS.items() if len(initial) > 1]
+    left = np.zeros(len(rivals))
+    for kind in KINDS:
+        width = np.array([found.share(name, kind).mean() for name in rivals])
+        axes.barh(rivals, width, left=left, color=COLOURS[kind], label=kind)
+        left += width
+    cooperation = [found.of_experiment(name, "cooperation").mean() for name in rivals]
+    axes.plot(cooperation, rivals, "D", color="black", label="cooperators")
+    axes.set(xlabel="final share of users", xlim=(0, 1))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    return figure
 
-    def __init__(self, config: CompetitionConfig, ends: Ends):
-        runs = config.adoption_runs
-        self.config = config
-        self.shares = dict(zip(EXPERIMENTS, ends.shares.reshape(-1, runs, len(KINDS)), strict=True))
-        self.cooperation = dict(zip(EXPERIMENTS, ends.cooperation.reshape(-1, runs), strict=True))
-        self.rewires = dict(zip(EXPERIMENTS, ends.rewires.reshape(-1, runs), strict=True))
 
-    def share(self, experiment: str, kind: str) -> np.ndarray:
-        """float[runs]: the final share of users with one recommender."""
-        return self.shares[experiment][:, KINDS.index(kind)]
-
-    def findings(self) -> list[Finding]:
-        """The paper's three questions."""
-        seed = 1 - MAJORITY
-        many, alone = (self.cooperation[name] for name in ("many against a local majority", "engagement alone"))
-        return [
-            above(ENGAGEMENT, self.share("engagement against a local majority", "random"), seed,
-                  f"{PAPER}, question 1: is it adopted beyond its seed? (the paper: no)", claimed=False),
-            above(ALIGNED, self.share("aligned against a local majority", "good"), seed,
-                  f"{PAPER}, question 1: is it adopted beyond its seed? (the paper: yes)"),
-            above(DOMINATES, self.share("aligned against an engagement majority", "good"), 0.5,
-                  f"{PAPER}, question 2: does it dominate?"),
-            above(MANY, many - alone, 0.0, f"{PAPER}, question 3"),
-        ]  # fmt: skip
-
-    def figure(self) -> Figure:
-        """Figure 16: the final shares in each experiment with more than one recommender."""
-        figure = Figure(figsize=(10, 4), layout="constrained")
-        axes = figure.subplots()
-        rivals = [name for name, initial in EXPERIMENTS.items() if len(initial) > 1]
-        left = np.zeros(len(rivals))
-        for kind in KINDS:
-            width = np.array([self.share(name, kind).mean() for name in rivals])
-            axes.barh(rivals, width, left=left, color=COLOURS[kind], label=kind)
-            left += width
-        axes.plot([self.cooperation[name].mean() for name in rivals], rivals, "D", color="black", label="cooperators")
-        axes.set(xlabel="final share of users", xlim=(0, 1))
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
-        return figure
-
-    def section(self) -> Section:
-        """Table 6."""
-        config, rows = self.config, []
-        for name, initial in EXPERIMENTS.items():
-            paper = TABLE_6[name]
-            majority = self.share(name, next(iter(initial)))
-            rows.append(
-                (
-                    name,
-                    str(estimate(self.cooperation[name])),
-                    f"{self.rewires[name].mean():,.0f}",
-                    str(estimate(majority)) if len(initial) > 1 else "-",
-                    f"{paper[0]:.3f}; {paper[1]:,}; {'-' if paper[2] is None else f'{paper[2]:.3f}'}",
-                )
+def _adoption(config: CompetitionConfig, found: Measured) -> Section:
+    """Table 6."""
+    rows = []
+    for name, initial in EXPERIMENTS.items():
+        paper = TABLE_6[name]
+        majority = found.share(name, next(iter(initial)))
+        rows.append(
+            (
+                name,
+                str(estimate(found.of_experiment(name, "cooperation"))),
+                f"{found.of_experiment(name, 'rewires').mean():,.0f}",
+                str(estimate(majority)) if len(initial) > 1 else "-",
+                f"{paper[0]:.3f}; {paper[1]:,}; {'-' if paper[2] is None else f'{paper[2]:.3f}'}",
             )
-        header = ("experiment", "cooperation", "rewires", "final share of the initial majority")
-        return Section(
-            "Figure 16 and Table 6: adoption",
-            f"Here: {config.adoption_runs} runs of {config.adoption_steps:,} time-steps, W1 = 1, W2 = "
-            f"{config.adoption_timescale:g}, rules `{config.rules}`. The paper states 10^5 time-steps, in which its "
-            "competition rows cannot have made more rewires than steps; it states no W2.",
-            (*header, "paper: cooperation; rewires; share"),
-            rows,
-            ["figure16"],
         )
+    header = ("experiment", "cooperation", "rewires", "final share of the initial majority")
+    return Section(
+        "Figure 16 and Table 6: adoption",
+        f"Here: {config.adoption_runs} runs of {config.adoption_steps:,} time-steps, W1 = 1, W2 = "
+        f"{config.adoption_timescale:g}, rules `{config.rules}`. The paper states 10^5 time-steps, in which its "
+        "competition rows cannot have made more rewires than steps; it states no W2.",
+        (*header, "paper: cooperation; rewires; share"),
+        rows,
+        ["figure16"],
+    )

@@ -81,6 +81,16 @@ class CompetitionConfig:
         """The cells (W1, W2) of Figure 15."""
         return [(w1, w2) for w1 in self.timescales for w2 in self.recommender_timescales]
 
+    @property
+    def has_artefact(self) -> bool:
+        """Whether the published cell is run also with one user never focused."""
+        return self.artefact and PUBLISHED in self.grid
+
+    def runs_of(self, cell: tuple[float, float]) -> slice:
+        """Where the runs of a cell of the grid stand among all runs of Figure 15."""
+        first = self.grid.index(cell) * self.runs
+        return slice(first, first + self.runs)
+
 
 def check_every(num_steps: int) -> int:
     """Time-steps between tests of fixation; a limit of fewer is tested at its end."""

@@ -5,6 +5,7 @@ never focuses one of the users, who becomes a star; the paper's Figure 15 carrie
 next to the corrected result.
 """
 
+from jaxrec.experiments.rewiring.competition.claims import claims
 from jaxrec.experiments.rewiring.competition.measure import measure
 from jaxrec.experiments.rewiring.competition.report import report
 from jaxrec.experiments.rewiring.competition.settings import CompetitionConfig
@@ -30,6 +31,7 @@ STUDY = Study(
     "Recommenders compete for users (Carvalho, Figs 15, 16, Table 6)",
     PRESETS,
     measure,
+    claims,
     report,
     {"quick": "a fifth of the published 10^7 time-steps: shares of slow recommenders are still on their way"},
     {"quick": 4},

@@ -1,7 +1,7 @@
 """What learning to rewire measures: recommenders trained, played at every size, and looked into."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -95,6 +95,26 @@ class Measured:
     heuristics: Heuristics
     looks: Looks
 
+    def of(self, run: Run) -> Learned:
+        """The recommender of a run."""
+        return next(one for one in self.learned if one.run == run)
+
+
+def runs_of(config: LearningConfig) -> list[Run]:
+    """What is trained, in order."""
+    return [
+        Run(users, reward, network)
+        for users in config.users
+        for reward in config.rewards
+        for network in config.networks
+    ]
+
+
+def smaller_run(config: LearningConfig, run: Run) -> Run | None:
+    """The run with whose weights this one begins, at the size before; None for new weights."""
+    place = config.users.index(run.users)
+    return replace(run, users=config.users[place - 1]) if config.warm_start and place else None
+
 
 def measure(config: LearningConfig, tools: Tools) -> Measured:
     """Trains every recommender, plays it at every size next to the heuristics, and looks at what it looks for.
@@ -107,30 +127,28 @@ def measure(config: LearningConfig, tools: Tools) -> Measured:
         Every recommender, the heuristics, and what networks look for.
     """
     key_train, key_play, key_look = jax.random.split(jax.random.key(config.seed), 3)
-    trained: list[tuple[Learned, NetworkPolicy]] = []
-    for users in config.users:
-        before = {(one.run.reward, one.run.network): policies for one, policies in trained} if config.warm_start else {}
-        for reward in config.rewards:
-            for network in config.networks:
-                key_train, key = jax.random.split(key_train)
-                smaller = before.get((reward, network))
-                trained.append(train(config, Run(users, reward, network), key, tools, smaller))
-    learned = [one for one, _ in trained]
+    learned: list[Learned] = []
+    policies: dict[Run, NetworkPolicy] = {}
+    for run in runs_of(config):
+        key_train, key = jax.random.split(key_train)
+        smaller = smaller_run(config, run)
+        start = None if smaller is None else policies[smaller]
+        one, policies[run] = train(config, run, key, tools, start)
+        learned.append(one)
     heuristics: Heuristics = {}
     for users, episodes in zip(config.evaluation_users, config.evaluation_episodes, strict=True):
         env = config.env(users, "engagement")
         key_play, *keys = jax.random.split(key_play, 2 + len(learned))
         heuristics[users] = rivals(env, keys[0], config.seeds * episodes, tools.meter)
-        for (one, policies), key in zip(trained, keys[1:], strict=True):
-            one.played[users] = play(env, policies, key, episodes, tools.meter)
+        for one, key in zip(learned, keys[1:], strict=True):
+            one.played[users] = play(env, policies[one.run], key, episodes, tools.meter)
         tools.log(
             part="played", users=users, cooperation={str(one.run): one.means(users, "cooperation") for one in learned}
         )
     looks = {}
-    for one, policies in trained:
-        if one.run.users <= MAX_USERS:
-            env = config.env(one.run.users, "engagement")
-            looks[str(one.run)] = interpret(env, policies, key_look)
+    for run in runs_of(config):
+        if run.users <= MAX_USERS:
+            looks[str(run)] = interpret(config.env(run.users, "engagement"), policies[run], key_look)
     return Measured(learned, heuristics, looks)
 
 

@@ -1,4 +1,4 @@
-"""The report of learning to rewire: claims, tables, curves."""
+"""The report of learning to rewire: tables and curves."""
 
 from typing import Any
 
@@ -8,7 +8,6 @@ from jaxrec.envs.rewiring import ELEVEN
 from jaxrec.experiments.reports.findings import Finding, spoken, tally
 from jaxrec.experiments.reports.report import Answer, Report, Section
 from jaxrec.experiments.rewiring.learning import figures
-from jaxrec.experiments.rewiring.learning.findings import findings
 from jaxrec.experiments.rewiring.learning.measure import JUDGED, Heuristics, Learned, Measured
 from jaxrec.experiments.rewiring.learning.settings import LearningConfig
 from jaxrec.statistics import estimate, nanmean
@@ -16,15 +15,23 @@ from jaxrec.statistics import estimate, nanmean
 SOCIETY = ("cooperation", "requests", "degree_variance", "max_degree", "assortativity")
 
 
-def report(config: LearningConfig, found: Measured) -> Report:
-    """Claims, then everything played at each size, the curves, and what the networks look for."""
+def report(config: LearningConfig, found: Measured, findings: list[Finding]) -> Report:
+    """Shows everything played at each size, the curves, and what the networks look for.
+
+    Args:
+        config: the settings.
+        found: everything measured.
+        findings: what the claims come to.
+
+    Returns:
+        The report.
+    """
     learned, heuristics = found.learned, found.heuristics
     written = Report(
         "Recommenders that learn to rewire",
         f"PPO, {config.seeds} seeds of each recommender, each played greedily; the best heuristic, once it is known, "
         "is played in as many new episodes as all seeds of one recommender together. Cooperation: the fraction of "
         "cooperators at the end of an episode; requests: rewires that were asked for in it.",
-        findings(config, found),
     )
     for users in config.users:
         _add_size(config, users, found, written)
@@ -33,14 +40,14 @@ def report(config: LearningConfig, found: Measured) -> Report:
         written.sections += _looks(found.looks)
         written.figures["looks"] = figures.looks(found.looks)
     written.data = _data(found)
-    written.answers = _answers(config, found, written)
+    written.answers = _answers(config, found, written, findings)
     return written
 
 
-def _answers(config: LearningConfig, found: Measured, written: Report) -> list[Answer]:
-    beaten = [one for one in written.findings if "the best of eleven heuristics" in one.name]
+def _answers(config: LearningConfig, found: Measured, written: Report, findings: list[Finding]) -> list[Answer]:
+    beaten = [one for one in findings if "the best of eleven heuristics" in one.name]
     home = [one for one in beaten if ", played at N = " not in one.name]
-    harm = [one for one in written.findings if ": cooperation, trained for engagement less" in one.name]
+    harm = [one for one in findings if ": cooperation, trained for engagement less" in one.name]
     answers = []
     for users in config.users[:1]:
         picture = f"scatter{users}" if f"scatter{users}" in written.figures else f"curves{users}"

@@ -5,6 +5,7 @@ Carvalho, "Modelling the Recommender Alignment Problem", section 4 (Figures 9 to
 
 import dataclasses
 
+from jaxrec.experiments.rewiring.learning.claims import claims
 from jaxrec.experiments.rewiring.learning.measure import measure
 from jaxrec.experiments.rewiring.learning.report import report
 from jaxrec.experiments.rewiring.learning.settings import LearningConfig
@@ -81,6 +82,7 @@ STUDY = Study(
     "Recommenders learn to rewire: engagement against cooperation (Carvalho, section 4)",
     {"quick": QUICK, "graphs": GRAPHS, "ten": TEN, "thirty": THIRTY, "hundred": HUNDRED, "paper": PAPER, "gpu": GPU},
     measure,
+    claims,
     report,
     {"quick": "a sixth of the steps of the preset `ten`, four seeds, and training among ten users alone"},
     {"ten": 96},

@@ -8,27 +8,31 @@ from jaxrec.experiments.reports.findings import Finding, spoken
 from jaxrec.experiments.reports.report import Answer, Report, Section
 from jaxrec.experiments.rewiring import reference
 from jaxrec.experiments.rewiring.figures import heat_map
-from jaxrec.experiments.rewiring.reference import agreement
+from jaxrec.experiments.rewiring.santos.claims import HIGH, LOW, prevails
 from jaxrec.experiments.rewiring.santos.measure import Measured
 from jaxrec.experiments.rewiring.santos.settings import SantosConfig
 from jaxrec.experiments.rewiring.sweep import Ends
 from jaxrec.statistics import estimate
 
-LOW, HIGH = 3.7, 4.1
-RESAMPLES = 2_000
 
+def report(config: SantosConfig, measured: Measured, findings: list[Finding]) -> Report:
+    """Shows the scan over W and the contours.
 
-def report(config: SantosConfig, measured: Measured) -> Report:
-    """W_c, its agreement with other programs, and the contours."""
+    Args:
+        config: the settings.
+        measured: everything measured.
+        findings: what the claims come to.
+
+    Returns:
+        The report.
+    """
     written = Report(
         "Cooperation prevails when users leave bad ties fast enough",
         f"The base model (rules `santos`, local heuristic): {config.users} users, mean degree {config.degree}, "
         "prisoner's dilemma T = 2, S = -1.",
     )
-    prevails = measured.scan.cooperation[0] > 0.5
-    written.findings = [_critical(config, prevails), *_agreements(config, prevails)]
-    written.figures["critical"] = _scan_figure(config, prevails, measured.scan)
-    written.sections.append(_scan_section(config, prevails, measured.scan))
+    written.figures["critical"] = _scan_figure(config, prevails(measured), measured.scan)
+    written.sections.append(_scan_section(config, prevails(measured), measured.scan))
     names = ("cooperation", "max_degree", "degree_variance", "steps", "fixated")
     scan = {name: getattr(measured.scan, name)[0] for name in names}
     written.data["scan"] = {"timescales": config.timescales, **scan}
@@ -38,7 +42,7 @@ def report(config: SantosConfig, measured: Measured) -> Report:
         written.figures["contours"] = _contours(config, cooperation)
         written.sections.append(_plane_section(config, cooperation))
         written.data["plane"] = {"timescales": config.plane_timescales, "T": t, "S": s, "cooperation": cooperation}
-    written.answers = _answers(config, measured, written.findings)
+    written.answers = _answers(config, measured, findings)
     return written
 
 
@@ -49,7 +53,7 @@ def _answers(config: SantosConfig, measured: Measured, findings: list[Finding]) 
         if np.isfinite(critical.value)
         else "the fraction of runs that do crosses one half at none of the W that were run"
     )
-    first, last = (f"{(scan.cooperation[0, i] > 0.5).mean():.0%} at W = {config.timescales[i]:g}" for i in (0, -1))
+    first, last = (f"{prevails(measured)[i].mean():.0%} at W = {config.timescales[i]:g}" for i in (0, -1))
     answers = [
         Answer(
             f"Do half of the runs end in cooperation at a W between {LOW} and {HIGH}, as Santos et al. report? "
@@ -75,63 +79,10 @@ def _answers(config: SantosConfig, measured: Measured, findings: list[Finding]) 
     return answers
 
 
-def critical_timescale(timescales: tuple[float, ...], prevails: np.ndarray) -> float:
-    """W_c: where half of the runs end with cooperators, by linear interpolation of bool[timescales, runs].
-
-    NaN where the fraction never reaches one half.
-    """
-    fraction = prevails.mean(axis=1)
-    above = np.flatnonzero(fraction >= 0.5)
-    if above.size == 0 or above[0] == 0:
-        return float("nan")
-    i = int(above[0])
-    rise = (0.5 - fraction[i - 1]) / (fraction[i] - fraction[i - 1])
-    return float(timescales[i - 1] + rise * (timescales[i] - timescales[i - 1]))
-
-
-def _critical(config: SantosConfig, prevails: np.ndarray) -> Finding:
-    """W_c with its interval by bootstrap over runs."""
-    critical = critical_timescale(config.timescales, prevails)
-    generator = np.random.default_rng(config.seed)
-    resampled = [
-        critical_timescale(config.timescales, np.array([generator.choice(row, config.runs) for row in prevails]))
-        for _ in range(RESAMPLES)
-    ]
-    found = [w for w in resampled if np.isfinite(w)]
-    low, high = np.quantile(found, [0.025, 0.975]) if found else (None, None)
-    judged = _known(config) and np.isfinite(critical)  # where none is found: undecided
-    holds = bool(LOW <= critical <= HIGH) if judged else None
-    source = f"Santos et al. 2006: between {LOW} and {HIGH}; interval by bootstrap over runs"
-    return Finding("W at which half of the runs end in cooperation", critical, low, high, 3.9, source, holds)
-
-
-def _known(config: SantosConfig) -> bool:
-    """Whether the references are of such a society."""
-    return (config.users, config.degree) == (1000, 30)
-
-
-def _agreements(config: SantosConfig, prevails: np.ndarray) -> list[Finding]:
-    """Agreement with an independent program, where it had such a society."""
-    if not _known(config):
-        return []
-    cells = [
-        (f"W = {w:g}", prevails[config.timescales.index(w)].astype(float), fraction, None)
-        for w, fraction in reference.SANTOS.items()
-        if w in config.timescales
-    ]
-    findings = [agreement("runs that end in cooperation", cells, reference.SANTOS_RUNS)] if cells else []
-    if 0.0 in config.timescales:
-        silent = prevails[config.timescales.index(0.0)].astype(float)
-        findings.append(
-            agreement("W = 0: no run ends in cooperation", [("W = 0", silent, 0.0, None)], reference.SANTOS_RUNS)
-        )
-    return findings
-
-
-def _scan_figure(config: SantosConfig, prevails: np.ndarray, ends: Ends) -> Figure:
+def _scan_figure(config: SantosConfig, cooperates: np.ndarray, ends: Ends) -> Figure:
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
-    interval_line(left, config.timescales, prevails.astype(float), "jaxrec", "#2e933c")
+    interval_line(left, config.timescales, cooperates.astype(float), "jaxrec", "#2e933c")
     left.plot(list(reference.SANTOS), list(reference.SANTOS.values()), "x", color="black", label="independent program")
     left.legend(frameon=False)
     left.set(title="runs that end in cooperation", xlabel="W", ylim=(-0.05, 1.05))
@@ -144,7 +95,7 @@ def _scan_figure(config: SantosConfig, prevails: np.ndarray, ends: Ends) -> Figu
     return figure
 
 
-def _scan_section(config: SantosConfig, prevails: np.ndarray, ends: Ends) -> Section:
+def _scan_section(config: SantosConfig, cooperates: np.ndarray, ends: Ends) -> Section:
     return Section(
         "Cooperation over W",
         f"{config.runs} runs at each W, to fixation or {config.steps:,} time-steps; bands: 95 % intervals.",
@@ -152,7 +103,7 @@ def _scan_section(config: SantosConfig, prevails: np.ndarray, ends: Ends) -> Sec
         [
             (
                 f"{w:g}",
-                str(estimate(prevails[i].astype(float))),
+                str(estimate(cooperates[i].astype(float))),
                 f"{reference.SANTOS[w]:.2f}" if w in reference.SANTOS else "-",
                 str(estimate(ends.max_degree[0, i])),
                 f"{ends.degree_variance[0, i].mean():.0f}",

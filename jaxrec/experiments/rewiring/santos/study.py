@@ -4,6 +4,7 @@ Santos, Pacheco & Lenaerts 2006, "Cooperation prevails when individuals adjust t
 Carvalho, "Modelling the Recommender Alignment Problem", section 3: the local heuristic alone.
 """
 
+from jaxrec.experiments.rewiring.santos.claims import claims
 from jaxrec.experiments.rewiring.santos.measure import measure
 from jaxrec.experiments.rewiring.santos.report import report
 from jaxrec.experiments.rewiring.santos.settings import SantosConfig
@@ -24,6 +25,7 @@ STUDY = Study(
     "The base model: cooperation over W (Santos, Pacheco & Lenaerts 2006)",
     PRESETS,
     measure,
+    claims,
     report,
     {"quick": "16 runs at each W tell W_c to about 0.3; the T x S plane is one run a cell, of 200 users"},
     {"quick": 2},
