@@ -12,11 +12,19 @@ from jaxrec.causal.criteria import (
     value_of_information,
 )
 from jaxrec.causal.diagram import Diagram
+from jaxrec.causal.extraction import Dependence, Edges, dependence_of, diagram_of, preference_path
+from jaxrec.causal.outcomes import preference_leaves
 
 __all__ = [
+    "Dependence",
     "Diagram",
+    "Edges",
     "control_path",
+    "dependence_of",
+    "diagram_of",
     "instrumental_control",
+    "preference_leaves",
+    "preference_path",
     "requisite",
     "response_incentive",
     "value_of_control",

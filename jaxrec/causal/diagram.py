@@ -90,6 +90,15 @@ class Diagram:
         kept = [edge for edge in self.edges if edge[1] not in self.decisions]
         return Diagram(kept, self.decisions, self.utilities, self.nodes)
 
+    def what_pays(self) -> "Diagram":
+        """Gives the diagram without chance nodes that no utility depends on: a smaller picture, the same incentives.
+
+        (The same ones on the nodes that stay; the others have none.)
+        """
+        graph = self.graph
+        kept = {*self.decisions, *self.utilities}.union(*(nx.ancestors(graph, name) for name in self.utilities))
+        return Diagram(graph.subgraph(kept).edges, self.decisions, self.utilities, kept)
+
     def draw(self, highlight: Sequence[str] | None = None) -> "Figure":
         """Draws decisions as squares, utilities as diamonds and chance nodes as circles.
 

@@ -21,6 +21,7 @@ CLEARANCE = 0.24  # inches between an arrow and a node that it passes, at least
 MARGIN = 0.5  # inches around the nodes
 WIDTH, HEIGHT = 1.9, 0.95  # inches between two times, and between two rows
 OBSERVATION_SHIFT, DECISION_SHIFT = 0.25, 0.5  # times; within a step nodes are drawn in the order they come about
+LABEL = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.5}
 MAX_INSIDE = 7  # characters of a name that fit into its node
 BENDS = (0.0, 0.15, -0.15, 0.28, -0.28, 0.42, -0.42)  # of arrows, in parts of their length, straight ones preferred
 
@@ -142,5 +143,5 @@ def _draw_node(axes: Axes, name: str, place: Position, kind: str, on_path: bool)
     size = SIZE * (0.7 if kind == "utility" else 1)  # a diamond is a square on its corner
     colour, width = (RED, 2) if on_path else ("#333333", 1)
     axes.scatter(*place, s=size, marker=marker, facecolor=face, edgecolor=colour, linewidth=width, zorder=3)
-    below = 0 if len(name) <= MAX_INSIDE else 0.29
-    axes.annotate(name, (place[0], place[1] - below), ha="center", va="center", fontsize=6.5, zorder=4)
+    below, box = (0, None) if len(name) <= MAX_INSIDE else (0.29, LABEL)
+    axes.annotate(name, (place[0], place[1] - below), ha="center", va="center", fontsize=6.5, zorder=4, bbox=box)
