@@ -18,7 +18,7 @@ RED, GREY = "#c0221b", "#8d8d8d"
 SHAPES = {"decision": ("s", "#cfe0f5"), "utility": ("D", "#fdeab5"), "chance": ("o", "#ffffff")}
 SIZE = 850  # of a node, points^2
 CLEARANCE = 0.24  # inches between an arrow and a node that it passes, at least
-MARGIN = 0.5  # inches around the nodes
+MARGIN = 0.65  # inches around the nodes
 WIDTH, HEIGHT = 1.9, 0.95  # inches between two times, and between two rows
 OBSERVATION_SHIFT, DECISION_SHIFT = 0.25, 0.5  # times; within a step nodes are drawn in the order they come about
 LABEL = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.5}
@@ -138,10 +138,10 @@ def _clearance(start: Position, end: Position, bend: float, others: np.ndarray) 
 
 
 def _draw_node(axes: Axes, name: str, place: Position, kind: str, on_path: bool) -> None:
-    """Draws the shape of a node and its name, below it where it is long."""
+    """Draws the shape of a node and its name, above it where it is long."""
     marker, face = SHAPES[kind]
     size = SIZE * (0.7 if kind == "utility" else 1)  # a diamond is a square on its corner
     colour, width = (RED, 2) if on_path else ("#333333", 1)
     axes.scatter(*place, s=size, marker=marker, facecolor=face, edgecolor=colour, linewidth=width, zorder=3)
-    below, box = (0, None) if len(name) <= MAX_INSIDE else (0.29, LABEL)
-    axes.annotate(name, (place[0], place[1] - below), ha="center", va="center", fontsize=6.5, zorder=4, bbox=box)
+    above, box = (0, None) if len(name) <= MAX_INSIDE else (0.28, LABEL)
+    axes.annotate(name, (place[0], place[1] + above), ha="center", va="center", fontsize=6.5, zorder=4, bbox=box)

@@ -47,6 +47,11 @@ def test_without_information_decisions_have_no_causes():
     assert diagram.without_information().nodes == diagram.nodes
 
 
+def test_what_no_reward_depends_on_can_be_left_out():
+    diagram = Diagram([*EDGES, ("S_1", "S_2"), ("S_1", "A_1"), ("theta_0", "S_0")], ["A_0", "A_1"], ["R_1"], ["alone"])
+    assert diagram.what_pays() == Diagram([*EDGES, ("S_1", "A_1"), ("theta_0", "S_0")], ["A_0", "A_1"], ["R_1"])
+
+
 def test_the_package_is_there_after_importing_jaxrec():
     assert jaxrec.causal.Diagram is Diagram
     with pytest.raises(AttributeError, match="has no attribute 'casual'"):

@@ -162,6 +162,8 @@ def test_polarising_users_have_20_edges_by_experiment_and_21_by_program(polarisi
     assert len(on.found.step) == 20
     assert len(on.possible.step) == 21
     assert on.unconfirmed == [("clicked", "reward")]
+    assert on.found.reward == {"next.clicked"}
+    assert on.possible.reward == {"clicked", "next.clicked"}
 
 
 def test_polarising_users_are_a_means(polarising):
