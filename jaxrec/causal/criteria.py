@@ -1,8 +1,9 @@
 """Which incentives an agent has in a diagram: questions about paths, answered without a number.
 
-Source: Everitt, Carey, Langlois, Ortega & Legg 2021, "Agent Incentives: A Causal Perspective", sections 3 and 4: each
-criterion is sound and complete for one decision. In a diagram of several decisions the other ones count as chance
-nodes, and links that none of them needs are dropped. `False` is certain then as well, where agents forget nothing.
+Source: Everitt, Carey, Langlois, Ortega & Legg 2021, "Agent Incentives: A Causal Perspective": its graphical criteria,
+each sound and complete for one decision. In a diagram of several decisions the other ones count as chance nodes, and
+links that none of them needs are dropped. Without a control path nothing is controlled then either; the other answers
+are indications.
 """
 
 import networkx as nx
@@ -15,7 +16,7 @@ def requisite(diagram: Diagram) -> Diagram:
     """Drops information links that no optimal decision needs, until none is left.
 
     A link W -> D is dropped if W is d-separated from the utilities downstream of D, given D and its other parents
-    (the requisite graph: section 3, Definition 5).
+    (the requisite graph).
 
     Args:
         diagram: any.
@@ -23,11 +24,8 @@ def requisite(diagram: Diagram) -> Diagram:
     Returns:
         The same nodes with fewer edges.
     """
-    graph, dropped = diagram.graph, True
-    while dropped:
-        links = [(cause, decision) for decision in diagram.decisions for cause in graph.predecessors(decision)]
-        dropped = [link for link in links if not _informs(graph, link, diagram.utilities)][:1]
-        graph.remove_edges_from(dropped)
+    graph = diagram.graph
+    _drop_links(graph, diagram)
     return Diagram(graph.edges, diagram.decisions, diagram.utilities, diagram.nodes)
 
 
@@ -35,7 +33,7 @@ def value_of_information(diagram: Diagram, node: str, decision: str | None = Non
     """Whether an optimal agent could gain by observing `node` before `decision`.
 
     So it could if `node` is no effect of the decision, and the link node -> decision is in the requisite graph once it
-    is added (section 3, Theorem 9).
+    is added.
 
     Args:
         diagram: any.
@@ -49,17 +47,18 @@ def value_of_information(diagram: Diagram, node: str, decision: str | None = Non
         InputError: for an unknown node or decision, and for None where there are several decisions.
     """
     decision = _checked(diagram, node, decision)
-    if node == decision or node in diagram.utilities or node in nx.descendants(diagram.graph, decision):
+    graph = diagram.graph
+    if node == decision or node in nx.descendants(graph, decision):
         return False
-    link = (node, decision)
-    return link in requisite(Diagram([*diagram.edges, link], diagram.decisions, diagram.utilities, diagram.nodes)).edges
+    graph.add_edge(node, decision)  # on the graph: a diagram has no link from a utility, which may be observed too
+    _drop_links(graph, diagram)
+    return graph.has_edge(node, decision)
 
 
 def response_incentive(diagram: Diagram, node: str, decision: str | None = None) -> bool:
     """Whether every optimal policy may have to respond to a change of `node`.
 
-    So it may if `node` reaches the decision in the requisite graph, and the decision reaches a utility (section 4.1,
-    Theorem 12).
+    So it may if `node` reaches the decision in the requisite graph, and the decision reaches a utility.
 
     Args:
         diagram: any.
@@ -80,7 +79,7 @@ def response_incentive(diagram: Diagram, node: str, decision: str | None = None)
 def instrumental_control(diagram: Diagram, node: str, decision: str | None = None) -> bool:
     """Whether the agent could gain by controlling `node`: it lies on a path from the decision to a utility.
 
-    (Section 4.2, Theorem 17; Evans & Kasirzadeh, "User Tampering", section 3.)
+    (Also Evans & Kasirzadeh, "User Tampering", section 3.)
 
     Args:
         diagram: any.
@@ -121,7 +120,7 @@ def control_path(diagram: Diagram, node: str, decision: str | None = None) -> li
 def value_of_control(diagram: Diagram, node: str, decision: str | None = None) -> bool:
     """Whether the agent could gain if it chose the value of `node` in place of chance, whether or not it can.
 
-    So it could if `node` is no decision and reaches a utility in the requisite graph (section 4, Theorem 14).
+    So it could if `node` is no decision and reaches a utility in the requisite graph.
 
     Args:
         diagram: any.
@@ -136,6 +135,15 @@ def value_of_control(diagram: Diagram, node: str, decision: str | None = None) -
     """
     _checked(diagram, node, diagram.decisions[0] if decision is None else decision)
     return node not in diagram.decisions and _reached(requisite(diagram).graph, node, diagram) != []
+
+
+def _drop_links(graph: nx.DiGraph, diagram: Diagram) -> None:
+    """Removes one information link after the other that no optimal decision needs."""
+    dropped = [("", "")]
+    while dropped:
+        links = [(cause, decision) for decision in diagram.decisions for cause in graph.predecessors(decision)]
+        dropped = [link for link in links if not _informs(graph, link, diagram.utilities)][:1]
+        graph.remove_edges_from(dropped)
 
 
 def _informs(graph: nx.DiGraph, link: tuple[str, str], utilities: tuple[str, ...]) -> bool:

@@ -1,6 +1,6 @@
 """Causal influence diagrams: what an agent decides, what it is paid for, and what lies in between.
 
-Source: Everitt, Carey, Langlois, Ortega & Legg 2021, "Agent Incentives: A Causal Perspective", section 2.
+Source: Everitt, Carey, Langlois, Ortega & Legg 2021, "Agent Incentives: A Causal Perspective".
 """
 
 import dataclasses

@@ -46,8 +46,8 @@ def appendix_b(steps: int = 3) -> Diagram:
 def appendix_c(steps: int = 3, current: bool = False) -> Diagram:
     """Another kind of tampering, with the reward function: its parameters P_t can be changed by what the agent does.
 
-    There the path enters at the reward, so that it can be cut there: an agent that judges all later states by the
-    parameters of now has no incentive to change them. The user enters at the state, where no such cut exists.
+    The path enters at the reward, where it can be cut: an agent that judges all later states by the parameters of now
+    has no incentive to change them. The user enters at the state, where no such cut exists.
 
     Args:
         steps: actions, at least 1.

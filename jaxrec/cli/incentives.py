@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jaxrec.causal import Dependence, Diagram
 
 NUM_LISTED = 5  # edges that no experiment confirmed, in the caption
-FIRST = "A_0"
+FIRST_DECISION = "A_0"
 
 Row = tuple[str, str, list[str] | None]
 
@@ -99,11 +99,11 @@ def _rows(env: Environment, params: object, diagram: "Diagram", leaves: Sequence
     controlled, known = [], []
     for leaf in (*users, *(leaf for leaf in (*leaves, "obs") if leaf not in users)):
         nodes = [node for node in diagram.nodes if node.rpartition("_")[0] == leaf]
-        paths = [(node, path) for node in nodes if (path := causal.control_path(diagram, node, FIRST))]
+        paths = [(node, path) for node in nodes if (path := causal.control_path(diagram, node, FIRST_DECISION))]
         if paths:
             node, path = min(paths, key=lambda each: len(each[1]))
             controlled.append((node, "control of users" if leaf in users else "control", path))
-        if leaf != "obs" and causal.value_of_information(diagram, f"{leaf}_0", FIRST):
+        if leaf != "obs" and causal.value_of_information(diagram, f"{leaf}_0", FIRST_DECISION):
             known.append((f"{leaf}_0", "information", None))
     return controlled + known
 
@@ -115,7 +115,7 @@ def _verdict(env: Environment, diagram: "Diagram", users: list[str] | None) -> s
     if not env.preferences:
         return f"{env.name} does not say which parts of its state are its users."
     if users is None:
-        return f"Users are no means: no path leads from {FIRST} over {', '.join(env.preferences)} to a reward."
+        return f"Users are no means: no path leads from {FIRST_DECISION} over {', '.join(env.preferences)} to a reward."
     if causal.preference_path(env, diagram.without_information()) is None:
         return f"Users can be a means of being known: {_arrows(users)}, which needs a later observation."
     return f"Users can be a means: {_arrows(users)}"
@@ -124,7 +124,7 @@ def _verdict(env: Environment, diagram: "Diagram", users: list[str] | None) -> s
 def _print(
     options: IncentivesOptions, env: Environment, found: "Dependence", rows: Sequence[Row], verdict: str
 ) -> None:
-    title = f"Incentives of {FIRST} in {options.env}, {options.horizon} steps, by {options.by}"
+    title = f"Incentives of {FIRST_DECISION} in {options.env}, {options.horizon} steps, by {options.by}"
     table = Table("node", "incentive", "shortest path", title=title, caption=_caption(found))
     for node, incentive, path in rows:
         table.add_row(escape(node), incentive, escape(_arrows(path)), style="red" if "users" in incentive else None)

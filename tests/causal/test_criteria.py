@@ -107,7 +107,7 @@ def test_incentives_by_enumeration_of_paths(random):
         assert response_incentive(diagram, name) == responds
         assert value_of_control(diagram, name) == bool(name != decision and reachable(kept, name) & utilities)
         informs = (
-            name not in reachable(edges, decision) | utilities
+            name not in reachable(edges, decision)
             and bool(downstream)
             and needed(edges | {(name, decision)}, decision, utilities, name)
         )
@@ -127,6 +127,13 @@ def test_a_control_path_is_a_shortest_path_through_its_node(random):
         if found is not None:
             assert found in through
             assert len(found) == min(map(len, through))
+
+
+def test_a_reward_may_be_worth_observing():
+    """Both rewards have one cause: the first, which the decision does not change, says something about the second."""
+    diagram = Diagram([("S", "R_1"), ("S", "R_2"), ("A", "R_2")], ["A"], ["R_1", "R_2"])
+    assert value_of_information(diagram, "R_1")
+    assert not value_of_information(diagram, "R_2")
 
 
 def test_the_only_decision_need_not_be_named():
