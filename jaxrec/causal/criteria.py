@@ -151,7 +151,7 @@ def _informs(graph: nx.DiGraph, link: tuple[str, str], utilities: tuple[str, ...
     cause, decision = link
     downstream = nx.descendants(graph, decision) & set(utilities)
     family = {decision, *graph.predecessors(decision)}
-    return bool(downstream) and not nx.is_d_separator(graph, {cause}, downstream, family - {cause})
+    return not nx.is_d_separator(graph, {cause}, downstream, family - {cause})
 
 
 def _reached(graph: nx.DiGraph, node: str, diagram: Diagram) -> list[str]:

@@ -81,20 +81,16 @@ def _scan(equation: JaxprEqn, given: list[Reads]) -> list[Reads]:
 
 
 def _while(equation: JaxprEqn, given: list[Reads]) -> list[Reads]:
-    """Repeats body and condition; the latter decides on all that the body changes."""
+    """Repeats body and condition, which decides on the whole carry: JAX takes out what a loop does not change."""
     params = equation.params
     condition, body = _opened(params["cond_jaxpr"]), _opened(params["body_jaxpr"])
     of_condition, of_body = params["cond_nconsts"], params["body_nconsts"]
     tested, constants = given[:of_condition], given[of_condition : of_condition + of_body]
     carry = given[of_condition + of_body :]
-    changed = [before is not after for before, after in zip(body.invars[of_body:], body.outvars, strict=True)]
     while True:
         (goes_on,) = _through(condition, [*tested, *carry])
         results = _through(body, [*constants, *carry])
-        grown = [
-            before | after | goes_on if changes else before
-            for before, after, changes in zip(carry, results, changed, strict=True)
-        ]
+        grown = [before | after | goes_on for before, after in zip(carry, results, strict=True)]
         if grown == carry:
             return carry
         carry = grown

@@ -33,11 +33,12 @@ class KnownState(jaxrec.EnvState):
     obs: Any
     inside: Inside
     nothing: Any
+    gap: Any
 
 
 @dataclasses.dataclass(unsafe_hash=True)
 class Known(jaxrec.Environment):
-    """wealth grows by the action; mood is drawn around wealth; the leaf called obs copies mood, and mood cancels."""
+    """wealth grows by the action; mood is drawn around wealth; the leaf called obs copies mood, and then cancels."""
 
     reward: Any = "engagement"
     preferences: ClassVar = ("inside",)
@@ -48,7 +49,7 @@ class Known(jaxrec.Environment):
 
     def reset_env(self, key, params):
         start = Inside(jax.random.uniform(key), jax.random.uniform(jax.random.fold_in(key, 1)))
-        state = KnownState(jnp.zeros((), jnp.int32), jnp.zeros(()), start, jnp.zeros((0, 2)))
+        state = KnownState(jnp.zeros((), jnp.int32), jnp.zeros(()), start, jnp.zeros((0, 2)), jnp.full(2, jnp.nan))
         return self.observe(state, params), state
 
     def transition(self, key, state, action, params):
@@ -61,7 +62,7 @@ class Known(jaxrec.Environment):
         return state.inside.mood
 
     def utilities(self, state, action, next_state, params):
-        return Utilities(next_state.obs - 0.5 * action, state.time + 0.0, 0.0)
+        return Utilities(next_state.obs - 0.5 * action, state.time + 0.0, next_state.nothing.sum())
 
     def metrics(self, state, action, next_state, params):
         return {}
@@ -90,10 +91,12 @@ FOUND = {
 def test_a_society_of_four_causes():
     found = dependence_of(Known(), samples=32)
     assert found.found.step == FOUND
-    assert found.unconfirmed == [("state.obs", "inside.wealth")]
+    assert found.unconfirmed == [("gap", "gap"), ("state.obs", "inside.wealth")], "NaN equals NaN"
     assert found.found.observation == found.possible.observation == {"inside.mood"}
     assert found.found.reward == found.possible.reward == {"action", "next.state.obs"}
-    assert found.leaves == ("time", "state.obs", "inside.wealth", "inside.mood"), "what holds no value is no node"
+    assert found.leaves == ("time", "state.obs", "inside.wealth", "inside.mood", "gap"), (
+        "what holds no value is no node"
+    )
     diagram = found.unrolled(2)
     assert diagram == diagram_of(Known(), horizon=2, samples=32)
     expected = {
@@ -115,7 +118,13 @@ def test_a_society_of_four_causes():
     with_noise = set(found.unrolled(2, noise=True).edges)
     assert with_noise == expected | {("noise_0", "inside.mood_1"), ("noise_1", "inside.mood_2")}
     by_program = set(found.unrolled(2, by="program").edges)
-    assert by_program == expected | {("state.obs_0", "inside.wealth_1"), ("state.obs_1", "inside.wealth_2")}
+    more = {
+        ("state.obs_0", "inside.wealth_1"),
+        ("state.obs_1", "inside.wealth_2"),
+        ("gap_0", "gap_1"),
+        ("gap_1", "gap_2"),
+    }
+    assert by_program == expected | more
 
 
 def test_preferences_are_leaves():
@@ -135,7 +144,8 @@ def test_preferences_are_leaves():
     ],
 )
 def test_the_reward_decides_what_pays(reward, sources):
-    assert dependence_of(Known(reward=reward), samples=32).found.reward == sources
+    found = dependence_of(Known(reward=reward), samples=32)
+    assert found.found.reward == found.possible.reward == sources
 
 
 class Always(Stateless):
