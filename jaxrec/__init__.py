@@ -1,5 +1,8 @@
 """What does a recommender do to the people it serves, and how do we train one that does them no harm?"""
 
+import importlib
+from types import ModuleType
+
 import jaxrec.envs  # noqa: F401  registers the environments
 from jaxrec.checks import InputError
 from jaxrec.environment import Environment, EnvParams, EnvState
@@ -39,3 +42,10 @@ __all__ = [
 def __dir__() -> list[str]:
     """What is public, without the modules that are imported on the way."""
     return sorted(__all__)
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Imports `jaxrec.causal` where it is first used: networkx is slow to import."""
+    if name == "causal":
+        return importlib.import_module("jaxrec.causal")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,6 +10,7 @@ import jax
 from rich.console import Console
 
 from jaxrec import checks
+from jaxrec.cli.incentives import incentives_command
 from jaxrec.cli.rollouts import bench_command, rollout_command
 from jaxrec.cli.studies import list_command, report_command, reproduce_command, run_command
 from jaxrec.runtime import interruption
@@ -29,6 +30,9 @@ commands:
   reproduce run a run again and compare:       jaxrec reproduce runs/DIR
   rollout   play whole episodes of a policy:   jaxrec rollout PolarisingUsers-v0 --policy bandit
   bench     time a policy on this machine:     jaxrec bench PolarisingUsers-v0
+  incentives
+            what a recommender could use users for, before any is trained:
+                                               jaxrec incentives PolarisingUsers-v0 --out diagram.png
 
 jaxrec COMMAND --help explains each; jaxrec --version says which version this is.
 What the command does, a notebook can do in the same few lines.
@@ -89,4 +93,5 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "reproduce": reproduce_command,
     "rollout": rollout_command,
     "bench": bench_command,
+    "incentives": incentives_command,
 }

@@ -1,22 +1,20 @@
 """The commands about one policy in one environment: rollout, bench."""
 
-import ast
 import dataclasses
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import tyro
-from flax import struct
-from jaxtyping import PyTree
 from rich.console import Console
 from rich.table import Table
 
-from jaxrec import Environment, Evaluation, checks, evaluate, make, rollout
+from jaxrec import Environment, Evaluation, checks, evaluate, rollout
+from jaxrec.cli.worlds import EnvOptions
 from jaxrec.experiments.runs.plain import plain
 from jaxrec.runtime.atomic_files import write_atomically
 from jaxrec.runtime.hardware import describe, hardware
@@ -26,25 +24,17 @@ from jaxrec.statistics import Estimate
 
 MAX_STEPS = 1_000_000  # of an episode that does not end
 
-WORDS = {"true": True, "false": False, "none": None, "inf": np.inf, "-inf": -np.inf, "infinity": np.inf, "nan": np.nan}
-
 
 @dataclass
-class WorldOptions:
+class WorldOptions(EnvOptions):
     """Which environment and which policy."""
 
-    env: tyro.conf.Positional[str]
-    """Environment id; see `jaxrec list`."""
     policy: str = "random"
     """One of the environment's policies, made for the parameters below; see `jaxrec list`."""
     num_envs: int = 4096
     """Environments in parallel."""
     seed: int = 0
     """Seed of all random draws."""
-    params: dict[str, str] = field(default_factory=dict)
-    """Run-time values by name, e.g. --params influence 0.5 reward_weights.user 2"""
-    args: dict[str, str] = field(default_factory=dict)
-    """Constructor arguments by name, e.g. --args horizon 10"""
     json: bool = False
     """Print JSON instead of a table."""
     out: Path | None = None
@@ -55,10 +45,8 @@ class WorldOptions:
         checks.seed("seed", self.seed)
         checks.positive("num_envs", self.num_envs, checks.MOST_STEPS)
         checks.new_file("out", self.out)
-        env, params = make(self.env, **{name: _literal(value) for name, value in self.args.items()})
-        for name, value in self.params.items():
-            params = _replaced(params, name, name, _number(value), self.env)
-        return env, env.policy(self.policy, params), env.resolve(params)
+        env, params = self.make()
+        return env, env.policy(self.policy, params), params
 
 
 @dataclass
@@ -134,33 +122,6 @@ def bench_command(argv: Sequence[str]) -> None:
     table.add_row(f"{steps:,} steps with metrics, median of {len(timing.runs)}", f"{timing.median:.3f} s")
     table.add_row("environment steps a second", f"{timing.rate(steps) / 1e6:.1f} million")
     _output(options, table, {"compile_s": timing.compile, "runs_s": timing.runs, "steps": steps, "hardware": machine})
-
-
-def _replaced(params: PyTree, path: str, name: str, value: object, env_id: str) -> PyTree:
-    """`params` with the one at `path`, such as "reward_weights.user", replaced; `name` is what is left of the path."""
-    first, _, rest = name.partition(".")
-    known = dict.fromkeys(vars(params)) if isinstance(params, struct.PyTreeNode) else {}
-    checks.lookup(known, first, f"parameter of {env_id} {path!r}:" if first != path else f"parameter of {env_id}")
-    return params.replace(**{first: _replaced(getattr(params, first), path, rest, value, env_id) if rest else value})
-
-
-def _literal(text: str) -> Any:
-    """A Python literal, a word such as true or inf in any case, or the text itself."""
-    if text.lower() in WORDS:
-        return WORDS[text.lower()]
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-
-
-def _number(text: str) -> Any:
-    """A literal; a list of numbers becomes an array."""
-    value = _literal(text)
-    try:
-        return np.asarray(value) if isinstance(value, list | tuple) else value
-    except ValueError:  # lists of unequal lengths, refused by name where parameters are checked
-        return value
 
 
 def _shown(value: Estimate) -> str:

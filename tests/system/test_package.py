@@ -82,34 +82,39 @@ def test_links_at_the_root_point_into_the_package():
 
 def test_import_is_light():
     """Nothing that only a study, a picture or a test needs is imported with the package."""
-    heavy = "{'matplotlib', 'scipy', 'tyro', 'gymnax', 'distrax', 'pandas', 'pyarrow'}"
+    heavy = "{'matplotlib', 'scipy', 'tyro', 'gymnax', 'distrax', 'networkx', 'pandas', 'pyarrow'}"
     code = f"import sys, jaxrec; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
 
-def readme_blocks():
-    return re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def test_readme_has_code():
-    assert len(readme_blocks()) >= 5
+def blocks(page):
+    return re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_have_code(page):
+    assert len(blocks(page)) >= 5
 
 
 SLOW = ("learn_users(", "GAT()")  # blocks that compile for half a minute
 
 
-def readme_scripts():
-    for script in readme_blocks():
-        slow = [pytest.mark.slow] if any(name in script for name in SLOW) else []
-        yield pytest.param(script, id=hashlib.sha1(script.encode()).hexdigest()[:6], marks=slow)
+def scripts():
+    for page in PAGES:
+        for script in blocks(page):
+            slow = [pytest.mark.slow] if any(name in script for name in SLOW) else []
+            yield pytest.param(page, script, id=hashlib.sha1(script.encode()).hexdigest()[:6], marks=slow)
 
 
-@pytest.mark.parametrize("script", list(readme_scripts()))
-def test_readme_code_runs_as_printed(script, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("page", "script"), list(scripts()))
+def test_code_of_pages_runs_as_printed(page, script, tmp_path, monkeypatch):
     """In this process, which has most of what a block needs compiled already."""
     monkeypatch.chdir(tmp_path)
-    exec(compile(script, "README.md", "exec"), {"__name__": "__main__"})
+    exec(compile(script, page.name, "exec"), {"__name__": "__main__"})
 
 
 def test_readme_names_both_commands():
