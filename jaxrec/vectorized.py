@@ -127,13 +127,13 @@ def reset_with_pool(env: Environment, key: Array, params: PyTree, num_envs: int)
         num_envs: the number of environments.
 
     Returns:
-        (observations, states, reset pool). The pool is a pair (observations, states) of `env.num_start_states` starts,
-        None for an environment without.
+        (observations, states, reset pool): the pool has `env.num_start_states` states, and is None for an environment
+        without.
     """
     spare = env.num_start_states or 0
     starts = reset(env, key, params, num_envs + spare)
     obs, state = shard_envs(jax.tree.map(lambda leaf: leaf[:num_envs], starts))
-    return obs, state, jax.tree.map(lambda leaf: leaf[num_envs:], starts) if spare else None
+    return obs, state, jax.tree.map(lambda leaf: leaf[num_envs:], starts[1]) if spare else None
 
 
 def auto_reset(
@@ -142,7 +142,7 @@ def auto_reset(
     step: Step,
     params: PyTree,
     time: Array,
-    reset_pool: tuple[PyTree, PyTree] | None = None,
+    reset_pool: PyTree | None = None,
 ) -> tuple[PyTree, PyTree]:
     """Begins the next episode in each environment whose episode ended with `step`.
 
@@ -167,10 +167,11 @@ def auto_reset(
         )
     if reset_pool is None:
         fresh = reset(env, key, params, num_envs)
-    else:
-        drawn = jax.random.randint(key, (num_envs,), 0, jax.tree.leaves(reset_pool)[0].shape[0])
-        fresh = jax.tree.map(lambda leaf: leaf[drawn], reset_pool)
-    return shard_envs(where_done(step.done, fresh, (step.next_obs, step.next_state)))
+        return shard_envs(where_done(step.done, fresh, (step.next_obs, step.next_state)))
+    drawn = jax.random.randint(key, (num_envs,), 0, jax.tree.leaves(reset_pool)[0].shape[0])
+    fresh = jax.tree.map(lambda leaf: leaf[drawn], reset_pool)
+    state = shard_envs(where_done(step.done, fresh, step.next_state))
+    return observe(env, state, params), state  # large ones, so that to choose between two of them takes longer
 
 
 def empty_pool(starts: PyTree) -> Pool:
