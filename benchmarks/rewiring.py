@@ -34,7 +34,8 @@ from jaxrec.envs.rewiring import CARVALHO, RewiringGame, RewiringParams, per_run
 from jaxrec.envs.rewiring.graph import bitset
 from jaxrec.envs.rewiring.graph.society import stack, unstack
 from jaxrec.envs.rewiring.meetings import WORDS_PER_STEP
-from jaxrec.envs.rewiring.simulation.lanes import BLOCK, Lanes, advance, measure_lanes, place, start_lanes
+from jaxrec.envs.rewiring.simulation.advance import BLOCK, advance
+from jaxrec.envs.rewiring.simulation.lanes import Lanes, measure_lanes, place, start_lanes
 from jaxrec.envs.rewiring.simulation.simulator import CHECK_EVERY, Queue
 from jaxrec.experiments.runs.manifest import manifest
 from jaxrec.runtime.hardware import describe
