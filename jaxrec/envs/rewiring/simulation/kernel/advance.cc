@@ -20,7 +20,7 @@ struct Arrays {  // of all societies, one after the other
   uint32_t *adjacency, *cooperators, *members;
   int32_t *edges, *degrees;
   Counts* counts;
-  const uint32_t* seeds;
+  const Generator* seeds;
   const Params* params;
   const Kind* kinds;
   int users, half_words, num_kinds, num_members, num_ties, num_degrees;
@@ -44,12 +44,14 @@ template <int kFixed>
 void AdvanceOne(const Arrays& all, int lane, int num_steps, const Rules& rules) {
   const int words = (all.half_words + 1) / 2;
   const size_t rows = all.users, kinds = all.num_members;
-  std::vector<Word> scratch((rows + kinds + kPlanes + 2) * words);
+  std::vector<Word> scratch((rows + kinds + kPlanes + 2 + 2 * kBits / 4) * words);
   Society<kFixed> one;
   one.users = all.users, one.num_words = words, one.num_kinds = kinds, one.num_ties = all.num_ties;
   one.adjacency = scratch.data(), one.members = one.adjacency + rows * words;
-  one.planes = one.members + kinds * words, one.cooperators = one.planes + kPlanes * words;
-  Word* pool = one.cooperators + words;
+  one.cooperators = one.members + kinds * words;
+  one.planes = all.num_degrees ? one.cooperators + words : nullptr;
+  Word* pool = one.cooperators + (1 + kPlanes) * words;
+  one.degree = reinterpret_cast<uint16_t*>(pool + words), one.cooperating = one.degree + words * kBits;
   uint32_t* adjacency = all.adjacency + lane * rows * all.half_words;
   uint32_t* cooperators = all.cooperators + static_cast<size_t>(lane) * all.half_words;
   uint32_t* members = all.members + lane * kinds * all.half_words;
@@ -57,15 +59,11 @@ void AdvanceOne(const Arrays& all, int lane, int num_steps, const Rules& rules) 
   Widen(cooperators, one.cooperators, 1, all.half_words);
   Widen(members, one.members, kinds, all.half_words);
   one.edges = all.edges + static_cast<size_t>(lane) * all.num_ties * 2;
-  one.degrees = all.num_degrees ? all.degrees + lane * rows : nullptr;
-  for (int user = 0; one.degrees && user < all.users; ++user) {
-    for (int p = 0; p < kPlanes; ++p) Put(one.planes + p * words, user, one.degrees[user] >> p & 1);
-  }
   one.kinds = all.kinds + static_cast<size_t>(lane) * all.num_kinds;
   one.params = all.params[lane], one.rules = rules;
-  uint32_t state[4];
-  std::memcpy(state, all.seeds + lane * 4, sizeof(state));
-  one.Advance(num_steps, state, pool, all.counts + lane);
+  one.Count();
+  one.Advance(num_steps, all.seeds[lane], pool, all.counts + lane);
+  for (int user = 0; user < all.num_degrees; ++user) all.degrees[lane * rows + user] = one.degree[user];
   Narrow(one.adjacency, adjacency, rows, all.half_words);
   Narrow(one.cooperators, cooperators, 1, all.half_words);
   Narrow(one.members, members, kinds, all.half_words);
@@ -90,7 +88,7 @@ ffi::Error Advance(Bits, Bits, Bits, Ints, Ints, Ints, Bits seeds, Floats params
                    edges->typed_data(),
                    degrees->typed_data(),
                    reinterpret_cast<Counts*>(counts->typed_data()),
-                   seeds.typed_data(),
+                   reinterpret_cast<const Generator*>(seeds.typed_data()),
                    reinterpret_cast<const Params*>(params.typed_data()),
                    reinterpret_cast<const Kind*>(kinds.typed_data()),
                    Size(shape, 1),

@@ -8,6 +8,10 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstring>
+#ifdef __BMI2__
+#include <immintrin.h>
+#endif
 
 namespace jaxrec {
 
@@ -33,38 +37,60 @@ struct Counts {
 };
 
 struct User {
-  int index;
-  const Word* ties;
-  int degree;
+  uint32_t index;
   bool cooperates;
-  float fitness;
 };
 
 inline uint32_t Rotated(uint32_t word, int bits) { return (word << bits) | (word >> (32 - bits)); }
 
-inline uint32_t Draw(uint32_t* s) {
-  const uint32_t word = Rotated(s[0] + s[3], 7) + s[0], shifted = s[1] << 9;
-  s[2] ^= s[0], s[3] ^= s[1], s[1] ^= s[2], s[0] ^= s[3], s[2] ^= shifted;
-  s[3] = Rotated(s[3], 11);
-  return word;
-}
+struct Generator {  // xoshiro128++, of random.py
+  uint32_t a, b, c, d;
 
-inline int Choose(uint32_t* word, uint32_t n) {  // in 0 ... n - 1; the remaining bits are left in `word`
+  uint32_t Draw() {
+    const uint32_t word = Rotated(a + d, 7) + a, shifted = b << 9;
+    c ^= a, d ^= b, b ^= c, a ^= d, c ^= shifted;
+    d = Rotated(d, 11);
+    return word;
+  }
+};
+
+inline uint32_t Choose(uint32_t* word, uint32_t n) {  // in 0 ... n - 1; the remaining bits are left in `word`
   const uint64_t product = uint64_t{*word} * n;
   *word = static_cast<uint32_t>(product);
-  return static_cast<int>(product >> 32);
+  return static_cast<uint32_t>(product >> 32);
 }
 
 inline float Uniform(uint32_t word) { return static_cast<float>(word >> 8) * 0x1p-24f; }
 
-inline float Sigmoid(float x) { return 1.0f / (1.0f + std::exp(-x)); }
+// Whether chance < 1 / (1 + exp(-x)). A sigmoid lies between 1/2 and its tangent at 0, which decides most cases.
+// Here and below arithmetic takes the place of branches that would often be guessed wrongly.
+inline bool Below(float chance, float x) {
+  const float slope = 0.125f * x, size = std::fabs(slope);
+  const float low = 0.5f + (slope - size), high = 0.5f + (slope + size);
+  if (__builtin_expect((chance >= low) & (chance < high), false)) return chance < 1.0f / (1.0f + std::exp(-x));
+  return chance < low;
+}
 
-inline Word Bit(int user) { return Word{1} << (user % kBits); }
+inline float Left(float number, float low, float high) {
+  const float width = high - low;
+  return (number - low) / (width > 0x1p-126f ? width : 0x1p-126f);
+}
 
-inline bool Has(const Word* set, int user) { return set[user / kBits] & Bit(user); }
+inline Word Bit(uint32_t user) { return Word{1} << (user % kBits); }
 
-inline void Put(Word* set, int user, bool member) {
-  set[user / kBits] = (set[user / kBits] & ~Bit(user)) | (member ? Bit(user) : 0);
+inline bool Has(const Word* set, uint32_t user) { return set[user / kBits] >> (user % kBits) & 1; }
+
+inline void Put(Word* set, uint32_t user, bool member) {
+  set[user / kBits] = (set[user / kBits] & ~Bit(user)) | Word{member} << (user % kBits);
+}
+
+inline uint32_t SelectBit(Word word, uint32_t rank) {
+#ifdef __BMI2__
+  return __builtin_ctzll(_pdep_u64(Word{1} << rank, word));
+#else
+  for (; rank > 0; --rank) word &= word - 1;
+  return __builtin_ctzll(word);
+#endif
 }
 
 template <int kFixed>  // words of a set, if known to the compiler, else 0
@@ -75,41 +101,49 @@ struct Society {
   Word* members;
   int32_t* edges;
   int num_ties;
-  int32_t* degrees;  // null if no recommender reads them
-  Word* planes;      // bit p of the degree of each user, as a set, for each p
+  uint16_t* degree;       // of each user, by `Count`; room for whole words
+  uint16_t* cooperating;  // and how many of its neighbours cooperate
+  Word* planes;      // bit p of the degree of each user, as a set, for each p; null if no recommender reads degrees
   const Kind* kinds;
   Params params;
   Rules rules;
+  float payoffs[2][2];  // of a user with strategy i against one with j
 
   int words() const { return kFixed ? kFixed : num_words; }
-  Word* Row(int user) const { return adjacency + static_cast<size_t>(user) * words(); }
+  Word* Row(uint32_t user) const { return adjacency + static_cast<size_t>(user) * words(); }
   Word* Members(int kind) const { return members + kind * words(); }
 
-  float Payoff(bool own, bool other) const {
-    return own ? (other ? 1.0f : params.sucker) : (other ? params.temptation : 0.0f);
-  }
-
-  User At(int index) const {
-    const Word* ties = Row(index);
-    int degree = 0, cooperating = 0;
-    for (int i = 0; i < words(); ++i) {
-      degree += __builtin_popcountll(ties[i]);
-      cooperating += __builtin_popcountll(ties[i] & cooperators[i]);
+  void Count() {  // what is not given
+    for (int user = 0; user < users; ++user) {
+      int all = 0, some = 0;
+      for (int i = 0; i < words(); ++i) {
+        all += __builtin_popcountll(Row(user)[i]);
+        some += __builtin_popcountll(Row(user)[i] & cooperators[i]);
+      }
+      degree[user] = all, cooperating[user] = some;
+      for (int p = 0; planes && p < kPlanes; ++p) Put(planes + p * words(), user, all >> p & 1);
     }
-    const bool own = Has(cooperators, index);
-    const float fitness = cooperating * Payoff(own, true) + (degree - cooperating) * Payoff(own, false);
-    return {index, ties, degree, own, fitness};
+    payoffs[0][0] = 0.0f, payoffs[0][1] = params.temptation, payoffs[1][0] = params.sucker, payoffs[1][1] = 1.0f;
   }
 
-  int Select(const Word* set, int rank) const {  // the member with `rank` smaller ones; 0 <= rank < count
-    int i = 0;
-    for (int count; rank >= (count = __builtin_popcountll(set[i])); ++i) rank -= count;
-    Word word = set[i];
-    for (; rank > 0; --rank) word &= word - 1;
-    return i * kBits + __builtin_ctzll(word);
+  User At(uint32_t index) const { return {index, Has(cooperators, index)}; }
+
+  float Fitness(const User& user) const {
+    const int all = degree[user.index], some = cooperating[user.index];
+    return some * payoffs[user.cooperates][1] + (all - some) * payoffs[user.cooperates][0];
   }
 
-  int KindOf(int user) const {
+  uint32_t Select(const Word* set, uint32_t rank) const {  // the member with `rank` smaller ones; 0 <= rank < count
+    uint32_t word = 0, before = 0, first = 0;
+    for (int i = 0; i + 1 < words(); ++i) {  // without a branch, which would be guessed wrongly
+      before += __builtin_popcountll(set[i]);
+      word += rank >= before;
+      first = rank >= before ? before : first;
+    }
+    return word * kBits + SelectBit(set[word], rank - first);
+  }
+
+  int KindOf(uint32_t user) const {
     int kind = 0;
     for (int i = 1; i < num_kinds; ++i) kind = Has(Members(i), user) ? i : kind;
     return kind;
@@ -122,16 +156,17 @@ struct Society {
     const Word defect = kind.accepts[user.cooperates][0] || !follows ? ~Word{0} : 0;
     const Word cooperate = kind.accepts[user.cooperates][1] || !follows ? ~Word{0} : 0;
     const Word anywhere = kind.local || !follows ? 0 : ~Word{0};
+    const Word *own = Row(user.index), *theirs = Row(partner.index);
     for (int i = 0; i < words(); ++i) {
       const Word accepted = (cooperators[i] & cooperate) | (~cooperators[i] & defect);
-      pool[i] = accepted & ~user.ties[i] & (partner.ties[i] | anywhere);
+      pool[i] = accepted & ~own[i] & (theirs[i] | anywhere);
     }
     Put(pool, user.index, false);
     if (users % kBits) pool[words() - 1] &= Bit(users) - 1;
     if (kind.exclusive && follows && num_kinds) {
       for (int i = 0; i < words(); ++i) pool[i] &= Members(number)[i];
     }
-    if (kind.degree && follows && degrees) KeepExtreme(pool, kind.degree > 0);
+    if (kind.degree && follows && planes) KeepExtreme(pool, kind.degree > 0);
     int size = 0;
     for (int i = 0; i < words(); ++i) size += __builtin_popcountll(pool[i]);
     return size;
@@ -149,90 +184,133 @@ struct Society {
     }
   }
 
-  void AddDegree(int user, int change) {
-    if (!degrees) return;
-    int flipped = degrees[user] ^ (degrees[user] + change);
-    degrees[user] += change;
-    for (int p = 0; flipped; ++p, flipped >>= 1) {
+  void AddTie(uint32_t user, int change, bool cooperates) {
+    const int before = degree[user];
+    degree[user] += change;
+    cooperating[user] += cooperates ? change : 0;
+    if (!planes) return;
+    for (int flipped = before ^ degree[user], p = 0; flipped; ++p, flipped >>= 1) {
       if (flipped & 1) planes[p * words() + user / kBits] ^= Bit(user);
     }
   }
 
-  void Move(int user, int old, int next) {
-    Row(user)[old / kBits] &= ~Bit(old);
-    Row(old)[user / kBits] &= ~Bit(user);
-    Row(user)[next / kBits] |= Bit(next);
-    Row(next)[user / kBits] |= Bit(user);
-    AddDegree(old, -1);
-    AddDegree(next, 1);
+  void Move(const User& user, const User& old, uint32_t next) {
+    const bool cooperates = Has(cooperators, next);
+    Row(user.index)[old.index / kBits] &= ~Bit(old.index);
+    Row(old.index)[user.index / kBits] &= ~Bit(user.index);
+    Row(user.index)[next / kBits] |= Bit(next);
+    Row(next)[user.index / kBits] |= Bit(user.index);
+    cooperating[user.index] += cooperates - old.cooperates;
+    AddTie(old.index, -1, user.cooperates);
+    AddTie(next, 1, user.cooperates);
   }
 
-  void Advance(int num_steps, uint32_t* state, Word* pool, Counts* counts) {
-    const float until_adopting = num_kinds ? 1.0f - 1.0f / (1.0f + params.adoption_timescale) : 0.0f;
-    const float until_strategy = until_adopting + (1.0f - until_adopting) / (1.0f + params.timescale);
-    for (int step = 0; step < num_steps; ++step) {
-      uint32_t word = Draw(state), spare = word;
-      float chance = Uniform(Draw(state));
-      uint32_t choice = Draw(state);
-      const bool adopting = !rules.single_clock && chance < until_adopting;
-      const bool structural = rules.single_clock || chance >= until_strategy;
-      if (!rules.single_clock) {
-        const float low = adopting ? 0.0f : structural ? until_strategy : until_adopting;
-        const float high = adopting ? until_adopting : structural ? 1.0f : until_strategy;
-        chance = (chance - low) / std::fmax(high - low, 0x1p-126f);
-      }
-      counts->opportunities += structural;
-      int index = Choose(&word, users - rules.unfocused), tie = 0, end = 0;
-      const bool drawn = rules.edge && structural;
-      if (drawn) {
-        tie = Choose(&spare, num_ties);
-        const bool turned = spare >> 31;
-        index = edges[2 * tie + turned], end = edges[2 * tie + !turned];
-        spare <<= 1;
-      }
-      const User x = At(index);
-      const int rank = Choose(&word, x.degree);
-      const uint32_t coin = drawn ? spare : word;
-      if (x.degree == 0) continue;  // it meets itself, which changes nothing
-      const User y = At(drawn ? end : Select(x.ties, rank));
-      const float ahead = y.fitness - x.fitness;
-      const float imitation = rules.clipped ? std::fmax(ahead, 0.0f) : ahead;
-      const float argument = structural && rules.self_gate ? -ahead : imitation;
-      const float beta = adopting ? params.adoption_beta : params.beta;
-      const bool won = rules.single_clock || chance < Sigmoid(beta * argument);
-      if (!structural) {
-        if (!won) continue;
-        if (!adopting) {
-          Put(cooperators, x.index, y.cooperates);
-        } else {
-          for (int i = 0; i < num_kinds; ++i) Put(Members(i), x.index, Has(Members(i), y.index));
-        }
-        continue;
-      }
-      const bool leaves_y = !y.cooperates, leaves_x = !x.cooperates;
-      counts->requests += leaves_y || (!rules.focal && leaves_x);
-      const bool acts = rules.focal ? leaves_y && (won || leaves_x) : (won ? leaves_y : leaves_x);
-      int next = 0;
-      bool moved = false;
-      if (acts) {
-        const User &user = won ? x : y, &partner = won ? y : x;
-        const int size = Candidates(user, partner, Uniform(coin) < params.influence, pool);
-        moved = size > 0 && partner.degree > 1;
-        if (moved) {
-          next = Select(pool, Choose(&choice, size));
-          Move(user.index, partner.index, next);
-          ++counts->rewires;
-          if (rules.edge) edges[2 * tie] = user.index, edges[2 * tie + 1] = next;
-        }
-      }
-      if (!rules.single_clock) continue;
-      float x_fitness = x.fitness, y_fitness = y.fitness;
-      if (moved) {
-        x_fitness += Payoff(x.cooperates, Has(cooperators, next)) - Payoff(x.cooperates, y.cooperates);
-        y_fitness -= Payoff(y.cooperates, x.cooperates);
-      }
-      if (chance < Sigmoid(params.beta * (y_fitness - x_fitness))) Put(cooperators, x.index, y.cooperates);
+  __attribute__((noinline)) void Imitate(const User& user, bool cooperates) {
+    if (user.cooperates == cooperates) return;
+    Put(cooperators, user.index, cooperates);
+    using Lanes = uint16_t __attribute__((vector_size(32)));
+    constexpr Lanes kEach = {1u << 0, 1u << 1, 1u << 2,  1u << 3,  1u << 4,  1u << 5,  1u << 6,  1u << 7,
+                             1u << 8, 1u << 9, 1u << 10, 1u << 11, 1u << 12, 1u << 13, 1u << 14, 1u << 15};
+    const uint16_t change = cooperates ? 1 : -1;
+    const auto* row = reinterpret_cast<const char*>(Row(user.index));
+    for (int i = 0; i < words() * kBits / 16; ++i) {  // 16 users at a time, the lowest bits first
+      uint16_t bits;
+      std::memcpy(&bits, row + i * sizeof(bits), sizeof(bits));
+      const Lanes part = Lanes{} + bits;
+      Lanes counts;
+      std::memcpy(&counts, cooperating + i * 16, sizeof(counts));
+      counts += Lanes((part & kEach) == kEach) & change;
+      std::memcpy(cooperating + i * 16, &counts, sizeof(counts));
     }
+  }
+
+  void Advance(int num_steps, Generator generator, Word* pool, Counts* counts) {
+    // One uniform number names the update, and its remainder decides about success.
+    const float adopting = num_kinds ? 1.0f - 1.0f / (1.0f + params.adoption_timescale) : 0.0f;
+    const float strategy = adopting + (1.0f - adopting) / (1.0f + params.timescale);
+    Counts added{0, 0, 0};
+    for (int step = 0; step < num_steps; ++step) {
+      const uint32_t word = generator.Draw();
+      const float number = Uniform(generator.Draw());
+      const uint32_t choice = generator.Draw();
+      if (rules.single_clock) {
+        Structural(word, number, choice, pool, &added);
+      } else if (number >= strategy) {
+        Structural(word, Left(number, strategy, 1.0f), choice, pool, &added);
+      } else if (num_kinds && number < adopting) {
+        Adoption(word, Left(number, 0.0f, adopting));
+      } else {
+        Imitation(word, Left(number, adopting, strategy));
+      }
+    }
+    counts->opportunities += added.opportunities, counts->requests += added.requests, counts->rewires += added.rewires;
+  }
+
+  bool Meet(uint32_t* word, User* x, User* y) const {  // a user and a neighbour of it; false if it has none
+    const uint32_t index = Choose(word, users - rules.unfocused), all = degree[index];
+    if (__builtin_expect(all == 0, false)) return false;
+    *x = At(index);
+    *y = At(Select(Row(index), Choose(word, all)));
+    return true;
+  }
+
+  bool Copies(const User& x, const User& y, float chance, float beta) const {
+    const float ahead = Fitness(y) - Fitness(x);
+    return Below(chance, beta * (rules.clipped ? 0.5f * (ahead + std::fabs(ahead)) : ahead));
+  }
+
+  void Adoption(uint32_t word, float chance) {
+    User x, y;
+    if (!Meet(&word, &x, &y) || !Copies(x, y, chance, params.adoption_beta)) return;
+    for (int i = 0; i < num_kinds; ++i) Put(Members(i), x.index, Has(Members(i), y.index));
+  }
+
+  void Imitation(uint32_t word, float chance) {
+    User x, y;
+    if (!Meet(&word, &x, &y) || x.cooperates == y.cooperates) return;
+    if (Copies(x, y, chance, params.beta)) Imitate(x, y.cooperates);
+  }
+
+  void Structural(uint32_t word, float chance, uint32_t choice, Word* pool, Counts* counts) {
+    ++counts->opportunities;
+    User x, y;
+    uint32_t tie = 0;
+    if (rules.edge) {
+      tie = Choose(&word, num_ties);
+      const bool turned = word >> 31;
+      x = At(edges[2 * tie + turned]), y = At(edges[2 * tie + !turned]);
+      word <<= 1;
+    } else if (!Meet(&word, &x, &y)) {
+      return;  // it meets itself, which changes nothing
+    }
+    const bool leaves_y = !y.cooperates, leaves_x = !x.cooperates;
+    const bool request = leaves_y || (!rules.focal && leaves_x);
+    counts->requests += request;
+    int next = -1;
+    if (request) {
+      const bool won = rules.single_clock || Wins(x, y, chance);
+      const bool acts = rules.focal ? won | leaves_x : (won ? leaves_y : leaves_x);
+      const User both[2] = {x, y};  // not two branches: one that is guessed wrongly costs half a time-step
+      if (acts) next = Rewire(both[!won], both[won], word, choice, pool);
+      counts->rewires += next >= 0;
+      if (rules.edge && next >= 0) edges[2 * tie] = both[!won].index, edges[2 * tie + 1] = next;
+    }
+    if (rules.single_clock && Copies(x, y, chance, params.beta)) Imitate(x, y.cooperates);  // after the rewire
+  }
+
+  bool Wins(const User& x, const User& y, float chance) const {
+    if (rules.self_gate) return Below(chance, params.beta * (Fitness(x) - Fitness(y)));
+    return Copies(x, y, chance, params.beta);
+  }
+
+  // Moves the tie between `user` and `partner`; returns the new neighbour, or -1 if the tie stays.
+  __attribute__((noinline)) int Rewire(const User& user, const User& partner, uint32_t coin, uint32_t choice,
+                                       Word* pool) {
+    const int size = Candidates(user, partner, Uniform(coin) < params.influence, pool);
+    if (size == 0 || degree[partner.index] < 2) return -1;
+    const uint32_t next = Select(pool, Choose(&choice, size));
+    Move(user, partner, next);
+    return static_cast<int>(next);
   }
 };
 
