@@ -145,8 +145,6 @@ def _advance_block(rules: Rules, state: Lanes, words: Array, setting: PyTree) ->
 
 def _advance_once(rules: Rules, state: Lanes, words: Array, setting: PyTree) -> Lanes:
     """Advances lanes by one time-step, given uint32[WORDS_PER_STEP, lanes]."""
-    society, events = time_step(
-        state.society, words, rules, setting.params, setting.recommenders, setting.competition
-    )
+    society, events = time_step(state.society, words, rules, setting.params, setting.recommenders, setting.competition)
     opportunities = state.opportunities + events.opportunity
     return Lanes(society, opportunities, state.requests + events.request, state.rewires + events.rewire)
