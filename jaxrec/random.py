@@ -26,11 +26,11 @@ def seed(key: Array, lanes: int) -> UInt32[Array, "4 lanes"]:
 
 def draw(state: UInt32[Array, "4 *lanes"], count: int) -> tuple[UInt32[Array, "4 *lanes"], UInt32[Array, "n *lanes"]]:
     """Returns the next state, and the next `count` words of each lane."""
-    words = []
+    words, parts = [], (state[0], state[1], state[2], state[3])
     for _ in range(count):
-        state, word = _next(*state)
+        parts, word = _next(*parts)
         words.append(word)
-    return jnp.stack(state), jnp.stack(words)
+    return jnp.stack(parts), jnp.stack(words)
 
 
 def _next(a: Array, b: Array, c: Array, d: Array) -> tuple[tuple[Array, Array, Array, Array], Array]:

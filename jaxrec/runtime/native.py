@@ -6,10 +6,10 @@ import os
 import shutil
 import subprocess
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import jax
-import jaxlib
 
 from jaxrec.runtime import compilation_cache
 from jaxrec.runtime.atomic_files import replacing
@@ -33,7 +33,7 @@ def library(source: Path) -> ctypes.CDLL | None:
     if compiler is None:
         return None
     texts = [file.read_bytes() for file in sorted(source.parent.iterdir()) if file.suffix in (".cc", ".h")]
-    about = (source.name, jaxlib.__version__, compiler, *FLAGS)
+    about = (source.name, version("jaxlib"), compiler, *FLAGS)
     digest = hashlib.sha256(b"\0".join([*texts, *map(str.encode, about)])).hexdigest()[:16]
     built = compilation_cache.folder() / f"{source.parent.name}-{digest}.so"
     try:

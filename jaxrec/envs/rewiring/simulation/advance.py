@@ -37,6 +37,14 @@ class Method:
     engine: Engine = "xla"
 
 
+def check_method(generator: str, engine: str) -> None:
+    """Raises InputError for an unknown generator or engine, and for a kernel that has not the generator."""
+    checks.lookup(dict.fromkeys(get_args(Generator)), generator, "generator")
+    checks.lookup(dict.fromkeys(("auto", *get_args(Engine))), engine, "engine")
+    if engine == "compiled" and generator != "xoshiro":
+        raise checks.InputError(f"engine 'compiled' draws from generator 'xoshiro', got {generator!r}")
+
+
 def choose_method(generator: str, engine: str) -> Method:
     """Checks the arguments of `simulate` and chooses an engine if it is left open.
 
@@ -50,15 +58,14 @@ def choose_method(generator: str, engine: str) -> Method:
     Raises:
         InputError: for other values, and for a kernel that is not available or has not the generator.
     """
-    checks.lookup(dict.fromkeys(get_args(Generator)), generator, "generator")
-    checks.lookup(dict.fromkeys(("auto", *get_args(Engine))), engine, "engine")
-    drawn = generator == "xoshiro"
-    if engine == "compiled" and not drawn:
-        raise checks.InputError(f"engine 'compiled' draws from generator 'xoshiro', got {generator!r}")
-    if engine == "compiled" and not compiled.is_available():
+    check_method(generator, engine)
+    if generator == "threefry" or engine == "xla":
+        return Method("xoshiro" if generator == "xoshiro" else "threefry", "xla")
+    if compiled.is_available():
+        return Method("xoshiro", "compiled")
+    if engine == "compiled":
         raise checks.InputError("engine 'compiled' needs a CPU and a C++ compiler; 'xla' and 'auto' do without")
-    uses_kernel = engine != "xla" and drawn and compiled.is_available()
-    return Method(generator, "compiled" if uses_kernel else "xla")  # type: ignore[arg-type]
+    return Method("xoshiro", "xla")
 
 
 @partial(jax.jit, static_argnames=("rules", "num_steps", "mesh", "method"), donate_argnames="state")

@@ -57,7 +57,8 @@ def advance(rules: Rules, num_steps: int, state: Lanes, seeds: Array, setting: P
     return Lanes(stack(society.replace(**dict(zip(names, arrays, strict=True)))), *counts.T)
 
 
-def _attributes(rules: Rules, num_steps: int) -> dict[str, np.generic]:
+def _attributes(rules: Rules, num_steps: int) -> dict[str, np.bool_ | np.int32]:
+    """The attributes of the call, with the types that the kernel expects."""
     flags = {
         "clipped": rules.imitation == "clipped",
         "self_gate": rules.gate == "self",
@@ -65,10 +66,8 @@ def _attributes(rules: Rules, num_steps: int) -> dict[str, np.generic]:
         "edge": rules.pair == "edge",
         "focal": rules.initiative == "focal",
     }
-    numbers = {"num_steps": num_steps, "unfocused": rules.unfocused}
-    return {name: np.bool_(flag) for name, flag in flags.items()} | {
-        name: np.int32(number) for name, number in numbers.items()
-    }
+    attributes: dict[str, np.bool_ | np.int32] = {name: np.bool_(flag) for name, flag in flags.items()}
+    return attributes | {"num_steps": np.int32(num_steps), "unfocused": np.int32(rules.unfocused)}
 
 
 def _params(setting: PyTree) -> Array:

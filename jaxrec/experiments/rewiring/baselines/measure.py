@@ -43,17 +43,21 @@ def measure(config: BaselinesConfig, log: Log, meter: Meter) -> Measured:
     """
     key_heuristics, key_plane, *keys = jax.random.split(jax.random.key(config.seed), 2 + len(config.scatter_users))
     values = {"timescale": config.timescales}
-    heuristics = sweep(config.env(), key_heuristics, FIVE, values, config.runs, config.steps, meter)
+    heuristics = sweep(config.env(), key_heuristics, FIVE, values, config.runs, config.steps, meter, **config.method)
     log(part="heuristics", cooperation=heuristics.cooperation.mean(axis=-1))
     plane = None
     if config.plane_runs:
         values = {"temptation": PAYOFFS_T, "sucker": PAYOFFS_S, "timescale": (0.0,)}
-        plane = sweep(config.env(), key_plane, ["null"], values, config.plane_runs, config.plane_steps, meter)
+        plane = sweep(
+            config.env(), key_plane, ["null"], values, config.plane_runs, config.plane_steps, meter, **config.method
+        )
         log(part="plane", cooperation=plane.cooperation.mean(axis=-1))
     scatter, limits = {}, {}
     for key, users, steps in zip(keys, config.scatter_users, config.scatter_steps, strict=True):
         limits[users] = -(-steps // CHECK_EVERY) * CHECK_EVERY
-        ends = sweep(config.scatter_env(users), key, ELEVEN, {}, config.scatter_runs, limits[users], meter)
+        ends = sweep(
+            config.scatter_env(users), key, ELEVEN, {}, config.scatter_runs, limits[users], meter, **config.method
+        )
         log(part="scatter", users=users, cooperation=ends.cooperation.mean(axis=-1))
         scatter[users] = ends
     return Measured(heuristics, plane, scatter, limits)

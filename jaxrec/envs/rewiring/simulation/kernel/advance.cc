@@ -26,7 +26,7 @@ struct Arrays {  // of all societies, one after the other
   int users, half_words, num_kinds, num_members, num_ties, num_degrees;
 };
 
-// Copies sets of 32-bit words to words of 64 bits, or back: an odd last word gets zeros above it.
+// Copies sets of 32-bit words to words of 64 bits, or back; an odd last word gets zeros above it. Low bytes come first.
 void Widen(const uint32_t* from, Word* to, size_t sets, int half_words) {
   const int words = (half_words + 1) / 2;
   for (size_t i = 0; i < sets; ++i) {
