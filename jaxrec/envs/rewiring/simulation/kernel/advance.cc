@@ -26,47 +26,53 @@ struct Arrays {  // of all societies, one after the other
   int users, half_words, num_kinds, num_members, num_ties, num_degrees;
 };
 
-// Copies sets of 32-bit words to words of 64 bits, or back; an odd last word gets zeros above it. Low bytes come first.
-void Widen(const uint32_t* from, Word* to, size_t sets, int half_words) {
-  const int words = (half_words + 1) / 2;
-  for (size_t i = 0; i < sets; ++i) {
-    to[(i + 1) * words - 1] = 0;
-    std::memcpy(to + i * words, from + i * half_words, half_words * sizeof(uint32_t));
+// Sets of 32-bit words as sets of words of 64 bits, low bytes first: the same memory if their number is even, else a
+// copy with zeros above an odd last word, which is written back at the end.
+class Sets {
+ public:
+  Sets(uint32_t* given, size_t number, int half_words)
+      : given_(given), half_words_(half_words), copy_(half_words % 2 ? number * Words() : 0) {
+    for (size_t i = 0; i < copy_.size() / Words(); ++i) {
+      std::memcpy(&copy_[i * Words()], given_ + i * half_words_, half_words_ * sizeof(uint32_t));
+    }
   }
-}
 
-void Narrow(const Word* from, uint32_t* to, size_t sets, int half_words) {
-  const int words = (half_words + 1) / 2;
-  for (size_t i = 0; i < sets; ++i) std::memcpy(to + i * half_words, from + i * words, half_words * sizeof(uint32_t));
-}
+  ~Sets() {
+    for (size_t i = 0; i < copy_.size() / Words(); ++i) {
+      std::memcpy(given_ + i * half_words_, &copy_[i * Words()], half_words_ * sizeof(uint32_t));
+    }
+  }
+
+  Word* data() { return half_words_ % 2 ? copy_.data() : reinterpret_cast<Word*>(given_); }
+
+ private:
+  size_t Words() const { return (half_words_ + 1) / 2; }
+
+  uint32_t* given_;
+  int half_words_;
+  std::vector<Word> copy_;
+};
 
 template <int kFixed>
 void AdvanceOne(const Arrays& all, int lane, int num_steps, const Rules& rules) {
   const int words = (all.half_words + 1) / 2;
-  const size_t rows = all.users, kinds = all.num_members;
-  std::vector<Word> scratch((rows + kinds + kPlanes + 2 + 2 * kBits / 4) * words);
+  const size_t rows = all.users, kinds = all.num_members, each = all.half_words;
+  Sets adjacency(all.adjacency + lane * rows * each, rows, each);
+  Sets cooperators(all.cooperators + lane * each, 1, each);
+  Sets members(all.members + lane * kinds * each, kinds, each);
+  std::vector<Word> planes(kPlanes * words), pool(words);
+  std::vector<uint16_t> degree(words * kBits), cooperating(words * kBits);
   Society<kFixed> one;
   one.users = all.users, one.num_words = words, one.num_kinds = kinds, one.num_ties = all.num_ties;
-  one.adjacency = scratch.data(), one.members = one.adjacency + rows * words;
-  one.cooperators = one.members + kinds * words;
-  one.planes = all.num_degrees ? one.cooperators + words : nullptr;
-  Word* pool = one.cooperators + (1 + kPlanes) * words;
-  one.degree = reinterpret_cast<uint16_t*>(pool + words), one.cooperating = one.degree + words * kBits;
-  uint32_t* adjacency = all.adjacency + lane * rows * all.half_words;
-  uint32_t* cooperators = all.cooperators + static_cast<size_t>(lane) * all.half_words;
-  uint32_t* members = all.members + lane * kinds * all.half_words;
-  Widen(adjacency, one.adjacency, rows, all.half_words);
-  Widen(cooperators, one.cooperators, 1, all.half_words);
-  Widen(members, one.members, kinds, all.half_words);
+  one.adjacency = adjacency.data(), one.cooperators = cooperators.data(), one.members = members.data();
   one.edges = all.edges + static_cast<size_t>(lane) * all.num_ties * 2;
+  one.degree = degree.data(), one.cooperating = cooperating.data();
+  one.planes = all.num_degrees ? planes.data() : nullptr;
   one.kinds = all.kinds + static_cast<size_t>(lane) * all.num_kinds;
   one.params = all.params[lane], one.rules = rules;
   one.Count();
-  one.Advance(num_steps, all.seeds[lane], pool, all.counts + lane);
-  for (int user = 0; user < all.num_degrees; ++user) all.degrees[lane * rows + user] = one.degree[user];
-  Narrow(one.adjacency, adjacency, rows, all.half_words);
-  Narrow(one.cooperators, cooperators, 1, all.half_words);
-  Narrow(one.members, members, kinds, all.half_words);
+  one.Advance(num_steps, all.seeds[lane], pool.data(), all.counts + lane);
+  for (int user = 0; user < all.num_degrees; ++user) all.degrees[lane * rows + user] = degree[user];
 }
 
 template <int kFixed>

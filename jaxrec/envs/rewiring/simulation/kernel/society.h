@@ -52,6 +52,7 @@ struct Society {
   const Kind* kinds;
   Params params;
   Rules rules;
+  int seen;             // bits that some degree had: others are 0 in all planes
   float payoffs[2][2];  // of a user with strategy i against one with j
 
   int words() const { return kFixed ? kFixed : num_words; }
@@ -59,6 +60,7 @@ struct Society {
   Word* Members(int kind) const { return members + kind * words(); }
 
   void Count() {  // what is not given
+    seen = 0;
     for (int user = 0; user < users; ++user) {
       int all = 0, some = 0;
       for (int i = 0; i < words(); ++i) {
@@ -66,6 +68,7 @@ struct Society {
         some += __builtin_popcountll(Row(user)[i] & cooperators[i]);
       }
       degree[user] = all, cooperating[user] = some;
+      seen |= all;
       for (int p = 0; planes && p < kPlanes; ++p) Put(planes + p * words(), user, all >> p & 1);
     }
     payoffs[0][0] = 0.0f, payoffs[0][1] = params.temptation, payoffs[1][0] = params.sucker, payoffs[1][1] = 1.0f;
@@ -120,7 +123,7 @@ struct Society {
   void KeepExtreme(Word* pool, bool highest) const {  // decides about one bit of the degree after the other
     const Word flip = highest ? 0 : ~Word{0};
     for (int p = kPlanes - 1; p >= 0; --p) {
-      if (users >> p == 0) continue;
+      if (seen >> p == 0) continue;
       const Word* plane = planes + p * words();
       Word any = 0;
       for (int i = 0; i < words(); ++i) any |= pool[i] & (plane[i] ^ flip);
@@ -132,6 +135,7 @@ struct Society {
   void AddTie(uint32_t user, int change, bool cooperates) {
     const int before = degree[user];
     degree[user] += change;
+    seen |= degree[user];
     cooperating[user] += cooperates ? change : 0;
     if (!planes) return;
     for (int flipped = before ^ degree[user], p = 0; flipped; ++p, flipped >>= 1) {
