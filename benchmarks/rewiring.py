@@ -34,7 +34,8 @@ from jaxrec.envs.rewiring import CARVALHO, RewiringGame, RewiringParams, per_run
 from jaxrec.envs.rewiring.graph import bitset
 from jaxrec.envs.rewiring.graph.society import stack, unstack
 from jaxrec.envs.rewiring.meetings import WORDS_PER_STEP
-from jaxrec.envs.rewiring.simulation.lanes import BLOCK, Lanes, advance, measure_lanes, place, start_lanes
+from jaxrec.envs.rewiring.simulation.advance import BLOCK, Method, advance, choose_method
+from jaxrec.envs.rewiring.simulation.lanes import Lanes, measure_lanes, place, start_lanes
 from jaxrec.envs.rewiring.simulation.simulator import CHECK_EVERY, Queue
 from jaxrec.experiments.runs.manifest import manifest
 from jaxrec.runtime.hardware import describe
@@ -134,6 +135,11 @@ def game(users: int) -> RewiringGame:
     return RewiringGame(num_users=users, degree=rivals.DEGREE, rules=CARVALHO)
 
 
+def _method() -> Method:
+    """The defaults of `simulate`."""
+    return choose_method("xoshiro", "auto")
+
+
 def mesh_for(lanes: int, devices: int | None = None) -> Mesh:
     """As many devices as can share the lanes equally, at most `devices`."""
     every = jax.local_devices()[:devices]
@@ -168,7 +174,7 @@ def time_lanes(users: int, lanes: int, mesh: Mesh, size: Sizes, seed: int) -> tu
     key = jax.device_put(jax.random.key(seed), NamedSharding(mesh, PartitionSpec()))
     state, setting = at_start(users, lanes, DISTINCT_STARTS, key, mesh)
     started = time.perf_counter()
-    compiled = advance.lower(CARVALHO, state, key, setting, num_steps, mesh).compile()
+    compiled = advance.lower(CARVALHO, state, key, setting, num_steps, mesh, _method()).compile()
     compile_s = time.perf_counter() - started
     jax.block_until_ready(state)
     runs = []
@@ -184,7 +190,7 @@ def jaxrec_runs(users: int, lanes: int, num_steps: int, seed: int) -> Ends:
     mesh = mesh_for(lanes)
     key_start, key = jax.random.split(jax.random.key(seed))
     state, setting = at_start(users, lanes, lanes, key_start, mesh)
-    state = advance(CARVALHO, state, key, setting, num_steps, mesh)
+    state = advance(CARVALHO, state, key, setting, num_steps, mesh, _method())
     measured = {name: np.asarray(value, float) for name, value in measure_lanes(state).items()}
     return Ends(
         measured["cooperation"],
@@ -301,7 +307,7 @@ def memory(lanes: int, users: int) -> dict[str, int]:
     shares = jax.ShapeDtypeStruct((lanes, 1), jnp.float32)
     state = jax.eval_shape(partial(start_lanes, game(users), by_degree=False), key, shares)
     setting = jax.eval_shape(partial(_setting, lanes))
-    found = advance.lower(CARVALHO, state, key, setting, CHECK_EVERY, mesh).compile().memory_analysis()
+    found = advance.lower(CARVALHO, state, key, setting, CHECK_EVERY, mesh, _method()).compile().memory_analysis()
     parts = {name: getattr(found, f"{name}_size_in_bytes") for name in ("argument", "output", "alias", "temp")}
     peak = parts["argument"] + parts["output"] - parts["alias"] + parts["temp"]
     whole = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
@@ -441,6 +447,7 @@ def to_json(
         rows.append(one.to_json() | {name: ratio(one, rival, measurements) for name, rival in ratios} | shares)
     return {
         "environment": "RewiringGame-v0",
+        "method": dataclasses.asdict(_method()),
         "manifest": about,
         "tolerance_standard_errors": TOLERANCE,
         "same_game": [dataclasses.asdict(check) for check in same],

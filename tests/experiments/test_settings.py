@@ -165,7 +165,8 @@ def refused(config, names):
 def ends(env, queue, key, lanes, limit, *others):
     """In place of `simulate`'s loop: where societies might have ended."""
     rng, (runs, kinds) = np.random.default_rng(0), queue.recommenders.local.shape
-    names = [field.name for field in dataclasses.fields(Simulation) if field.name not in ("series", "shares")]
+    left_out = ("series", "shares", "generator", "engine")
+    names = [field.name for field in dataclasses.fields(Simulation) if field.name not in left_out]
     drawn = {name: rng.uniform(size=runs) for name in names}
     shares = rng.dirichlet(np.ones(kinds), runs) if queue.competition is not None else np.zeros((runs, 0))
     return drawn | {"steps": np.full(runs, limit), "fixated": drawn["fixated"] < 0.5, "shares": shares}

@@ -21,6 +21,11 @@ def modules():
     return {str(path.relative_to(ROOT)) for path in PACKAGE.rglob("*.py")}
 
 
+def sources():
+    """C++, which the user's compiler builds."""
+    return {str(path.relative_to(ROOT)) for suffix in ("h", "cc") for path in PACKAGE.rglob(f"*.{suffix}")}
+
+
 def test_the_wheel_built_from_the_sdist_holds_every_module_and_nothing_else(tmp_path):
     command = [sys.executable, "-m", "build", "--outdir", str(tmp_path), "--no-isolation", str(ROOT)]
     subprocess.run(command, check=True, capture_output=True)
@@ -28,7 +33,7 @@ def test_the_wheel_built_from_the_sdist_holds_every_module_and_nothing_else(tmp_
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     shipped = {name for name in names if ".dist-info/" not in name}
-    assert shipped == modules() | {"jaxrec/py.typed"}
+    assert shipped == modules() | sources() | {"jaxrec/py.typed"}
     (sdist,) = tmp_path.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         top_level = {Path(name).parts[1] for name in archive.getnames() if "/" in name}

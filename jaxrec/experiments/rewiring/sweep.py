@@ -10,6 +10,7 @@ from jax import Array
 from jaxrec import checks
 from jaxrec.envs.rewiring import RewiringGame, Simulation, per_run, simulate
 from jaxrec.envs.rewiring.rules import resolve
+from jaxrec.envs.rewiring.simulation.advance import check_method
 from jaxrec.parameters import batched
 from jaxrec.runtime.progress import Meter
 
@@ -17,6 +18,25 @@ from jaxrec.runtime.progress import Meter
 @dataclass(frozen=True)
 class Ends(Simulation):
     """The measured ends of the runs of a sweep: the arrays of `Simulation` with axes [recommenders, *values, runs]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodConfig:
+    """Settings of a study whose societies run by `simulate`."""
+
+    generator: str = "xoshiro"
+    """Random numbers of the time-steps: xoshiro, small and fast, or threefry, JAX's own."""
+    engine: str = "auto"
+    """Computes the time-steps: xla; compiled, a kernel for CPUs with a C++ compiler; or auto, the kernel if it can."""
+
+    def check_method(self) -> None:
+        """Raises InputError for an unknown generator or engine, and for a pair that does not fit."""
+        check_method(self.generator, self.engine)
+
+    @property
+    def method(self) -> dict[str, str]:
+        """The arguments of `simulate`."""
+        return {"generator": self.generator, "engine": self.engine}
 
 
 def check_society(settings: str, build: Callable[..., RewiringGame], *arguments: Any) -> None:

@@ -8,9 +8,10 @@ import rewiring_reference as ref
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rewiring_games import (
-    NAMES,
     PRESETS,
+    SIZES,
     advance,
+    games_for,
     many_of,
     random_state,
     random_words,
@@ -33,32 +34,6 @@ def single_of(society, lane):
     """One society of many."""
     last = jax.tree.map(lambda leaf: leaf[..., lane], society)
     return last.replace(adjacency=society.adjacency[lane], edges=society.edges[lane])
-
-
-SIZES = {"santos": (33, 90), "printed": (20, 50), "carvalho": (40, 110), "learning": (12, 26)}
-
-
-def games_for(preset, rng):
-    """Every heuristic alone and against others, exclusive or not, with parameters that make every rule matter."""
-    trios = [((name, False),) * 3 for name in NAMES]
-    # The local heuristic is never exclusive.
-    trios += [tuple((n, n != "local") for n in rng.choice(NAMES, 3, replace=False).tolist()) for _ in range(12)]
-    games = []
-    for i, trio in enumerate(trios):
-        games.append(
-            ref.Game(
-                preset,
-                beta=float(np.float32(rng.choice([0.005, 0.1, 1.0]))),
-                temptation=float(np.float32(rng.choice([2.0, 1.3, 0.5]))),
-                sucker=float(np.float32(rng.choice([-1.0, -0.4, 0.6]))),
-                timescale=float(rng.choice([0.5, 2.0, 10.0, np.inf]) if i % 3 else 2.0),
-                influence=float(np.float32(rng.choice([1.0, 0.6, 0.1]))),
-                second=float(rng.choice([0.0, 0.25, 1.0])),
-                second_beta=0.5,
-                heuristics=trio,
-            )
-        )
-    return games
 
 
 def reference_run(preset, steps, seed):

@@ -20,7 +20,8 @@ from jaxrec.envs.rewiring import (
     simulate,
 )
 from jaxrec.envs.rewiring.graph.society import Society
-from jaxrec.envs.rewiring.simulation import lanes as simulation
+from jaxrec.envs.rewiring.simulation import advance as simulation
+from jaxrec.envs.rewiring.simulation.lanes import Lanes
 from jaxrec.envs.rewiring.simulation.simulator import Queue
 
 GAME = RewiringGame(num_users=12, degree=11 - 2)
@@ -127,11 +128,12 @@ def test_the_carried_state_is_updated_in_place(key):
     shape = partial(jax.ShapeDtypeStruct, dtype=jnp.int32)
     bits = partial(jax.ShapeDtypeStruct, dtype=jnp.uint32)
     society = Society(bits((8, 500, 16)), bits((16, 8)), bits((0, 16, 8)), shape((8, 0, 2)), shape((0, 8)))
-    lanes = simulation.Lanes(society, shape((8,)), shape((8,)), shape((8,)))
+    lanes = Lanes(society, shape((8,)), shape((8,)), shape((8,)))
     params, kinds, _ = setting_of([ref.Game("carvalho", second=0.0)] * 8)
     setting = Queue(params, kinds, None)
     mesh = jax.sharding.Mesh(np.asarray(jax.local_devices()), ("lanes",))
-    lowered = simulation.advance.lower(rules.CARVALHO, lanes, key, setting, 100, mesh)
+    method = simulation.Method()
+    lowered = simulation.advance.lower(rules.CARVALHO, lanes, key, setting, 100, mesh, method)
     memory = lowered.compile().memory_analysis()
     assert memory.alias_size_in_bytes >= 8 * 500 * 16 * 4
     assert memory.temp_size_in_bytes < 8 * 500 * 16 * 4 / 4
@@ -153,9 +155,41 @@ def test_all_time_steps_are_taken():
     np.testing.assert_array_equal(result.opportunities, 75)
 
 
+def test_threefry_draws_the_numbers_that_it_always_drew():
+    """Recorded before there was another generator."""
+    result = simulate(
+        RewiringGame(num_users=12, degree=9), ["local", "low"], jax.random.key(7),
+        GAME.default_params.replace(beta=0.5), num_steps=200, runs=6, competition=Competition(None, 0.5, 0.5),
+        check_every=50, lanes=4, stop_at_fixation=False, generator="threefry",
+    )  # fmt: skip
+    assert (result.generator, result.engine) == ("threefry", "xla")
+    np.testing.assert_array_equal(result.opportunities, [64, 70, 71, 69, 79, 66])
+    np.testing.assert_array_equal(result.requests, [58, 49, 40, 63, 69, 45])
+    np.testing.assert_array_equal(result.rewires, [49, 45, 39, 61, 63, 41])
+    np.testing.assert_allclose(result.cooperation * 12, [0, 1, 7, 0, 0, 0], atol=1e-5)
+    np.testing.assert_allclose(result.shares[:, 0] * 12, [9, 7, 11, 9, 10, 12], atol=1e-5)
+    np.testing.assert_array_equal(result.max_degree, [11, 11, 11, 11, 10, 11])
+
+
+METHODS = [("xoshiro", "xla"), ("xoshiro", "auto"), ("threefry", "xla")]
+
+
+@pytest.mark.parametrize(("generator", "engine"), METHODS)
+def test_twins_meet_on_the_same_draws(generator, engine):
+    """Runs that differ in influence alone are the same until it matters: until the first rewire."""
+    method = {"generator": generator, "engine": engine, "num_steps": CHECK, "stop_at_fixation": False}
+    one, other = (run("good", influence=influence, timescale=0.02, **method) for influence in (0.0, 1.0))
+    np.testing.assert_array_equal(one.opportunities, other.opportunities)
+    alike = (one.rewires == 0) & (other.rewires == 0)
+    assert alike.sum() > 3
+    np.testing.assert_array_equal(one.cooperation[alike], other.cooperation[alike])
+    assert len(set(one.cooperation.tolist())) > 3
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize(("generator", "engine"), METHODS)
 @pytest.mark.parametrize("preset", PRESETS)
-def test_absorption_of_four_users(preset):
+def test_absorption_of_four_users(preset, generator, engine):
     """All cooperate in the end, from a ring of four with fair coins, by solving the enumerated chain."""
     env = RewiringGame(num_users=4, degree=2, rules=preset)
     names, runs = ["local", "good", "bad", "random", "fair"], 2000
@@ -169,6 +203,8 @@ def test_absorption_of_four_users(preset):
         runs=len(names) * runs,
         check_every=50,
         lanes=len(names) * runs,
+        generator=generator,
+        engine=engine,
     )
     assert result.fixated.mean() > 0.999
     ring = [(0, 1), (1, 2), (2, 3), (3, 0)]

@@ -73,6 +73,12 @@ WRONG = {
         "a class": (RewiringGame, "env must be a RewiringGame, got the class RewiringGame"),
         "another society": (jaxrec.make("PolarisingUsers-v0")[0], "env must be a RewiringGame, got a PolarisingUsers"),
     },
+    "generator": {
+        "unknown": ("threefly", "unknown generator 'threefly'. Did you mean 'threefry'?"),
+    },
+    "engine": {
+        "unknown": ("compile", "unknown engine 'compile'. Did you mean 'compiled'?"),
+    },
     "key": {
         "a seed": (0, "key must be a typed key, got 0: jax.random.key(0) makes one"),
         "nothing": (None, "key must be a typed key, got None"),

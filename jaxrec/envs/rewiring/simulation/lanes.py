@@ -1,6 +1,5 @@
-"""Societies side by side on one machine: their start, their time-steps, and how they lie on the devices."""
+"""Societies side by side on one machine: their start, their metrics, and how they lie on the devices."""
 
-import math
 from functools import partial
 from typing import no_type_check
 
@@ -12,15 +11,11 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Int, PyTree
 
 from jaxrec.envs.rewiring import metrics
-from jaxrec.envs.rewiring.dynamics import time_step
 from jaxrec.envs.rewiring.env import RewiringGame
 from jaxrec.envs.rewiring.graph import bitset
 from jaxrec.envs.rewiring.graph.society import Society, stack, unstack
-from jaxrec.envs.rewiring.meetings import WORDS_PER_STEP
-from jaxrec.envs.rewiring.rules import Rules
 
 START_BATCH = 256  # societies drawn at once on a GPU
-BLOCK = 50  # time-steps whose random numbers are drawn together
 
 
 @no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
@@ -110,67 +105,20 @@ def replace_lanes(state: Lanes, fresh: Lanes, into: Array) -> Lanes:
     return mixed.replace(society=stack(mixed.society))
 
 
-@partial(jax.jit, static_argnames=("rules", "num_steps", "mesh"), donate_argnames="state")
-def advance(rules: Rules, state: Lanes, key: Array, setting: PyTree, num_steps: int, mesh: Mesh) -> Lanes:
-    """Advances every lane by `num_steps` time-steps.
-
-    Args:
-        rules: which game.
-        state: the lanes; donated, so that they are updated in place.
-        key: a typed key.
-        setting: params, recommenders and competition; leaves have lanes as the last axis.
-        num_steps: fastest if a multiple of `BLOCK`.
-        mesh: devices over which the lanes are sharded.
-
-    Returns:
-        The lanes after the time-steps.
-    """
-    lanes = state.requests.shape[0]
-    block = math.gcd(BLOCK, num_steps)
-    steps = partial(_advance_block, rules)
-    if mesh.size > 1:
-        steps = jax.shard_map(
-            steps,
-            mesh=mesh,
-            in_specs=(_partition(state), PartitionSpec(None, None, "lanes"), jax.tree.map(_last_axis, setting)),
-            out_specs=_partition(state),
-            check_vma=False,
-        )
-
-    def body(state: Lanes, key: Array) -> tuple[Lanes, None]:
-        # Drawn for all lanes, so that numbers do not depend on the devices: each device draws its shard.
-        words = jax.random.bits(key, (block, WORDS_PER_STEP, lanes), jnp.uint32)
-        return steps(state, words, setting), None
-
-    return jax.lax.scan(body, state, jax.random.split(key, num_steps // block))[0]
-
-
 def place(state: Lanes, mesh: Mesh) -> Lanes:
     """Shards lanes over the devices as `advance` returns them, so that a second call does not compile again."""
     if mesh.size == 1:
         return state
-    return jax.device_put(state, jax.tree.map(partial(NamedSharding, mesh), _partition(state)))
+    return jax.device_put(state, jax.tree.map(partial(NamedSharding, mesh), partition(state)))
 
 
-def _partition(state: Lanes) -> PyTree:
+def partition(state: Lanes) -> PyTree:
     """The partition of each leaf: its axis of lanes is sharded."""
-    spec = jax.tree.map(_last_axis, state)
+    spec = jax.tree.map(last_axis, state)
     leading = {name: PartitionSpec("lanes") for name in ("adjacency", "edges") if getattr(state.society, name).size}
     return spec.replace(society=spec.society.replace(**leading))
 
 
-def _last_axis(leaf: Array) -> PartitionSpec:
+def last_axis(leaf: Array) -> PartitionSpec:
+    """The partition of an array whose last axis is lanes; an empty one is replicated."""
     return PartitionSpec(*[None] * (leaf.ndim - 1), "lanes") if leaf.size else PartitionSpec()
-
-
-def _advance_block(rules: Rules, state: Lanes, words: Array, setting: PyTree) -> Lanes:
-    """Advances the lanes of one device by one time-step for each of `words` (uint32[steps, WORDS_PER_STEP, lanes])."""
-
-    def step(state: Lanes, words: Array) -> tuple[Lanes, None]:
-        society, events = time_step(
-            state.society, words, rules, setting.params, setting.recommenders, setting.competition
-        )
-        opportunities = state.opportunities + events.opportunity
-        return Lanes(society, opportunities, state.requests + events.request, state.rewires + events.rewire), None
-
-    return jax.lax.scan(step, state, words)[0]

@@ -18,10 +18,10 @@ from jaxrec import checks
 from jaxrec.envs.rewiring.env import RewiringGame, RewiringParams
 from jaxrec.envs.rewiring.heuristics import Heuristic
 from jaxrec.envs.rewiring.rules import resolve
+from jaxrec.envs.rewiring.simulation.advance import Method, advance, choose_method
 from jaxrec.envs.rewiring.simulation.competition import Competition, settings
 from jaxrec.envs.rewiring.simulation.lanes import (
     Lanes,
-    advance,
     measure_lanes,
     place,
     replace_lanes,
@@ -48,6 +48,7 @@ class Simulation:
         degree_variance, max_degree, assortativity: float, int, float; `metrics.measure` defines them.
         shares: float[runs, kinds], the fraction of users with each recommender; [runs, 0] without competition.
         series: metric -> float[tests, runs], the metrics at every test (NaN after the end); empty unless requested.
+        generator, engine: the random numbers, and what computed: "xla" or "compiled".
     """
 
     steps: np.ndarray
@@ -61,6 +62,8 @@ class Simulation:
     assortativity: np.ndarray
     shares: np.ndarray
     series: dict[str, np.ndarray]
+    generator: str
+    engine: str
 
     @property
     def requests_per_opportunity(self) -> np.ndarray:
@@ -81,6 +84,8 @@ def simulate(
     lanes: int | None = None,
     series: bool = False,
     meter: Meter | None = None,
+    generator: str = "xoshiro",
+    engine: str = "auto",
 ) -> Simulation:
     """Runs societies to fixation or `num_steps`.
 
@@ -100,17 +105,22 @@ def simulate(
             multiple of the devices, over which they are sharded.
         series: whether every metric is recorded at every test.
         meter: shows the progress.
+        generator: of the random numbers after the start: "xoshiro", `jaxrec.random`; or "threefry", JAX's own.
+        engine: "xla"; "compiled", a kernel for CPUs that the C++ compiler of the machine builds once, with the
+            generator xoshiro; or "auto", that kernel where it can be had, else XLA. The law of the runs is the same.
 
     Returns:
         The end of each run, in order.
 
     Raises:
         InputError: for an unknown recommender, shares that do not sum to 1, counts that are not positive, a limit that
-            `check_every` does not divide, parameters out of range, and arguments of another type.
+            `check_every` does not divide, parameters out of range, arguments of another type, an unknown generator or
+            engine, and a kernel that cannot be had.
     """
     checks.positive("check_every", check_every)
     check_limit("num_steps", num_steps, check_every)
     checks.typed_key("key", key)
+    method = choose_method(generator, engine)
     queue = Queue(*settings(env, recommenders, params, competition, runs))
     count = np.shape(queue.recommenders.local)[0]
     devices = jax.local_device_count()
@@ -130,8 +140,10 @@ def simulate(
         stop_at_fixation,
         course.append if series else lambda measured: None,
         NoMeter() if meter is None else meter,
+        method,
     )
-    return Simulation(**ends, series=_series(course, count, num_steps // check_every) if series else {})
+    every_test = _series(course, count, num_steps // check_every) if series else {}
+    return Simulation(**ends, series=every_test, **vars(method))
 
 
 def check_limit(name: str, num_steps: int, check_every: int = CHECK_EVERY) -> None:
@@ -199,6 +211,7 @@ def _run(
     stop_at_fixation: bool,
     on_test: Callable[[dict[str, np.ndarray]], None],
     meter: Meter,
+    method: Method,
 ) -> dict[str, np.ndarray]:
     """Runs every society of the queue to its end, and gives the metrics there: metric -> [runs, ...].
 
@@ -217,7 +230,7 @@ def _run(
     meter.start("simulating societies", runs)
     while working.any():
         key, key_chunk, key_fresh = jax.random.split(key, 3)
-        state = advance(resolve(env.rules), state, key_chunk, setting, chunk, mesh)
+        state = advance(resolve(env.rules), state, key_chunk, setting, chunk, mesh, method)
         clock += chunk
         measured = {name: np.asarray(value) for name, value in measure_lanes(state).items()} | {"steps": clock}
         done = working & ((clock >= limit) | (stop_at_fixation & measured["fixated"]))

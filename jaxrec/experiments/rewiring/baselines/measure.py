@@ -41,17 +41,30 @@ def measure(config: BaselinesConfig, tools: Tools) -> Measured:
     """
     key_heuristics, key_plane, *keys = jax.random.split(jax.random.key(config.seed), 2 + len(config.scatter_users))
     values = {"timescale": config.timescales}
-    heuristics = sweep(config.env(), key_heuristics, FIVE, values, config.runs, config.steps, tools.meter)
+    heuristics = sweep(
+        config.env(), key_heuristics, FIVE, values, config.runs, config.steps, tools.meter, **config.method
+    )
     tools.log(part="heuristics", cooperation=heuristics.cooperation.mean(axis=-1))
     plane = None
     if config.plane_runs:
         values = {"temptation": PAYOFFS_T, "sucker": PAYOFFS_S, "timescale": (0.0,)}
-        plane = sweep(config.env(), key_plane, ["null"], values, config.plane_runs, config.plane_steps, tools.meter)
+        plane = sweep(
+            config.env(),
+            key_plane,
+            ["null"],
+            values,
+            config.plane_runs,
+            config.plane_steps,
+            tools.meter,
+            **config.method,
+        )
         tools.log(part="plane", cooperation=plane.cooperation.mean(axis=-1))
     scatter, limits = {}, {}
     for key, users, steps in zip(keys, config.scatter_users, config.scatter_steps, strict=True):
         limits[users] = -(-steps // CHECK_EVERY) * CHECK_EVERY
-        ends = sweep(config.scatter_env(users), key, ELEVEN, {}, config.scatter_runs, limits[users], tools.meter)
+        ends = sweep(
+            config.scatter_env(users), key, ELEVEN, {}, config.scatter_runs, limits[users], tools.meter, **config.method
+        )
         tools.log(part="scatter", users=users, cooperation=ends.cooperation.mean(axis=-1))
         scatter[users] = ends
     return Measured(heuristics, plane, scatter, limits)

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from jaxrec import checks
 from jaxrec.envs.rewiring import RewiringGame
 from jaxrec.envs.rewiring.simulation.simulator import CHECK_EVERY, check_limit
-from jaxrec.experiments.rewiring.sweep import check_society, check_timescales
+from jaxrec.experiments.rewiring.sweep import MethodConfig, check_society, check_timescales
 
 PAYOFFS_T = tuple(i / 3 for i in range(7))
 PAYOFFS_S = tuple(i / 3 - 1 for i in range(7))
 
 
 @dataclass(frozen=True)
-class BaselinesConfig:
+class BaselinesConfig(MethodConfig):
     """Settings of the rewiring baselines."""
 
     seed: int = 0
@@ -48,6 +48,7 @@ class BaselinesConfig:
         check_limit("plane_steps", self.plane_steps)
         checks.within("plane_runs", self.plane_runs, 0, checks.MOST_STEPS)
         checks.seed("seed", self.seed)
+        self.check_method()
         check_society("users, degree, rules", self.env)
         check_timescales("timescales", self.timescales, self.rules)
         if not len(set(self.scatter_users)) == len(self.scatter_users) == len(self.scatter_steps):

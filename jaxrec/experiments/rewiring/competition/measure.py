@@ -96,7 +96,7 @@ def compete(
         timescale: float[runs], W1.
         recommender_timescale: float[runs], W2.
         num_steps: the limit in time-steps.
-        config: intensity of selection, and whether fixation ends a run.
+        config: intensity of selection, whether fixation ends a run, and what computes.
         meter: notified of the progress.
 
     Returns:
@@ -116,6 +116,8 @@ def compete(
         stop_at_fixation=config.stop_at_fixation,
         check_every=check_every(num_steps),
         meter=meter,
+        generator=config.generator,
+        engine=config.engine,
     )
     return Ends(**vars(ends))
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxrec import checks
 from jaxrec.envs.rewiring import RewiringGame
 from jaxrec.envs.rewiring.simulation.simulator import check_limit
-from jaxrec.experiments.rewiring.sweep import check_society, check_timescales
+from jaxrec.experiments.rewiring.sweep import MethodConfig, check_society, check_timescales
 
 KINDS: tuple[str, ...] = ("local", "good", "bad", "random", "fair")
 PUBLISHED = (1.0, 0.063)
@@ -27,7 +27,7 @@ EXPERIMENTS: dict[str, dict[str, float]] = {
 
 
 @dataclass(frozen=True)
-class CompetitionConfig:
+class CompetitionConfig(MethodConfig):
     """Settings of the competition between recommenders."""
 
     seed: int = 0
@@ -66,6 +66,7 @@ class CompetitionConfig:
         for name in ("steps", "adoption_steps"):
             check_limit(name, getattr(self, name), check_every(getattr(self, name)))
         checks.seed("seed", self.seed)
+        self.check_method()
         check_society("users, degree, rules", self.env)
         for name in ("timescales", "recommender_timescales"):
             check_timescales(name, getattr(self, name), self.rules)

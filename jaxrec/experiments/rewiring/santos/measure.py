@@ -34,13 +34,29 @@ def measure(config: SantosConfig, tools: Tools) -> Measured:
     """
     key_scan, key_plane = jax.random.split(jax.random.key(config.seed))
     scan = sweep(
-        config.env(), key_scan, ["local"], {"timescale": config.timescales}, config.runs, config.steps, tools.meter
+        config.env(),
+        key_scan,
+        ["local"],
+        {"timescale": config.timescales},
+        config.runs,
+        config.steps,
+        tools.meter,
+        **config.method,
     )
     tools.log(part="scan", cooperation=scan.cooperation[0].mean(axis=-1))
     if not config.plane_runs:
         return Measured(scan, None)
     t, s = config.payoffs
     values = {"timescale": config.plane_timescales, "temptation": t, "sucker": s}
-    plane = sweep(config.plane_env(), key_plane, ["local"], values, config.plane_runs, config.plane_steps, tools.meter)
+    plane = sweep(
+        config.plane_env(),
+        key_plane,
+        ["local"],
+        values,
+        config.plane_runs,
+        config.plane_steps,
+        tools.meter,
+        **config.method,
+    )
     tools.log(part="plane", cooperation=plane.cooperation[0].mean(axis=(1, 2, 3)))
     return Measured(scan, plane)

@@ -7,11 +7,11 @@ import numpy as np
 from jaxrec import checks
 from jaxrec.envs.rewiring import RewiringGame
 from jaxrec.envs.rewiring.simulation.simulator import check_limit
-from jaxrec.experiments.rewiring.sweep import check_society, check_timescales
+from jaxrec.experiments.rewiring.sweep import MethodConfig, check_society, check_timescales
 
 
 @dataclass(frozen=True)
-class SantosConfig:
+class SantosConfig(MethodConfig):
     """Settings of the base model's study."""
 
     seed: int = 0
@@ -48,6 +48,7 @@ class SantosConfig:
         if self.plane_runs:
             checks.positive("plane_runs", self.plane_runs)
         checks.seed("seed", self.seed)
+        self.check_method()
         check_society("users, degree", self.env)
         check_society("plane_users, plane_degree", self.plane_env)
         for name in ("timescales", "plane_timescales"):
