@@ -13,12 +13,18 @@ from jaxrec.experiments.study import Study
 
 __all__ = ["STUDY", "CompetitionConfig"]
 
+FIGURE_15 = (
+    0.0, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.063, 0.07,
+    0.08, 0.09, 0.1, 0.11, 0.12, 0.13, 0.14, 0.15, 0.175, 0.2,
+)  # fmt: skip
+"""Values of W2, recommender updates for each other update."""
+
 PRESETS = {
     "quick": CompetitionConfig(),
     "paper": CompetitionConfig(runs=15, steps=10_000_000, adoption_runs=30, adoption_steps=10_000_000),
-    "gpu": CompetitionConfig(
+    "figure15": CompetitionConfig(
         timescales=(1.0, 1.2, 1.6, 2.0),
-        recommender_timescales=(0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.063, 0.08, 0.1, 0.15, 0.2),
+        recommender_timescales=FIGURE_15,
         runs=30,
         steps=10_000_000,
         adoption_runs=30,
