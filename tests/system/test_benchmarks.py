@@ -50,10 +50,12 @@ def test_the_benchmark_of_preferences_runs_and_finds_the_same_game(tmp_path):
     command = [sys.executable, "-m", "benchmarks.preference", "--quick", "--out", str(out)]
     subprocess.run(command, check=True, cwd=ROOT, capture_output=True, timeout=600)
     result = json.loads(out.read_text())
-    assert abs(result["agreement"]["standard_errors"]) < 4
+    assert [abs(one["standard_errors"]) < 4 for one in result["agreement"]] == [True, True]
     rows = {(row["by"], row["what"]) for row in result["environment"]}
     assert rows == {
-        (by, what) for by in ("Python + NumPy", "jaxrec") for what in ("without inference", "with inference")
+        (by, what)
+        for by in ("Python + NumPy", "NumPy, many users", "jaxrec")
+        for what in ("without inference", "with inference")
     }
     assert all(row["steps_per_s"] > 0 for row in result["environment"])
     assert result["condition"]["seconds"] > 0

@@ -32,7 +32,6 @@ class PreferenceState(EnvState):
         steered: float[36], P(u_t | u_0, slates shown).
         unsteered: float[36], P(u_t^rnd | u_0).
         joint: float[36, 36], P(u_0, u_t | slates and choices so far); float[0, 0] unless `PreferenceShift.infers`.
-        naturally: float[36, 36], P(u_t^rnd | u_0) for all u_0; float[0, 0] unless `PreferenceShift.infers`.
     """
 
     initial: Int[Array, ""]
@@ -43,7 +42,6 @@ class PreferenceState(EnvState):
     steered: Float[Array, "36"]
     unsteered: Float[Array, "36"]
     joint: Float[Array, "bins bins"]
-    naturally: Float[Array, "bins bins"]
 
 
 @no_type_check
@@ -143,7 +141,6 @@ class PreferenceShift(SlateEnvironment[PreferenceState, PreferenceParams]):
             steered=certain,
             unsteered=certain,
             joint=inference.prior(params) if self.infers else jnp.zeros((0, 0)),
-            naturally=jnp.eye(BINS) if self.infers else jnp.zeros((0, 0)),
         )
         return self.observe(state, params), state
 
@@ -161,10 +158,9 @@ class PreferenceShift(SlateEnvironment[PreferenceState, PreferenceParams]):
         tables, uniform = self.tables(params), jax.random.uniform(key, (2,))
         action = jnp.asarray(action, jnp.int32)
         choice = dynamics.draw(uniform[0], tables.choice[action, state.preference])
-        joint, naturally = state.joint, state.naturally
+        joint = state.joint
         if self.infers:
             joint = inference.propagate(inference.condition(joint, tables, action, choice), tables, action)
-            naturally = naturally @ tables.natural
         next_state = state.replace(
             time=state.time + 1,
             preference=dynamics.draw(uniform[1], tables.shift[action, state.preference]),
@@ -174,7 +170,6 @@ class PreferenceShift(SlateEnvironment[PreferenceState, PreferenceParams]):
             steered=state.steered @ tables.shift[action],
             unsteered=state.unsteered @ tables.natural,
             joint=joint,
-            naturally=naturally,
         )
         return next_state, next_state.time >= self.horizon
 
@@ -187,7 +182,8 @@ class PreferenceShift(SlateEnvironment[PreferenceState, PreferenceParams]):
         if self.observe_as == "choices":
             return Choices(**seen)
         initial, current = inference.smoothed(state.joint), inference.filtered(state.joint)
-        known = {"initial": initial, "current": current, "natural": initial @ state.naturally}
+        natural = inference.after(initial, self._natural_powers(self.tables(params)), state.time)
+        known = {"initial": initial, "current": current, "natural": natural}
         return Beliefs(**seen, **{name: jnp.minimum(belief, 1) for name, belief in known.items()})  # sums round up
 
     def utilities(
@@ -260,7 +256,8 @@ class PreferenceShift(SlateEnvironment[PreferenceState, PreferenceParams]):
             current, by_first = inference.filtered(state.joint), state.joint @ liked  # [u_t], [u_0, 3]
             engagement, clicked = (current[:, None] * liked * judges).sum(), current @ click
             initial = (by_first * judges).sum()
-            natural = (by_first * (state.naturally @ judges)).sum()
+            by_natural = inference.after(by_first.T, self._natural_powers(tables), state.time)  # [3, u_t^rnd]
+            natural = (by_natural * judges.T).sum()
         else:
             item, clicked = liked[state.preference], click[state.preference]
             engagement, initial = ((item * judges[user]).sum() for user in (state.preference, state.initial))
@@ -298,3 +295,7 @@ class PreferenceShift(SlateEnvironment[PreferenceState, PreferenceParams]):
     def tables(self, params: PreferenceParams) -> Tables:
         """Tabulates what each slate does; all users with the same parameters share the tables."""
         return dynamics.tables(self.slates, params)
+
+    def _natural_powers(self, tables: Tables) -> Array:
+        """Powers of the natural shift, for as many steps as an episode has."""
+        return inference.squares(tables.natural, self.horizon)

@@ -120,9 +120,30 @@ def counterfactual(
     return predict(smoothed(joint), tables, policy)
 
 
-def natural(joint: Float[Array, "36 36"], naturally: Float[Array, "36 36"]) -> Float[Array, "36"]:
-    """P(u_t^rnd | slates and choices so far), from the joint belief and P(u_t^rnd | u_0)."""
-    return smoothed(joint) @ naturally
+def squares(kernel: Float[Array, "36 36"], steps: int) -> Float[Array, "powers 36 36"]:
+    """Squares a transition matrix again and again: its powers 1, 2, 4, ..., of which any up to `steps` is a product."""
+    powers = [kernel]
+    while 2 ** len(powers) <= steps:
+        powers.append(powers[-1] @ powers[-1])
+    return jnp.stack(powers)
+
+
+def after(
+    belief: Float[Array, "*batch 36"], powers: Float[Array, "powers 36 36"], time: Int[Array, ""] | int
+) -> Float[Array, "*batch 36"]:
+    """Rolls forward by `time` steps of one transition matrix, which many users share.
+
+    Args:
+        belief: a distribution over preferences in each row, or a sum of such.
+        powers: from `squares`.
+        time: steps, at most as many as the squares are for.
+
+    Returns:
+        The rows times the matrix to the power of `time`.
+    """
+    for place, power in enumerate(powers):
+        belief = jnp.where(time >> place & 1, belief @ power, belief)
+    return belief
 
 
 def total_variation(one: Float[Array, "36"], other: Float[Array, "36"]) -> Float[Array, ""]:

@@ -107,13 +107,12 @@ def test_tables_equal_plain_loops(tables):
 
 
 def believed(env, pairs):
-    """A state in which (u_0, u_t) is one of the pairs, equally likely, and u_0 has become 4 or 30 by itself."""
+    """A state after two steps in which (u_0, u_t) is one of the pairs, equally likely."""
     _, state = env.reset(jax.random.key(0), PARAMS)
     joint = np.zeros((36, 36), np.float32)
     for pair in pairs:
         joint[pair] += 1 / len(pairs)
-    naturally = np.tile(np.eye(36, dtype=np.float32)[[4, 30]].mean(axis=0), (36, 1))
-    return state.replace(joint=jnp.asarray(joint), naturally=jnp.asarray(naturally))
+    return state.replace(time=jnp.int32(2), joint=jnp.asarray(joint))
 
 
 @pytest.mark.parametrize("counts", ["dwell", "click"])
@@ -127,13 +126,17 @@ def test_what_is_paid_is_expected_over_what_is_known(counts, observe_as):
         _, state = env.reset(jax.random.key(0), PARAMS)
         unsteered = jnp.zeros(36).at[jnp.array([4, 30])].set(0.5)
         state = state.replace(initial=jnp.int32(13), preference=jnp.int32(20), unsteered=unsteered)
+    if observe_as == "beliefs":  # what u_0 has become by itself: P(u_t^rnd | u_0)
+        become = np.linalg.matrix_power(np.asarray(env.tables(PARAMS).natural, float), 2)
+    else:
+        become = np.tile(np.asarray(state.unsteered), (36, 1))
     following = state.replace(choice=jnp.int32(3))  # whichever it was: what is paid does not depend on it
     engagement = click = user = 0.0
     for first, now in pairs:
         click += plain_click(SLATES[3], now) / len(pairs)
         for x, chance in enumerate(plain_choice(SLATES[3], now) / len(pairs)):
             engagement += chance * plain_engagement(x, now)
-            natural = (plain_engagement(x, 4) + plain_engagement(x, 30)) / 2
+            natural = sum(become[first, u] * plain_engagement(x, u) for u in U)
             user += chance * (0.5 * plain_engagement(x, first) + 2.0 * natural)
     params = PARAMS.replace(safe_weights=np.array([0.5, 2.0], np.float32))
     paid = jax.jit(env.reward_components)(state, 3, following, params)

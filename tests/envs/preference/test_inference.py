@@ -59,6 +59,16 @@ def test_beliefs_in_the_observation_are_those_of_inference(tables, key):
             np.testing.assert_allclose(obs.slate, env.slates[played.action[time - 1, user]], atol=1e-6)
 
 
+@pytest.mark.parametrize("time", [0, 1, 2, 5, 9, 10])
+def test_rolling_forward_by_squares_is_as_step_by_step(tables, time):
+    belief = np.random.default_rng(1).dirichlet(np.ones(36), size=3)
+    later = belief
+    for _ in range(time):
+        later = later @ np.asarray(tables.natural, float)
+    rolled = inference.after(jnp.asarray(belief), inference.squares(tables.natural, 10), jnp.int32(time))
+    np.testing.assert_allclose(rolled, later, atol=1e-6)
+
+
 def test_long_histories_are_inferred_as_by_messages_forward_and_backward(tables):
     """Filtering by forward messages, smoothing of u_0 by backward ones, in plain loops and logarithms."""
     rng = np.random.default_rng(0)
