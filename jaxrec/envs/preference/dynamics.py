@@ -229,6 +229,18 @@ def draw(uniform: Float[Array, ""], probabilities: Float[Array, "36"]) -> Int[Ar
 
     The same draw gives twins the same bin as long as their probabilities are equal.
     """
-    # Prefix sums round, and need not grow monotonically: bins of probability 0 must be left out.
-    reached = jnp.where(probabilities > 0, jnp.cumsum(probabilities), 0)
+    return first_beyond(uniform, cumulated(probabilities))
+
+
+def cumulated(probabilities: Float[Array, "*rows 36"]) -> Float[Array, "*rows 36"]:
+    """The cumulated probability of each bin, 0 for bins of probability 0.
+
+    Prefix sums round, and need not grow monotonically: bins of probability 0 must be left out. They are costly too, so
+    that rows of tables that many users share are cumulated once, for `first_beyond`.
+    """
+    return jnp.where(probabilities > 0, jnp.cumsum(probabilities, axis=-1), 0)
+
+
+def first_beyond(uniform: Float[Array, ""], reached: Float[Array, "36"]) -> Int[Array, ""]:
+    """Returns the first bin whose cumulated probability is beyond a draw from U[0, 1): `draw` from `cumulated`."""
     return jnp.argmax(reached > uniform * reached.max()).astype(jnp.int32)

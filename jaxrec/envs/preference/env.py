@@ -157,14 +157,15 @@ class PreferenceShift(SlateEnvironment[PreferenceState, PreferenceParams]):
         """
         tables, uniform = self.tables(params), jax.random.uniform(key, (2,))
         action = jnp.asarray(action, jnp.int32)
-        choice = dynamics.draw(uniform[0], tables.choice[action, state.preference])
+        chosen, shifted, unshifted = map(dynamics.cumulated, (tables.choice, tables.shift, tables.natural))
+        choice = dynamics.first_beyond(uniform[0], chosen[action, state.preference])
         joint = state.joint
         if self.infers:
             joint = inference.propagate(inference.condition(joint, tables, action, choice), tables, action)
         next_state = state.replace(
             time=state.time + 1,
-            preference=dynamics.draw(uniform[1], tables.shift[action, state.preference]),
-            natural=dynamics.draw(uniform[1], tables.natural[state.natural]),
+            preference=dynamics.first_beyond(uniform[1], shifted[action, state.preference]),
+            natural=dynamics.first_beyond(uniform[1], unshifted[state.natural]),
             slate=action,
             choice=choice,
             steered=state.steered @ tables.shift[action],
