@@ -184,7 +184,7 @@ def _row(
         "actions": replayed.distances,
         "users": jnp.stack([_apart(own[mine].preferences, played[theirs].preferences) for mine, theirs in pairs]),
         "visits": replayed.visits,
-        "cut_off": 1 - replayed.ended.mean(),
+        "cut_off": (~replayed.ended).mean(),
     }
 
 

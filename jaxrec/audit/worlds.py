@@ -123,7 +123,7 @@ def learn(
     checks.positive("seeds", seeds)
     params = _influenced(learner, params)
     worlds = [params, params.replace(influence=0.0)]
-    if split and learner.env.reward == "engagement":
+    if split and is_split(learner.env):
         learner = dataclasses.replace(learner, env=paid_for_initial(learner.env))  # type: ignore[type-var]
         clicks, kept = (Utilities(recommender=paid, user=1.0 - paid, society=0.0) for paid in (1.0, 0.0))
         worlds = [world.replace(reward_weights=clicks) for world in worlds] + [params.replace(reward_weights=kept)]
@@ -133,6 +133,11 @@ def learn(
     policies = jax.vmap(learner.policy)(state)  # type: ignore[attr-defined]
     each = [jax.tree.map(lambda leaf, at=at: leaf[at : at + seeds], policies) for at in range(0, len(keys), seeds)]
     return Worlds(each[0], each[1], each[2] if len(each) > 2 else None)
+
+
+def is_split(env: Environment) -> bool:
+    """Whether a learner in `env` can be paid for initial preferences in place of current ones: for engagement alone."""
+    return env.reward == "engagement"
 
 
 def paid_for_initial(env: Environment) -> SafeShifts:
