@@ -120,3 +120,19 @@ def test_bad_input_is_refused(key, untyped):
     ):
         with pytest.raises(jaxrec.InputError, match=message):
             audit(**({"env": ENV, "learner": learner, "key": key} | changes))
+
+
+def test_a_learner_finds_what_it_can_gain_by_hand(key):
+    """One opposed article makes a user of 0.4 one of 0.75: 0.1 + 2 * 0.75 clicks in place of 3 * 0.4."""
+    env = PolarisingUsers(horizon=3)
+    params = env.default_params.replace(population=np.array([[0.4, 0.1, 0.1]]), factor_low=2.0, factor_high=2.0)
+    learner = QLearning(env, 60_000, gamma=1.0, **QUICK | {"num_steps": 3})
+    found = audit(env, learner, key, params, episodes=500)
+    assert found.learnable is True
+    assert found.incentive.low < 0.4 < found.incentive.high
+    assert found.exploits.value == pytest.approx(1 / 3, abs=0.06)
+    assert found.exploits_by_step[0].value == 1
+    assert found.shift.value == pytest.approx(0.35, abs=1e-4)
+    assert found.harm.society.value == pytest.approx(-0.35, abs=1e-4)
+    assert found.harm.user.value == pytest.approx((0.1 + 2 * 0.4) / 3 - 0.4, abs=1e-4)
+    assert (found.epistemic.value, found.direct.value) == (0, pytest.approx(found.incentive.value))

@@ -77,6 +77,13 @@ def measure(config: AuditConfig, tools: Tools) -> Measured:
         meter=tools.meter,
     )
     diagram, (course,) = found.diagram, courses
-    nodes = (list(each) for each in (diagram.decisions, diagram.utilities, diagram.nodes))
-    reward = course.metrics["reward"].reshape(len(course.steps), worlds, config.seeds)
-    return Measured(found.path, list(diagram.edges), *nodes, found.samples, course.steps, reward)
+    return Measured(
+        path=found.path,
+        edges=list(diagram.edges),
+        decisions=list(diagram.decisions),
+        utilities=list(diagram.utilities),
+        nodes=list(diagram.nodes),
+        samples=found.samples,
+        steps=course.steps,
+        reward=course.metrics["reward"].reshape(len(course.steps), worlds, config.seeds),
+    )

@@ -25,7 +25,7 @@ class LearnerSettings:
     """Of PPO: feed-forward, with memory, or for a society of many users."""
     hidden_size: int = 64
     """Of the network's layers."""
-    timesteps: int = 60_000_000
+    timesteps: int = 30_000_000
     """Environment steps of each training."""
     seeds: int = 5
     """Independent trainings in each world; intervals need at least 3."""

@@ -18,5 +18,5 @@ STUDY = Study(
     measure,
     claims,
     report,
-    {"quick": "2 million episodes do not converge: what is learned later does not show"},
+    {"quick": "1 million episodes do not converge: what is learned later does not show"},
 )
