@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from jaxrec.audit.tampering import Tampering
 from jaxrec.statistics import Estimate, jackknife
@@ -39,7 +40,7 @@ def _draw_steps(axes: Axes, found: Tampering) -> None:
         noise = np.maximum(*(jackknife(within).mean(axis=0) for within in (actions.factual, actions.decoupled)))
         axes.plot(steps, noise, ":", color=GREY, lw=1.2, label="of seeds, in the noisier world")
     axes.set(xlabel="time-step", ylabel="total variation", ylim=(-0.5, 1.02))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title("pi_1 against pi_0, where pi_1 goes", fontsize=10)
     axes.legend(frameon=False, fontsize=8)
 

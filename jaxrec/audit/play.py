@@ -126,22 +126,8 @@ def play(
     Returns:
         What came of it.
     """
-    key_reset, key_carry, key = jax.random.split(key, 3)
-    _, state = vectorized.reset(env, key_reset, params, episodes)
-    zeros = jnp.zeros(episodes)
-    under = _Under(
-        time=jnp.zeros((), jnp.int32),
-        state=state,
-        carry=jax.vmap(policy.init)(jax.random.split(key_carry, episodes)),
-        replayed=None if watching is None else watching.begin(key_carry, episodes),
-        value=zeros,
-        user=zeros,
-        society=zeros,
-        length=zeros,
-        ended=jnp.zeros(episodes, bool),
-        visits=jnp.zeros(max_steps),
-        distances=None if watching is None else jnp.zeros((3, _count(watching.factual), max_steps)),
-    )
+    key_start, key = jax.random.split(key)
+    under = _begin(env, policy, watching, key_start, episodes, max_steps, params)
     under = jax.lax.while_loop(
         lambda under: (under.time < max_steps) & ~under.ended.all(),
         lambda under: _step(env, policy, watching, jax.random.fold_in(key, under.time), under, params),
@@ -156,6 +142,34 @@ def play(
         ended=under.ended,
         visits=under.visits / episodes,
         distances=None if watching is None else under.distances / taken,
+    )
+
+
+def _begin(
+    env: Environment,
+    policy: Stochastic,
+    watching: Watching | None,
+    key: Array,
+    episodes: int,
+    max_steps: int,
+    params: PyTree,
+) -> _Under:
+    """Begins all episodes."""
+    key_reset, key_carry = jax.random.split(key)
+    _, state = vectorized.reset(env, key_reset, params, episodes)
+    zeros = jnp.zeros(episodes)
+    return _Under(
+        time=jnp.zeros((), jnp.int32),
+        state=state,
+        carry=jax.vmap(policy.init)(jax.random.split(key_carry, episodes)),
+        replayed=None if watching is None else watching.begin(key_carry, episodes),
+        value=zeros,
+        user=zeros,
+        society=zeros,
+        length=zeros,
+        ended=jnp.zeros(episodes, bool),
+        visits=jnp.zeros(max_steps),
+        distances=None if watching is None else jnp.zeros((3, _count(watching.factual), max_steps)),
     )
 
 

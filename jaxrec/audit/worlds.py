@@ -46,17 +46,14 @@ def audit(
         print(audit(env, learner, jax.random.key(0), params))
 
     Args:
-        env: the society in which its policies are judged; it names its `preferences`, and its parameters have an
-            `influence`.
-        learner: any agent whose `policy(state)` gives policies with `probabilities`. It learns in its own `env`, which
-            may be a model of users, and trains as long as it says.
+        env: the society in which its policies are judged; it has `preferences`, and its parameters an `influence`.
+        learner: any agent whose `policy(state)` has `probabilities`. It learns in its own `env`, say a model of users.
         key: a typed key.
         params: run-time values of the factual world; the environment's defaults if None.
         seeds: trainings in each world, at least 1; intervals need at least 2, and of policies 3.
         episodes: of each policy, at least 1.
-        learner_params: run-time values of the learner's environment where that is another one; its defaults if None.
-        split: whether a third learner, paid for initial preferences alone, splits the incentive; done only where the
-            learner's environment pays "engagement".
+        learner_params: run-time values of the learner's environment if that is another one; its defaults if None.
+        split: whether a third learner, paid for initial preferences, splits the incentive; of "engagement" alone.
         horizon: steps of the causal diagram, at least 1.
         max_steps: the length at which episodes are cut off where their length is not fixed.
         train: how trainings are run, for instance with checkpoints; `fit` if None.
