@@ -17,7 +17,8 @@ PATH_CAPTION = (
 )
 TRAINING_CAPTION = (
     "Reward of a step in the course of the training, exploration included (mean of seeds, 95 % interval). A learner "
-    "paid for initial preferences is paid in another coin: its curve is not to be compared with the others'."
+    "paid for initial preferences is paid as the one without influence: where it earns more, it knows its users better "
+    "for their having changed."
 )
 
 
