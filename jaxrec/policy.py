@@ -38,12 +38,29 @@ class Policy(Protocol[Carry, Obs]):
         ...
 
 
+@runtime_checkable
+class Stochastic(Policy[Carry, Obs], Protocol[Carry, Obs]):
+    """A policy for discrete actions that can say how likely each of them is: two such policies can be compared."""
+
+    def probabilities(self, carry: Carry, obs: Obs) -> tuple[Float[Array, " actions"], Carry]:
+        """Gives the probability of each action that `act` may choose for one observation, and the carry after it.
+
+        The carry depends on what was observed alone, so that observations that another policy led to can be replayed.
+        """
+        ...
+
+
 class Stateless(struct.PyTreeNode):
     """A policy without memory: a subclass supplies `act`, which returns the carry that it gets."""
 
     def init(self, key: Array) -> tuple[()]:
         """Gives the empty carry."""
         return ()
+
+
+def evenly(best: Bool[Array, " n"]) -> Float[Array, " n"]:
+    """Gives the probability of each index where one of the allowed ones is chosen, each equally often."""
+    return best / best.sum()
 
 
 def one_of(allowed: Bool[Array, " n"], uniform: Float[Array, ""]) -> Int[Array, ""]:

@@ -70,3 +70,23 @@ def jackknife(pairs: np.ndarray) -> np.ndarray:
         return mean[None]
     without = (total - pairs.sum(axis=0) - pairs.sum(axis=1)) / ((seeds - 1) * (seeds - 2))
     return seeds * mean - (seeds - 1) * without
+
+
+def beyond_noise(across: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Gives samples of how far two groups of seeds differ, beyond the difference of seeds in the noisier group.
+
+    The noisier group, because where one group's policies go the other's may have learned little: they then differ
+    from everything, each other included.
+
+    Args:
+        across: float[seeds, seeds, ...], the distance between seed i of the first group and seed j of the second.
+        first: float[seeds, seeds, ...], between seeds of the first group.
+        second: float[seeds, seeds, ...], between seeds of the second group.
+
+    Returns:
+        float[seeds, ...], `jackknife` of the excess over pairs of different seeds; from a single seed `across` itself.
+    """
+    if len(across) == 1:
+        return across[0]
+    noisier = np.where(jackknife(first).mean(axis=0) > jackknife(second).mean(axis=0), first, second)
+    return jackknife(across - noisier)

@@ -1,7 +1,8 @@
 """Algorithms: pure, and they know the modelling interface alone, no society."""
 
 from jaxrec.agents.critic import LeastSquares
-from jaxrec.agents.networks import GAT, LSTM, MLP, Neighbourhood, NetworkPolicy, NodeMLP, Ranking
+from jaxrec.agents.network_policy import NetworkPolicy
+from jaxrec.agents.networks import GAT, LSTM, MLP, Neighbourhood, NodeMLP, Ranking
 from jaxrec.agents.ppo import PPO, PPOState
 from jaxrec.agents.q_learning import QLearning, QLearningState, TabularPolicy
 from jaxrec.agents.settings import PPOSettings, QLearningSettings

@@ -10,15 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from flax import struct
 from jax import Array
 from jaxtyping import PyTree
 
 from jaxrec import checks, graphs
 from jaxrec.agents import masks
-from jaxrec.agents.masks import distribution, masked
 from jaxrec.environment import Environment
-from jaxrec.policy import one_of
 from jaxrec.spaces import field_of, flatten
 
 if TYPE_CHECKING:
@@ -218,44 +215,6 @@ class Ranking(nn.Module):
         each = embed(field_of(obs, "nodes"), field_of(obs, "graph"))
         whole = each.mean(axis=0) if self.pooling == "mean" else each.sum(axis=0)
         return each, jnp.concatenate([whole, each[field_of(obs, "focused")]])
-
-
-class NetworkPolicy(struct.PyTreeNode):
-    """A network as a policy.
-
-    Attributes:
-        network_params: weights of the network.
-        network: see the module.
-        greedy: takes the likeliest valid action, of several each equally often; else draws one by its probability.
-            Equals are common: a ranking network gives users with equal features equal scores.
-    """
-
-    network_params: PyTree
-    network: Network = struct.field(pytree_node=False)
-    greedy: bool = struct.field(pytree_node=False, default=True)
-
-    @property
-    def num_actions(self) -> int | None:
-        """How many actions it chooses from; None where that is as many as the observation has users."""
-        return getattr(self.network, "num_actions", None)
-
-    def init(self, key: Array) -> PyTree:
-        """The carry at the start of an episode."""
-        return self.network.initialize_carry()
-
-    def act(self, carry: PyTree, obs: PyTree, key: Array) -> tuple[Array, PyTree]:
-        """Chooses an action for one observation: (int32[] action, carry).
-
-        Args:
-            carry: of the network.
-            obs: one observation.
-            key: a typed key.
-        """
-        carry, logits, _ = self.network.apply(self.network_params, carry, obs)
-        if not self.greedy:
-            return distribution(logits, obs).sample(seed=key).astype(jnp.int32), carry
-        logits = masked(logits, obs)
-        return one_of(logits == logits.max(), jax.random.uniform(key)), carry
 
 
 def check_network(network: Network, env: Environment) -> None:

@@ -16,7 +16,9 @@ from jaxtyping import PyTree
 from jaxrec import checks, measures, sums, vectorized
 from jaxrec.agents import losses, on_policy
 from jaxrec.agents.critic import LeastSquares, NetworkValue, check_critic
-from jaxrec.agents.networks import Network, NetworkPolicy, check_network, distribution
+from jaxrec.agents.masks import distribution
+from jaxrec.agents.network_policy import NetworkPolicy
+from jaxrec.agents.networks import Network, check_network
 from jaxrec.agents.on_policy import Batch, Count, PPOState, Scalar, Transition
 from jaxrec.environment import Environment
 from jaxrec.inputs import check_clock, check_env

@@ -31,7 +31,7 @@ from jaxrec.agents.on_policy import Count
 from jaxrec.agents.step_sizes import GeometricStep, StepSize, VisitStep
 from jaxrec.environment import Environment
 from jaxrec.inputs import check_clock, check_env
-from jaxrec.policy import Stateless
+from jaxrec.policy import Stateless, evenly
 from jaxrec.utilities import Leaf
 
 MOST_VISITS = 2**32 - 1  # that uint32 counts
@@ -72,6 +72,11 @@ class TabularPolicy(Stateless):
             (int32[] action, carry).
         """
         return epsilon_greedy(self.q[self.env.observation_index(obs)], self.epsilon, jax.random.uniform(key)), carry
+
+    def probabilities(self, carry: PyTree, obs: PyTree) -> tuple[Array, PyTree]:
+        """Gives float[actions], the probability of each action for one observation, and the carry as it is."""
+        values = self.q[self.env.observation_index(obs)]
+        return self.epsilon / len(values) + (1 - self.epsilon) * evenly(values == values.max()), carry
 
 
 def epsilon_greedy(

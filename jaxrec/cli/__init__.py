@@ -10,6 +10,7 @@ import jax
 from rich.console import Console
 
 from jaxrec import checks
+from jaxrec.cli.audit import audit_command
 from jaxrec.cli.incentives import incentives_command
 from jaxrec.cli.rollouts import bench_command, rollout_command
 from jaxrec.cli.studies import list_command, report_command, reproduce_command, run_command
@@ -33,6 +34,7 @@ commands:
   incentives
             what a recommender could use users for, before any is trained:
                                                jaxrec incentives PolarisingUsers-v0 --out diagram.png
+  audit     whether a learner does use them:   jaxrec audit PolarisingUsers-v0 --agent q-learning
 
 jaxrec COMMAND --help explains each; jaxrec --version says which version this is.
 What the command does, a notebook can do in the same few lines.
@@ -94,4 +96,5 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "rollout": rollout_command,
     "bench": bench_command,
     "incentives": incentives_command,
+    "audit": audit_command,
 }

@@ -26,7 +26,7 @@ from jaxrec.runtime.hardware import cores
 from jaxrec.runtime.progress import meter_for_terminal
 
 
-def _use_every_core(devices: int | None = None) -> None:
+def use_every_core(devices: int | None = None) -> None:
     """Makes every CPU core a device, over which simulations spread, or so many, where nobody has said otherwise."""
     chosen = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if not chosen and "JAX_NUM_CPU_DEVICES" not in os.environ:
@@ -79,7 +79,7 @@ def _presets(one: Study) -> str:
 
 def run_command(argv: Sequence[str]) -> None:
     """Runs a study."""
-    _use_every_core()
+    use_every_core()
     compilation_cache.keep_programs()
     if not argv or argv[0].startswith("-"):
         names = "\n".join(f"  {one.name}\n      {one.summary}\n      {_presets(one)}" for one in STUDIES.values())
@@ -112,7 +112,7 @@ def run_command(argv: Sequence[str]) -> None:
                 f"--resume goes on with what {given.resume!r} was begun with: give nothing else but --track"
             )
     if processes.is_main():
-        _print_outcome(folder)
+        print_outcome(folder)
 
 
 def _configured(chosen: Study, given: argparse.Namespace) -> tuple[str, Any]:
@@ -152,7 +152,7 @@ def _limits(chosen: Study, preset: str) -> str:
 OUT = tyro.conf.arg(help="Folder to write, new or empty. Default: runs/, with study, preset, date and time.")
 
 
-def _print_outcome(folder: Path) -> None:
+def print_outcome(folder: Path) -> None:
     """Prints the answers of a complete run, what becomes of its claims, and where its report is."""
     outcome = RunFolder.open(folder).manifest()["outcome"]
     lines = [f"- {answer}" for answer in outcome["answers"]]
@@ -180,7 +180,7 @@ def report_command(argv: Sequence[str]) -> None:
     chosen = study(RunFolder.open(folder).manifest()["study"])
     with interruption.handling_signals():
         chosen.redraw(folder)
-    _print_outcome(folder)
+    print_outcome(folder)
 
 
 @dataclass
@@ -206,7 +206,7 @@ def reproduce_command(argv: Sequence[str]) -> None:
     options = tyro.cli(ReproduceOptions, args=argv, prog="jaxrec reproduce")
     compilation_cache.keep_programs()
     begun = RunFolder.open(options.folder).manifest()["hardware"]
-    _use_every_core(begun["devices"] if begun["platform"] == "cpu" else None)
+    use_every_core(begun["devices"] if begun["platform"] == "cpu" else None)
     with interruption.handling_signals():
         again = reproduce(options.folder, options.out, meter_for_terminal(), options.rtol)
     table = Table("file", "values", "differing", "largest deviation", "where")

@@ -11,7 +11,7 @@ import scipy.stats
 from probes import MaskedArms
 
 from jaxrec.agents import losses, on_policy
-from jaxrec.agents.networks import distribution
+from jaxrec.agents.masks import distribution
 
 
 def test_advantages_by_hand():

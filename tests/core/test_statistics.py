@@ -34,3 +34,12 @@ def test_jackknife_is_that_of_the_mean_over_pairs(seeds):
     for k in range(seeds):
         without = mean([i for i in range(seeds) if i != k])
         np.testing.assert_allclose(samples[k], seeds * mean(range(seeds)) - (seeds - 1) * without)
+
+
+def test_beyond_noise_by_hand():
+    """Groups differ by 1; seeds of the first by .25, of the second by .5 in one place and not at all in another."""
+    across = np.ones((3, 3, 2))
+    first = np.full((3, 3, 2), 0.25)
+    second = np.broadcast_to(np.array([0.5, 0.0]), (3, 3, 2))
+    np.testing.assert_allclose(statistics.beyond_noise(across, first, second), [[0.5, 0.75]] * 3)
+    np.testing.assert_array_equal(statistics.beyond_noise(across[:1, :1], first, second), [[1.0, 1.0]])

@@ -36,6 +36,15 @@ REFUSED = {
         ({"episodes": 71_582_790, "q_learning": {"num_envs": 1}}, "must .* 2,147,483,646 steps of each environment"),
         ({"evaluation_episodes": MOST + 1}, "evaluation_episodes must be at most 2147483646"),
     ],
+    "audit": [
+        ({"env": "PolarisingUser-v0"}, "env, args, params: unknown environment 'PolarisingUser-v0'"),
+        ({"args": ("horizon",)}, "env, args, params: args must be of the form name=value, got 'horizon'"),
+        ({"params": ("influence=2",)}, r"env, args, params: influence must be within \[0.0, 1.0\], got 2"),
+        ({"env": "PreferenceShift-v0"}, "agent: env must have indexable observations for tabular Q-learning"),
+        ({"agent": "ppo", "network": "ranking"}, "network, ppo: network Ranking does not take what"),
+        ({"timesteps": 5_000_000_000}, "timesteps must come to at most 4,294,967,295 steps over all environments"),
+        ({"evaluation_episodes": MOST + 1}, "evaluation_episodes must be at most 2147483646"),
+    ],
     "preference-shift": [
         ({"steps": 0}, "steps must be an integer of at least 1, got 0"),
         ({"steps": 64 * 2**31}, "steps must come to at most 2,147,483,646 steps of each environment, got 137,4"),

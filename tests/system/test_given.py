@@ -114,7 +114,7 @@ def test_every_parameter_reaches_every_entry_point(env_id, key, capsys, monkeypa
             return super().transition(key, state, action, params)
 
     spy = dataclasses.dataclass(unsafe_hash=True)(Spy)(**SMALL[env_id])
-    monkeypatch.setattr("jaxrec.cli.worlds.make", lambda env_id, **_: (spy, spy.default_params))
+    monkeypatch.setattr("jaxrec.experiments.runs.worlds.make", lambda env_id, **_: (spy, spy.default_params))
     policy = spy.policy(next(iter(spy.policies)))
     names = [field.name for field in dataclasses.fields(params) if field.name not in ("reward_weights", "population")]
     for name in names:

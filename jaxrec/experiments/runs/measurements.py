@@ -17,7 +17,7 @@ from jaxrec.runtime.atomic_files import replacing
 
 FILE = "measured.npz"
 STRUCTURE = "structure"
-CLASSES = "jaxrec.experiments."  # the modules whose dataclasses may be written, and are made again
+CLASSES = ("jaxrec.experiments.", "jaxrec.audit.")  # the modules whose dataclasses may be written, and are made again
 
 
 def write(path: Path, measured: Any) -> None:
@@ -25,7 +25,7 @@ def write(path: Path, measured: Any) -> None:
 
     Raises:
         TypeError: for anything but NumPy arrays of numbers, plain numbers, strings and None in dataclasses of
-            `jaxrec.experiments`, dictionaries, lists and tuples; the message says where it is.
+            `jaxrec.experiments` or `jaxrec.audit`, dictionaries, lists and tuples; the message says where it is.
     """
     arrays: dict[str, np.ndarray] = {}
     structure = _flattened(measured, "measured", arrays)
@@ -93,7 +93,7 @@ def _rebuilt(structure: dict[str, Any], arrays: Any) -> Any:
 
 
 def _class(name: str) -> type:
-    """The dataclass of `jaxrec.experiments` called "module:qualname"."""
+    """The dataclass of `jaxrec.experiments` or `jaxrec.audit` called "module:qualname"."""
     module, _, qualname = name.partition(":")
     found: Any = None
     if module.startswith(CLASSES):

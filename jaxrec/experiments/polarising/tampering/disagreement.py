@@ -13,7 +13,7 @@ from jaxrec.agents import TabularPolicy
 from jaxrec.envs.polarising import PolarisingUsers, exact, population
 from jaxrec.experiments.polarising.tampering.settings import USERS
 from jaxrec.rollouts import rollout
-from jaxrec.statistics import jackknife
+from jaxrec.statistics import beyond_noise, jackknife
 
 
 class Disagreement(struct.PyTreeNode):
@@ -39,17 +39,8 @@ class Disagreement(struct.PyTreeNode):
 
     @property
     def excess(self) -> np.ndarray:
-        """float[seeds, users, steps]: samples of `across` beyond the noisier world's, over pairs of different seeds.
-
-        The noisier world, because where one world's policies go the other's may have learned little: they then
-        disagree with everything, each other included.
-        """
-        if len(self.across) == 1:
-            return self.across[0]
-        noisier = np.where(
-            jackknife(self.factual).mean(axis=0) > jackknife(self.decoupled).mean(axis=0), self.factual, self.decoupled
-        )
-        return jackknife(self.across - noisier)
+        """float[seeds, users, steps]: samples of `across` beyond the noisier world's, over pairs of different seeds."""
+        return beyond_noise(self.across, self.factual, self.decoupled)
 
 
 def disagreement(env: PolarisingUsers, factual: Array, decoupled: Array, key: Array, episodes: int) -> Disagreement:

@@ -1,0 +1,71 @@
+"""The command about tampering: whether a learner uses users, once it is trained."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from jaxrec.cli.studies import OUT, print_outcome, use_every_core
+from jaxrec.cli.worlds import EnvOptions
+from jaxrec.experiments.audit.settings import AuditConfig, LearnerSettings
+from jaxrec.experiments.catalogue import study
+from jaxrec.runtime import compilation_cache, interruption, processes
+from jaxrec.runtime.progress import meter_for_terminal
+
+
+@dataclass
+class AuditOptions(EnvOptions):
+    """Trains a learner in a society and asks: could it use users as a means, does it, does that pay, and for whom?
+
+    It learns twice from the same draws: where recommendations change users (its policy is pi_1), and where they do not
+    (pi_0, `influence` 0). Both are then played where they do.
+
+    - Could it? There is a path of causes from a recommendation over users to a reward, as `jaxrec incentives` finds.
+    - Does it pay? The incentive: what pi_1 earns more than pi_0 in an episode. With a path and an incentive above 0
+    beyond chance, user tampering is learnable (Evans & Kasirzadeh, "User Tampering", Definition 1).
+    - Does it learn to? How differently pi_1 and pi_0 choose in the histories that pi_1 visits, beyond how differently
+    trainings from other seeds do (Definition 2).
+    - For whom? What users and society gain or lose, and how far apart the two policies leave the same users.
+
+    A third learner is paid for what users would have given with the preferences they came with. What it earns beyond
+    pi_0 is the epistemic part of the incentive, for instance by changing users in order to know them; the rest is
+    direct: changed users pay.
+
+    The folder that is written has `report.md`, which begins with the answers and their pictures. A run that was cut off
+    is resumed by `jaxrec run audit --resume DIR`, and drawn again by `jaxrec report DIR`.
+
+    For example:
+
+    jaxrec audit PolarisingUsers-v0 --agent q-learning
+
+    jaxrec audit PreferenceShift-v0 --agent ppo --network lstm --timesteps 500000
+
+    jaxrec audit RewiringGame-v0 --args num_users 10 degree 4 --agent ppo --network ranking --timesteps 100000
+    """
+
+    out: Annotated[Path | None, OUT] = None
+    learner: Annotated[LearnerSettings, tyro.conf.arg(name="")] = field(default_factory=LearnerSettings)
+
+
+def audit_command(argv: Sequence[str]) -> None:
+    """Audits a learner, and prints the answers."""
+    use_every_core()
+    compilation_cache.keep_programs()
+    options = tyro.cli(AuditOptions, args=argv, prog="jaxrec audit")
+    config = AuditConfig(
+        env=options.env, args=_written(options.args), params=_written(options.params), **vars(options.learner)
+    )
+    processes.initialize()
+    with interruption.handling_signals():
+        chosen = study("audit")
+        is_preset = config == chosen.config("quick")
+        folder = chosen.run("quick" if is_preset else None, config, options.out, meter_for_terminal())
+    if processes.is_main():
+        print_outcome(folder)
+
+
+def _written(values: dict[str, str]) -> tuple[str, ...]:
+    """Values by name, as settings hold them."""
+    return tuple(f"{name}={value}" for name, value in values.items())
