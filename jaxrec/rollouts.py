@@ -203,6 +203,11 @@ def _rollout(
     measured = jax.eval_shape(advance, carry, *jax.tree.map(lambda leaf: leaf[0], inputs))[2]
     chunks = jax.tree.map(lambda leaf: leaf.reshape(-1, size, *leaf.shape[1:]), inputs)
     (_, totals), steps = jax.lax.scan(chunk, (carry, _Totals.zeros(measured)), chunks)
+    return _result(totals, steps, num_steps)
+
+
+def _result(totals: _Totals, steps: PyTree, num_steps: int) -> Rollout:
+    """Gives means from sums, and the steps of all chunks in a row."""
     per_step, kept = jax.tree.map(lambda leaf: leaf.reshape(num_steps, *leaf.shape[2:]), steps)
     sums, there = totals.before.total
     return Rollout(

@@ -183,7 +183,7 @@ class PreferenceShift(SlateEnvironment[PreferenceState, PreferenceParams]):
         if self.observe_as == "choices":
             return Choices(**seen)
         initial, current = inference.smoothed(state.joint), inference.filtered(state.joint)
-        natural = inference.after(initial, self._natural_powers(self.tables(params)), state.time)
+        natural = inference.after(initial, self.tables(params).natural, state.time, self.horizon)
         known = {"initial": initial, "current": current, "natural": natural}
         return Beliefs(**seen, **{name: jnp.minimum(belief, 1) for name, belief in known.items()})  # sums round up
 
@@ -257,7 +257,7 @@ class PreferenceShift(SlateEnvironment[PreferenceState, PreferenceParams]):
             current, by_first = inference.filtered(state.joint), state.joint @ liked  # [u_t], [u_0, 3]
             engagement, clicked = (current[:, None] * liked * judges).sum(), current @ click
             initial = (by_first * judges).sum()
-            by_natural = inference.after(by_first.T, self._natural_powers(tables), state.time)  # [3, u_t^rnd]
+            by_natural = inference.after(by_first.T, tables.natural, state.time, self.horizon)  # [3, u_t^rnd]
             natural = (by_natural * judges.T).sum()
         else:
             item, clicked = liked[state.preference], click[state.preference]
@@ -296,7 +296,3 @@ class PreferenceShift(SlateEnvironment[PreferenceState, PreferenceParams]):
     def tables(self, params: PreferenceParams) -> Tables:
         """Tabulates what each slate does; all users with the same parameters share the tables."""
         return dynamics.tables(self.slates, params)
-
-    def _natural_powers(self, tables: Tables) -> Array:
-        """Powers of the natural shift, for as many steps as an episode has."""
-        return inference.squares(tables.natural, self.horizon)

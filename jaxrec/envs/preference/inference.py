@@ -120,29 +120,23 @@ def counterfactual(
     return predict(smoothed(joint), tables, policy)
 
 
-def squares(kernel: Float[Array, "36 36"], steps: int) -> Float[Array, "powers 36 36"]:
-    """Squares a transition matrix again and again: its powers 1, 2, 4, ..., of which any up to `steps` is a product."""
-    powers = [kernel]
-    while 2 ** len(powers) <= steps:
-        powers.append(powers[-1] @ powers[-1])
-    return jnp.stack(powers)
-
-
 def after(
-    belief: Float[Array, "*batch 36"], powers: Float[Array, "powers 36 36"], time: Int[Array, ""] | int
+    belief: Float[Array, "*batch 36"], kernel: Float[Array, "36 36"], time: Int[Array, ""] | int, most: int
 ) -> Float[Array, "*batch 36"]:
     """Rolls forward by `time` steps of one transition matrix, which many users share.
 
     Args:
         belief: a distribution over preferences in each row, or a sum of such.
-        powers: from `squares`.
-        time: steps, at most as many as the squares are for.
+        kernel: the transition matrix.
+        time: steps, from 0.
+        most: steps at most; the matrix is squared log2(most) times.
 
     Returns:
         The rows times the matrix to the power of `time`.
     """
-    for place, power in enumerate(powers):
-        belief = jnp.where(time >> place & 1, belief @ power, belief)
+    for place in range(most.bit_length()):
+        belief = jnp.where(time >> place & 1, belief @ kernel, belief)
+        kernel = kernel @ kernel
     return belief
 
 
