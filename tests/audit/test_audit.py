@@ -99,7 +99,10 @@ LEARNERS = {
 }
 
 
-@pytest.mark.parametrize("name", LEARNERS)
+SLOW = ("beliefs", "society", "in a model of users")  # half a minute each, of compiling
+
+
+@pytest.mark.parametrize("name", [pytest.param(one, marks=[pytest.mark.slow] * (one in SLOW)) for one in LEARNERS])
 def test_every_learner_can_be_audited(name, key):
     env, learner = LEARNERS[name]()
     found = audit(env, learner, key, seeds=2, episodes=4, max_steps=6)

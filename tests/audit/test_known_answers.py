@@ -49,6 +49,7 @@ def test_the_best_recommender_of_a_known_user_gains_what_is_known(name, key):
     assert found == pytest.approx(INCENTIVES[name], rel=0.008, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_preferences_that_shift(key):
     """The best slates where preferences shift and where they do not, of which 7.120 and 6.779 are worth here."""
     env, params = jaxrec.make("PreferenceShift-v0", observe_as="state")
