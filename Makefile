@@ -36,6 +36,7 @@ benchmark: $(VENV)/installed
 	$(BIN)/python -m benchmarks.preference
 	$(BIN)/python -m benchmarks.estimation
 	$(BIN)/python -m benchmarks.ppo
+	$(BIN)/python -m benchmarks.seeds
 	$(BIN)/python -m benchmarks.scaling
 
 $(VENV)/installed: pyproject.toml

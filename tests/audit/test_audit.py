@@ -26,6 +26,7 @@ def test_worlds_that_are_the_same_differ_in_nothing(key):
         assert (each.value, each.low, each.high) == (0, 0, 0)
 
 
+@pytest.mark.slow
 def test_a_myopic_learner_is_not_accused(key):
     """At gamma 0 there is a path, and nothing to gain by it."""
     learner = QLearning(ENV, 200_000, gamma=0.0, **QUICK)

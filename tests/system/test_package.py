@@ -106,7 +106,7 @@ def test_pages_have_code(page):
     assert len(blocks(page)) >= 5
 
 
-SLOW = ("learn_users(", "GAT()", "audit(")  # blocks that compile for half a minute
+SLOW = ("learn_users(", "GAT()", "Ranking(NodeMLP())", "audit(")  # blocks that compile for half a minute
 
 
 def scripts():
