@@ -1,4 +1,4 @@
-"""The loops of a program that XLA compiled for a GPU, and how many kernels each iteration launches."""
+"""The loops of a program that XLA compiled, and how many kernels each iteration launches on a GPU."""
 
 import re
 from collections.abc import Iterator

@@ -71,35 +71,26 @@ def check_logged(env: Environment, names: tuple[str, ...]) -> None:
     """Raises InputError for metrics to log that `env` has not, or that stand twice."""
     if not names:
         return
-    measured = _metrics_of(env)
-    checks.distinct("log_metrics", names)
-    for name in names:
-        checks.lookup(measured, name, f"metric of {env.name}")
-
-
-def check_wanted(env: Environment, names: Sequence[str]) -> tuple[str, ...]:
-    """Gives `names`, and `reward` if it is not among them.
-
-    Raises:
-        InputError: for one that is no measure of `env`, or stands twice.
-    """
-    if isinstance(names, str):
-        raise checks.InputError(f"metrics must be names, such as ({names!r},), got {names!r}")
-    measured = dict.fromkeys((*_metrics_of(env), *STEP))
-    checks.distinct("metrics", names)
-    for name in names:
-        checks.lookup(measured, name, f"measure of {env.name}")
-    return tuple(dict.fromkeys((*names, "reward")))
-
-
-def _metrics_of(env: Environment) -> dict[str, jax.ShapeDtypeStruct]:
-    """The shapes of the metrics of `env`, checked."""
     key, params = jax.random.key(0), env.default_params
     _, state = jax.eval_shape(env.reset_env, key, params)
     action = jax.eval_shape(env.action_space(params).sample, key)
     measured = jax.eval_shape(env.metrics, state, action, state, params)
     check_names(env, measured)
-    return measured
+    checks.distinct("log_metrics", names)
+    for name in names:
+        checks.lookup(measured, name, f"metric of {env.name}")
+
+
+def wanted(names: Sequence[str]) -> tuple[str, ...]:
+    """Gives `names`, and `reward` if it is not among them; whether an environment has them `present` checks.
+
+    Raises:
+        InputError: for no name, one that stands twice, and a string in place of names.
+    """
+    if isinstance(names, str):
+        raise checks.InputError(f"metrics must be names, such as ({names!r},), got {names!r}")
+    checks.distinct("metrics", names)
+    return tuple(dict.fromkeys((*names, "reward")))
 
 
 def present(
@@ -114,9 +105,12 @@ def present(
 
     Returns:
         (the measures, with 0 for missing ones; for each of `env.sparse_metrics` 1.0 if present, else 0.0).
+
+    Raises:
+        InputError: for a name that is no measure of `env`.
     """
     if names is not None:
-        measured = {name: measured[name] for name in names}
+        measured = {name: checks.lookup(measured, name, f"measure of {env.name}") for name in names}
     exists = {name: ~jnp.isnan(measured[name]) for name in env.sparse_metrics if name in measured}
     filled = {name: jnp.where(known, measured[name], 0) for name, known in exists.items()}
     return measured | filled, {name: known.astype(measured[name].dtype) for name, known in exists.items()}

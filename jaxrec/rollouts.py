@@ -117,7 +117,7 @@ def rollout(
     checks.positive("num_envs", num_envs, checks.MOST_STEPS)
     checks.positive("num_steps", num_steps, checks.MOST_STEPS)
     check_policy(policy)
-    wanted = None if metrics is None else measures.check_wanted(env, metrics)
+    wanted = None if metrics is None else measures.wanted(metrics)
     return _rollout(env, policy, key, num_envs, num_steps, canonical(env.resolve(params)), trajectory, wanted)
 
 

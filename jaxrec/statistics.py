@@ -72,6 +72,11 @@ def jackknife(pairs: np.ndarray) -> np.ndarray:
     return seeds * mean - (seeds - 1) * without
 
 
+def noise(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Gives the mean distance between different seeds of the noisier of two groups; float[seeds, seeds, ...] each."""
+    return np.maximum(*(jackknife(within).mean(axis=0) for within in (first, second)))
+
+
 def beyond_noise(across: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Gives samples of how far two groups of seeds differ, beyond the difference of seeds in the noisier group.
 

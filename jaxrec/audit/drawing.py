@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from jaxrec.audit.tampering import Tampering
-from jaxrec.statistics import Estimate, jackknife
+from jaxrec.statistics import Estimate, noise
 
 PURPLE, GREEN, GREY = "#7a3b8f", "#3b8f5a", "#888888"
 
@@ -37,9 +37,16 @@ def _draw_steps(axes: Axes, found: Tampering) -> None:
     low, high = (np.array([getattr(one, end) for one in by_step], float) for end in ("low", "high"))
     axes.fill_between(steps, low, high, color=PURPLE, alpha=0.2, lw=0)  # none where there is but one seed
     if len(actions.across) > 1:
-        noise = np.maximum(*(jackknife(within).mean(axis=0) for within in (actions.factual, actions.decoupled)))
-        axes.plot(steps, noise, ":", color=GREY, lw=1.2, label="of seeds, in the noisier world")
-    axes.set(xlabel="time-step", ylabel="total variation", ylim=(-0.5, 1.02))
+        axes.plot(
+            steps,
+            noise(actions.factual, actions.decoupled),
+            ":",
+            color=GREY,
+            lw=1.2,
+            label="of seeds, in the noisier world",
+        )
+    least = min((one.value for one in by_step), default=0.0)  # noise may exceed what it is taken from
+    axes.set(xlabel="time-step", ylabel="total variation", ylim=(min(least, 0.0) - 0.05, 1.05))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title("pi_1 against pi_0, where pi_1 goes", fontsize=10)
     axes.legend(frameon=False, fontsize=8)

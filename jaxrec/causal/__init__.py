@@ -13,15 +13,18 @@ from jaxrec.causal.criteria import (
 )
 from jaxrec.causal.diagram import Diagram
 from jaxrec.causal.extraction import Dependence, Edges, dependence_of, diagram_of, preference_path
+from jaxrec.causal.incentives import Incentive, incentives
 from jaxrec.causal.outcomes import preference_leaves
 
 __all__ = [
     "Dependence",
     "Diagram",
     "Edges",
+    "Incentive",
     "control_path",
     "dependence_of",
     "diagram_of",
+    "incentives",
     "instrumental_control",
     "preference_leaves",
     "preference_path",

@@ -20,12 +20,9 @@ from jaxrec.experiments.runs.plain import plain
 from jaxrec.runtime.atomic_files import write_atomically
 
 if TYPE_CHECKING:
-    from jaxrec.causal import Dependence, Diagram
+    from jaxrec.causal import Dependence, Diagram, Incentive
 
 NUM_LISTED = 5  # edges that no experiment confirmed, in the caption
-FIRST_DECISION = "A_0"
-
-Row = tuple[str, str, list[str] | None]
 
 
 @dataclass
@@ -84,28 +81,11 @@ def incentives_command(argv: Sequence[str]) -> None:
         picture = io.BytesIO()
         diagram.what_pays().draw(users).savefig(picture, format="png", dpi=150)
         write_atomically(options.out, picture.getvalue())
-    rows = _rows(env, params, diagram, found.leaves)
+    rows = causal.incentives(env, diagram, found.leaves, params)
     if options.json:
         print(json.dumps(plain(_as_data(options, found, rows, users)), indent=1))  # noqa: T201
     else:
         _print(options, env, found, rows, _verdict(env, diagram, users))
-
-
-def _rows(env: Environment, params: object, diagram: "Diagram", leaves: Sequence[str]) -> list[Row]:
-    """(node, incentive, path): of each leaf the node that is reached first; control of users on top."""
-    from jaxrec import causal
-
-    users = causal.preference_leaves(env, params) if env.preferences else ()
-    controlled, known = [], []
-    for leaf in (*users, *(leaf for leaf in (*leaves, "obs") if leaf not in users)):
-        nodes = [node for node in diagram.nodes if node.rpartition("_")[0] == leaf]
-        paths = [(node, path) for node in nodes if (path := causal.control_path(diagram, node, FIRST_DECISION))]
-        if paths:
-            node, path = min(paths, key=lambda each: len(each[1]))
-            controlled.append((node, "control of users" if leaf in users else "control", path))
-        if leaf != "obs" and causal.value_of_information(diagram, f"{leaf}_0", FIRST_DECISION):
-            known.append((f"{leaf}_0", "information", None))
-    return controlled + known
 
 
 def _verdict(env: Environment, diagram: "Diagram", users: list[str] | None) -> str:
@@ -115,16 +95,16 @@ def _verdict(env: Environment, diagram: "Diagram", users: list[str] | None) -> s
     if not env.preferences:
         return f"{env.name} does not say which parts of its state are its users."
     if users is None:
-        return f"Users are no means: no path leads from {FIRST_DECISION} over {', '.join(env.preferences)} to a reward."
+        return f"Users are no means: no path leads from A_0 over {', '.join(env.preferences)} to a reward."
     if causal.preference_path(env, diagram.without_information()) is None:
         return f"Users can be a means of being known: {_arrows(users)}, which needs a later observation."
     return f"Users can be a means: {_arrows(users)}"
 
 
 def _print(
-    options: IncentivesOptions, env: Environment, found: "Dependence", rows: Sequence[Row], verdict: str
+    options: IncentivesOptions, env: Environment, found: "Dependence", rows: Sequence["Incentive"], verdict: str
 ) -> None:
-    title = f"Incentives of {FIRST_DECISION} in {options.env}, {options.horizon} steps, by {options.by}"
+    title = f"Incentives of A_0 in {options.env}, {options.horizon} steps, by {options.by}"
     table = Table("node", "incentive", "shortest path", title=title, caption=_caption(found))
     for node, incentive, path in rows:
         table.add_row(escape(node), incentive, escape(_arrows(path)), style="red" if "users" in incentive else None)
@@ -145,7 +125,7 @@ def _caption(found: "Dependence") -> str:
 
 
 def _as_data(
-    options: IncentivesOptions, found: "Dependence", rows: Sequence[Row], users: list[str] | None
+    options: IncentivesOptions, found: "Dependence", rows: Sequence["Incentive"], users: list[str] | None
 ) -> dict[str, object]:
     settings = {name: value for name, value in dataclasses.asdict(options).items() if name != "json"}
     settings["out"] = None if options.out is None else str(options.out)

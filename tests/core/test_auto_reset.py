@@ -4,13 +4,13 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-import loops
 import numpy as np
 import pytest
 from flax import struct
 from probes import Chain, ChainState
 
 import jaxrec
+from benchmarks import loops
 from jaxrec.envs.polarising import PolarisingUsers
 from jaxrec.envs.preference import PreferenceShift
 from jaxrec.envs.rewiring import RewiringGame
@@ -56,7 +56,8 @@ def test_starts_are_not_drawn_at_every_step(key):
     """XLA moves what does not change out of a loop: starts once were drawn at each step, and thrown away."""
     env = Shuffled(40)
     play = jax.jit(lambda key: jaxrec.rollout(env, Right(), key, 8, 64).per_env)
-    found = loops.depths(play.lower(key).compile().as_text(), "sort")
+    program = loops.parse(play.lower(key).compile().as_text())
+    found = {depth for depth, loop in program.walk() if "sort" in loop.kernels}
     before, at_steps, at_draws = 0, 1, 2  # loops around them
     assert found == {before, at_draws}, f"in {at_steps} loop: at every step"
 

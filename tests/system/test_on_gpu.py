@@ -8,6 +8,8 @@ from paths import ROOT
 
 import jaxrec
 from benchmarks import loops, on_gpu
+from jaxrec.cli import main
+from jaxrec.experiments import Study
 
 PROGRAM = """HloModule jit_f, is_scheduled=true
 
@@ -98,6 +100,23 @@ def test_a_study_that_was_interrupted_goes_on(tmp_path):
     study.target.mkdir()
     (study.target / "manifest.json").write_text('{"status": "interrupted"}')
     assert study.command()[3:] == ["run", "tampering", "--resume", str(study.target)]
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_studies_take_their_settings(quick, tmp_path, monkeypatch):
+    asked = []
+
+    def run(self, preset, config, out, meter, trackers):
+        config.check()
+        asked.append(self.name)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Study, "run", run)
+    for one in on_gpu.jobs(on_gpu.Options(tmp_path, quick=quick)):
+        if one.study:
+            with pytest.raises((KeyboardInterrupt, SystemExit)):
+                main(one.command()[3:])
+    assert asked == ["rewiring-learning", "tampering", "preference-shift"]
 
 
 def test_bad_input(tmp_path):

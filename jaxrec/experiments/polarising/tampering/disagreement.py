@@ -13,7 +13,7 @@ from jaxrec.agents import TabularPolicy
 from jaxrec.envs.polarising import PolarisingUsers, exact, population
 from jaxrec.experiments.polarising.tampering.settings import USERS
 from jaxrec.rollouts import rollout
-from jaxrec.statistics import beyond_noise, jackknife
+from jaxrec.statistics import beyond_noise, noise
 
 
 class Disagreement(struct.PyTreeNode):
@@ -35,7 +35,7 @@ class Disagreement(struct.PyTreeNode):
         """float[users, steps]: the larger of the two worlds' disagreement between different seeds; 0 from one seed."""
         if len(self.across) == 1:
             return np.zeros_like(self.across[0, 0])
-        return np.maximum(*(jackknife(within).mean(axis=0) for within in (self.factual, self.decoupled)))
+        return noise(self.factual, self.decoupled)
 
     @property
     def excess(self) -> np.ndarray:
