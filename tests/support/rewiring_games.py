@@ -1,6 +1,7 @@
 """Rewiring games to hold against plain Python: random ones, and what turns the reference's states into arrays."""
 
 import itertools
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -20,6 +21,7 @@ from jaxrec.envs.rewiring import (
 from jaxrec.envs.rewiring.graph.society import Society
 
 PRESETS = sorted(rules.PRESETS)
+RULES = rules.PRESETS | {"average": replace(rules.CARVALHO, name="average", fitness="average")}
 NAMES = list(HEURISTICS)
 SIZES = {"santos": (33, 90), "printed": (20, 50), "carvalho": (40, 110), "learning": (12, 26)}
 
@@ -83,7 +85,7 @@ def advance(preset, society, words, params, recommenders, competition):
     """(the last society, (all of them, the events)) for words [steps, 3, *lanes]."""
 
     def step(society, words):
-        society, events = dynamics.time_step(society, words, rules.PRESETS[preset], params, recommenders, competition)
+        society, events = dynamics.time_step(society, words, RULES[preset], params, recommenders, competition)
         return society, (society, events)
 
     return jax.lax.scan(step, society, words)

@@ -64,13 +64,15 @@ def payoff(mine, theirs, game):
 
 
 def fitness(state, user, game):
-    return sum(payoff(state.cooperates[user], state.cooperates[n], game) for n in state.adjacency[user])
+    near = state.adjacency[user]
+    total = sum(payoff(state.cooperates[user], state.cooperates[n], game) for n in near)
+    return total / max(len(near), 1) if game.preset == "average" else total
 
 
 def imitation(state, x, y, game, beta):
     """The probability that x copies y."""
     difference = fitness(state, y, game) - fitness(state, x, game)
-    return fermi(max(0.0, difference) if game.preset == "carvalho" else difference, beta)
+    return fermi(max(0.0, difference) if game.preset in ("carvalho", "average") else difference, beta)
 
 
 def gate(state, x, y, game):

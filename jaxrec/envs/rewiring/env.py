@@ -176,7 +176,7 @@ class RewiringGame(Environment[RewiringState, RewiringParams]):
         """
         return Utilities(
             recommender=(next_state.requests - state.requests).astype(float),
-            user=metrics.payoffs(next_state.society, params),
+            user=metrics.fitness(next_state.society, params, resolve(self.rules).fitness == "average"),
             society=metrics.cooperation(next_state.society),
         )
 

@@ -33,7 +33,7 @@ class User(struct.PyTreeNode):
         ties: uint32[words, *batch], the set of its neighbours.
         degree: int32[*batch], their number.
         cooperates: bool[*batch], its strategy.
-        fitness: float32[*batch], the sum of its payoffs against all neighbours.
+        fitness: float32[*batch], the sum of its payoffs against all neighbours, or their average (`Rules.fitness`).
     """
 
     index: Int[Array, "*batch"]
@@ -117,14 +117,14 @@ def meet(
     if rules.pair == "edge":
         tie, ends, spare = _random_edge(society, words[0])
         index = jnp.where(structural, ends[0], index)
-    x = user_at(society, materialised(index, one), params)
+    x = user_at(society, materialised(index, one), params, rules)
     rank, left = draws.choose(left, x.degree)
     partner = bitset.select(x.ties, rank)
     if ends is not None:
         partner = jnp.where(structural, ends[1], partner)
         left = jnp.where(structural, spare, left)
     alone = x.degree == 0  # a user without neighbours meets itself, which changes nothing
-    y = user_at(society, materialised(jnp.where(alone, x.index, partner), one), params)
+    y = user_at(society, materialised(jnp.where(alone, x.index, partner), one), params, rules)
     beta = params.beta if competition is None else jnp.where(adopting, competition.beta, params.beta)
     ahead = y.fitness - x.fitness
     won = jnp.ones_like(structural)
@@ -154,13 +154,14 @@ def _leaves(rules: Rules, x: User, y: User, won: Array) -> tuple[Array, Array]:
     return ~y.cooperates | ~x.cooperates, jnp.where(won, ~y.cooperates, ~x.cooperates)
 
 
-def user_at(society: Society, index: Array, params: GameValues) -> User:
+def user_at(society: Society, index: Array, params: GameValues, rules: Rules) -> User:
     """Reads one user of each society.
 
     Args:
         society: one, or many.
         index: int32[*batch], the user.
         params: `RewiringParams`, of which the payoffs are read.
+        rules: of which `fitness` is read.
 
     Returns:
         Its neighbours, degree, strategy and fitness.
@@ -175,6 +176,8 @@ def user_at(society: Society, index: Array, params: GameValues) -> User:
     fitness = cooperating * payoff(cooperates, True, params) + (degree - cooperating) * payoff(
         cooperates, False, params
     )
+    if rules.fitness == "average":
+        fitness = fitness / jnp.maximum(degree, 1)
     return User(index, ties, degree, cooperates, fitness)
 
 

@@ -62,12 +62,29 @@ def shares(society: Society) -> Float[Array, " kinds"]:
     return bitset.count(jnp.moveaxis(society.members, 0, 1)) / society.num_users
 
 
-def payoffs(society: Society, params: GameValues) -> Float[Array, " users"]:
-    """The fitness of each user: the sum of its payoffs against all neighbours."""
+def fitness(society: Society, params: GameValues, average: bool = False) -> Float[Array, " users"]:
+    """The fitness of each user: the sum of its payoffs against all neighbours, or their average."""
     strategies = bitset.unpack(society.cooperators, society.num_users)
     cooperating = bitset.count((society.adjacency & society.cooperators).T)
     defecting = degrees(society) - cooperating
-    return cooperating * payoff(strategies, True, params) + defecting * payoff(strategies, False, params)
+    total = cooperating * payoff(strategies, True, params) + defecting * payoff(strategies, False, params)
+    return total / jnp.maximum(degrees(society), 1) if average else total
+
+
+def of_kinds(society: Society, params: GameValues) -> dict[str, Float[Array, " kinds"]]:
+    """Computes means over the users of each recommender; NaN where one has none.
+
+    - `kind_degree`: their neighbours.
+    - `kind_payoff`: their payoff against a neighbour, averaged over the neighbours of each (0 without any).
+    - `kind_cooperation`: whether they cooperate.
+    """
+    members = bitset.unpack(society.members.T, society.num_users).T.astype(jnp.float32)
+    each = {
+        "kind_degree": degrees(society).astype(jnp.float32),
+        "kind_payoff": fitness(society, params, average=True),
+        "kind_cooperation": bitset.unpack(society.cooperators, society.num_users).astype(jnp.float32),
+    }
+    return {name: (members * values).sum(axis=1) / members.sum(axis=1) for name, values in each.items()}
 
 
 def is_fixated(society: Society) -> Bool[Array, ""]:

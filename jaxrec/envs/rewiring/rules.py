@@ -11,6 +11,7 @@ CHOICES = {
     "pair": ("neighbour", "edge"),
     "initiative": ("focal", "either"),
     "strategies": ("coins", "half"),
+    "fitness": ("sum", "average"),
 }
 
 
@@ -33,6 +34,8 @@ class Rules:
         strategies: at the start. "coins": each user a cooperator with probability 1/2; "half": exactly N // 2 of them.
         unfocused: the number of users, the last ones, that are never focal. With 1 this is the game of the author's
             program, in which that user never changes and becomes a star.
+        fitness: of a user: "sum", of its payoffs against all neighbours, or their "average", which a user with many
+            neighbours does not gain by; not with gate "none".
     """
 
     name: str
@@ -42,11 +45,14 @@ class Rules:
     initiative: Literal["focal", "either"]
     strategies: Literal["coins", "half"]
     unfocused: int = 0
+    fitness: Literal["sum", "average"] = "sum"
 
     def __post_init__(self) -> None:
         for name, kinds in CHOICES.items():
             checks.lookup(dict.fromkeys(kinds), getattr(self, name), f"rules.{name}")
         checks.within("rules.unfocused", self.unfocused, 0, float("inf"))
+        if self.fitness == "average" and self.gate == "none":
+            raise checks.InputError("rules.fitness must be 'sum' with gate 'none', got 'average'")
 
     @property
     def single_clock(self) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import rewiring_reference as ref
 from rewiring_exact import CASES, COPIES, assert_follows, codes_of, copies_of, exact_cases
-from rewiring_games import NAMES, PRESETS, SIZES, games_for, many_of, random_state, setting_of, ties_of
+from rewiring_games import NAMES, PRESETS, RULES, SIZES, games_for, many_of, random_state, setting_of, ties_of
 
 import jaxrec
 from jaxrec.envs.rewiring import RewiringGame, rules, simulate
@@ -30,7 +30,7 @@ def advanced(engine, preset, state, setting, num_steps, seed=0):
     mesh = jax.sharding.Mesh(np.asarray(jax.devices()[:1]), ("lanes",))
     method = advance.Method("xoshiro", engine)
     copy = jax.tree.map(jnp.copy, state)
-    after = advance.advance(rules.PRESETS[preset], copy, jax.random.key(seed), setting, num_steps, mesh, method)
+    after = advance.advance(RULES[preset], copy, jax.random.key(seed), setting, num_steps, mesh, method)
     return jax.tree.map(np.asarray, after)
 
 
@@ -84,7 +84,7 @@ def test_equals_xla_in_societies_of_other_sizes(users, unfocused):
 
 
 @needs_compiler
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", [*PRESETS, "average"])
 def test_one_step_probabilities_are_exact(preset):
     rng = np.random.default_rng(6)
     cases = exact_cases(preset, rng, (1.0, 0.0) if preset == "santos" else (1.0, 0.5, 0.75, 0.0))

@@ -19,8 +19,9 @@ def test_metrics_agree_with_networkx(rng):
     society = unstack(many_of(states, 3))
     measured = jax.tree.map(np.asarray, jax.jit(jax.vmap(metrics.measure))(society))
     params = RewiringParams(temptation=1.7, sucker=-0.3)
-    payoffs = jax.jit(jax.vmap(lambda one: (metrics.payoffs(one, params), metrics.is_fixated(one))))(society)
-    payoffs, fixated = map(np.asarray, payoffs)
+    each = (metrics.fitness, metrics.of_kinds, lambda one, params: metrics.is_fixated(one))
+    found = jax.jit(jax.vmap(lambda one: [measure(one, params) for measure in each]))(society)
+    payoffs, of_kinds, fixated = jax.tree.map(np.asarray, found)
     game = ref.Game("printed", temptation=1.7, sucker=-0.3)
     for i, state in enumerate(states):
         graph = nx.from_numpy_array(matrix_of(state).astype(int))
@@ -34,4 +35,11 @@ def test_metrics_agree_with_networkx(rng):
         expected = nx.attribute_assortativity_coefficient(graph, "strategy") if len(ends) == 2 else 0.0
         np.testing.assert_allclose(measured["assortativity"][i], expected, atol=2e-6)
         np.testing.assert_allclose(payoffs[i], [ref.fitness(state, user, game) for user in range(21)], atol=1e-5)
+        users = [[user for user in range(21) if state.kinds[user] == kind] for kind in range(3)]
+        a_tie = np.array([ref.fitness(state, user, game) / max(degrees[user], 1) for user in range(21)])
+        for kind in (kind for kind in range(3) if users[kind]):
+            np.testing.assert_allclose(of_kinds["kind_degree"][i, kind], degrees[users[kind]].mean(), rtol=1e-5)
+            np.testing.assert_allclose(of_kinds["kind_payoff"][i, kind], a_tie[users[kind]].mean(), atol=1e-5)
+            cooperating = np.mean([state.cooperates[user] for user in users[kind]])
+            np.testing.assert_allclose(of_kinds["kind_cooperation"][i, kind], cooperating, atol=1e-6)
         assert fixated[i] == (len(set(state.cooperates)) == 1)

@@ -31,7 +31,7 @@ def step_copies(preset, cases, rng):
     return np.concatenate(drawn, axis=1)
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", [*PRESETS, "average"])
 def test_one_step_probabilities_are_exact(preset):
     rng = np.random.default_rng(3)
     # The ties of `santos` with partial influence: see the next test.

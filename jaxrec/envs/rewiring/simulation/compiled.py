@@ -65,6 +65,7 @@ def _attributes(rules: Rules, num_steps: int) -> dict[str, np.bool_ | np.int32]:
         "single_clock": rules.single_clock,
         "edge": rules.pair == "edge",
         "focal": rules.initiative == "focal",
+        "average": rules.fitness == "average",
     }
     attributes: dict[str, np.bool_ | np.int32] = {name: np.bool_(flag) for name, flag in flags.items()}
     return attributes | {"num_steps": np.int32(num_steps), "unfocused": np.int32(rules.unfocused)}

@@ -11,7 +11,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Int, PyTree
 
 from jaxrec.envs.rewiring import metrics
-from jaxrec.envs.rewiring.env import RewiringGame
+from jaxrec.envs.rewiring.env import RewiringGame, RewiringParams
 from jaxrec.envs.rewiring.graph import bitset
 from jaxrec.envs.rewiring.graph.society import Society, stack, unstack
 
@@ -81,11 +81,12 @@ def start_lanes(env: RewiringGame, key: Array, shares: Array, by_degree: bool) -
 
 
 @jax.jit
-def measure_lanes(state: Lanes) -> dict[str, Array]:
-    """Returns `metrics.measure`, the counts so far and `fixated` of each lane: metric -> [lanes, ...]."""
+def measure_lanes(state: Lanes, params: RewiringParams) -> dict[str, Array]:
+    """Returns metrics, the counts so far and `fixated` of each lane: metric -> [lanes, ...]; params are [lanes]."""
     society = unstack(state.society)
     counts = {name: getattr(state, name) for name in ("opportunities", "requests", "rewires")}
-    return jax.vmap(metrics.measure)(society) | {"fixated": jax.vmap(metrics.is_fixated)(society)} | counts
+    of_kinds = jax.vmap(metrics.of_kinds)(society, params)
+    return jax.vmap(metrics.measure)(society) | of_kinds | {"fixated": jax.vmap(metrics.is_fixated)(society)} | counts
 
 
 @partial(jax.jit, donate_argnames="state")

@@ -47,6 +47,8 @@ class Simulation:
         rewires: int, ties that moved.
         degree_variance, max_degree, assortativity: float, int, float; `metrics.measure` defines them.
         shares: float[runs, kinds], the fraction of users with each recommender; [runs, 0] without competition.
+        kind_degree, kind_payoff, kind_cooperation: float[runs, kinds], of the users of each recommender
+            (`metrics.of_kinds`); NaN where it has none.
         series: metric -> float[tests, runs], the metrics at every test (NaN after the end); empty unless requested.
         generator, engine: the random numbers, and what computed: "xla" or "compiled".
     """
@@ -61,6 +63,9 @@ class Simulation:
     max_degree: np.ndarray
     assortativity: np.ndarray
     shares: np.ndarray
+    kind_degree: np.ndarray
+    kind_payoff: np.ndarray
+    kind_cooperation: np.ndarray
     series: dict[str, np.ndarray]
     generator: str
     engine: str
@@ -232,7 +237,7 @@ def _run(
         key, key_chunk, key_fresh = jax.random.split(key, 3)
         state = advance(resolve(env.rules), state, key_chunk, setting, chunk, mesh, method)
         clock += chunk
-        measured = {name: np.asarray(value) for name, value in measure_lanes(state).items()} | {"steps": clock}
+        measured = {name: np.asarray(value) for name, value in measure_lanes(state, setting.params).items()} | {"steps": clock}
         done = working & ((clock >= limit) | (stop_at_fixation & measured["fixated"]))
         for name, value in measured.items():
             ends.setdefault(name, np.zeros((runs, *value.shape[1:]), value.dtype))[lane_run[done]] = value[done]

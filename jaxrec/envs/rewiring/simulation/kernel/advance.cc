@@ -86,7 +86,8 @@ int Size(ffi::Span<const int64_t> shape, int axis) { return static_cast<int>(sha
 ffi::Error Advance(Bits, Bits, Bits, Ints, Ints, Ints, Bits seeds, Floats params, Ints kinds,
                    ffi::Result<Bits> adjacency, ffi::Result<Bits> cooperators, ffi::Result<Bits> members,
                    ffi::Result<Ints> edges, ffi::Result<Ints> degrees, ffi::Result<Ints> counts, int32_t num_steps,
-                   bool clipped, bool self_gate, bool single_clock, bool edge, bool focal, int32_t unfocused) {
+                   bool clipped, bool self_gate, bool single_clock, bool edge, bool focal, bool average,
+                   int32_t unfocused) {
   const auto shape = adjacency->dimensions();
   const Arrays all{adjacency->typed_data(),
                    cooperators->typed_data(),
@@ -103,7 +104,7 @@ ffi::Error Advance(Bits, Bits, Bits, Ints, Ints, Ints, Bits seeds, Floats params
                    Size(members->dimensions(), 1),
                    Size(edges->dimensions(), 1),
                    Size(degrees->dimensions(), 1)};
-  const Rules rules{clipped, self_gate, single_clock, edge, focal, unfocused};
+  const Rules rules{clipped, self_gate, single_clock, edge, focal, average, unfocused};
   const int lanes = Size(shape, 0);
   switch ((all.half_words + 1) / 2) {  // the sizes that studies use are known to the compiler
     case 2:
@@ -147,4 +148,5 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(RewiringAdvance, jaxrec::Advance,
                                   .Attr<bool>("single_clock")
                                   .Attr<bool>("edge")
                                   .Attr<bool>("focal")
+                                  .Attr<bool>("average")
                                   .Attr<int32_t>("unfocused"));

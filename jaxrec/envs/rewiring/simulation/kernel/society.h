@@ -17,7 +17,7 @@ namespace jaxrec {
 constexpr int kPlanes = 14;  // a degree has so many bits
 
 struct Rules {
-  bool clipped, self_gate, single_clock, edge, focal;
+  bool clipped, self_gate, single_clock, edge, focal, average;
   int unfocused;
 };
 
@@ -78,7 +78,8 @@ struct Society {
 
   float Fitness(const User& user) const {
     const int all = degree[user.index], some = cooperating[user.index];
-    return some * payoffs[user.cooperates][1] + (all - some) * payoffs[user.cooperates][0];
+    const float sum = some * payoffs[user.cooperates][1] + (all - some) * payoffs[user.cooperates][0];
+    return rules.average ? sum / (all > 1 ? all : 1) : sum;
   }
 
   uint32_t Select(const Word* set, uint32_t rank) const {  // the member with `rank` smaller ones; 0 <= rank < count
