@@ -66,6 +66,10 @@ TINY = {
         steps=10_000,
         adoption_runs=3,
         adoption_steps=10_000,
+        wall_users=30,
+        wall_degree=4,
+        wall_runs=3,
+        wall_steps=2_400,
     ),
     "rewiring-learning": LearningConfig(
         seeds=2,
@@ -81,7 +85,7 @@ TINY = {
 FIGURES = {
     "rewiring-baselines": {"figure5", "figure6", "scatter20"},
     "rewiring-santos": {"critical", "contours"},
-    "rewiring-competition": {"figure15", "figure16"},
+    "rewiring-competition": {"figure15", "figure16", "walls"},
     "rewiring-learning": {"curves10", "scatter10", "looks"},
 }
 
@@ -277,9 +281,11 @@ def test_the_numbers_are_fractions_of_users(tiny_run):
         shares = np.array(results["figure15"]["shares"])
         np.testing.assert_allclose(shares.sum(axis=-1), 1, atol=1e-6)
         start = [EXPERIMENTS["many against a local majority"].get(kind, 0) for kind in KINDS]
-        np.testing.assert_allclose(shares[0].mean(axis=0), start, atol=0.5 / 40 + 1e-6)  # W2 = 0: as they began
+        as_they_began = shares[:, 0, 0].mean(axis=1)  # W2 = 0
+        np.testing.assert_allclose(as_they_began, np.tile(start, (2, 1)), atol=0.5 / 40 + 1e-6)
         cooperation = np.array(results["figure15"]["cooperation"])
-        assert (np.array(results["adoption"]["shares"]["local alone"])[:, 0] == 1).all()
+        adopted = np.array(results["adoption"]["shares"])
+        assert (adopted[:, list(EXPERIMENTS).index("local alone"), :, 0] == 1).all()
     assert ((cooperation >= 0) & (cooperation <= 1)).all()
 
 

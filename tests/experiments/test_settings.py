@@ -110,6 +110,10 @@ REFUSED = {
         ({"beta_recommender": 1e7}, r"beta_recommender must be within \[0.0, 1000000.0\]"),
         ({"degree": 2000}, "users, degree, rules: degree must be below num_users=1000, got 2000"),
         ({"rules": "learning"}, "rules must read timescales, got 'learning'"),
+        ({"exclusive": ()}, "exclusive must have at least one value"),
+        ({"exclusive": (True, True)}, "exclusive must"),
+        ({"wall_steps": 100}, "wall_steps must be a multiple of check_every=24, got 100"),
+        ({"wall_users": 20}, "wall_users, wall_degree: degree must be below num_users=20, got 20"),
     ],
 }  # fmt: skip
 CASES = [(name, *case) for name, cases in REFUSED.items() for case in cases]
@@ -171,14 +175,19 @@ def refused(config, names):
     return True
 
 
-def ends(env, queue, key, lanes, limit, *others):
+def ends(env, queue, key, lanes, limit, chunk, stop_at_fixation, on_test, *others):
     """In place of `simulate`'s loop: where societies might have ended."""
     rng, (runs, kinds) = np.random.default_rng(0), queue.recommenders.local.shape
-    left_out = ("series", "shares", "generator", "engine")
+    of_kinds = ("kind_degree", "kind_payoff", "kind_cooperation")
+    left_out = ("series", "shares", "generator", "engine", *of_kinds)
     names = [field.name for field in dataclasses.fields(Simulation) if field.name not in left_out]
     drawn = {name: rng.uniform(size=runs) for name in names}
     shares = rng.dirichlet(np.ones(kinds), runs) if queue.competition is not None else np.zeros((runs, 0))
-    return drawn | {"steps": np.full(runs, limit), "fixated": drawn["fixated"] < 0.5, "shares": shares}
+    drawn |= {"fixated": drawn["fixated"] < 0.5, "shares": shares}
+    drawn |= {name: rng.uniform(0.5, 2, (runs, kinds)) for name in of_kinds}
+    for steps in (chunk, limit):
+        on_test(drawn | {"steps": np.full(runs, steps), "run": np.arange(runs)})
+    return drawn | {"steps": np.full(runs, limit)}
 
 
 runs = st.integers(1, 3)
@@ -203,13 +212,14 @@ SCANS = {
         "users": sizes, "degree": degrees, "rules": st.sampled_from(["carvalho", "printed", "santos", "learning"]),
         "beta_recommender": strengths, "timescales": scans, "recommender_timescales": scans, "runs": runs,
         "steps": limits, "artefact": st.booleans(), "adoption_timescale": strengths, "adoption_runs": runs,
-        "adoption_steps": limits, "stop_at_fixation": st.booleans(),
+        "adoption_steps": limits, "stop_at_fixation": st.booleans(), "wall_users": st.sampled_from([0, 24]),
+        "exclusive": st.sampled_from([(True, False), (False,), (True,)]), "wall_timescale": strengths,
     },
 }  # fmt: skip
 SMALL = {
     "rewiring-baselines": FEW | {"scatter_users": (24,), "scatter_steps": (4_000,), "timescales": (1.0,)},
     "rewiring-santos": FEW | {"plane_users": 24, "plane_degree": 4, "plane_timescales": (1.0,), "plane_points": 2},
-    "rewiring-competition": FEW | {"recommender_timescales": (0.063,)},
+    "rewiring-competition": FEW | {"recommender_timescales": (0.063,), "wall_users": 24, "wall_degree": 4},
 }
 
 

@@ -53,6 +53,10 @@ SHARES = {"cooperation": 0.43, "local": 0.002, "good": 0.66, "bad": 0.08, "rando
 SHARES_FROZEN = {"cooperation": 0.78, "local": 0.35, "good": 0.48, "bad": 0.04, "random": 0.07, "fair": 0.07}
 """The same with one user never focused, as in the author's program: the paper's Figure 15."""
 
+AUTHOR_500 = {"cooperation": 0.013, "local": 0.765}
+"""Competition at W = 1, W2 = 0.01, N = 500, 10^6 time-steps: means over 200 runs of the author's program, before its
+user who is never focused."""
+
 Cells = Mapping[str, tuple[Any, float, float | None]]
 """Cell -> its place in an array, or its key in a dictionary; the reference mean; its standard error or None."""
 

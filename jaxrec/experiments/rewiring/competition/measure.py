@@ -1,12 +1,13 @@
 """What the competition between recommenders measures: whom users have adopted in the end, and who cooperates."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
 import numpy as np
 from jax import Array
 
-from jaxrec.envs.rewiring import Competition, RewiringGame, heuristic, simulate
+from jaxrec.envs.rewiring import Competition, RewiringGame, heuristic, per_run, simulate
 from jaxrec.envs.rewiring.rules import resolve
 from jaxrec.experiments.rewiring.competition.settings import (
     EXPERIMENTS,
@@ -15,6 +16,7 @@ from jaxrec.experiments.rewiring.competition.settings import (
     CompetitionConfig,
     check_every,
 )
+from jaxrec.experiments.rewiring.competition.walls import Walls, look_behind_walls
 from jaxrec.experiments.rewiring.sweep import Ends
 from jaxrec.experiments.runs.tools import Tools
 from jaxrec.parameters import batched
@@ -23,30 +25,31 @@ from jaxrec.runtime.progress import Meter
 
 @dataclass(frozen=True)
 class Measured:
-    """Where societies ended; runs of one cell or experiment stand together.
+    """Where societies ended.
 
     Attributes:
-        figure_15: arrays [cells * runs], in the order of `CompetitionConfig.grid`.
-        artefact: arrays [runs] of the published cell with one user never focused; None if it was left out.
-        adoption: arrays [experiments * runs], in the order of `EXPERIMENTS`.
+        figure_15: [exclusive, W1, W2, runs], in the order of the settings.
+        artefact: [runs] of the published cell with one user never focused; None if it was left out.
+        adoption: [exclusive, experiments, runs], in the order of `EXPERIMENTS`.
+        walls: why exclusive recommenders are adopted; None if it was left out.
     """
 
     figure_15: Ends
     artefact: Ends | None
     adoption: Ends
+    walls: Walls | None
 
-    def of_experiment(self, name: str, metric: str) -> np.ndarray:
-        """[runs, ...]: one array of `adoption`, for one of `EXPERIMENTS`."""
-        values = getattr(self.adoption, metric)
-        return values.reshape(len(EXPERIMENTS), -1, *values.shape[1:])[list(EXPERIMENTS).index(name)]
+    def cooperation(self, exclusive: int, experiment: str) -> np.ndarray:
+        """float[runs]: cooperators at the end of one of `EXPERIMENTS`."""
+        return self.adoption.cooperation[exclusive, list(EXPERIMENTS).index(experiment)]
 
-    def share(self, experiment: str, kind: str) -> np.ndarray:
+    def share(self, exclusive: int, experiment: str, kind: str) -> np.ndarray:
         """float[runs]: the final share of users with one recommender."""
-        return self.of_experiment(experiment, "shares")[:, KINDS.index(kind)]
+        return self.adoption.shares[exclusive, list(EXPERIMENTS).index(experiment), :, KINDS.index(kind)]
 
 
 def measure(config: CompetitionConfig, tools: Tools) -> Measured:
-    """Figure 15, its artefact, and the adoption experiments.
+    """Figure 15, its artefact, the adoption experiments, and why exclusive recommenders are adopted.
 
     Args:
         config: the settings.
@@ -55,31 +58,41 @@ def measure(config: CompetitionConfig, tools: Tools) -> Measured:
     Returns:
         Where societies ended.
     """
-    key_figure, key_frozen, key_adoption = jax.random.split(jax.random.key(config.seed), 3)
-    grid = config.grid
-    shares = _shares(EXPERIMENTS["many against a local majority"])
-
-    def figure_15(env: RewiringGame, key: Array, cells: list[tuple[float, float]], runs: int) -> Ends:
-        w1, w2 = np.repeat(np.asarray(cells, float).reshape(-1, 2), runs, axis=0).T
-        return compete(env, key, np.tile(shares, (len(w1), 1)), w1, w2, config.steps, config, tools.meter)
-
-    ends = figure_15(config.env(), key_figure, grid, config.runs)
-    tools.log(part="figure 15", cells=grid, cooperation=ends.cooperation, shares=ends.shares)
+    key_figure, key_frozen, key_adoption, key_walls = jax.random.split(jax.random.key(config.seed), 4)
+    start = _shares(EXPERIMENTS["many against a local majority"])
+    walls, w1, w2, _ = _every(config.exclusive, config.timescales, config.recommender_timescales, range(config.runs))
+    shares = np.tile(start, (walls.size, 1))
+    ends = compete(config.env(), key_figure, walls, shares, w1, w2, config.steps, config, tools.meter)
+    tools.log(part="figure 15", cells=config.grid, cooperation=ends.cooperation, shares=ends.shares)
     artefact = None
     if config.has_artefact:
         frozen = RewiringGame(config.users, config.degree, replace(resolve(config.rules), unfocused=1))
-        artefact = figure_15(frozen, key_frozen, [PUBLISHED], config.runs)
+        once = np.ones(config.runs)
+        artefact = compete(
+            frozen, key_frozen, once > 0, shares[: config.runs], *(once * value for value in PUBLISHED),
+            config.steps, config, tools.meter,
+        )  # fmt: skip
         tools.log(part="artefact", cooperation=artefact.cooperation, shares=artefact.shares)
-    start = np.repeat([_shares(one) for one in EXPERIMENTS.values()], config.adoption_runs, axis=0)
-    slow, recommend = np.ones(len(start)), np.full(len(start), config.adoption_timescale)
-    adoption = compete(config.env(), key_adoption, start, slow, recommend, config.adoption_steps, config, tools.meter)
+    walls, number, _ = _every(config.exclusive, range(len(EXPERIMENTS)), range(config.adoption_runs))
+    shares = np.array([_shares(one) for one in EXPERIMENTS.values()])[number.astype(int)]
+    once = np.ones(walls.size)
+    adoption = compete(
+        config.env(), key_adoption, walls, shares, once, once * config.adoption_timescale, config.adoption_steps,
+        config, tools.meter,
+    )  # fmt: skip
     tools.log(part="adoption", cooperation=adoption.cooperation, shares=adoption.shares)
-    return Measured(ends, artefact, adoption)
+    return Measured(
+        _arranged(ends, len(config.exclusive), len(config.timescales), len(config.recommender_timescales)),
+        artefact,
+        _arranged(adoption, len(config.exclusive), len(EXPERIMENTS)),
+        look_behind_walls(config, key_walls, tools) if config.wall_users else None,
+    )
 
 
 def compete(
     env: RewiringGame,
     key: Array,
+    exclusive: np.ndarray,
     shares: np.ndarray,
     timescale: np.ndarray,
     recommender_timescale: np.ndarray,
@@ -92,6 +105,7 @@ def compete(
     Args:
         env: the society.
         key: a typed key.
+        exclusive: bool[runs], whether all but the local heuristic recommend only among their own users.
         shares: float[runs, 5], of users who begin with each of `KINDS`.
         timescale: float[runs], W1.
         recommender_timescale: float[runs], W2.
@@ -102,17 +116,15 @@ def compete(
     Returns:
         Where the runs ended: arrays [runs].
     """
-    runs = len(shares)
-    kinds = [heuristic(name, exclusive=name != "local") for name in KINDS]
-    params = batched(env.default_params, runs).replace(timescale=np.asarray(timescale, np.float32))
-    competition = Competition(shares, recommender_timescale, config.beta_recommender)
+    kinds = {wall: [heuristic(name, exclusive=wall and name != "local") for name in KINDS] for wall in (True, False)}
+    params = batched(env.default_params, len(shares)).replace(timescale=np.asarray(timescale, np.float32))
     ends = simulate(
         env,
-        kinds,
+        per_run([kinds[bool(wall)] for wall in exclusive]),
         key,
         params,
         num_steps,
-        competition=competition,
+        competition=Competition(shares, recommender_timescale, config.beta_recommender),
         stop_at_fixation=config.stop_at_fixation,
         check_every=check_every(num_steps),
         meter=meter,
@@ -124,3 +136,14 @@ def compete(
 
 def _shares(initial: dict[str, float]) -> np.ndarray:
     return np.array([initial.get(name, 0.0) for name in KINDS])
+
+
+def _every(*values: Any) -> list[np.ndarray]:
+    """Every combination of some values, the last ones changing fastest: an array for each."""
+    return [one.ravel() for one in np.meshgrid(*(np.asarray(each, float) for each in values), indexing="ij")]
+
+
+def _arranged(ends: Ends, *shape: int) -> Ends:
+    """Gives arrays [combinations * runs, ...] the axes `shape`, then one of runs."""
+    arrays = {name: values for name, values in vars(ends).items() if isinstance(values, np.ndarray)}
+    return replace(ends, **{name: values.reshape(*shape, -1, *values.shape[1:]) for name, values in arrays.items()})
