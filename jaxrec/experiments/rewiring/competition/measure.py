@@ -69,7 +69,7 @@ def measure(config: CompetitionConfig, tools: Tools) -> Measured:
         frozen = RewiringGame(config.users, config.degree, replace(resolve(config.rules), unfocused=1))
         once = np.ones(config.runs)
         artefact = compete(
-            frozen, key_frozen, once > 0, shares[: config.runs], *(once * value for value in PUBLISHED),
+            frozen, key_frozen, once > 0, shares[: config.runs], once * PUBLISHED[0], once * PUBLISHED[1],
             config.steps, config, tools.meter,
         )  # fmt: skip
         tools.log(part="artefact", cooperation=artefact.cooperation, shares=artefact.shares)
