@@ -42,6 +42,8 @@ TINY = {
         steps=5_000,
         plane_runs=1,
         plane_steps=5_000,
+        corner_runs=2,
+        course_runs=2,
         scatter_users=(20,),
         scatter_steps=(4_000,),
         scatter_runs=3,
@@ -83,7 +85,7 @@ TINY = {
     ),
 }
 FIGURES = {
-    "rewiring-baselines": {"figure5", "figure6", "scatter20"},
+    "rewiring-baselines": {"figure5", "figure6", "scatter20", "segregation"},
     "rewiring-santos": {"critical", "contours"},
     "rewiring-competition": {"figure15", "figure16", "walls"},
     "rewiring-learning": {"curves10", "scatter10", "looks"},

@@ -4,13 +4,22 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxrec.envs.rewiring import ELEVEN
+from jaxrec.envs.rewiring.simulation.simulator import CHECK_EVERY
 from jaxrec.experiments.reports.figures import error_bars, interval_line, log_scale
-from jaxrec.experiments.reports.findings import Finding, tally
+from jaxrec.experiments.reports.findings import Finding, spoken, tally
 from jaxrec.experiments.reports.report import Answer, Report, Section
 from jaxrec.experiments.rewiring import reference
-from jaxrec.experiments.rewiring.baselines.claims import figure_of
+from jaxrec.experiments.rewiring.baselines.claims import SEGREGATES, along, figure_of
 from jaxrec.experiments.rewiring.baselines.measure import Measured
-from jaxrec.experiments.rewiring.baselines.settings import PAYOFFS_S, PAYOFFS_T, BaselinesConfig
+from jaxrec.experiments.rewiring.baselines.settings import (
+    CORNERS,
+    CORNERS_S,
+    CORNERS_T,
+    COURSE,
+    PAYOFFS_S,
+    PAYOFFS_T,
+    BaselinesConfig,
+)
 from jaxrec.experiments.rewiring.figures import COLOURS, heat_map
 from jaxrec.experiments.rewiring.reference import FIVE
 from jaxrec.experiments.rewiring.sweep import Ends
@@ -37,6 +46,11 @@ def report(config: BaselinesConfig, found: Measured, findings: list[Finding]) ->
     _add_heuristics(config, found.heuristics, written)
     if found.plane is not None:
         _add_plane(config, found.plane, written)
+    if found.corners is not None:
+        written.sections.append(_corners(config, found.corners))
+    if found.course is not None:
+        written.figures["segregation"] = _segregation(found.course)
+        written.sections.append(_course(config, found.course))
     for users, ends in found.scatter.items():
         _add_scatter(users, found.limits[users], ends, written)
     written.answers = _answers(config, found, findings)
@@ -67,6 +81,16 @@ def _answers(config: BaselinesConfig, found: Measured, findings: list[Finding]) 
                 f"Without rewiring, {dilemma:.0%} of users cooperate in the end in the prisoner's dilemma T = 2, S = "
                 f"-1; over the whole T x S plane {found.plane.cooperation.mean():.0%} do.",
                 "figure5",
+            )
+        )
+    if found.course is not None:
+        named = {one.name: one for one in findings}
+        answers.append(
+            Answer(
+                "Does fair, which does worse than random, segregate users, as the paper suspects? "
+                f"{spoken(named[SEGREGATES].verdict)}: along the course its assortativity is "
+                f"{named[SEGREGATES].estimate} above that of random, W = {COURSE:g}.",
+                "segregation",
             )
         )
     for users in list(found.scatter)[:1]:
@@ -162,6 +186,44 @@ def _add_plane(config: BaselinesConfig, ends: Ends, written: Report) -> None:
     written.data["plane"] = {"T": PAYOFFS_T, "S": PAYOFFS_S, "cooperation": cooperation, "steps": steps}
 
 
+def _corners(config: BaselinesConfig, ends: Ends) -> Section:
+    rows = [
+        (one, *(str(estimate(ends.cooperation[i, *place, 0])) for place in CORNERS.values()))
+        for i, one in enumerate(FIVE)
+    ]
+    games = ", ".join(f"{name} T = {CORNERS_T[t]:g}, S = {CORNERS_S[s]:g}" for name, (t, s) in CORNERS.items())
+    return Section(
+        "Four games",
+        f"W = 1, {config.corner_runs} runs a cell, to fixation or {config.steps:,} time-steps: {games}.",
+        ("cooperation", *CORNERS),
+        rows,
+    )
+
+
+def _course(config: BaselinesConfig, course: np.ndarray) -> Section:
+    return Section(
+        "Segregation along the course",
+        f"Newman's assortativity of strategies over ties at W = {COURSE:g}, every {CHECK_EVERY:,} time-steps until "
+        f"fixation, where it is 0 (just before it, it jumps); of {config.course_runs} runs those that have not ended; "
+        "bands: 95 % intervals.",
+        ("recommender", "mean along the course"),
+        [(one, str(estimate(along(course)[i]))) for i, one in enumerate(FIVE)],
+        ["segregation"],
+    )
+
+
+def _segregation(course: np.ndarray) -> Figure:
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    axes = figure.subplots()
+    steps = CHECK_EVERY * (1 + np.arange(course.shape[1]))
+    for one, samples in zip(FIVE, course, strict=True):
+        interval_line(axes, steps, samples, one, COLOURS[one], "-")
+    axes.set(xlabel="time-steps", ylabel="assortativity", ylim=(-0.06, 0.16), title=f"W = {COURSE:g}")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    return figure
+
+
 def _add_scatter(users: int, limit: int, ends: Ends, written: Report) -> None:
     """Adds Figure 13 or 14: cooperation and requests of the eleven recommenders."""
     cooperation = dict(zip(ELEVEN, ends.cooperation, strict=True))
@@ -180,7 +242,10 @@ def _add_scatter(users: int, limit: int, ends: Ends, written: Report) -> None:
     written.sections.append(
         Section(
             f"{figure_of(users)}: eleven recommenders, N = {users}",
-            f"Rules `learning`, limit {limit:,} time-steps, {ends.cooperation.shape[-1]} runs; bars: 95 % intervals.",
+            f"Rules `learning`, limit {limit:,} time-steps, {ends.cooperation.shape[-1]} runs; bars: 95 % intervals. "
+            "Of the recommenders of cooperators, high-cooperators stands apart: it sends all to the same few users, to "
+            "whom most soon are tied, and leaves users with defectors, as recommenders of defectors do. In the paper's "
+            "pictures it stands with the other two.",
             ("recommender", "cooperation", "requests", "rewires", "assortativity"),
             rows,
             [f"scatter{users}"],

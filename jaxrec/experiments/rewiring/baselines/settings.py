@@ -10,6 +10,12 @@ from jaxrec.experiments.rewiring.sweep import MethodConfig, check_society, check
 PAYOFFS_T = tuple(i / 3 for i in range(7))
 PAYOFFS_S = tuple(i / 3 - 1 for i in range(7))
 
+CORNERS_T, CORNERS_S = (0.0, 2.0), (-1.0, 1.0)
+CORNERS = {"stag hunt": (0, 0), "harmony": (0, 1), "prisoner's dilemma": (1, 0), "snowdrift": (1, 1)}
+"""The corners of the T x S plane, one in each quadrant: the places of T and S among `CORNERS_T`, `CORNERS_S`."""
+COURSE = 2.087
+"""W at which segregation is followed: cooperation takes over with some of the five heuristics there."""
+
 
 @dataclass(frozen=True)
 class BaselinesConfig(MethodConfig):
@@ -33,6 +39,10 @@ class BaselinesConfig(MethodConfig):
     """Runs of each heuristic at each W, Figure 6."""
     steps: int = 500_000
     """Their limit in time-steps."""
+    corner_runs: int = 8
+    """Runs of each heuristic in each of the four games of `CORNERS` at W = 1; 0 leaves them out."""
+    course_runs: int = 8
+    """Runs of each heuristic at W = `COURSE`, of which segregation is followed; 0 leaves them out."""
     scatter_users: tuple[int, ...] = (500, 1000)
     """Sizes in the scatter of the eleven recommenders, Figures 13 and 14 (rules: learning)."""
     scatter_runs: int = 8
@@ -46,7 +56,8 @@ class BaselinesConfig(MethodConfig):
             checks.positive(name, getattr(self, name))
         check_limit("steps", self.steps)
         check_limit("plane_steps", self.plane_steps)
-        checks.within("plane_runs", self.plane_runs, 0, checks.MOST_STEPS)
+        for name in ("plane_runs", "corner_runs", "course_runs"):
+            checks.within(name, getattr(self, name), 0, checks.MOST_STEPS)
         checks.seed("seed", self.seed)
         self.check_method()
         check_society("users, degree, rules", self.env)
