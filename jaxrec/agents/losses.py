@@ -7,8 +7,17 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float
 
+from jaxrec import checks
+
 SMALLEST_NORM = 1e-9
 """Of gradients, to be scaled to: scaling no gradients to none would be 0 / 0."""
+RANGES: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(("gamma", "gae_lambda"), (0.0, 1.0)),
+    **dict.fromkeys(("learning_rate", "learning_rate_end", "vf_coef", "reward_scale"), (0.0, checks.LARGEST)),
+    **dict.fromkeys(("clip_eps", "value_clip_eps"), (0.0, float("inf"))),
+    "max_grad_norm": (SMALLEST_NORM, float("inf")),
+}
+"""Of hyper-parameters: the least and the largest value."""
 
 
 def generalised_advantages(

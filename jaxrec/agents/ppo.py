@@ -96,13 +96,8 @@ class PPO(struct.PyTreeNode):
 
     def check(self) -> None:
         """Raises InputError for a concrete hyper-parameter out of range."""
-        for name in ("gamma", "gae_lambda"):
-            checks.within(name, getattr(self, name), 0.0, 1.0)
-        for name in ("learning_rate", "learning_rate_end", "vf_coef", "reward_scale"):
-            checks.within(name, getattr(self, name), 0.0, checks.LARGEST)
-        for name in ("clip_eps", "value_clip_eps"):
-            checks.within(name, getattr(self, name), 0.0, jnp.inf)
-        checks.within("max_grad_norm", self.max_grad_norm, losses.SMALLEST_NORM, jnp.inf)
+        for name, (low, high) in losses.RANGES.items():
+            checks.within(name, getattr(self, name), low, high)
         for name in ("ent_coef", "ent_coef_end"):
             checks.bounded(getattr(self, name), name)
         if self.critic is not None:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from jaxrec import checks
+from jaxrec.agents.losses import RANGES
 from jaxrec.agents.ppo import PPO
 from jaxrec.agents.q_learning import QLearning
 from jaxrec.agents.step_sizes import SMALLEST_STEP, GeometricStep, VisitStep
@@ -41,9 +42,12 @@ class PPOSettings:
     """Weight of the entropy bonus, falling to 0 over the training."""
 
     def check(self) -> None:
-        """Raises InputError for a size out of range; the agent checks what it builds of them."""
+        """Raises InputError for a value out of range."""
         for name in ("num_envs", "num_steps", "num_epochs", "num_minibatches"):
             checks.positive(name, getattr(self, name))
+        for name in RANGES.keys() & vars(self).keys():
+            checks.within(name, getattr(self, name), *RANGES[name])
+        checks.bounded(self.ent_coef, "ent_coef")
 
     def agent(self, env: Environment, network: Any, total_timesteps: int, **changes: Any) -> PPO:
         """Builds the learner.

@@ -20,7 +20,9 @@ LEARNERS = {
 }
 
 
-@pytest.mark.parametrize("name", ["samples", "sequences", pytest.param("graphs", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", ["samples", *(pytest.param(one, marks=pytest.mark.slow) for one in ("sequences", "graphs"))]
+)
 def test_a_batch_is_learned_from_alike_in_parts(name):
     """Up to rounding: the parts of a sum are added up in another order."""
     whole, size = LEARNERS[name]

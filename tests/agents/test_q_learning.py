@@ -15,12 +15,13 @@ from jaxrec.training import fit
 from jaxrec.wrappers import TimeLimit
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
         {"num_steps": 4, "td_lambda": 0.5},
-        pytest.param({"num_steps": 1}, marks=pytest.mark.slow),
-        pytest.param({"num_steps": 4}, marks=pytest.mark.slow),
+        {"num_steps": 1},
+        {"num_steps": 4},
     ],
 )
 def test_converges_to_the_bayes_optimum_without_influence(small, settings, key):

@@ -17,6 +17,7 @@ ENV = PolarisingUsers(horizon=4)
 QUICK = {"num_envs": 50, "num_steps": 4, "epsilon_start": 0.5}
 
 
+@pytest.mark.slow
 def test_worlds_that_are_the_same_differ_in_nothing(key):
     found = audit(ENV, QLearning(ENV, 2000, **QUICK), key, ENV.default_params.replace(influence=0.0), 3, 50)
     assert found.path is None
@@ -65,6 +66,7 @@ def test_without_a_third_world_policies_are_those_of_plain_trainings(key):
         np.testing.assert_array_equal(policies.q, fit(learner, keys, params).q)
 
 
+@pytest.mark.slow
 def test_a_reward_that_is_no_engagement_is_not_split(key):
     env = PolarisingUsers(horizon=4, reward="penalised")
     found = audit(env, QLearning(env, 400, **QUICK), key, seeds=2, episodes=5)
@@ -100,10 +102,8 @@ LEARNERS = {
 }
 
 
-SLOW = ("beliefs", "society", "in a model of users")  # half a minute each, of compiling
-
-
-@pytest.mark.parametrize("name", [pytest.param(one, marks=[pytest.mark.slow] * (one in SLOW)) for one in LEARNERS])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LEARNERS)
 def test_every_learner_can_be_audited(name, key):
     env, learner = LEARNERS[name]()
     found = audit(env, learner, key, seeds=2, episodes=4, max_steps=6)

@@ -52,6 +52,7 @@ def test_the_same_policies_in_both_worlds_differ_in_nothing(seeds, key):
     assert found.learnable is (None if seeds == 1 else False)
 
 
+@pytest.mark.slow
 def test_the_same_networks_with_memory_differ_in_nothing(key):
     network = LSTM(3, 4)
     obs, _ = ENV.reset(key)
@@ -129,6 +130,7 @@ def test_memory_is_replayed_on_what_the_acting_policy_saw(key):
     np.testing.assert_array_equal(other.actions.across, [[[1, 1, 0, 0], [0, 1, 0, 0]]] * 2)
 
 
+@pytest.mark.slow
 def test_episodes_of_different_lengths_count_at_the_steps_that_they_take(key):
     env, params = jaxrec.make("RewiringGame-v0", num_users=6, degree=2)
     network = jaxrec.agents.Ranking(jaxrec.agents.NodeMLP((4,)), 4)

@@ -24,7 +24,10 @@ def test_all_are_here():
     assert sorted(SMALL) == sorted(USERS) == jaxrec.registered_envs()
 
 
-@pytest.mark.parametrize("env_id", SMALL)
+SLOW = ("LearnedUsers-v0", "RewiringGame-v0")  # ten seconds each; what influence 0 promises, test_testing asks of all
+
+
+@pytest.mark.parametrize("env_id", [pytest.param(one, marks=[pytest.mark.slow] * (one in SLOW)) for one in SMALL])
 def test_users_are_a_means_with_influence_alone(env_id):
     env, params = jaxrec.make(env_id, **SMALL[env_id])
     assert preference_leaves(env) == USERS[env_id]

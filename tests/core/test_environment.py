@@ -14,6 +14,7 @@ from jaxrec.testing import api_test
 ENVIRONMENTS = jaxrec.registered_envs()
 QUICK = [env if env == "PolarisingUsers-v0" else pytest.param(env, marks=pytest.mark.slow) for env in ENVIRONMENTS]
 HEAVY = {"LearnedUsers-v0": pytest.mark.slow}  # a minute to compile; a small one is in envs/learned
+SMALLER = {"RewiringGame-v0": {"num_users": 6, "degree": 2}}  # half of the time to compile
 EVERY = [pytest.param(env, marks=HEAVY.get(env, ())) for env in ENVIRONMENTS]
 TELLING = {  # where every parameter matters, and within a short rollout
     "RewiringGame-v0": {"time_limit": 60},
@@ -24,7 +25,7 @@ TELLING = {  # where every parameter matters, and within a short rollout
 
 @pytest.mark.parametrize("env_id", EVERY)
 def test_contract(env_id):
-    env, params = jaxrec.make(env_id)
+    env, params = jaxrec.make(env_id, **SMALLER.get(env_id, {}))
     api_test(env, params)
 
 

@@ -34,6 +34,7 @@ def test_a_million_tenths_are_a_hundred_thousand():
     assert abs(mixed.total - mixed.lost - 2) <= 1
 
 
+@pytest.mark.slow
 def test_the_mean_of_a_million_steps_keeps_its_precision(key):
     """The user's worth is 0.1 at every step; float32 sums, step by step, say 0.10096."""
     env = PolarisingUsers()

@@ -53,6 +53,7 @@ def test_a_greedy_network_draws_among_its_equals(mask, expected, form):
     np.testing.assert_allclose(found, expected, atol=0.03)
 
 
+@pytest.mark.slow
 def test_a_greedy_ranking_does_not_prefer_users_with_low_numbers():
     """Users with equal features have exactly equal scores."""
     env = RewiringGame(10, 4, "learning")

@@ -83,10 +83,11 @@ WRONG = {
 }
 
 
-SLOW = {"rewiring": pytest.mark.slow}  # test_render draws it, and refuses the same
+SLOW = ("rewiring", "learned")  # ten seconds each, of compiling; test_render draws one, and refuses the same
+EACH = [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in ENVIRONMENTS]
 
 
-@pytest.mark.parametrize("society", [pytest.param(name, marks=SLOW.get(name, ())) for name in ENVIRONMENTS])
+@pytest.mark.parametrize("society", EACH)
 def test_an_episode_is_drawn_and_anything_else_refused(society):
     env, rollout = ENVIRONMENTS[society], played(society)
     assert env.render(rollout.trajectory[:, 0]).axes
@@ -97,8 +98,8 @@ def test_an_episode_is_drawn_and_anything_else_refused(society):
         env.render(rollout.trajectory[:, 0], params={})
 
 
-@pytest.mark.parametrize("society", ENVIRONMENTS)
-@pytest.mark.parametrize("other", ENVIRONMENTS)
+@pytest.mark.parametrize("society", EACH)
+@pytest.mark.parametrize("other", EACH)
 def test_an_episode_of_another_society_is_refused(society, other):
     if society != other:
         with pytest.raises(jaxrec.InputError, match="trajectory must be of the environment that draws it"):
@@ -130,7 +131,7 @@ def test_fields_have_the_shapes_that_they_declare(society, key):
             of_the_declared_type(tree)
 
 
-@pytest.mark.parametrize("other", ENVIRONMENTS)
+@pytest.mark.parametrize("other", EACH)
 def test_a_deployed_recommender_draws_its_users_alone(other):
     env = learned.Deployed(preference.PreferenceShift(horizon=2), learned.LearnedUsers(horizon=2, network=NETWORK))
     with pytest.raises(jaxrec.InputError, match="trajectory must be of the environment that draws it"):

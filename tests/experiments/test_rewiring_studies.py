@@ -21,6 +21,7 @@ from jaxrec.experiments.rewiring import reference
 from jaxrec.experiments.rewiring.baselines.study import BaselinesConfig
 from jaxrec.experiments.rewiring.competition.settings import EXPERIMENTS, KINDS
 from jaxrec.experiments.rewiring.competition.study import CompetitionConfig
+from jaxrec.experiments.rewiring.games.study import GamesConfig
 from jaxrec.experiments.rewiring.learning import claims, play
 from jaxrec.experiments.rewiring.learning import measure as learning
 from jaxrec.experiments.rewiring.learning.measure import JUDGED, Learned, Measured, Rivals, Run
@@ -73,6 +74,9 @@ TINY = {
         wall_runs=3,
         wall_steps=2_400,
     ),
+    "rewiring-games": GamesConfig(
+        users=24, degree=4, timescales=(1.0,), points=2, runs=2, factors=(0.5, 1.5), goods_runs=2, steps=5_000
+    ),
     "rewiring-learning": LearningConfig(
         seeds=2,
         steps=(512,),
@@ -88,6 +92,7 @@ FIGURES = {
     "rewiring-baselines": {"figure5", "figure6", "scatter20", "segregation"},
     "rewiring-santos": {"critical", "contours"},
     "rewiring-competition": {"figure15", "figure16", "walls"},
+    "rewiring-games": {"planes", "goods"},
     "rewiring-learning": {"curves10", "scatter10", "looks"},
 }
 
@@ -273,6 +278,10 @@ def test_the_numbers_are_fractions_of_users(tiny_run):
     elif name == "rewiring-santos":
         cooperation = np.array(results["plane"]["cooperation"])
         assert cooperation.shape == (2, 3, 3)
+    elif name == "rewiring-games":
+        cooperation = np.array(results["plane"]["cooperation"])
+        assert cooperation.shape == (6, 2, 2, 1, 2)
+        assert np.array(results["goods"]["cooperation"]["player"]).shape == (2, 6, 1, 2)
     elif name == "rewiring-learning":
         heuristics = results["heuristics"]["10"]["cooperation"].values()
         cooperation = np.array(

@@ -220,7 +220,7 @@ SMALL = {
     "rewiring-baselines": FEW
     | {"corner_runs": 1, "course_runs": 1, "scatter_users": (24,), "scatter_steps": (4_000,), "timescales": (1.0,)},
     "rewiring-santos": FEW | {"plane_users": 24, "plane_degree": 4, "plane_timescales": (1.0,), "plane_points": 2},
-    "rewiring-competition": FEW | {"recommender_timescales": (0.063,), "wall_users": 24, "wall_degree": 4},
+    "rewiring-competition": FEW | {"recommender_timescales": (0.063,), "wall_users": 0, "wall_degree": 4},
 }
 
 

@@ -13,6 +13,7 @@ from societies import as_bits, checked
 from jaxrec.envs.rewiring import (
     HEURISTICS,
     Competition,
+    PublicGoods,
     RewiringParams,
     dynamics,
     heuristics,
@@ -21,7 +22,13 @@ from jaxrec.envs.rewiring import (
 from jaxrec.envs.rewiring.graph.society import Society
 
 PRESETS = sorted(rules.PRESETS)
-RULES = rules.PRESETS | {"average": replace(rules.CARVALHO, name="average", fitness="average")}
+FACTOR = 2.3
+VARIANTS = {
+    "average": {"fitness": "average"},
+    "goods": {"game": PublicGoods(FACTOR)},
+    "goods by player": {"game": PublicGoods(FACTOR, "player")},
+}
+RULES = rules.PRESETS | {name: replace(rules.CARVALHO, name=name, **changes) for name, changes in VARIANTS.items()}
 NAMES = list(HEURISTICS)
 SIZES = {"santos": (33, 90), "printed": (20, 50), "carvalho": (40, 110), "learning": (12, 26)}
 

@@ -63,8 +63,21 @@ def payoff(mine, theirs, game):
     return game.temptation if theirs else 0.0
 
 
+def of_goods(state, user, by_player, factor=2.3):
+    """The payoff of a user from its group and those of its neighbours."""
+    group = [near | {each} for each, near in enumerate(state.adjacency)]
+    gives = [1 / len(group[each]) if by_player else 1.0 for each in range(len(group))]
+    total = 0.0
+    for one in group[user]:
+        pot = factor * sum(gives[member] for member in group[one] if state.cooperates[member])
+        total += pot / len(group[one]) - gives[user] * state.cooperates[user]
+    return total
+
+
 def fitness(state, user, game):
     near = state.adjacency[user]
+    if game.preset.startswith("goods"):
+        return of_goods(state, user, game.preset == "goods by player")
     total = sum(payoff(state.cooperates[user], state.cooperates[n], game) for n in near)
     return total / max(len(near), 1) if game.preset == "average" else total
 
@@ -72,7 +85,9 @@ def fitness(state, user, game):
 def imitation(state, x, y, game, beta):
     """The probability that x copies y."""
     difference = fitness(state, y, game) - fitness(state, x, game)
-    return fermi(max(0.0, difference) if game.preset in ("carvalho", "average") else difference, beta)
+    return fermi(
+        max(0.0, difference) if game.preset in ("carvalho", "average", "goods", "goods by player") else difference, beta
+    )
 
 
 def gate(state, x, y, game):

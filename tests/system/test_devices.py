@@ -64,6 +64,7 @@ def eight():
     return spread("q:both", "societies", "rollout")
 
 
+@pytest.mark.slow
 def test_a_table_is_the_same_bit_for_bit_on_eight_devices(eight):
     assert eight["q both"]["devices"] == eight["devices"] == 8
     assert eight["q both"]["bitwise"]

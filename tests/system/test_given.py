@@ -39,6 +39,7 @@ class Fixed(Stateless):
         return jnp.asarray(self.slate, jnp.int32), carry
 
 
+@pytest.mark.slow
 def test_anticipated_preferences_read_influence(key):
     """At influence 0 what is shown changes nothing, as in `rollout`; at 1 it does; in between less."""
     env, params = small("LearnedUsers-v0")
@@ -91,6 +92,7 @@ def test_safe_shifts_around_deployed_judge_as_the_users_do(key):
     np.testing.assert_allclose(played["safe_1"], played["engagement_natural"], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_deployed_uses_its_own_influence_everywhere(key):
     env = deployed()
     params = env.default_params.replace(influence=0.0)

@@ -37,6 +37,7 @@ def test_a_policy_by_name_is_made_for_the_parameters_given(env_id, changed):
     assert not np.allclose(made, default)
 
 
+@pytest.mark.slow
 def test_a_policy_by_name_follows_parameters_under_vmap(key):
     env, params = small("PreferenceShift-v0", counts="click")
     heights = jnp.array([0.0, 3.0])
@@ -70,6 +71,7 @@ def test_every_policy_refuses_parameters_of_another_environment(env_id):
             env.policy(name, other)
 
 
+@pytest.mark.slow
 def test_a_safe_policy_is_made_for_the_parameters_in_force(key):
     """The twin that is served by "myopic" sees the slates that the myopic policy of these parameters shows."""
     env = PreferenceShift(horizon=4, counts="click", reward="penalised")

@@ -44,6 +44,7 @@ def test_the_last_line_of_a_run_names_its_report(run):
     assert b"Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_run_that_is_reproduced_is_named(run):
     folder, _ = run
     done = on_ascii(folder, "reproduce", NAME, "--out", "nóch")

@@ -5,6 +5,7 @@ Carvalho, "Modelling the Recommender Alignment Problem"; base model: Santos, Pac
 
 from jaxrec.envs.rewiring.env import RewiringGame, RewiringParams, RewiringState
 from jaxrec.envs.rewiring.features import moments
+from jaxrec.envs.rewiring.games import Game, Pairwise, PublicGoods
 from jaxrec.envs.rewiring.heuristics import ELEVEN, HEURISTICS, Heuristic, heuristic
 from jaxrec.envs.rewiring.observation import Observation
 from jaxrec.envs.rewiring.policies import HeuristicPolicy
@@ -20,9 +21,12 @@ __all__ = [
     "PRINTED",
     "SANTOS",
     "Competition",
+    "Game",
     "Heuristic",
     "HeuristicPolicy",
     "Observation",
+    "Pairwise",
+    "PublicGoods",
     "RewiringGame",
     "RewiringParams",
     "RewiringState",

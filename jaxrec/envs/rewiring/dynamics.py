@@ -16,7 +16,17 @@ from jaxrec.envs.rewiring.graph import bitset, draws
 from jaxrec.envs.rewiring.graph.bitset import materialised
 from jaxrec.envs.rewiring.graph.society import Society, contains, flip_ties
 from jaxrec.envs.rewiring.heuristics import Heuristic, candidates
-from jaxrec.envs.rewiring.meetings import GameValues, Meeting, Rivalry, actor, meet, other, payoff, unit
+from jaxrec.envs.rewiring.meetings import (
+    GameValues,
+    Meeting,
+    Rivalry,
+    actor,
+    meet,
+    other,
+    payoff,
+    unit,
+    user_at,
+)
 from jaxrec.envs.rewiring.rules import Rules
 
 
@@ -75,7 +85,7 @@ def time_step(
     advice = recommend(society, met, recommenders, params)
     society, moved = rewire(society, met, advice.new, advice.eligible, one)
     if rules.single_clock:
-        society = imitate_after(society, met, advice.new, moved, params)
+        society = imitate_after(society, met, advice.new, moved, rules, params)
     return society, Events(met.structural, met.request, moved)
 
 
@@ -133,7 +143,9 @@ def rewire(society: Society, met: Meeting, new: Array, eligible: Array, one: Arr
     return flip_ties(society, user.index, partner.index, jnp.where(moved, new, user.index), moved, met.tie), moved
 
 
-def imitate_after(society: Society, met: Meeting, new: Array, moved: Array, params: GameValues) -> Society:
+def imitate_after(
+    society: Society, met: Meeting, new: Array, moved: Array, rules: Rules, params: GameValues
+) -> Society:
     """Lets x imitate y with the fitness of both after the rewire: the rule of `learning`.
 
     Args:
@@ -141,15 +153,19 @@ def imitate_after(society: Society, met: Meeting, new: Array, moved: Array, para
         met: the meeting.
         new: int32[*batch], the new neighbour.
         moved: bool[*batch], whether the tie moved.
+        rules: of which `game` and `fitness` are read.
         params: `RewiringParams`, of which the payoffs and `beta` are read.
 
     Returns:
         The society after the imitation.
     """
     x, y = met.x, met.y
-    gained = payoff(x.cooperates, contains(society.cooperators, new), params)
-    x_fitness = x.fitness + moved * (gained - payoff(x.cooperates, y.cooperates, params))
-    y_fitness = y.fitness - moved * payoff(y.cooperates, x.cooperates, params)
+    if rules.adds_up_pairs:
+        gained = payoff(x.cooperates, contains(society.cooperators, new), params)
+        x_fitness = x.fitness + moved * (gained - payoff(x.cooperates, y.cooperates, params))
+        y_fitness = y.fitness - moved * payoff(y.cooperates, x.cooperates, params)
+    else:
+        x_fitness, y_fitness = (user_at(society, one.index, params, rules).fitness for one in (x, y))
     copies = (met.chance < jax.nn.sigmoid(params.beta * (y_fitness - x_fitness))) & (x.degree > 0)
     mine = bitset.single(x.index, society.cooperators.shape[0])
     return society.replace(cooperators=_copy_membership(society.cooperators, mine, y.cooperates, copies))

@@ -12,7 +12,8 @@ from jaxtyping import PyTree
 from jaxrec import checks
 from jaxrec.environment import Environment, EnvParams
 from jaxrec.envs.rewiring import metrics, observation, policies, requests
-from jaxrec.envs.rewiring.graph import bitset, draws, starts
+from jaxrec.envs.rewiring.games import DILEMMA, PAIRWISE, Game, Pairwise, check_game, check_payoffs
+from jaxrec.envs.rewiring.graph import draws, starts
 from jaxrec.envs.rewiring.graph.society import Society
 from jaxrec.envs.rewiring.meetings import MAX_USERS
 from jaxrec.envs.rewiring.requests import RewiringState
@@ -37,8 +38,8 @@ class RewiringParams(EnvParams):
     """
 
     beta: float | Array = 0.005
-    temptation: float | Array = 2.0
-    sucker: float | Array = -1.0
+    temptation: float | Array = DILEMMA["temptation"]
+    sucker: float | Array = DILEMMA["sucker"]
     timescale: float | Array = 1.0
     time_limit: int | Array = 500_000
 
@@ -84,6 +85,7 @@ class RewiringGame(Environment[RewiringState, RewiringParams]):
         observe_as: "dense", the graph is bool[N, N]; or "graphs_tuple", a `jraph.GraphsTuple`.
         max_wait: time-steps without a request after which a step ends, at least 1.
         any_payoffs: allows T and S outside the ranges of the paper.
+        game: `Pairwise()`, or `PublicGoods(factor)`, which does not read T and S.
         reward: a name in `jaxrec.utilities.REWARDS`, or a function of (utilities, weights).
     """
 
@@ -94,6 +96,7 @@ class RewiringGame(Environment[RewiringState, RewiringParams]):
     observe_as: Literal["dense", "graphs_tuple"] = "dense"
     max_wait: int = 4
     any_payoffs: bool = False
+    game: Game = PAIRWISE
     reward: str | RewardFunction = "engagement"
 
     policies: ClassVar[dict[str, Callable[[Any, Any], Any]]] = policies.POLICIES
@@ -105,8 +108,15 @@ class RewiringGame(Environment[RewiringState, RewiringParams]):
             checks.positive(name, getattr(self, name), checks.MOST_STEPS)
         self._check_graph()
         checks.boolean("any_payoffs", self.any_payoffs)
+        check_game(self.game)
         checks.lookup(dict.fromkeys(observation.OBSERVE_AS), self.observe_as, "observe_as")
         self.check_reward()
+
+    @property
+    def law(self) -> Rules:
+        """The rules with the game."""
+        rules = resolve(self.rules)
+        return rules if isinstance(self.game, Pairwise) else dataclasses.replace(rules, game=self.game)
 
     @property
     def default_params(self) -> RewiringParams:
@@ -126,18 +136,13 @@ class RewiringGame(Environment[RewiringState, RewiringParams]):
         for name in ("beta", "timescale"):
             checks.within(name, getattr(params, name), 0.0, infinity)
         checks.within("time_limit", params.time_limit, 1, 2**31 - 1)
-        if not self.any_payoffs:
-            try:
-                checks.within("temptation", params.temptation, 0.0, 2.0)
-                checks.within("sucker", params.sucker, -1.0, 1.0)
-            except checks.InputError as error:
-                raise checks.InputError(f"{error}; any_payoffs=True allows it") from None
+        check_payoffs(self.game, params.temptation, params.sucker, self.any_payoffs)
 
     def reset_env(self, key: Array, params: RewiringParams) -> tuple[Any, RewiringState]:
         """Draws a graph and strategies, and runs the society until the first request."""
         key_start, key_wait = jax.random.split(key)
         society = self.start(key_start, with_edges=self.observe_as == "graphs_tuple")
-        state = requests.first(key_wait, society, resolve(self.rules), params, self.max_wait)
+        state = requests.first(key_wait, society, self.law, params, self.max_wait)
         return self.observe(state, params), state
 
     def transition(
@@ -154,7 +159,7 @@ class RewiringGame(Environment[RewiringState, RewiringParams]):
         Returns:
             (next state, bool[] terminated).
         """
-        rules = resolve(self.rules)
+        rules = self.law
         state = requests.answer(state, jnp.asarray(action, jnp.int32), rules, params)
         state = requests.wait(key, state.replace(time=state.time + 1), rules, params, self.max_wait)
         return state, ~state.meeting.acts & requests.is_over(state, params)
@@ -176,7 +181,7 @@ class RewiringGame(Environment[RewiringState, RewiringParams]):
         """
         return Utilities(
             recommender=(next_state.requests - state.requests).astype(float),
-            user=metrics.fitness(next_state.society, params, resolve(self.rules).fitness == "average"),
+            user=metrics.fitness(next_state.society, params, self.law),
             society=metrics.cooperation(next_state.society),
         )
 
@@ -266,19 +271,9 @@ class RewiringGame(Environment[RewiringState, RewiringParams]):
         key_graph, key_strategies = jax.random.split(key)
         draw = starts.k_regular if self.graph == "regular" else starts.uniform_random
         ties = draw(key_graph, self.num_users, self.degree if self.graph == "regular" else self.num_ties)
-        if resolve(self.rules).strategies == "half":
-            cooperators = jax.random.permutation(key_strategies, self.num_users) < self.num_users // 2
-        else:
-            cooperators = jax.random.bernoulli(key_strategies, shape=(self.num_users,))
-        adjacency = starts.adjacency_rows(ties, self.num_users)
-        keeps_edges = with_edges or resolve(self.rules).pair == "edge"
-        return Society(
-            adjacency=adjacency,
-            cooperators=bitset.pack(cooperators),
-            members=jnp.zeros((0, adjacency.shape[1]), jnp.uint32),
-            edges=ties if keeps_edges else jnp.zeros((0, 2), jnp.int32),
-            degrees=bitset.count(adjacency.T) if with_degrees else jnp.zeros(0, jnp.int32),
-        )
+        cooperators = starts.strategies(key_strategies, self.num_users, resolve(self.rules).strategies == "half")
+        with_edges = with_edges or resolve(self.rules).pair == "edge"
+        return starts.society(ties, cooperators, with_edges, with_degrees)
 
     def _check_graph(self) -> None:
         rules, users, degree = resolve(self.rules), self.num_users, self.degree

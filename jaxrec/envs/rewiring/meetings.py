@@ -14,6 +14,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Bool, Float, Int, UInt32
 
+from jaxrec.envs.rewiring.games import PublicGoods, payoff_of_goods
 from jaxrec.envs.rewiring.graph import bitset, draws
 from jaxrec.envs.rewiring.graph.bitset import materialised
 from jaxrec.envs.rewiring.graph.society import Society, edge, neighbours
@@ -33,7 +34,7 @@ class User(struct.PyTreeNode):
         ties: uint32[words, *batch], the set of its neighbours.
         degree: int32[*batch], their number.
         cooperates: bool[*batch], its strategy.
-        fitness: float32[*batch], the sum of its payoffs against all neighbours, or their average (`Rules.fitness`).
+        fitness: float32[*batch], of its payoffs: their sum over all neighbours in the paper (`Rules.fitness`).
     """
 
     index: Int[Array, "*batch"]
@@ -161,7 +162,7 @@ def user_at(society: Society, index: Array, params: GameValues, rules: Rules) ->
         society: one, or many.
         index: int32[*batch], the user.
         params: `RewiringParams`, of which the payoffs are read.
-        rules: of which `fitness` is read.
+        rules: of which `game` and `fitness` are read.
 
     Returns:
         Its neighbours, degree, strategy and fitness.
@@ -173,9 +174,12 @@ def user_at(society: Society, index: Array, params: GameValues, rules: Rules) ->
     packed = (packed + (own << 2 * COUNT_BITS)).sum(axis=0, dtype=jnp.int32)
     degree, cooperating = packed & MAX_USERS, (packed >> COUNT_BITS) & MAX_USERS
     cooperates = packed >> 2 * COUNT_BITS == 1
-    fitness = cooperating * payoff(cooperates, True, params) + (degree - cooperating) * payoff(
-        cooperates, False, params
-    )
+    if isinstance(rules.game, PublicGoods):
+        fitness = payoff_of_goods(society, index, rules.game)
+    else:
+        fitness = cooperating * payoff(cooperates, True, params) + (degree - cooperating) * payoff(
+            cooperates, False, params
+        )
     if rules.fitness == "average":
         fitness = fitness / jnp.maximum(degree, 1)
     return User(index, ties, degree, cooperates, fitness)

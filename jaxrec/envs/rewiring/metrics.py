@@ -5,15 +5,18 @@ heterogeneity from the author's published simulator; assortativity (Newman 2003,
 because the paper suspects segregation under FAIR.
 """
 
+import dataclasses
 from typing import Protocol, runtime_checkable
 
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
+from jaxrec.envs.rewiring.games import PublicGoods, payoffs_of_goods
 from jaxrec.envs.rewiring.graph import bitset
 from jaxrec.envs.rewiring.graph.society import Society, contains
 from jaxrec.envs.rewiring.meetings import GameValues, Meeting, payoff
+from jaxrec.envs.rewiring.rules import Rules
 
 
 @runtime_checkable
@@ -62,26 +65,37 @@ def shares(society: Society) -> Float[Array, " kinds"]:
     return bitset.count(jnp.moveaxis(society.members, 0, 1)) / society.num_users
 
 
-def fitness(society: Society, params: GameValues, average: bool = False) -> Float[Array, " users"]:
-    """The fitness of each user: the sum of its payoffs against all neighbours, or their average."""
-    strategies = bitset.unpack(society.cooperators, society.num_users)
-    cooperating = bitset.count((society.adjacency & society.cooperators).T)
-    defecting = degrees(society) - cooperating
-    total = cooperating * payoff(strategies, True, params) + defecting * payoff(strategies, False, params)
-    return total / jnp.maximum(degrees(society), 1) if average else total
+def fitness(society: Society, params: GameValues, rules: Rules) -> Float[Array, " users"]:
+    """The fitness of each user, by the game and the rules."""
+    if isinstance(rules.game, PublicGoods):
+        total = payoffs_of_goods(society, rules.game)
+    else:
+        strategies = bitset.unpack(society.cooperators, society.num_users)
+        cooperating = bitset.count((society.adjacency & society.cooperators).T)
+        defecting = degrees(society) - cooperating
+        total = cooperating * payoff(strategies, True, params) + defecting * payoff(strategies, False, params)
+    return total / jnp.maximum(degrees(society), 1) if rules.fitness == "average" else total
 
 
-def of_kinds(society: Society, params: GameValues) -> dict[str, Float[Array, " kinds"]]:
+def of_kinds(society: Society, params: GameValues, rules: Rules) -> dict[str, Float[Array, " kinds"]]:
     """Computes means over the users of each recommender; NaN where one has none.
 
     - `kind_degree`: their neighbours.
     - `kind_payoff`: their payoff against a neighbour, averaged over the neighbours of each (0 without any).
     - `kind_cooperation`: whether they cooperate.
+
+    Args:
+        society: one.
+        params: `RewiringParams`, of which the payoffs are read.
+        rules: of which `game` is read.
+
+    Returns:
+        Metric -> float[kinds].
     """
     members = bitset.unpack(society.members.T, society.num_users).T.astype(jnp.float32)
     each = {
         "kind_degree": degrees(society).astype(jnp.float32),
-        "kind_payoff": fitness(society, params, average=True),
+        "kind_payoff": fitness(society, params, dataclasses.replace(rules, fitness="average")),
         "kind_cooperation": bitset.unpack(society.cooperators, society.num_users).astype(jnp.float32),
     }
     return {name: (members * values).sum(axis=1) / members.sum(axis=1) for name, values in each.items()}

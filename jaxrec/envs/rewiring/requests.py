@@ -88,7 +88,7 @@ def answer(state: RewiringState, action: Int[Array, ""], rules: Rules, params: G
         met = met.replace(tie=tie_between(society.edges, user.index, other(met).index))
     society, moved = dynamics.rewire(society, met, new, jnp.where(follows, valid, local.eligible), one)
     if rules.single_clock:
-        after = dynamics.imitate_after(society, met, new, moved, params)
+        after = dynamics.imitate_after(society, met, new, moved, rules, params)
         society = jax.tree.map(lambda a, b: jnp.where(met.acts, a, b), after, society)
     return state.replace(
         society=society,
@@ -135,7 +135,7 @@ def _unanswered(state: RewiringState, met: Meeting, rules: Rules, params: GameVa
     society = dynamics.imitate(state.society, met)
     if rules.single_clock:
         moved = jnp.zeros((), bool)
-        after = dynamics.imitate_after(society, met, met.x.index, moved, params)
+        after = dynamics.imitate_after(society, met, met.x.index, moved, rules, params)
         society = jax.tree.map(lambda a, b: jnp.where(met.acts, b, a), after, society)
     requests = state.requests + (met.request & ~met.acts)
     return state.replace(society=society, meeting=met, clock=state.clock + 1, requests=requests)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from jaxrec import checks
+from jaxrec.envs.rewiring.games import PAIRWISE, Game, check_game
 
 CHOICES = {
     "imitation": ("fermi", "clipped"),
@@ -34,8 +35,9 @@ class Rules:
         strategies: at the start. "coins": each user a cooperator with probability 1/2; "half": exactly N // 2 of them.
         unfocused: the number of users, the last ones, that are never focal. With 1 this is the game of the author's
             program, in which that user never changes and becomes a star.
-        fitness: of a user: "sum", of its payoffs against all neighbours, or their "average", which a user with many
-            neighbours does not gain by; not with gate "none".
+        fitness: of a user: "sum", of its payoffs against all neighbours; or "average", that sum divided by their
+            number, so that many neighbours do not pay of themselves.
+        game: what neighbours play; `RewiringGame(game=...)` sets it.
     """
 
     name: str
@@ -46,18 +48,23 @@ class Rules:
     strategies: Literal["coins", "half"]
     unfocused: int = 0
     fitness: Literal["sum", "average"] = "sum"
+    game: Game = PAIRWISE
 
     def __post_init__(self) -> None:
         for name, kinds in CHOICES.items():
             checks.lookup(dict.fromkeys(kinds), getattr(self, name), f"rules.{name}")
         checks.within("rules.unfocused", self.unfocused, 0, float("inf"))
-        if self.fitness == "average" and self.gate == "none":
-            raise checks.InputError("rules.fitness must be 'sum' with gate 'none', got 'average'")
+        check_game(self.game)
 
     @property
     def single_clock(self) -> bool:
         """Whether a time-step is both updates (`learning`), not one or the other by the ratio W."""
         return self.gate == "none"
+
+    @property
+    def adds_up_pairs(self) -> bool:
+        """Whether fitness is a sum over neighbours, of which a rewire changes one term (the paper's)."""
+        return self.fitness == "sum" and self.game == PAIRWISE
 
 
 SANTOS = Rules("santos", "fermi", "self", "edge", "either", "half")

@@ -25,7 +25,7 @@ COLOURS = {
 
 def heat_map(
     figure: Figure, axes: Axes, t: Sequence[float], s: Sequence[float], values: np.ndarray, title: str, colours: str,
-    limits: tuple[float, float] | None,
+    limits: tuple[float, float] | None, bar: bool = True,
 ) -> None:  # fmt: skip
     """Draws a T x S plane.
 
@@ -38,10 +38,12 @@ def heat_map(
         title: of the axes.
         colours: a colour map of matplotlib.
         limits: of the colours; the range of `values` if None.
+        bar: whether to draw the scale of the colours.
     """
     low, high = limits or (None, None)
     image: Any = axes.pcolormesh(t, s, values.T, cmap=colours, vmin=low, vmax=high, shading="nearest")
     axes.axvline(1, color="black", lw=0.6)
     axes.axhline(0, color="black", lw=0.6)
     axes.set(xlabel="T, temptation", ylabel="S, sucker's payoff", title=title)
-    figure.colorbar(image, ax=axes)
+    if bar:
+        figure.colorbar(image, ax=axes)

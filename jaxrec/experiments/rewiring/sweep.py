@@ -19,6 +19,18 @@ from jaxrec.runtime.progress import Meter
 class Ends(Simulation):
     """The measured ends of the runs of a sweep: the arrays of `Simulation` with axes [recommenders, *values, runs]."""
 
+    def reshaped(self, *shape: int) -> "Ends":
+        """Gives arrays [combinations * runs, ...] the axes `shape`, then one of runs."""
+        return self._each(lambda values: values.reshape(*shape, -1, *values.shape[1:]))
+
+    def without_axis(self, axis: int) -> "Ends":
+        """Drops an axis of length 1: that of a parameter which has a single value."""
+        return self._each(lambda values: values.squeeze(axis))
+
+    def _each(self, change: Callable[[np.ndarray], np.ndarray]) -> "Ends":
+        arrays = {name: values for name, values in vars(self).items() if isinstance(values, np.ndarray)}
+        return replace(self, **{name: change(values) for name, values in arrays.items()})
+
 
 @dataclass(frozen=True, kw_only=True)
 class MethodConfig:
@@ -102,5 +114,4 @@ def sweep(
     every = type(kinds)(*(np.asarray(leaf)[place[0]] for leaf in vars(kinds).values()))
     params = batched(env.default_params, place.shape[1]).replace(**columns)
     ends = Ends(**vars(simulate(env, every, key, params, num_steps, meter=meter, **options)))
-    arrays = {name: values for name, values in vars(ends).items() if isinstance(values, np.ndarray)}
-    return replace(ends, **{name: values.reshape(*shape, *values.shape[1:]) for name, values in arrays.items()})
+    return ends.reshaped(*shape[:-1])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import rewiring_reference as ref
 from rewiring_exact import CASES, COPIES, assert_follows, codes_of, copies_of, exact_cases
-from rewiring_games import NAMES, PRESETS, RULES, SIZES, games_for, many_of, random_state, setting_of, ties_of
+from rewiring_games import NAMES, PRESETS, RULES, SIZES, VARIANTS, games_for, many_of, random_state, setting_of, ties_of
 
 import jaxrec
 from jaxrec.envs.rewiring import RewiringGame, rules, simulate
@@ -84,7 +84,7 @@ def test_equals_xla_in_societies_of_other_sizes(users, unfocused):
 
 
 @needs_compiler
-@pytest.mark.parametrize("preset", [*PRESETS, "average"])
+@pytest.mark.parametrize("preset", [*PRESETS, *VARIANTS])
 def test_one_step_probabilities_are_exact(preset):
     rng = np.random.default_rng(6)
     cases = exact_cases(preset, rng, (1.0, 0.0) if preset == "santos" else (1.0, 0.5, 0.75, 0.0))

@@ -118,6 +118,7 @@ def test_rewards_of_an_episode_are_its_requests(key):
     assert not state.requests.any()
 
 
+@pytest.mark.slow
 def test_the_aligned_reward_sums_to_that_of_the_end(key):
     """2 (c - 1/2) at the end of an episode, paid as it comes about."""
     env = RewiringGame(6, 2, "learning", reward="aligned")

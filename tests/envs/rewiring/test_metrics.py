@@ -7,6 +7,7 @@ import rewiring_reference as ref
 from rewiring_games import many_of, matrix_of, random_state
 
 from jaxrec.envs.rewiring import (
+    CARVALHO,
     RewiringParams,
     metrics,
 )
@@ -19,8 +20,8 @@ def test_metrics_agree_with_networkx(rng):
     society = unstack(many_of(states, 3))
     measured = jax.tree.map(np.asarray, jax.jit(jax.vmap(metrics.measure))(society))
     params = RewiringParams(temptation=1.7, sucker=-0.3)
-    each = (metrics.fitness, metrics.of_kinds, lambda one, params: metrics.is_fixated(one))
-    found = jax.jit(jax.vmap(lambda one: [measure(one, params) for measure in each]))(society)
+    each = (metrics.fitness, metrics.of_kinds, lambda one, *_: metrics.is_fixated(one))
+    found = jax.jit(jax.vmap(lambda one: [measure(one, params, CARVALHO) for measure in each]))(society)
     payoffs, of_kinds, fixated = jax.tree.map(np.asarray, found)
     game = ref.Game("printed", temptation=1.7, sucker=-0.3)
     for i, state in enumerate(states):

@@ -10,14 +10,12 @@ from rewiring_exact import CASES, COPIES, PAIRS, USERS, assert_follows, code_of,
 from rewiring_games import (
     NAMES,
     PRESETS,
+    VARIANTS,
     advance,
     random_words,
 )
 from scipy import stats
 from societies import as_bools
-
-# Compiling a game takes longer than playing it: the other presets are played on demand.
-BY_DEFAULT = [name if name == "carvalho" else pytest.param(name, marks=pytest.mark.slow) for name in PRESETS]
 
 
 def step_copies(preset, cases, rng):
@@ -31,7 +29,7 @@ def step_copies(preset, cases, rng):
     return np.concatenate(drawn, axis=1)
 
 
-@pytest.mark.parametrize("preset", [*PRESETS, "average"])
+@pytest.mark.parametrize("preset", [*PRESETS, *(pytest.param(one, marks=pytest.mark.slow) for one in VARIANTS)])
 def test_one_step_probabilities_are_exact(preset):
     rng = np.random.default_rng(3)
     # The ties of `santos` with partial influence: see the next test.
@@ -81,7 +79,8 @@ def chain_of(start, game):
     return matrix, np.array(requests), np.array([sum(state.cooperates) for state in found])
 
 
-@pytest.mark.parametrize("preset", BY_DEFAULT)
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", PRESETS)
 def test_fate_of_five_users_is_exact(preset):
     """All cooperate, all defect, and requests after 100 time-steps, by powers of the enumerated Markov chain."""
     rng, steps = np.random.default_rng(5), 100

@@ -84,6 +84,7 @@ def test_without_influence_every_recommender_is_the_local_heuristic(name):
     assert_same(run("local", influence=1.0, runs=30), local)
 
 
+@pytest.mark.slow
 def test_a_long_queue_is_as_good_as_many_lanes():
     queue = run("local", runs=600, timescale=2.0)
     lanes = np.concatenate([run("local", key, timescale=2.0).cooperation for key in range(1, 13)])

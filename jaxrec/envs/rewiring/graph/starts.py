@@ -1,4 +1,4 @@
-"""Random graphs to start from, drawn inside jit: k-regular, or uniform among graphs with a number of ties.
+"""Societies to start from, drawn inside jit: k-regular graphs, or uniform ones among those with a number of ties.
 
 A list of ties is int32[E, 2]; the adjacency is built from it.
 """
@@ -11,9 +11,39 @@ from jax import Array
 from jaxtyping import Bool, Int, UInt32
 
 from jaxrec.envs.rewiring.graph import bitset, draws
+from jaxrec.envs.rewiring.graph.society import Society
 
 STUCK_ROUNDS = 32  # without success, after which random ties exchange ends, good or bad; a power of 2
 MAX_REDRAW_DEGREE = 2  # at most so many neighbours: about every second pairing has no loop and no repeated tie
+
+
+def society(ties: Int[Array, "ties 2"], cooperators: Bool[Array, " users"], edges: bool, degrees: bool) -> Society:
+    """Puts a society together.
+
+    Args:
+        ties: all of them.
+        cooperators: whether each user is one.
+        edges: keeps the list of ties.
+        degrees: keeps the degrees.
+
+    Returns:
+        One society, without members of recommenders.
+    """
+    adjacency = adjacency_rows(ties, cooperators.shape[0])
+    return Society(
+        adjacency=adjacency,
+        cooperators=bitset.pack(cooperators),
+        members=jnp.zeros((0, adjacency.shape[1]), jnp.uint32),
+        edges=ties if edges else jnp.zeros((0, 2), jnp.int32),
+        degrees=bitset.count(adjacency.T) if degrees else jnp.zeros(0, jnp.int32),
+    )
+
+
+def strategies(key: Array, users: int, half: bool) -> Bool[Array, " users"]:
+    """Draws who cooperates: each with probability 1/2, or exactly half of them, rounded down."""
+    if half:
+        return jax.random.permutation(key, users) < users // 2
+    return jax.random.bernoulli(key, shape=(users,))
 
 
 def k_regular(key: Array, users: int, k: int) -> Int[Array, "ties 2"]:

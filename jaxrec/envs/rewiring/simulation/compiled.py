@@ -10,6 +10,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import PyTree
 
+from jaxrec.envs.rewiring.games import PublicGoods
 from jaxrec.envs.rewiring.graph.society import stack, unstack
 from jaxrec.envs.rewiring.rules import Rules
 from jaxrec.envs.rewiring.simulation.lanes import Lanes
@@ -57,7 +58,7 @@ def advance(rules: Rules, num_steps: int, state: Lanes, seeds: Array, setting: P
     return Lanes(stack(society.replace(**dict(zip(names, arrays, strict=True)))), *counts.T)
 
 
-def _attributes(rules: Rules, num_steps: int) -> dict[str, np.bool_ | np.int32]:
+def _attributes(rules: Rules, num_steps: int) -> dict[str, np.bool_ | np.int32 | np.float32]:
     """The attributes of the call, with the types that the kernel expects."""
     flags = {
         "clipped": rules.imitation == "clipped",
@@ -67,7 +68,10 @@ def _attributes(rules: Rules, num_steps: int) -> dict[str, np.bool_ | np.int32]:
         "focal": rules.initiative == "focal",
         "average": rules.fitness == "average",
     }
-    attributes: dict[str, np.bool_ | np.int32] = {name: np.bool_(flag) for name, flag in flags.items()}
+    goods = rules.game if isinstance(rules.game, PublicGoods) else None
+    flags |= {"goods": goods is not None, "by_player": goods is not None and goods.cost == "player"}
+    attributes: dict[str, np.bool_ | np.int32 | np.float32] = {name: np.bool_(flag) for name, flag in flags.items()}
+    attributes["factor"] = np.float32(0 if goods is None else goods.factor)
     return attributes | {"num_steps": np.int32(num_steps), "unfocused": np.int32(rules.unfocused)}
 
 

@@ -14,6 +14,7 @@ from jaxrec.envs.rewiring import metrics
 from jaxrec.envs.rewiring.env import RewiringGame, RewiringParams
 from jaxrec.envs.rewiring.graph import bitset
 from jaxrec.envs.rewiring.graph.society import Society, stack, unstack
+from jaxrec.envs.rewiring.rules import Rules
 
 START_BATCH = 256  # societies drawn at once on a GPU
 
@@ -80,12 +81,21 @@ def start_lanes(env: RewiringGame, key: Array, shares: Array, by_degree: bool) -
     return Lanes(stack(society), none, none, none)
 
 
-@jax.jit
-def measure_lanes(state: Lanes, params: RewiringParams) -> dict[str, Array]:
-    """Returns metrics, the counts so far and `fixated` of each lane: metric -> [lanes, ...]; params are [lanes]."""
+@partial(jax.jit, static_argnames="rules")
+def measure_lanes(state: Lanes, params: RewiringParams, rules: Rules) -> dict[str, Array]:
+    """Computes metrics of lanes.
+
+    Args:
+        state: the lanes.
+        params: run-time values, [lanes].
+        rules: which game.
+
+    Returns:
+        Metrics, the counts so far and `fixated`: metric -> [lanes, ...].
+    """
     society = unstack(state.society)
     counts = {name: getattr(state, name) for name in ("opportunities", "requests", "rewires")}
-    of_kinds = jax.vmap(metrics.of_kinds)(society, params)
+    of_kinds = jax.vmap(partial(metrics.of_kinds, rules=rules))(society, params)
     return jax.vmap(metrics.measure)(society) | of_kinds | {"fixated": jax.vmap(metrics.is_fixated)(society)} | counts
 
 

@@ -17,7 +17,6 @@ from jax.sharding import Mesh
 from jaxrec import checks
 from jaxrec.envs.rewiring.env import RewiringGame, RewiringParams
 from jaxrec.envs.rewiring.heuristics import Heuristic
-from jaxrec.envs.rewiring.rules import resolve
 from jaxrec.envs.rewiring.simulation.advance import Method, advance, choose_method
 from jaxrec.envs.rewiring.simulation.competition import Competition, settings
 from jaxrec.envs.rewiring.simulation.lanes import (
@@ -235,11 +234,11 @@ def _run(
     meter.start("simulating societies", runs)
     while working.any():
         key, key_chunk, key_fresh = jax.random.split(key, 3)
-        state = advance(resolve(env.rules), state, key_chunk, setting, chunk, mesh, method)
+        state = advance(env.law, state, key_chunk, setting, chunk, mesh, method)
         clock += chunk
-        measured = {name: np.asarray(value) for name, value in measure_lanes(state, setting.params).items()} | {
-            "steps": clock
-        }
+        measured = {
+            name: np.asarray(value) for name, value in measure_lanes(state, setting.params, env.law).items()
+        } | {"steps": clock}
         done = working & ((clock >= limit) | (stop_at_fixation & measured["fixated"]))
         for name, value in measured.items():
             ends.setdefault(name, np.zeros((runs, *value.shape[1:]), value.dtype))[lane_run[done]] = value[done]

@@ -82,9 +82,9 @@ def measure(config: CompetitionConfig, tools: Tools) -> Measured:
     )  # fmt: skip
     tools.log(part="adoption", cooperation=adoption.cooperation, shares=adoption.shares)
     return Measured(
-        _arranged(ends, len(config.exclusive), len(config.timescales), len(config.recommender_timescales)),
+        ends.reshaped(len(config.exclusive), len(config.timescales), len(config.recommender_timescales)),
         artefact,
-        _arranged(adoption, len(config.exclusive), len(EXPERIMENTS)),
+        adoption.reshaped(len(config.exclusive), len(EXPERIMENTS)),
         look_behind_walls(config, key_walls, tools) if config.wall_users else None,
     )
 
@@ -141,9 +141,3 @@ def _shares(initial: dict[str, float]) -> np.ndarray:
 def _every(*values: Any) -> list[np.ndarray]:
     """Every combination of some values, the last ones changing fastest: an array for each."""
     return [one.ravel() for one in np.meshgrid(*(np.asarray(each, float) for each in values), indexing="ij")]
-
-
-def _arranged(ends: Ends, *shape: int) -> Ends:
-    """Gives arrays [combinations * runs, ...] the axes `shape`, then one of runs."""
-    arrays = {name: values for name, values in vars(ends).items() if isinstance(values, np.ndarray)}
-    return replace(ends, **{name: values.reshape(*shape, -1, *values.shape[1:]) for name, values in arrays.items()})

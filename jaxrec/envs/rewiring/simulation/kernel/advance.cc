@@ -87,7 +87,7 @@ ffi::Error Advance(Bits, Bits, Bits, Ints, Ints, Ints, Bits seeds, Floats params
                    ffi::Result<Bits> adjacency, ffi::Result<Bits> cooperators, ffi::Result<Bits> members,
                    ffi::Result<Ints> edges, ffi::Result<Ints> degrees, ffi::Result<Ints> counts, int32_t num_steps,
                    bool clipped, bool self_gate, bool single_clock, bool edge, bool focal, bool average,
-                   int32_t unfocused) {
+                   bool goods, bool by_player, float factor, int32_t unfocused) {
   const auto shape = adjacency->dimensions();
   const Arrays all{adjacency->typed_data(),
                    cooperators->typed_data(),
@@ -104,7 +104,8 @@ ffi::Error Advance(Bits, Bits, Bits, Ints, Ints, Ints, Bits seeds, Floats params
                    Size(members->dimensions(), 1),
                    Size(edges->dimensions(), 1),
                    Size(degrees->dimensions(), 1)};
-  const Rules rules{clipped, self_gate, single_clock, edge, focal, average, unfocused};
+  const Rules rules{clipped, self_gate, single_clock, edge, focal, average, goods, by_player,
+                    factor,  unfocused};
   const int lanes = Size(shape, 0);
   switch ((all.half_words + 1) / 2) {  // the sizes that studies use are known to the compiler
     case 2:
@@ -149,4 +150,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(RewiringAdvance, jaxrec::Advance,
                                   .Attr<bool>("edge")
                                   .Attr<bool>("focal")
                                   .Attr<bool>("average")
+                                  .Attr<bool>("goods")
+                                  .Attr<bool>("by_player")
+                                  .Attr<float>("factor")
                                   .Attr<int32_t>("unfocused"));

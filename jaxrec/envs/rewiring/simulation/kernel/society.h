@@ -18,6 +18,8 @@ constexpr int kPlanes = 14;  // a degree has so many bits
 
 struct Rules {
   bool clipped, self_gate, single_clock, edge, focal, average;
+  bool goods, by_player;  // public goods, paid for by the game or by the player
+  float factor;
   int unfocused;
 };
 
@@ -78,8 +80,32 @@ struct Society {
 
   float Fitness(const User& user) const {
     const int all = degree[user.index], some = cooperating[user.index];
-    const float sum = some * payoffs[user.cooperates][1] + (all - some) * payoffs[user.cooperates][0];
+    const float sum = rules.goods
+                          ? OfGoods(user)
+                          : some * payoffs[user.cooperates][1] + (all - some) * payoffs[user.cooperates][0];
     return rules.average ? sum / (all > 1 ? all : 1) : sum;
+  }
+
+  template <typename Visit>
+  void ForGroup(uint32_t user, Visit visit) const {  // the user and its neighbours
+    visit(user);
+    for (int i = 0; i < words(); ++i) {
+      for (Word left = Row(user)[i]; left; left &= left - 1) visit(i * kBits + __builtin_ctzll(left));
+    }
+  }
+
+  float OfGoods(const User& user) const {  // `games.payoff_of_goods` once more
+    float sum = 0.0f;
+    ForGroup(user.index, [&](uint32_t group) {
+      float given = cooperating[group] + Has(cooperators, group);
+      if (rules.by_player) {
+        given = 0.0f;
+        ForGroup(group, [&](uint32_t member) { given += Has(cooperators, member) / (degree[member] + 1.0f); });
+      }
+      sum += given / (degree[group] + 1.0f);
+    });
+    const float cost = rules.by_player ? 1.0f : degree[user.index] + 1.0f;
+    return rules.factor * sum - (user.cooperates ? cost : 0.0f);
   }
 
   uint32_t Select(const Word* set, uint32_t rank) const {  // the member with `rank` smaller ones; 0 <= rank < count

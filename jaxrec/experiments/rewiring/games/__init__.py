@@ -1,0 +1,1 @@
+"""Games beyond the dilemma: the T x S plane and public goods."""
