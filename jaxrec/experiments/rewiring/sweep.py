@@ -1,5 +1,6 @@
 """Sweeps over recommenders, parameters and seeds, in one call of `simulate`."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,7 +22,8 @@ class Ends(Simulation):
 
     def reshaped(self, *shape: int) -> "Ends":
         """Gives arrays [combinations * runs, ...] the axes `shape`, then one of runs."""
-        return self._each(lambda values: values.reshape(*shape, -1, *values.shape[1:]))
+        runs = self.steps.size // math.prod(shape)
+        return self._each(lambda values: values.reshape(*shape, runs, *values.shape[1:]))
 
     def without_axis(self, axis: int) -> "Ends":
         """Drops an axis of length 1: that of a parameter which has a single value."""

@@ -99,7 +99,8 @@ def _goods(config: GamesConfig, found: Measured, cost: str) -> Section:
     return Section(
         f"Public goods, paid by the {cost}",
         f"Cooperators at the end, means over W, {config.goods_runs} runs a cell, by factor / (degree + 1). Above 1 "
-        "cooperating pays for oneself where all users have the mean degree.",
+        "cooperating pays for oneself where all users have the mean degree."
+        + (" Payoffs are smaller than by the game, and so is selection." if cost == "player" else ""),
         ("recommender", *(f"{factor:g}" for factor in config.factors)),
         rows,
         ["goods"],
