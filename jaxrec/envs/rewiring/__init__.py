@@ -6,6 +6,7 @@ Carvalho, "Modelling the Recommender Alignment Problem"; base model: Santos, Pac
 from jaxrec.envs.rewiring.env import RewiringGame, RewiringParams, RewiringState
 from jaxrec.envs.rewiring.features import moments
 from jaxrec.envs.rewiring.heuristics import ELEVEN, HEURISTICS, Heuristic, heuristic
+from jaxrec.envs.rewiring.market import MarketParams, RewiringMarket, bait, market_moments
 from jaxrec.envs.rewiring.observation import Observation
 from jaxrec.envs.rewiring.policies import HeuristicPolicy
 from jaxrec.envs.rewiring.rules import CARVALHO, LEARNING, PRINTED, SANTOS, Rules
@@ -22,13 +23,17 @@ __all__ = [
     "Competition",
     "Heuristic",
     "HeuristicPolicy",
+    "MarketParams",
     "Observation",
     "RewiringGame",
+    "RewiringMarket",
     "RewiringParams",
     "RewiringState",
     "Rules",
     "Simulation",
+    "bait",
     "heuristic",
+    "market_moments",
     "moments",
     "per_run",
     "simulate",
