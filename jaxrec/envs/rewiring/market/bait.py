@@ -34,9 +34,9 @@ class Bait(NamedTuple):
     """What users lost in each episode: NumPy arrays [episodes], NaN where the share never passed 1/2.
 
     Attributes:
-        passed: bool, the learner's share came to 1/2.
+        passed: bool, the learner's share was below 1/2 at the first observation, and came to it.
         as_it_is: float, the mean payoff of a user in a time-step, from there to the time limit.
-        clamped: float, the same where the learner observes its share and its users of the start from there on.
+        clamped: float, the same where the learner goes on to observe the share and the users that it had at first.
         bait: float, `clamped` less `as_it_is`.
     """
 
@@ -73,7 +73,7 @@ def bait(
     """Measures how much worse users fare because a recommender knows that it has won.
 
     Each episode is played twice on the same draws. Where the learner's share first comes to 1/2 the two part: in one of
-    them the share and the membership that it observes are from then on those of the start. The mask of actions stays
+    them the share and the membership that it observes are from then on those of its first observation. The mask of actions stays
     true, and so does what other learners see. Payoffs are means over all users, at the end of each step, each weighted
     with the time-steps of the step; after all users have one strategy they do not change, and count up to the time
     limit.
@@ -100,7 +100,7 @@ def bait(
     check_policy(policy)
     params = canonical(env.resolve(params))
     passed, paid, length = map(np.asarray, _play(env, policy, key, params, episodes, learner))
-    as_it_is, clamped = np.where(passed & (length > 0), paid / np.maximum(length, 1), np.nan)
+    as_it_is, clamped = np.where(passed, paid / np.maximum(length, 1), np.nan)
     return Bait(passed, as_it_is, clamped, clamped - as_it_is)
 
 
@@ -122,9 +122,10 @@ def _play(
 
     def step(loop: tuple[_Branch, Array, Array, Array]) -> tuple[_Branch, Array, Array, Array]:
         both, passed, since, count = loop
-        share = jax.vmap(partial(_own, learner=learner))(both.state[0]).mean(axis=1)
-        wins = ~passed & (share >= WON) & ~both.ended[0]
-        since, passed = jnp.where(wins, both.state.clock[0], since), passed | wins
+        one = jax.tree.map(lambda leaf: leaf[0], both)
+        share = jax.vmap(partial(_own, learner=learner))(one.state).mean(axis=1)
+        wins = (share >= WON) & (start.mean(axis=1) < WON) & ~one.ended & (one.state.clock < params.time_limit)
+        since, passed = jnp.where(wins & ~passed, one.state.clock, since), passed | wins
         advance = partial(_advance, env, policy, jax.random.fold_in(key_steps, count), params, start, passed, learner)
         # One after the other, by one program: side by side in a batch they might round differently.
         both = jax.lax.map(lambda inputs: advance(*inputs), (both, clamps))

@@ -78,14 +78,14 @@ class RewiringMarket(RewiringGame):
 
     Attributes:
         max_wait: time-steps without a request of a learner's user after which a step ends, at least 1.
-        rivals: names in `HEURISTICS`, at least one.
+        rivals: names in `HEURISTICS`, at least one; or the one.
         exclusive: all recommenders but the local heuristic recommend their own users alone (section 5.1).
         learners: 1 or 2.
         seat: the learner whose view this is; None for the one whose turn it is.
     """
 
     max_wait: int = 16
-    rivals: tuple[str, ...] = ("local",)
+    rivals: tuple[str, ...] | str = ("local",)
     exclusive: bool = False
     learners: int = 1
     seat: int | None = None

@@ -12,7 +12,7 @@ from jaxrec.envs.rewiring import render
 from jaxrec.rollouts import Trajectory
 
 LEARNERS = ("#7b2d8b", "#e07a1f")
-RIVALS = ("#8a8d93", "#2e933c", "#3066be", "#edae49", "#7a1626", "#14532d")  # in turn, where there are more
+RIVALS = ("#8a8d93", "#edae49", "#3066be", "#2e933c", "#7a1626", "#14532d")  # in turn, where there are more
 STATE_FIELDS = (*render.STATE_FIELDS, "own_requests")
 
 
