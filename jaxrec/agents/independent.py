@@ -6,6 +6,7 @@ nothing: it counts for its values and has no weight in its policy loss.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -18,11 +19,10 @@ from jaxtyping import PyTree
 
 from jaxrec import checks, sums, vectorized
 from jaxrec.agents import collection, on_policy
-from jaxrec.agents.on_policy import Batch, Count, PPOState, Transition
 from jaxrec.agents.network_policy import NetworkPolicy
+from jaxrec.agents.on_policy import Batch, Count, PPOState
 from jaxrec.agents.ppo import PPO
 from jaxrec.environment import Environment
-from jaxrec.policy import Policy
 from jaxrec.utilities import paid
 
 
@@ -107,14 +107,22 @@ class IndependentPPO(struct.PyTreeNode):
         return self.agents[0].num_updates
 
     @property
+    def num_envs(self) -> int:
+        """Environments in parallel, which the learners share."""
+        return self.agents[0].num_envs
+
+    @property
+    def num_steps(self) -> int:
+        """Steps of each environment in a batch."""
+        return self.agents[0].num_steps
+
+    @property
     def sparse(self) -> tuple[str, ...]:
         """The metrics that are NaN in a chunk that has no such value."""
         named = [f"{name}_{learner}" for learner, one in enumerate(self.agents) for name in one.sparse]
         return ("episode_return", *named)
 
-    def init(
-        self, key: Array, params: PyTree, network_params: Sequence[PyTree] | None = None
-    ) -> tuple[PPOState, ...]:
+    def init(self, key: Array, params: PyTree, network_params: Sequence[PyTree] | None = None) -> tuple[PPOState, ...]:
         """Gives the start of a training.
 
         Args:
@@ -128,9 +136,9 @@ class IndependentPPO(struct.PyTreeNode):
         given = [None] * len(self.agents) if network_params is None else list(network_params)
         if len(given) != len(self.agents):
             raise checks.InputError(f"network_params must be one for each learner, got {len(given)}")
-        for i, j in ((i, j) for j in range(len(given)) for i in range(j)):
+        for i, j in itertools.combinations(range(len(given)), 2):
             if given[i] is not None and _same(given[i], given[j]):
-                raise checks.InputError(f"learners must have networks of their own, got the same weights for {i} and {j}")
+                raise checks.InputError(f"learners must have networks of their own, got equal weights for {i} and {j}")
         first = self.agents[0].init(key, params, given[0])
         states = [first]
         for learner, one in enumerate(self.agents[1:], 1):
@@ -207,22 +215,22 @@ class IndependentPPO(struct.PyTreeNode):
             time, key = inputs
             key_act, key_step, key_reset = jax.random.split(key, 3)
             first = states[0]
-            choices = [collection.choose(one, state, _own(key_act, i)) for i, (one, state) in enumerate(self._pairs(states))]
+            pairs = self._pairs(states)
+            choices = [collection.choose(*pair, _own(key_act, i)) for i, pair in enumerate(pairs)]
             turn = jax.vmap(self.env.turn)(first.env_state)
             action = jnp.stack([choice.action for choice in choices])[turn, jnp.arange(turn.shape[0])]
             step = vectorized.step(self.env, key_step, first.env_state, first.obs, action, params)
             _, env_state = vectorized.auto_reset(self.env, key_reset, step, params, time, first.reset_pool)
             after, noted = [], []
-            for (agent, state), choice in zip(self._pairs(states), choices, strict=True):
+            for (agent, state), choice in zip(pairs, choices, strict=True):
                 seen = self._seen(agent, state, step, params)
                 noted.append(collection.record(agent, state, choice, seen, params))
                 obs = vectorized.observe(agent.env, env_state, params)
                 after.append(collection.moved(state, choice, seen, obs, env_state))
             return tuple(after), tuple(noted)
 
-        steps = self.agents[0].num_steps
-        times = update * steps + 1 + jnp.arange(steps)
-        states, noted = jax.lax.scan(body, states, (times, jax.random.split(key, steps)))
+        times = update * self.num_steps + 1 + jnp.arange(self.num_steps)
+        states, noted = jax.lax.scan(body, states, (times, jax.random.split(key, self.num_steps)))
         return [agent.judged(state, *one) for (agent, state), one in zip(self._pairs(states), noted, strict=True)]
 
     def _seen(self, agent: PPO, state: PPOState, step: vectorized.Step, params: PyTree) -> vectorized.Step:

@@ -133,8 +133,8 @@ def test_the_training_loop_takes_them(key, tmp_path):
     *_, both = market_agents()
     keys, params = jax.random.split(key, 2), jaxrec.batched(both.env.default_params, 2)
     state = fit(both, keys, params, 2, checkpoints=tmp_path)
-    saved = jaxrec.load_policy(tmp_path)
-    weights = (jax.tree.leaves(policy) for policy in (saved.last, both.policy(state)))
+    saved = jaxrec.load_policy(tmp_path, run=None)
+    weights = (jax.tree.leaves(policy) for policy in (saved, both.policy(state)))
     for kept, learned in zip(*weights, strict=True):
         np.testing.assert_array_equal(kept, learned)
 

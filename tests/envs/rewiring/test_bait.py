@@ -55,7 +55,7 @@ def test_a_switcher_costs_its_users_the_difference_of_two_runs(params, key):
 
 @pytest.mark.slow
 def test_where_nothing_changes_users_get_what_they_got_at_the_start(params, key):
-    """Structural updates alone, and nobody recommends anybody: the payoffs of the first graph, from there to the end."""
+    """Structural updates alone, and nobody recommends anybody: the payoffs of the first graph, until the end."""
     still = params.replace(timescale=float("inf"))
     found = bait(ENV, ENV.policy("null"), key, EPISODES, still)
     assert found.passed.sum() > 20

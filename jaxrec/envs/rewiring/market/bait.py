@@ -73,10 +73,10 @@ def bait(
     """Measures how much worse users fare because a recommender knows that it has won.
 
     Each episode is played twice on the same draws. Where the learner's share first comes to 1/2 the two part: in one of
-    them the share and the membership that it observes are from then on those of its first observation. The mask of actions stays
-    true, and so does what other learners see. Payoffs are means over all users, at the end of each step, each weighted
-    with the time-steps of the step; after all users have one strategy they do not change, and count up to the time
-    limit.
+    them the share and the membership that it observes are from then on those of its first observation. The mask of
+    actions stays true, and so does what other learners see. Payoffs are means over all users, at the end of each step,
+    each weighted with the time-steps of the step; after all users have one strategy they do not change, and count up to
+    the time limit.
 
     Args:
         env: the market, without a seat.

@@ -21,9 +21,7 @@ def market_moments(obs: MarketObservation, state: MarketState) -> Array:
     cooperates, degree, own = obs.nodes[:, 0], obs.nodes[:, 1], obs.nodes[:, 2]
     near = graphs.gather(obs.graph, jnp.stack([cooperates, own, cooperates * own, degree], axis=1))
     to_cooperators, to_own, _, _ = near.T
-    of_own = jnp.stack(
-        [cooperates, degree, to_cooperators, to_own, cooperates * to_cooperators, cooperates * to_own]
-    )
+    of_own = jnp.stack([cooperates, degree, to_cooperators, to_own, cooperates * to_cooperators, cooperates * to_own])
     within = (of_own * own).mean(axis=1)
     share, cooperation, time = obs.share, cooperates.mean() - 0.5, state.clock * 1e-3
     powers = share ** jnp.arange(1, 5)

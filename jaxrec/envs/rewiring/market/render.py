@@ -72,9 +72,9 @@ def _draw_users(episode: Trajectory, kinds: np.ndarray, colours: list[str], axes
     """A row for each user, in the order of when and whom it first left, coloured by its recommender."""
     clock = np.asarray(episode.state.clock)
     order = np.lexsort(kinds[::-1])
-    ends = np.append(clock, clock[-1] + 1)
+    edges = np.append(clock, clock[-1] + 1), np.arange(kinds.shape[1] + 1)
     mesh = ListedColormap(colours)
-    axes.pcolormesh(ends, np.arange(kinds.shape[1] + 1), kinds[:, order].T, cmap=mesh, vmin=-0.5, vmax=len(colours) - 0.5)
+    axes.pcolormesh(*edges, kinds[:, order].T, cmap=mesh, vmin=-0.5, vmax=len(colours) - 0.5)
     axes.set(ylabel="users", yticks=[])
 
 
