@@ -11,12 +11,14 @@ SMALL = {
     "PolarisingUsers-v0": {"horizon": 4},
     "PreferenceShift-v0": {"horizon": 3},
     "RewiringGame-v0": {"num_users": 6, "degree": 2},
+    "RewiringMarket-v0": {"num_users": 6, "degree": 2},
 }
 USERS = {
     "LearnedUsers-v0": ("current",),
     "PolarisingUsers-v0": ("theta",),
     "PreferenceShift-v0": ("preference",),
     "RewiringGame-v0": ("society.cooperators",),
+    "RewiringMarket-v0": ("society.cooperators",),
 }
 
 
@@ -24,7 +26,10 @@ def test_all_are_here():
     assert sorted(SMALL) == sorted(USERS) == jaxrec.registered_envs()
 
 
-@pytest.mark.parametrize("env_id", SMALL)
+HEAVY = {"RewiringMarket-v0": pytest.mark.slow}
+
+
+@pytest.mark.parametrize("env_id", [pytest.param(env_id, marks=HEAVY.get(env_id, ())) for env_id in SMALL])
 def test_users_are_a_means_with_influence_alone(env_id):
     env, params = jaxrec.make(env_id, **SMALL[env_id])
     assert preference_leaves(env) == USERS[env_id]

@@ -25,6 +25,7 @@ ENVIRONMENTS = {
     "polarising": polarising.PolarisingUsers(horizon=2),
     "preference": preference.PreferenceShift(horizon=2),
     "rewiring": rewiring.RewiringGame(6, 2),
+    "rewiring/market": rewiring.RewiringMarket(6, 2),
 }
 CLASSES = [*map(type, ENVIRONMENTS.values()), learned.Deployed, SlateEnvironment]
 FILES = {"__init__", "env", "metrics", "render"}
@@ -60,7 +61,7 @@ def test_methods_stand_in_the_order_of_the_base_class(cls):
 
 @pytest.mark.parametrize("society", ENVIRONMENTS)
 def test_every_society_draws_an_episode_by_one_signature(society):
-    render = importlib.import_module(f"jaxrec.envs.{society}.render").render_episode
+    render = importlib.import_module(f"jaxrec.envs.{society.replace('/', '.')}.render").render_episode
     assert list(inspect.signature(render).parameters) == ["env", "trajectory", "params"]
     assert inspect.signature(render).parameters["params"].default is None
     assert type(ENVIRONMENTS[society]).render is not Interface.render
@@ -83,7 +84,10 @@ WRONG = {
 }
 
 
-SLOW = {"rewiring": pytest.mark.slow}  # test_render draws it, and refuses the same
+SLOW = {  # test_render draws the first, and refuses the same
+    "rewiring": pytest.mark.slow,
+    "rewiring/market": pytest.mark.slow,
+}
 
 
 @pytest.mark.parametrize("society", [pytest.param(name, marks=SLOW.get(name, ())) for name in ENVIRONMENTS])
@@ -100,7 +104,7 @@ def test_an_episode_is_drawn_and_anything_else_refused(society):
 @pytest.mark.parametrize("society", ENVIRONMENTS)
 @pytest.mark.parametrize("other", ENVIRONMENTS)
 def test_an_episode_of_another_society_is_refused(society, other):
-    if society != other:
+    if not other.startswith(society):  # a market is a rewiring society
         with pytest.raises(jaxrec.InputError, match="trajectory must be of the environment that draws it"):
             ENVIRONMENTS[society].render(played(other).trajectory[:, 0])
 

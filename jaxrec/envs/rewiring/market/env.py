@@ -102,6 +102,8 @@ class RewiringMarket(RewiringGame):
             checks.lookup(HEURISTICS, name, "rival")
         checks.boolean("exclusive", self.exclusive)
         checks.positive("learners", self.learners, 2)
+        if self.num_users < self.learners:
+            raise checks.InputError(f"num_users must be at least learners={self.learners}, got {self.num_users}")
         if self.seat not in (None, *range(self.learners)):
             raise checks.InputError(f"seat must be None or one of {list(range(self.learners))}, got {self.seat!r}")
 

@@ -10,9 +10,7 @@ from jaxrec.experiments.rewiring.market.measure import BAITED, Measured, place_o
 from jaxrec.experiments.rewiring.market.settings import RIVALS, MarketConfig, Run
 
 FUTURE = "Carvalho, section 8: competing with the local strategies, recommenders must learn to be of use to be adopted"
-QUESTION = (
-    "Carvalho, section 5.3, question 3, asked of recommenders that learn: does competition leave users better off?"
-)
+QUESTION = "Carvalho, section 5.3, question 3, asked of learners: does competition leave users better off?"
 BAIT = "Carvalho, section 8: bait and switch is expected to emerge"
 WALLS = "beyond the paper: an exclusive recommender is adopted for its walls, so that no bait is needed"
 OURS = "beyond the paper"

@@ -36,7 +36,7 @@ def report(config: MarketConfig, found: Measured, findings: list[Finding]) -> Re
         f"{config.timescale:g}, W2 = {config.recommender_timescale:g}: users change to recommenders of fitter "
         f"neighbours. A learner among heuristics begins with {config.initial_share:.0%} of the users; two learners "
         f"leave {LEFT:.0%} to the local heuristic. Exclusive: all recommenders but the local heuristic recommend their "
-        "own users alone. Cooperation: cooperators at the end of an episode; payoff: the mean of a user in a time-step.",
+        "own users alone. Cooperation: cooperators at the end of an episode; payoff: the mean of a user and time-step.",
     )
     for trained in config.users:
         learned = [one for one in found.learned if one.run.users == trained]
@@ -132,9 +132,9 @@ def _baits(trained: int, learned: Sequence[Learned]) -> Section:
     return Section(
         f"Bait and switch, N = {trained}",
         "Episodes whose learner begins below half of the users and comes to half are played twice from there on the "
-        "same draws; in one of them the learner goes on to observe the share and the users that it had at first. Payoffs "
-        "of a user in a time-step, from there to the time limit. The last column counts an episode that is never won "
-        "as one without bait.",
+        "same draws; in one of them the learner goes on to observe the share and the users that it had at first. "
+        "Payoffs of a user in a time-step, from there to the time limit. The last column counts an episode that is "
+        "never won as one without bait.",
         ("recommender", "episodes won", "payoff as it is", "payoff if hidden", "bait where won", "bait in an episode"),
         rows,
         [f"bait{trained}"],

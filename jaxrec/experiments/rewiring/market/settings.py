@@ -100,6 +100,23 @@ class MarketConfig:
         checks.seed("seed", self.seed)
         for name in ("users", "markets", "rewards", "exclusive", "evaluation_users"):
             checks.distinct(name, getattr(self, name))
+        self._check_sizes()
+        for name, known in (("markets", MARKETS), ("rewards", REWARDS)):
+            for value in getattr(self, name):
+                checks.lookup(dict.fromkeys(known), value, name)
+        checks.lookup(dict.fromkeys(NETWORKS), self.network, "network")
+        checks.within("initial_share", self.initial_share, 0.0, 1.0)
+        checks.within("timescale", self.timescale, 0.0, np.inf)
+        checks.within("recommender_timescale", self.recommender_timescale, 0.0, np.inf)
+        with checks.prefixed("initial_share"):
+            for run in self.runs:
+                for size in (*self.users, *self.evaluation_users):
+                    self.env(replace(run, users=size)).check_params(self.params(replace(run, users=size)))
+        for runs in self.groups():
+            self.agent(runs[0]).check()
+
+    def _check_sizes(self) -> None:
+        """Checks what there is one number a size of."""
         for numbers, sizes in (("steps", "users"), ("evaluation_episodes", "evaluation_users")):
             given, of = getattr(self, numbers), getattr(self, sizes)
             if len(given) != len(of):
@@ -108,22 +125,10 @@ class MarketConfig:
                 checks.positive(numbers, number)
             for size in of:
                 checks.lookup({str(users): None for users in DEGREES}, str(size), sizes)
-        for name, known in (("markets", MARKETS), ("rewards", REWARDS)):
-            for value in getattr(self, name):
-                checks.lookup(dict.fromkeys(known), value, name)
-        checks.lookup(dict.fromkeys(NETWORKS), self.network, "network")
-        checks.within("initial_share", self.initial_share, 0.0, 1.0)
-        checks.within("timescale", self.timescale, 0.0, np.inf)
-        checks.within("recommender_timescale", self.recommender_timescale, 0.0, np.inf)
-        checks.positive("bait_episodes * seeds", self.bait_episodes * self.seeds, checks.MOST_STEPS)
-        checks.positive("evaluation_episodes * seeds", max(self.evaluation_episodes) * self.seeds, checks.MOST_STEPS)
-        for users, steps in zip(self.users, self.steps, strict=True):
+        for steps in self.steps:
             check_training("steps", steps, steps, self.num_envs, self.num_steps)
-        for runs in self.groups():
-            self.agent(runs[0]).check()
-        for run in self.runs:
-            for size in (*self.users, *self.evaluation_users):
-                self.env(replace(run, users=size)).check_params(self.params(replace(run, users=size)))
+        most = max(self.bait_episodes, *self.evaluation_episodes)
+        checks.positive("evaluation_episodes and bait_episodes * seeds", most * self.seeds, checks.MOST_STEPS)
 
     @property
     def runs(self) -> list[Run]:
