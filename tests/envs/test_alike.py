@@ -88,6 +88,8 @@ SLOW = {  # test_render draws the first, and refuses the same
     "rewiring": pytest.mark.slow,
     "rewiring/market": pytest.mark.slow,
 }
+COMPILED = [pytest.param(name, marks=pytest.mark.slow if "market" in name else ()) for name in ENVIRONMENTS]
+"""A market compiles for long, and its society is that of the game."""
 
 
 @pytest.mark.parametrize("society", [pytest.param(name, marks=SLOW.get(name, ())) for name in ENVIRONMENTS])
@@ -102,7 +104,7 @@ def test_an_episode_is_drawn_and_anything_else_refused(society):
 
 
 @pytest.mark.parametrize("society", ENVIRONMENTS)
-@pytest.mark.parametrize("other", ENVIRONMENTS)
+@pytest.mark.parametrize("other", COMPILED)
 def test_an_episode_of_another_society_is_refused(society, other):
     if not other.startswith(society):  # a market is a rewiring society
         with pytest.raises(jaxrec.InputError, match="trajectory must be of the environment that draws it"):
@@ -123,7 +125,7 @@ def of_the_declared_type(tree):
         assert is_bearable(value, hint, conf=CONF), f"{type(tree).__name__}.{field.name}: {hint}, got {value}"
 
 
-@pytest.mark.parametrize("society", ENVIRONMENTS)
+@pytest.mark.parametrize("society", COMPILED)
 def test_fields_have_the_shapes_that_they_declare(society, key):
     """Which nothing checks while programs run: transformations build states of shapes, axes and shardings."""
     env = ENVIRONMENTS[society]
@@ -134,14 +136,16 @@ def test_fields_have_the_shapes_that_they_declare(society, key):
             of_the_declared_type(tree)
 
 
-@pytest.mark.parametrize("other", ENVIRONMENTS)
+@pytest.mark.parametrize("other", COMPILED)
 def test_a_deployed_recommender_draws_its_users_alone(other):
     env = learned.Deployed(preference.PreferenceShift(horizon=2), learned.LearnedUsers(horizon=2, network=NETWORK))
     with pytest.raises(jaxrec.InputError, match="trajectory must be of the environment that draws it"):
         env.render(played(other).trajectory[:, 0])
 
 
-@pytest.mark.parametrize("cls", CLASSES[:-1], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize(
+    "cls", [pytest.param(cls, marks=pytest.mark.slow if "Market" in cls.__name__ else ()) for cls in CLASSES[:-1]]
+)
 def test_the_example_of_a_class_runs(cls):
     (example,) = [test for test in doctest.DocTestFinder(recurse=False).find(cls, globs={}) if test.examples]
     assert doctest.DocTestRunner().run(example).failed == 0

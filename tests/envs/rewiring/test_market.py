@@ -141,15 +141,11 @@ def states_and_games(preset, rng, exclusive):
         yield state, game
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("preset", "exclusive"),
-    [
-        ("carvalho", True),
-        *(pytest.param(*case, marks=pytest.mark.slow) for case in (
-            ("carvalho", False), ("santos", True), ("printed", False), ("learning", True)
-        )),
-    ],
-)  # fmt: skip
+    [("carvalho", True), ("carvalho", False), ("santos", True), ("printed", False), ("learning", True)],
+)
 def test_a_time_step_of_five_users_leads_where_enumeration_says(preset, exclusive, rng):
     """The learner's seat is taken by a heuristic: with its rival's answers these are all requests of one time-step."""
     env = RewiringMarket(USERS, 2, preset, max_wait=1, rivals=("low",), exclusive=exclusive)

@@ -41,8 +41,7 @@ def outcomes(users: int, learned: Sequence[Learned], found: Measured) -> Figure:
             axes = grid[row, column]
             _points(axes, these, metric, users)
             _dashes(axes, these, metric, users, found)
-            axes.set(ylabel=title if not column else "")
-            axes.set_title("exclusive" if exclusive else "open") if not row else None
+            axes.set(ylabel="" if column else title, title=("exclusive" if exclusive else "open") * (not row))
             axes.spines[["top", "right"]].set_visible(False)
     grid[0, -1].legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
