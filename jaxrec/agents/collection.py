@@ -10,7 +10,7 @@ from jaxtyping import PyTree
 from jaxrec import vectorized
 from jaxrec.agents import on_policy
 from jaxrec.agents.masks import distribution
-from jaxrec.agents.on_policy import PPOState, Transition
+from jaxrec.agents.on_policy import Batch, PPOState, Transition
 
 
 class Choice(NamedTuple):
@@ -91,3 +91,22 @@ def moved(state: PPOState, choice: Choice, step: vectorized.Step, obs: PyTree, e
         obs=obs, env_state=env_state, carry=choice.carry, is_first=step.done,
         episode_return=jnp.where(step.done, 0, state.episode_return + step.reward),
     )  # fmt: skip
+
+
+def judge(
+    agent: PyTree, state: PPOState, steps: Transition, ended: dict[str, Any]
+) -> tuple[PPOState, Batch, dict[str, Any]]:
+    """Values the collected steps.
+
+    Args:
+        agent: PPO; its values and discounts are read.
+        state: after the steps.
+        steps: as collected.
+        ended: what `record` reports of each step.
+
+    Returns:
+        The state with the critic of these steps, the batch with advantages, and sums of metrics.
+    """
+    metrics = {"reward": steps.reward.mean()} | jax.tree.map(jnp.sum, ended)
+    critic, value, advantage = agent.values.targets(agent, state, steps)
+    return state.replace(critic=critic), Batch.of(steps, value, advantage), metrics

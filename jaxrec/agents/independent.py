@@ -231,7 +231,7 @@ class IndependentPPO(struct.PyTreeNode):
 
         times = update * self.num_steps + 1 + jnp.arange(self.num_steps)
         states, noted = jax.lax.scan(body, states, (times, jax.random.split(key, self.num_steps)))
-        return [agent.judged(state, *one) for (agent, state), one in zip(self._pairs(states), noted, strict=True)]
+        return [collection.judge(*pair, *one) for pair, one in zip(self._pairs(states), noted, strict=True)]
 
     def _seen(self, agent: PPO, state: PPOState, step: vectorized.Step, params: PyTree) -> vectorized.Step:
         """A step as one learner sees it: its own observations and rewards."""

@@ -19,7 +19,7 @@ from jaxrec.agents.critic import LeastSquares, NetworkValue, check_critic
 from jaxrec.agents.masks import distribution
 from jaxrec.agents.network_policy import NetworkPolicy
 from jaxrec.agents.networks import Network, check_network
-from jaxrec.agents.on_policy import Batch, Count, PPOState, Scalar, Transition
+from jaxrec.agents.on_policy import Batch, Count, PPOState, Scalar
 from jaxrec.environment import Environment
 from jaxrec.inputs import check_clock, check_env
 from jaxrec.runtime.sharding import shard_envs
@@ -212,24 +212,7 @@ class PPO(struct.PyTreeNode):
 
         times = update * self.num_steps + 1 + jnp.arange(self.num_steps)
         state, (steps, ended) = jax.lax.scan(body, state, (times, jax.random.split(key, self.num_steps)))
-        return self.judged(state, steps, ended)
-
-    def judged(
-        self, state: PPOState, steps: Transition, ended: dict[str, Array]
-    ) -> tuple[PPOState, Batch, dict[str, Array]]:
-        """Values the collected steps.
-
-        Args:
-            state: after them.
-            steps: as collected.
-            ended: what `collection.record` reports of each step.
-
-        Returns:
-            The state with the critic of these steps, the batch with advantages, and sums of metrics.
-        """
-        metrics = {"reward": steps.reward.mean()} | jax.tree.map(jnp.sum, ended)
-        critic, value, advantage = self.values.targets(self, state, steps)
-        return state.replace(critic=critic), Batch.of(steps, value, advantage), metrics
+        return collection.judge(self, state, steps, ended)
 
     @property
     def values(self) -> LeastSquares | NetworkValue:

@@ -89,6 +89,8 @@ def test_a_parameter_changed_is_a_behaviour_changed(env_id, key):
         changed = jax.tree_util.tree_map_with_path(lambda p, x, n=name: x * 0.97 if _parameter(p) == n else x, params)
         if name == ".shares":  # they sum to 1
             changed = params.replace(shares=params.shares[::-1])
+        if name == ".exclusive":
+            changed = params.replace(exclusive=True)
         changed = behaviour(_legal(env, params, changed))
         assert not np.array_equal(usual, changed), f"{name} changes nothing"
 

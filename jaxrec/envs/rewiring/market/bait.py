@@ -81,31 +81,40 @@ def bait(
     Args:
         env: the market, without a seat.
         policy: acts in the place of the learners, of two of them on the turn of either.
-        key: a typed key.
-        episodes: at least 1.
+        key: a typed key; or typed keys [policies] for policies stacked along a leading axis.
+        episodes: at least 1, of each policy.
         params: run-time values; the environment's defaults if None.
         learner: whose success is hidden from it, below `env.learners`.
 
     Returns:
         The payoffs of both, and their difference: exactly 0 for a policy that reads neither share nor membership.
+        Arrays are [policies, episodes] for keys [policies].
 
     Raises:
         InputError: for another environment or a seat, a wrong key, policy or learner, or parameters out of range.
     """
     if not isinstance(env, RewiringMarket) or env.seat is not None:
         raise checks.InputError(f"env must be a RewiringMarket without a seat, got {checks.brief(env)}")
-    checks.typed_key("key", key)
+    (checks.typed_keys if jnp.ndim(key) else checks.typed_key)("key", key)
     checks.positive("episodes", episodes, checks.MOST_STEPS)
     checks.within("learner", learner, 0, env.learners - 1)
     check_policy(policy)
     params = canonical(env.resolve(params))
     passed, paid, length = map(np.asarray, _play(env, policy, key, params, episodes, learner))
-    as_it_is, clamped = np.where(passed, paid / np.maximum(length, 1), np.nan)
+    as_it_is, clamped = np.where(passed, np.moveaxis(paid, -2, 0) / np.maximum(length, 1), np.nan)
     return Bait(passed, as_it_is, clamped, clamped - as_it_is)
 
 
 @jit(static_argnames=("env", "episodes", "learner"))
 def _play(
+    env: RewiringMarket, policy: Policy, key: Array, params: MarketParams, episodes: int, learner: int
+) -> tuple[Array, Array, Array]:
+    """What `_twins` gives, also for several policies with a key each."""
+    play = partial(_twins, env, params=params, episodes=episodes, learner=learner)
+    return jax.vmap(play)(policy, key) if key.ndim else play(policy, key)
+
+
+def _twins(
     env: RewiringMarket, policy: Policy, key: Array, params: MarketParams, episodes: int, learner: int
 ) -> tuple[Array, Array, Array]:
     """bool[episodes] passed, float[2, episodes] payoffs (as it is, clamped), and int32[episodes] time-steps of them."""

@@ -39,6 +39,7 @@ class MarketValues(GameValues, Protocol):
     shares: Float[Array, " kinds"]
     recommender_timescale: float | Array
     recommender_beta: float | Array
+    exclusive: bool | Array
 
 
 def turn(state: MarketState) -> Int[Array, ""]:
@@ -47,27 +48,24 @@ def turn(state: MarketState) -> Int[Array, ""]:
     return jnp.where(state.meeting.acts, kind, 0)
 
 
-def answer(
-    state: MarketState, action: Int[Array, ""], rules: Rules, params: GameValues, exclusive: bool
-) -> MarketState:
+def answer(state: MarketState, action: Int[Array, ""], rules: Rules, params: MarketValues) -> MarketState:
     """Rewires the tie of the user who waits, if any.
 
     Args:
         state: of which `meeting` is the request.
         action: the user recommended; out of range or not eligible, the tie stays.
         rules: which game.
-        params: `MarketParams`.
-        exclusive: users of other recommenders are not eligible.
+        params: `MarketParams`; if exclusive, users of other recommenders are not eligible.
 
     Returns:
         The state in the same time-step, without a request.
     """
     learners = jnp.arange(state.own_requests.shape[0])
     own = state.own_requests + (state.meeting.acts & (learners == turn(state)))
-    if exclusive:
-        user = actor(state.meeting).index
-        members = state.society.members[recommender_of(state.society, user)]
-        action = jnp.where(contains(members, action), action, user)  # recommended to itself: not eligible
+    user = actor(state.meeting).index
+    members = state.society.members[recommender_of(state.society, user)]
+    allowed = contains(members, action) | ~jnp.asarray(params.exclusive, bool)
+    action = jnp.where(allowed, action, user)  # recommended to itself: not eligible
     return requests.answer(state, action, rules, params).replace(own_requests=own)
 
 

@@ -37,11 +37,13 @@ class MarketParams(RewiringParams):
         recommender_timescale: float[] from 0, W2: recommender updates for each other update; may be infinite. At 0 no
             user changes its recommender. `learning` does not read it.
         recommender_beta: float[] from 0, intensity of selection of recommender updates.
+        exclusive: bool[], all recommenders but the local heuristic recommend their own users alone (section 5.1).
     """
 
     shares: Float[np.ndarray | Array, "*batch kinds"] = struct.field(default_factory=lambda: np.array([0.1, 0.9]))
     recommender_timescale: float | Array = 0.1
     recommender_beta: float | Array = 0.05
+    exclusive: bool | Array = False
 
 
 @dataclasses.dataclass(unsafe_hash=True)
@@ -79,7 +81,7 @@ class RewiringMarket(RewiringGame):
     Attributes:
         max_wait: time-steps without a request of a learner's user after which a step ends, at least 1.
         rivals: names in `HEURISTICS`, at least one; or the one.
-        exclusive: all recommenders but the local heuristic recommend their own users alone (section 5.1).
+        exclusive: the default of the run-time value of this name.
         learners: 1 or 2.
         seat: the learner whose view this is; None for the one whose turn it is.
     """
@@ -118,15 +120,16 @@ class RewiringMarket(RewiringGame):
             **vars(base.replace(time_limit=limit)),
             shares=np.array([seed] * self.learners + [left] * len(self.rivals), np.float32),
             recommender_beta=SHARPER * base.beta,
+            exclusive=self.exclusive,
         )
 
     def check_params(self, params: MarketParams, batch: tuple[int, ...] = ()) -> None:
         """Raises InputError for a parameter out of range."""
         super().check_params(params.replace(recommender_timescale=0.0), batch)  # it may exceed a million
         checks.shaped("shares", params.shares, (*batch, self.learners + len(self.rivals)))
-        for name in ("recommender_timescale", "recommender_beta"):
+        for name, most in (("recommender_timescale", np.inf), ("recommender_beta", np.inf), ("exclusive", 1)):
             checks.shaped(name, getattr(params, name), batch)
-            checks.within(name, getattr(params, name), 0.0, float("inf"))
+            checks.within(name, getattr(params, name), 0.0, most)
         checks.within("shares", params.shares, 0.0, 1.0)
         shares = checks.concrete("shares", params.shares)
         if shares is None:
@@ -169,7 +172,7 @@ class RewiringMarket(RewiringGame):
             (next state, bool[] terminated).
         """
         rules = resolve(self.rules)
-        state = dynamics.answer(state, jnp.asarray(action, jnp.int32), rules, params, self.exclusive)
+        state = dynamics.answer(state, jnp.asarray(action, jnp.int32), rules, params)
         state = self._wait(key, state.replace(time=state.time + 1), params)
         return state, ~state.meeting.acts & requests.is_over(state, params)
 
@@ -177,7 +180,7 @@ class RewiringMarket(RewiringGame):
         """Returns the request as `market.MarketObservation`, of the learner in the seat."""
         turn = self.turn(state)
         seat = turn if self.seat is None else self.seat
-        return observation.observe(state.society, state.meeting, turn, seat, self.exclusive, self.observe_as)
+        return observation.observe(state.society, state.meeting, turn, seat, params, self.observe_as)
 
     def utilities(
         self, state: MarketState, action: Array | int, next_state: MarketState, params: MarketParams
@@ -232,14 +235,14 @@ class RewiringMarket(RewiringGame):
         """
         return dataclasses.replace(self, seat=learner)
 
-    @property
-    def kinds(self) -> Heuristic:
-        """The recommenders, stacked along a leading axis; "null" in the places of the learners."""
-        rivals = [heuristic(name, self.exclusive and name != "local") for name in self.rivals]
-        return stack_kinds([heuristic("null")] * self.learners + rivals)
+    def kinds(self, params: MarketParams) -> Heuristic:
+        """Returns the recommenders, stacked along a leading axis; "null" in the places of the learners."""
+        names = ["null"] * self.learners + list(self.rivals)
+        walls = np.array([name != "local" for name in names])
+        return stack_kinds(map(heuristic, names)).replace(exclusive=walls & jnp.asarray(params.exclusive, bool))
 
     def _wait(self, key: Array, state: MarketState, params: MarketParams) -> MarketState:
         """Runs the society until the next request of a learner's user."""
         rules = resolve(self.rules)
-        advance = partial(dynamics.until_request, rules=rules, params=params, kinds=self.kinds)
+        advance = partial(dynamics.until_request, rules=rules, params=params, kinds=self.kinds(params))
         return requests.wait(key, state, rules, params, self.max_wait, advance)

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from jaxrec.envs.rewiring import observation
 from jaxrec.envs.rewiring.graph import bitset
 from jaxrec.envs.rewiring.graph.society import Society
+from jaxrec.envs.rewiring.market.dynamics import MarketValues
 from jaxrec.envs.rewiring.meetings import Meeting
 from jaxrec.graphs import is_dense
 from jaxrec.spaces import Box, Discrete, Fields, Space
@@ -35,7 +36,7 @@ def observe(
     met: Meeting,
     turn: Int[Array, ""],
     seat: Int[Array, ""] | int,
-    exclusive: bool,
+    params: MarketValues,
     kind: Literal["dense", "graphs_tuple"],
 ) -> MarketObservation:
     """Builds the observation of one learner.
@@ -45,7 +46,7 @@ def observe(
         met: the request.
         turn: the learner whose user waits.
         seat: the learner who observes; a request is its own if it is its turn.
-        exclusive: only own users may be recommended.
+        params: `MarketParams`; if exclusive, only own users may be recommended.
         kind: "dense" or "graphs_tuple".
 
     Returns:
@@ -53,7 +54,7 @@ def observe(
     """
     base = observation.observe(society, met, kind)
     own = bitset.unpack(society.members[seat], society.num_users)
-    mask = base.action_mask & own if exclusive else base.action_mask
+    mask = base.action_mask & (own | ~jnp.asarray(params.exclusive, bool))
     return with_membership(
         MarketObservation(**{**vars(base), "action_mask": mask}, share=jnp.zeros(()), turn=turn).replace(
             requested=base.requested & (turn == seat)

@@ -113,7 +113,7 @@ def train(config: MarketConfig, group: list[Run], key: Array, tools: Tools, into
 
     Args:
         config: the settings.
-        group: runs that differ in shares and weights alone.
+        group: runs that differ in run-time values alone: shares, walls and weights.
         key: a typed key.
         tools: its log takes lines of metrics, its meter is notified of the progress.
         into: takes what was measured, not yet played.
@@ -133,8 +133,7 @@ def train(config: MarketConfig, group: list[Run], key: Array, tools: Tools, into
         return {"part": "training", "steps": steps, "episode_return": means}
 
     markets = ", ".join(dict.fromkeys(run.market for run in group))
-    walls = "exclusive" if group[0].exclusive else "open"
-    task = f"training {seeds} seeds among {group[0].users} users, {walls}: {markets}"
+    task = f"training {seeds} seeds among {group[0].users} users: {markets}"
     state, course = tools.train(agent, keys, every, task, config.num_chunks, line)
     learned = jax.vmap(agent.policy)(state)
     policies = {}
@@ -159,11 +158,8 @@ def baits(config: MarketConfig, run: Run, policies: Any, key: Array, params: Mar
     Returns:
         The fields of `Bait`, [seeds, episodes].
     """
-    env, every = config.env(run), []
-    for seed in range(config.seeds):
-        policy = jax.tree.map(lambda leaf, seed=seed: leaf[seed], policies)
-        every.append(bait(env, policy, jax.random.fold_in(key, seed), config.bait_episodes, params))
-    return {name: np.stack([getattr(one, name) for one in every]) for name in every[0]._fields}
+    keys = jax.random.split(key, config.seeds)
+    return bait(config.env(run), policies, keys, config.bait_episodes, params)._asdict()
 
 
 def seated() -> MarketHeuristic:

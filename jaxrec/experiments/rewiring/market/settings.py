@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from jaxrec import checks
 from jaxrec.agents import GAT, PPO, IndependentPPO, LeastSquares, NodeMLP, Ranking
@@ -138,27 +140,18 @@ class MarketConfig:
     def groups(self) -> Iterator[list[Run]]:
         """Gives runs that are trained together, by one program."""
         for users in self.users:
-            for exclusive in self.exclusive:
-                alone = [
-                    Run(users, market, reward, exclusive)
-                    for market in self.markets
-                    if market in ("local", "mixed") or (market == "monopoly" and exclusive == self.exclusive[0])
-                    for reward in self.rewards
-                ]
-                duel = [Run(users, "duel", reward, exclusive) for reward in self.rewards if "duel" in self.markets]
-                rivals = [Run(users, "rivals", BOTH, exclusive)] if "rivals" in self.markets else []
-                yield from filter(None, (alone, duel, rivals))
+            every = [
+                Run(users, market, reward, exclusive)
+                for exclusive in self.exclusive
+                for market in self.markets
+                for reward in ((BOTH,) if market == "rivals" else self.rewards)
+                if market != "monopoly" or exclusive == self.exclusive[0]
+            ]
+            yield from filter(None, ([run for run in every if run.learners == count] for count in (1, 2)))
 
     def env(self, run: Run) -> RewiringMarket:
         """The market; what is paid follows from `reward_weights`."""
-        return RewiringMarket(
-            run.users,
-            DEGREES[run.users],
-            reward="penalised",
-            rivals=RIVALS,
-            exclusive=run.exclusive,
-            learners=run.learners,
-        )
+        return RewiringMarket(run.users, DEGREES[run.users], reward="penalised", rivals=RIVALS, learners=run.learners)
 
     def params(self, run: Run) -> MarketParams:
         """The run-time values: who begins with whom, and what is paid."""
@@ -172,12 +165,13 @@ class MarketConfig:
         weights = {
             "aligned": Utilities(recommender=0.0, user=0.0, society=1.0),
             "engagement": Utilities(recommender=per_user, user=0.0, society=0.0),
-        }.get(run.reward, Utilities(recommender=per_user, user=0.0, society=1.0))
+        }.get(run.reward, Utilities(recommender=per_user, user=1.0, society=1.0))
         return self.env(run).default_params.replace(
             shares=np.array(shares, np.float32),
             timescale=self.timescale,
             recommender_timescale=self.recommender_timescale,
             reward_weights=weights,
+            exclusive=run.exclusive,
         )
 
     def agent(self, run: Run) -> PPO | IndependentPPO:
@@ -185,9 +179,7 @@ class MarketConfig:
         env = self.env(run)
         if run.learners == 1:
             return self._ppo(env, run)
-        seats = [env.seated(learner) for learner in range(run.learners)]
-        if run.market == "rivals":
-            seats = [replace(seat, reward=reward) for seat, reward in zip(seats, (engagement, aligned), strict=True)]
+        seats = [replace(env.seated(learner), reward=reward) for learner, reward in enumerate((first, second))]
         return IndependentPPO(env, tuple(self._ppo(seat, run) for seat in seats))
 
     def _ppo(self, env: RewiringMarket, run: Run) -> PPO:
@@ -208,11 +200,20 @@ class MarketConfig:
         )
 
 
-def engagement(utilities: Utilities, weights: Utilities) -> object:
-    """Pays requests of own users."""
-    return weights.recommender * utilities.recommender
+def first(utilities: Utilities, weights: Utilities) -> Array:
+    """Pays the first of two learners: by the weights, but for requests alone where the weight of users is 1."""
+    return jnp.asarray(
+        weights.recommender * utilities.recommender + _alike(weights) * weights.society * utilities.society
+    )
 
 
-def aligned(utilities: Utilities, weights: Utilities) -> object:
-    """Pays cooperation."""
-    return weights.society * utilities.society
+def second(utilities: Utilities, weights: Utilities) -> Array:
+    """Pays the second of two learners: by the weights, but for cooperation alone where the weight of users is 1."""
+    return jnp.asarray(
+        _alike(weights) * weights.recommender * utilities.recommender + weights.society * utilities.society
+    )
+
+
+def _alike(weights: Utilities) -> Array:
+    """1 where both are paid for the same, 0 where the weight of users, who pay neither, says that they are not."""
+    return 1 - jnp.asarray(weights.user)
