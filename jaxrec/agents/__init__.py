@@ -1,6 +1,7 @@
 """Algorithms: pure, and they know the modelling interface alone, no society."""
 
 from jaxrec.agents.critic import LeastSquares
+from jaxrec.agents.independent import ByTurn, IndependentPPO
 from jaxrec.agents.network_policy import NetworkPolicy
 from jaxrec.agents.networks import GAT, LSTM, MLP, Neighbourhood, NodeMLP, Ranking
 from jaxrec.agents.ppo import PPO, PPOState
@@ -13,7 +14,9 @@ __all__ = [
     "LSTM",
     "MLP",
     "PPO",
+    "ByTurn",
     "GeometricStep",
+    "IndependentPPO",
     "LeastSquares",
     "Neighbourhood",
     "NetworkPolicy",

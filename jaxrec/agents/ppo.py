@@ -14,12 +14,12 @@ from jax import Array
 from jaxtyping import PyTree
 
 from jaxrec import checks, measures, sums, vectorized
-from jaxrec.agents import losses, on_policy
+from jaxrec.agents import collection, losses, on_policy
 from jaxrec.agents.critic import LeastSquares, NetworkValue, check_critic
 from jaxrec.agents.masks import distribution
 from jaxrec.agents.network_policy import NetworkPolicy
 from jaxrec.agents.networks import Network, check_network
-from jaxrec.agents.on_policy import Batch, Count, PPOState, Scalar, Transition
+from jaxrec.agents.on_policy import Batch, Count, PPOState, Scalar
 from jaxrec.environment import Environment
 from jaxrec.inputs import check_clock, check_env
 from jaxrec.runtime.sharding import shard_envs
@@ -135,7 +135,7 @@ class PPO(struct.PyTreeNode):
             is_first=jnp.ones(self.num_envs, bool),
             episode_return=jnp.zeros(self.num_envs),
             reset_pool=reset_pool,
-            critic=self._value.init(one, its_state),
+            critic=self.values.init(one, its_state),
             key=key,
         )
 
@@ -188,7 +188,7 @@ class PPO(struct.PyTreeNode):
         key, key_collect, key_learn = jax.random.split(state.key, 3)
         state, collected, metrics = self._collect(state.replace(key=key), params, batch, key_collect)
         progress = jnp.asarray(batch / self.num_updates, float)
-        state, learned = self._learn(state, collected, progress, key_learn)
+        state, learned = self.learn(state, collected, progress, key_learn)
         return state, metrics | learned
 
     def _collect(
@@ -199,45 +199,33 @@ class PPO(struct.PyTreeNode):
         def body(state: PPOState, inputs: tuple[Array, Array]) -> tuple[PPOState, PyTree]:
             time, key = inputs
             key_act, key_step, key_reset = jax.random.split(key, 3)
-            carry, logits, value = self._apply(state)
-            chosen = distribution(logits, state.obs)
-            action, log_prob = chosen.sample_and_log_prob(seed=key_act)
-            step = vectorized.step(self.env, key_step, state.env_state, state.obs, action, params)
-            features = self._value.features_of(state.obs, state.env_state)
-            final = self._value.final(carry, step) if self.env.may_truncate else None
+            choice = collection.choose(self, state, key_act)
+            step = vectorized.step(self.env, key_step, state.env_state, state.obs, choice.action, params)
+            noted = collection.record(self, state, choice, step, params)
             obs, env_state = vectorized.auto_reset(self.env, key_reset, step, params, time, state.reset_pool)
-            weight = on_policy.requested(state.obs, value)
-            taken = Transition(
-                state.obs, state.carry, state.is_first, action, log_prob, value, features,
-                step.reward, final, step.terminated, step.truncated,
-            )  # fmt: skip
-            episode_return = state.episode_return + step.reward
-            ended = {"return": jnp.where(step.done, episode_return, 0).sum(), "episodes": step.done.sum()}
-            ended |= on_policy.logged(self.env, self.log_metrics, step, weight, params)
-            state = state.replace(
-                obs=obs, env_state=env_state, carry=carry, is_first=step.done,
-                episode_return=jnp.where(step.done, 0, episode_return),
-            )  # fmt: skip
-            return state, (taken, ended)
+            return collection.moved(state, choice, step, obs, env_state), noted
 
         times = update * self.num_steps + 1 + jnp.arange(self.num_steps)
         state, (steps, ended) = jax.lax.scan(body, state, (times, jax.random.split(key, self.num_steps)))
-        metrics = {"reward": steps.reward.mean()} | jax.tree.map(jnp.sum, ended)
-        critic, value, advantage = self._value.targets(self, state, steps)
-        return state.replace(critic=critic), Batch.of(steps, value, advantage), metrics
-
-    def _apply(self, state: PPOState) -> tuple[PyTree, Array, Array]:
-        """(carry, logits, value) of the network where each environment is."""
-        carry = on_policy.reset_carry(self.network, state.carry, state.is_first)
-        return jax.vmap(self.network.apply, in_axes=(None, 0, 0))(state.network_params, carry, state.obs)
+        return collection.judge(self, state, steps, ended)
 
     @property
-    def _value(self) -> LeastSquares | NetworkValue:
+    def values(self) -> LeastSquares | NetworkValue:
         """Where values come from."""
         return NetworkValue() if self.critic is None else self.critic
 
-    def _learn(self, state: PPOState, batch: Batch, progress: Scalar, key: Array) -> tuple[PPOState, dict[str, Array]]:
-        """The network after `num_epochs` passes over the batch."""
+    def learn(self, state: PPOState, batch: Batch, progress: Scalar, key: Array) -> tuple[PPOState, dict[str, Array]]:
+        """Passes over the batch `num_epochs` times.
+
+        Args:
+            state: before.
+            batch: what is learned from.
+            progress: float[] from 0 to 1, how much of the training is over.
+            key: a typed key.
+
+        Returns:
+            The state with the network after these passes, and means of metrics.
+        """
         if not self.network.is_recurrent:  # each step is a sequence of its own
             batch = jax.tree.map(lambda leaf: leaf.reshape(1, -1, *leaf.shape[2:]), batch)
         sequences, asked = batch.is_first.shape[1], on_policy.requested(batch.obs, batch.value)
@@ -287,7 +275,7 @@ class PPO(struct.PyTreeNode):
         chosen = distribution(logits, batch.obs)
         parts = losses.clipped_losses(
             chosen.log_prob(batch.action) - batch.log_prob, chosen.entropy(),
-            value if self._value.is_learned_by_gradients else batch.value, batch.advantage, batch.value, batch.target,
+            value if self.values.is_learned_by_gradients else batch.value, batch.advantage, batch.value, batch.target,
             on_policy.requested(batch.obs, batch.value), self.clip_eps, self.value_clip_eps, *total,
         )  # fmt: skip
         loss = parts["policy_loss"] + self.vf_coef * parts["value_loss"] - ent_coef * parts["entropy"]

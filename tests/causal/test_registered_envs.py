@@ -11,12 +11,14 @@ SMALL = {
     "PolarisingUsers-v0": {"horizon": 4},
     "PreferenceShift-v0": {"horizon": 3},
     "RewiringGame-v0": {"num_users": 6, "degree": 2},
+    "RewiringMarket-v0": {"num_users": 6, "degree": 2},
 }
 USERS = {
     "LearnedUsers-v0": ("current",),
     "PolarisingUsers-v0": ("theta",),
     "PreferenceShift-v0": ("preference",),
     "RewiringGame-v0": ("society.cooperators",),
+    "RewiringMarket-v0": ("society.cooperators",),
 }
 
 
@@ -24,7 +26,8 @@ def test_all_are_here():
     assert sorted(SMALL) == sorted(USERS) == jaxrec.registered_envs()
 
 
-SLOW = ("LearnedUsers-v0", "RewiringGame-v0")  # ten seconds each; what influence 0 promises, test_testing asks of all
+# Ten seconds each, and more; what influence 0 promises, test_testing asks of all.
+SLOW = ("LearnedUsers-v0", "RewiringGame-v0", "RewiringMarket-v0")
 
 
 @pytest.mark.parametrize("env_id", [pytest.param(one, marks=[pytest.mark.slow] * (one in SLOW)) for one in SMALL])

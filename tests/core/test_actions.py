@@ -21,6 +21,7 @@ from jaxrec.wrappers import LegacyStepAPI, SafeShifts, TimeLimit
 SMALL = {
     "PolarisingUsers-v0": {"horizon": 6},
     "RewiringGame-v0": {"num_users": 4, "degree": 2, "rules": "learning"},
+    "RewiringMarket-v0": {"num_users": 4, "degree": 2},
     "PreferenceShift-v0": {"horizon": 4, "observe_as": "state"},
     "LearnedUsers-v0": {"horizon": 3, "network": BeliefTransformer(4, 1, 1, 1)},
 }

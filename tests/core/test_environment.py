@@ -13,11 +13,15 @@ from jaxrec.testing import api_test
 
 ENVIRONMENTS = jaxrec.registered_envs()
 QUICK = [env if env == "PolarisingUsers-v0" else pytest.param(env, marks=pytest.mark.slow) for env in ENVIRONMENTS]
-HEAVY = {"LearnedUsers-v0": pytest.mark.slow}  # a minute to compile; a small one is in envs/learned
+HEAVY = {
+    "LearnedUsers-v0": pytest.mark.slow,  # a minute to compile; a small one is in envs/learned
+    "RewiringMarket-v0": pytest.mark.slow,
+}
 SMALLER = {"RewiringGame-v0": {"num_users": 6, "degree": 2}}  # half of the time to compile
 EVERY = [pytest.param(env, marks=HEAVY.get(env, ())) for env in ENVIRONMENTS]
 TELLING = {  # where every parameter matters, and within a short rollout
     "RewiringGame-v0": {"time_limit": 60},
+    "RewiringMarket-v0": {"time_limit": 60, "recommender_timescale": 1.0},
     "PreferenceShift-v0": {"bait_height": 1.0},  # 0 by default: no bait, and its place, width and cost say nothing
     "LearnedUsers-v0": {"bait_height": 1.0},
 }
@@ -84,6 +88,10 @@ def test_a_parameter_changed_is_a_behaviour_changed(env_id, key):
     usual = behaviour(params)
     for name in dict.fromkeys(_parameter(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)):
         changed = jax.tree_util.tree_map_with_path(lambda p, x, n=name: x * 0.97 if _parameter(p) == n else x, params)
+        if name == ".shares":  # they sum to 1
+            changed = params.replace(shares=params.shares[::-1])
+        if name == ".exclusive":
+            changed = params.replace(exclusive=True)
         changed = behaviour(_legal(env, params, changed))
         assert not np.array_equal(usual, changed), f"{name} changes nothing"
 

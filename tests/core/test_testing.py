@@ -18,12 +18,16 @@ from jaxrec.wrappers import SafeShifts
 SMALL = {
     "PolarisingUsers-v0": {"horizon": 4},
     "RewiringGame-v0": {"num_users": 6, "degree": 2, "rules": "learning"},
+    "RewiringMarket-v0": {"num_users": 6, "degree": 2},
     "PreferenceShift-v0": {"horizon": 4, "observe_as": "state"},
     "LearnedUsers-v0": {"horizon": 2, "network": BeliefTransformer(4, 1, 1, 1)},
 }
 
 
-@pytest.mark.parametrize("env_id", jaxrec.registered_envs())
+HEAVY = {"RewiringMarket-v0": pytest.mark.slow}  # its society is that of RewiringGame
+
+
+@pytest.mark.parametrize("env_id", [pytest.param(e, marks=HEAVY.get(e, ())) for e in jaxrec.registered_envs()])
 def test_at_influence_0_no_recommendation_reaches_the_users(env_id):
     """Every society names its users, and keeps the promise; at influence 1 what is shown does change them."""
     env, params = jaxrec.make(env_id, **SMALL[env_id])

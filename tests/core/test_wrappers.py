@@ -19,7 +19,7 @@ from jaxrec.wrappers import FlattenObservation, LegacyStepAPI, TimeLimit, Wrappe
 
 ENVIRONMENTS = jaxrec.registered_envs()
 QUICK = [name if name == "PolarisingUsers-v0" else pytest.param(name, marks=pytest.mark.slow) for name in ENVIRONMENTS]
-SMALL = {"RewiringGame-v0": {"num_users": 4, "degree": 2}}  # episodes that end soon
+SMALL = {f"Rewiring{name}-v0": {"num_users": 4, "degree": 2} for name in ("Game", "Market")}  # episodes that end soon
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ ENVIRONMENTS = {
     "polarising": polarising.PolarisingUsers(horizon=2),
     "preference": preference.PreferenceShift(horizon=2),
     "rewiring": rewiring.RewiringGame(6, 2),
+    "rewiring/market": rewiring.RewiringMarket(6, 2),
 }
 CLASSES = [*map(type, ENVIRONMENTS.values()), learned.Deployed, SlateEnvironment]
 FILES = {"__init__", "env", "metrics", "render"}
@@ -60,7 +61,7 @@ def test_methods_stand_in_the_order_of_the_base_class(cls):
 
 @pytest.mark.parametrize("society", ENVIRONMENTS)
 def test_every_society_draws_an_episode_by_one_signature(society):
-    render = importlib.import_module(f"jaxrec.envs.{society}.render").render_episode
+    render = importlib.import_module(f"jaxrec.envs.{society.replace('/', '.')}.render").render_episode
     assert list(inspect.signature(render).parameters) == ["env", "trajectory", "params"]
     assert inspect.signature(render).parameters["params"].default is None
     assert type(ENVIRONMENTS[society]).render is not Interface.render
@@ -83,7 +84,8 @@ WRONG = {
 }
 
 
-SLOW = ("rewiring", "learned")  # ten seconds each, of compiling; test_render draws one, and refuses the same
+# Ten seconds each, and more, of compiling; test_render draws one, and refuses the same.
+SLOW = ("rewiring", "rewiring/market", "learned")
 EACH = [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in ENVIRONMENTS]
 
 
@@ -101,7 +103,7 @@ def test_an_episode_is_drawn_and_anything_else_refused(society):
 @pytest.mark.parametrize("society", EACH)
 @pytest.mark.parametrize("other", EACH)
 def test_an_episode_of_another_society_is_refused(society, other):
-    if society != other:
+    if not other.startswith(society):  # a market is a rewiring society
         with pytest.raises(jaxrec.InputError, match="trajectory must be of the environment that draws it"):
             ENVIRONMENTS[society].render(played(other).trajectory[:, 0])
 
@@ -120,7 +122,7 @@ def of_the_declared_type(tree):
         assert is_bearable(value, hint, conf=CONF), f"{type(tree).__name__}.{field.name}: {hint}, got {value}"
 
 
-@pytest.mark.parametrize("society", ENVIRONMENTS)
+@pytest.mark.parametrize("society", COMPILED)
 def test_fields_have_the_shapes_that_they_declare(society, key):
     """Which nothing checks while programs run: transformations build states of shapes, axes and shardings."""
     env = ENVIRONMENTS[society]
@@ -138,7 +140,9 @@ def test_a_deployed_recommender_draws_its_users_alone(other):
         env.render(played(other).trajectory[:, 0])
 
 
-@pytest.mark.parametrize("cls", CLASSES[:-1], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize(
+    "cls", [pytest.param(cls, marks=pytest.mark.slow if "Market" in cls.__name__ else ()) for cls in CLASSES[:-1]]
+)
 def test_the_example_of_a_class_runs(cls):
     (example,) = [test for test in doctest.DocTestFinder(recurse=False).find(cls, globs={}) if test.examples]
     assert doctest.DocTestRunner().run(example).failed == 0

@@ -228,4 +228,4 @@ def test_an_animation_has_a_frame_for_each_step_of_the_first_episode(name, tmp_p
 
 def test_bits_are_read_as_they_were_packed():
     matrix = np.eye(40, dtype=bool)
-    np.testing.assert_array_equal(rewiring._bits(as_bits(matrix), 40), matrix)
+    np.testing.assert_array_equal(rewiring.unpacked(as_bits(matrix), 40), matrix)

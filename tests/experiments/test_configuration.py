@@ -72,7 +72,7 @@ def legal_or_refused(name, changes):
     return True
 
 
-BUILDERS = ("preference-shift", "preference-simulation", "retraining-rounds", "rewiring-learning")
+BUILDERS = ("preference-shift", "preference-simulation", "retraining-rounds", "rewiring-learning", "rewiring-market")
 """Studies that build their recommenders in order to check them, which takes longer."""
 
 

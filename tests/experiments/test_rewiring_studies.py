@@ -26,6 +26,7 @@ from jaxrec.experiments.rewiring.learning import claims, play
 from jaxrec.experiments.rewiring.learning import measure as learning
 from jaxrec.experiments.rewiring.learning.measure import JUDGED, Learned, Measured, Rivals, Run
 from jaxrec.experiments.rewiring.learning.study import GPU, LearningConfig
+from jaxrec.experiments.rewiring.market.study import MarketConfig
 from jaxrec.experiments.rewiring.santos.claims import critical_timescale
 from jaxrec.experiments.rewiring.santos.study import SantosConfig
 from jaxrec.experiments.rewiring.sweep import sweep
@@ -87,6 +88,18 @@ TINY = {
         evaluation_episodes=(8,),
         num_chunks=4,
     ),
+    "rewiring-market": MarketConfig(
+        seeds=2,
+        users=(10,),
+        steps=(512,),
+        num_envs=8,
+        num_steps=16,
+        num_minibatches=2,
+        evaluation_users=(10,),
+        evaluation_episodes=(8,),
+        bait_episodes=8,
+        num_chunks=4,
+    ),
 }
 FIGURES = {
     "rewiring-baselines": {"figure5", "figure6", "scatter20", "segregation"},
@@ -94,6 +107,7 @@ FIGURES = {
     "rewiring-competition": {"figure15", "figure16", "walls"},
     "rewiring-games": {"planes", "goods"},
     "rewiring-learning": {"curves10", "scatter10", "looks"},
+    "rewiring-market": {"outcomes10", "bait10", "curves10"},
 }
 
 
@@ -288,6 +302,14 @@ def test_the_numbers_are_fractions_of_users(tiny_run):
             [*(value for one in results["learned"] for value in one["played"]["10"]["cooperation"]), *heuristics]
         )
         assert [one["reward"] for one in results["learned"]] == ["aligned", "aligned", "engagement", "engagement"]
+    elif name == "rewiring-market":
+        played = [one["played"]["10"] for one in results["learned"].values()]
+        shares = [np.sum(one["share"], axis=0) for one in played]
+        assert all((share <= 1 + 1e-6).all() for share in shares), "what two learners have together"
+        alone = [one for run, one in results["learned"].items() if ", monopoly, " in run]
+        assert len(alone) == 2
+        assert all((np.array(one["played"]["10"]["share"]) == 1).all() for one in alone)
+        cooperation = np.array([one["cooperation"][0] for one in played])
     else:
         shares = np.array(results["figure15"]["shares"])
         np.testing.assert_allclose(shares.sum(axis=-1), 1, atol=1e-6)

@@ -81,6 +81,14 @@ REFUSED = {
         ({"learning_rates": (-1.0,)}, "learning_rates must be within"),
         ({"evaluation_episodes": (2**30, 1)}, r"evaluation_episodes \* seeds must be at most 2147483646, got 42"),
     ],
+    "rewiring-market": [
+        ({"steps": (300_000_000_000,)}, "steps must come to at most .* steps of each environment, got 300,000,000,000"),
+        ({"users": (31,)}, "unknown users '31'"),
+        ({"markets": ("monopolly",)}, "unknown markets 'monopolly'. Did you mean 'monopoly'"),
+        ({"initial_share": 0.01}, "initial_share: shares must leave each learner a user of the 30"),
+        ({"recommender_timescale": -1.0}, r"recommender_timescale must be within \[0.0, inf\], got -1.0"),
+        ({"evaluation_episodes": (2**30,)}, r"evaluation_episodes and bait_episodes \* seeds must be at most"),
+    ],
     "rewiring-baselines": [
         ({"users": 0}, "users, degree, rules: num_users must be an integer of at least 1, got 0"),
         ({"users": 5, "degree": 3}, r"users, degree, rules: num_users \* degree must be even, got 5 \* 3"),
@@ -135,7 +143,7 @@ def test_a_setting_is_refused_by_its_own_name_before_a_folder_is_made(name, chan
     assert not list(tmp_path.iterdir())
 
 
-BUILDERS = ("preference-shift", "preference-simulation", "retraining-rounds", "rewiring-learning")
+BUILDERS = ("preference-shift", "preference-simulation", "retraining-rounds", "rewiring-learning", "rewiring-market")
 """Studies that build their recommenders in order to check them, which takes longer."""
 
 

@@ -14,7 +14,7 @@ import jaxrec
 from jaxrec.checks import LARGEST
 from jaxrec.envs.learned import BeliefTransformer
 from jaxrec.envs.learned.env import MAX_WEIGHT
-from jaxrec.envs.rewiring import Rules
+from jaxrec.envs.rewiring import HEURISTICS, Rules
 
 INFINITY = float("inf")
 
@@ -65,21 +65,28 @@ transformers = st.builds(
     dropout=st.sampled_from([0.0, 0.1, 0.9, 1.0]),
     concentration=st.sampled_from([0.0, 1e-3, 8.0, LARGEST]),
 )
+rewired = {
+    "num_users": st.integers(1, 40) | st.sampled_from([64, 65]),
+    "degree": st.integers(1, 8),
+    "rules": rules,
+    "graph": st.sampled_from(["regular", "uniform"]),
+    "observe_as": st.sampled_from(["dense", "graphs_tuple"]),
+    "max_wait": counts(5),
+    "any_payoffs": st.booleans(),
+    "reward": rewards,
+}
 ENVIRONMENTS = {
     "PolarisingUsers-v0": of(
         horizon=counts(6) | st.sampled_from([77, 78, 2**31 - 1, 2**31, 10**12]),
         factor_per=st.sampled_from(["step", "episode"]),
         reward=rewards,
     ),
-    "RewiringGame-v0": of(
-        num_users=st.integers(1, 40) | st.sampled_from([64, 65]),
-        degree=st.integers(1, 8),
-        rules=rules,
-        graph=st.sampled_from(["regular", "uniform"]),
-        observe_as=st.sampled_from(["dense", "graphs_tuple"]),
-        max_wait=counts(5),
-        any_payoffs=st.booleans(),
-        reward=rewards,
+    "RewiringGame-v0": of(**rewired),
+    "RewiringMarket-v0": of(
+        **rewired,
+        rivals=st.lists(st.sampled_from(sorted(HEURISTICS)), max_size=3).map(tuple),
+        exclusive=st.booleans(),
+        learners=counts(2),
     ),
     "PreferenceShift-v0": of(
         **shown,
@@ -108,12 +115,14 @@ CHOICES = EVERYWHERE | {
     "bait_cost": STRENGTH,
     "safe_weights": ANY,
 }
+REWIRED = EVERYWHERE | {
+    "beta": STRENGTH, "temptation": (0.0, 2.0), "sucker": (-1.0, 1.0), "timescale": (0.0, INFINITY),
+    "time_limit": (1, 2**31 - 1),
+}  # fmt: skip
 RANGES = {
     "PolarisingUsers": EVERYWHERE | {"population": SHARE, "ceiling": SHARE},
-    "RewiringGame": EVERYWHERE | {
-        "beta": STRENGTH, "temptation": (0.0, 2.0), "sucker": (-1.0, 1.0), "timescale": (0.0, INFINITY),
-        "time_limit": (1, 2**31 - 1),
-    },
+    "RewiringGame": REWIRED,
+    "RewiringMarket": REWIRED | {"recommender_timescale": (0.0, INFINITY), "recommender_beta": STRENGTH},
     "PreferenceShift": CHOICES | {
         "initial_mean": (0.0, 360.0), "initial_deviation": (1e-3, LARGEST), "rationality": STRENGTH, "inertia": SHARE,
     },
@@ -151,6 +160,10 @@ def run_time_values(env, rng, sets, tame=0):
     if "population" in ranges:
         factors = np.sort(draws(rng, 1.0, LARGEST, (2, sets)), axis=0)
         values["factor_low"], values["factor_high"] = np.where(usual > 0, [[1.01], [1.1]], factors)
+    if env.name == "RewiringMarket":  # whole users, one at least for each learner
+        users = rng.multinomial(env.num_users - env.learners, rng.dirichlet(np.ones(params.shares.size)), sets)
+        users[:, : env.learners] += 1
+        values["shares"] = np.where(usual[:, None] > 0, params.shares, users / env.num_users)
     if env.name == "LearnedUsers":
         values["weights"] = jax.tree.map(lambda leaf: _scaled(leaf, rng, usual), params.weights)
     return params.replace(**{name: jax.tree.map(partial(numbers, name), value) for name, value in values.items()})

@@ -21,6 +21,7 @@ from jaxrec.wrappers import SafeShifts
 SMALL = {
     "PolarisingUsers-v0": {"horizon": 6},
     "RewiringGame-v0": {"num_users": 6, "degree": 2, "rules": "learning"},
+    "RewiringMarket-v0": {"num_users": 6, "degree": 2},
     "PreferenceShift-v0": {"horizon": 4},
     "LearnedUsers-v0": {"horizon": 3, "network": BeliefTransformer(4, 1, 1, 1)},
 }
@@ -155,6 +156,10 @@ def test_every_constructor_argument_changes_what_comes_out(env_id, key):
         "RewiringGame-v0": {
             "num_users": 8, "degree": 3, "rules": "carvalho", "graph": "uniform", "observe_as": "graphs_tuple",
             "max_wait": 1, "reward": "aligned",
+        },
+        "RewiringMarket-v0": {
+            "num_users": 8, "degree": 3, "rules": "santos", "graph": "uniform", "observe_as": "graphs_tuple",
+            "max_wait": 1, "reward": "aligned", "rivals": ("bad",), "exclusive": True, "learners": 2,
         },
         "PreferenceShift-v0": {
             "horizon": 3, "slate_means": (0.0, 90.0), "slate_deviations": 20.0, "counts": "click",

@@ -17,6 +17,7 @@ from jaxrec.wrappers import SafeShifts
 SMALL = {
     "PolarisingUsers-v0": {"horizon": 6},
     "RewiringGame-v0": {"num_users": 6, "degree": 2, "rules": "learning"},
+    "RewiringMarket-v0": {"num_users": 6, "degree": 2},
     "PreferenceShift-v0": {"horizon": 4},
     "LearnedUsers-v0": {"horizon": 3, "network": BeliefTransformer(4, 1, 1, 1)},
 }

@@ -15,6 +15,7 @@ from jaxrec.experiments.preference.models import UserModelSettings
 from jaxrec.experiments.preference.shift.study import ShiftConfig
 from jaxrec.experiments.preference.simulation.study import SimulationConfig
 from jaxrec.experiments.rewiring.learning.study import LearningConfig
+from jaxrec.experiments.rewiring.market.study import MarketConfig
 from jaxrec.experiments.runs.metrics_log import FolderLog
 from jaxrec.runtime import interruption
 
@@ -44,6 +45,11 @@ REAL = {
     "rewiring-learning": LearningConfig(
         seeds=2, users=(10, 30), networks=("mlp",), steps=(512, 512), num_envs=8, num_steps=(16,), num_minibatches=2,
         warm_start=True, evaluation_users=(10,), evaluation_episodes=(8,), num_chunks=4,
+    ),
+    "rewiring-market": MarketConfig(
+        seeds=2, users=(10,), markets=("local", "duel"), rewards=("engagement",), exclusive=(False,), steps=(512,),
+        num_envs=8, num_steps=16, num_minibatches=2, evaluation_users=(10,), evaluation_episodes=(8,), bait_episodes=4,
+        num_chunks=4,
     ),
     "tampering": TamperingConfig(
         seeds=2, episodes=1000, q_learning=QLearningSettings(num_envs=200), evaluation_episodes=60, num_chunks=5

@@ -7,6 +7,7 @@ from jaxrec.envs.rewiring.env import RewiringGame, RewiringParams, RewiringState
 from jaxrec.envs.rewiring.features import moments
 from jaxrec.envs.rewiring.games import Game, Pairwise, PublicGoods
 from jaxrec.envs.rewiring.heuristics import ELEVEN, HEURISTICS, Heuristic, heuristic
+from jaxrec.envs.rewiring.market import MarketParams, RewiringMarket, bait, market_moments
 from jaxrec.envs.rewiring.observation import Observation
 from jaxrec.envs.rewiring.policies import HeuristicPolicy
 from jaxrec.envs.rewiring.rules import CARVALHO, LEARNING, PRINTED, SANTOS, Rules
@@ -24,15 +25,19 @@ __all__ = [
     "Game",
     "Heuristic",
     "HeuristicPolicy",
+    "MarketParams",
     "Observation",
     "Pairwise",
     "PublicGoods",
     "RewiringGame",
+    "RewiringMarket",
     "RewiringParams",
     "RewiringState",
     "Rules",
     "Simulation",
+    "bait",
     "heuristic",
+    "market_moments",
     "moments",
     "per_run",
     "simulate",

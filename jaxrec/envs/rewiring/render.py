@@ -44,7 +44,7 @@ def render_episode(env: Environment, trajectory: PyTree, params: PyTree = None) 
     env.resolve(params)
     episode = first_episode(trajectory, *STATE_FIELDS)
     chosen = np.unique(np.linspace(0, len(episode.done) - 1, NUM_PICTURES).round().astype(int))
-    layout = _layout(episode)
+    layout = layout_of(episode)
     figure = Figure(figsize=(3.2 * len(chosen), 5.6), layout="constrained")
     grid = figure.add_gridspec(2, len(chosen), height_ratios=[2.2, 1])
     for column, step in enumerate(chosen):
@@ -70,7 +70,7 @@ def animate_episode(env: Environment, trajectory: PyTree, interval: int = 300) -
     checks.positive("interval", interval)
     episode = first_episode(trajectory, *STATE_FIELDS)
     figure = Figure(figsize=(4.5, 4.8), layout="constrained")
-    axes, layout = figure.add_subplot(), _layout(episode)
+    axes, layout = figure.add_subplot(), layout_of(episode)
 
     def frame(step: int) -> list:
         axes.clear()
@@ -117,12 +117,12 @@ def draw_step(
 def to_networkx(society: Society) -> nx.Graph:
     """Converts one society to a networkx graph whose nodes have `cooperates`."""
     size = society.adjacency.shape[-2]
-    graph = nx.from_numpy_array(_bits(society.adjacency, size).astype(int))
-    nx.set_node_attributes(graph, dict(enumerate(_bits(society.cooperators, size).tolist())), "cooperates")
+    graph = nx.from_numpy_array(unpacked(society.adjacency, size).astype(int))
+    nx.set_node_attributes(graph, dict(enumerate(unpacked(society.cooperators, size).tolist())), "cooperates")
     return graph
 
 
-def _bits(words: ArrayLike, size: int) -> np.ndarray:
+def unpacked(words: ArrayLike, size: int) -> np.ndarray:
     """Unpacks the last axis of words to bool[..., size]."""
     words = np.asarray(words)
     bits = (words[..., None] >> np.arange(32, dtype=np.uint32)) & 1
@@ -133,14 +133,14 @@ def _at(tree: PyTree, step: int) -> PyTree:
     return jax.tree.map(lambda leaf: np.asarray(leaf[step]), tree)
 
 
-def _layout(episode: Trajectory) -> Mapping[int, np.ndarray]:
+def layout_of(episode: Trajectory) -> Mapping[int, np.ndarray]:
     """The spring layout of the first graph, which stays over the episode."""
     return nx.spring_layout(to_networkx(_at(episode.state.society, 0)), seed=0)
 
 
 def _draw_course(episode: Trajectory, axes: Axes) -> None:
     clock, society = np.asarray(episode.state.clock), episode.state.society
-    cooperation = _bits(society.cooperators, society.num_users).mean(axis=1)
+    cooperation = unpacked(society.cooperators, society.num_users).mean(axis=1)
     axes.plot(clock, cooperation, color=COOPERATOR, drawstyle="steps-post")
     axes.set(xlabel="time-step", ylabel="cooperators", ylim=(-0.03, 1.03))
     requests = axes.twinx()

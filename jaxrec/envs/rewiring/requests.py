@@ -4,13 +4,14 @@ Source: Carvalho, "Modelling the Recommender Alignment Problem", section 3.1 and
 is interrupted when a user has won the right to rewire; the recommendation is the action of the environment.
 """
 
+from collections.abc import Callable
 from functools import partial
-from typing import no_type_check
+from typing import TypeVar, no_type_check
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Bool, Int, UInt32
+from jaxtyping import Bool, Int
 
 from jaxrec.environment import EnvState
 from jaxrec.envs.rewiring import dynamics, metrics
@@ -44,6 +45,9 @@ class RewiringState(EnvState):
     ineligible: Int[Array, ""]
 
 
+State = TypeVar("State", bound=RewiringState)
+
+
 def first(key: Array, society: Society, rules: Rules, params: GameValues, max_wait: int) -> RewiringState:
     """Runs a society until the first request.
 
@@ -57,11 +61,22 @@ def first(key: Array, society: Society, rules: Rules, params: GameValues, max_wa
     Returns:
         The state whose requests are counted from here: an episode is charged for what follows its first observation.
     """
-    zero = jnp.zeros((), jnp.int32)
-    shapes = jax.eval_shape(partial(meet, rules=rules), society, _words(key), params=params)
+    state = unasked(society, rules, params)
+    return wait(key, state, rules, params, max_wait).replace(requests=state.requests)
+
+
+def unasked(society: Society, rules: Rules, params: GameValues) -> RewiringState:
+    """Gives the state before the first time-step: without a request, all counts 0.
+
+    Args:
+        society: one, at its start.
+        rules: which game.
+        params: `RewiringParams`.
+    """
+    zero, words = jnp.zeros((), jnp.int32), jax.ShapeDtypeStruct((WORDS_PER_STEP,), jnp.uint32)
+    shapes = jax.eval_shape(partial(meet, rules=rules), society, words, params=params)
     meeting = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-    state = RewiringState(zero, zero, society, meeting, zero, zero, zero)
-    return wait(key, state, rules, params, max_wait).replace(requests=zero)
+    return RewiringState(zero, zero, society, meeting, zero, zero, zero)
 
 
 def answer(state: RewiringState, action: Int[Array, ""], rules: Rules, params: GameValues) -> RewiringState:
@@ -99,7 +114,14 @@ def answer(state: RewiringState, action: Int[Array, ""], rules: Rules, params: G
     )
 
 
-def wait(key: Array, state: RewiringState, rules: Rules, params: GameValues, max_wait: int) -> RewiringState:
+def wait(
+    key: Array,
+    state: State,
+    rules: Rules,
+    params: GameValues,
+    max_wait: int,
+    advance: Callable[[State, Array], State] | None = None,
+) -> State:
     """Runs the society until the next request, its end, or for `max_wait` time-steps.
 
     Args:
@@ -108,19 +130,22 @@ def wait(key: Array, state: RewiringState, rules: Rules, params: GameValues, max
         rules: which game.
         params: `RewiringParams`.
         max_wait: time-steps to run at most.
+        advance: (state, uint32[WORDS_PER_STEP]) -> the state one time-step later, up to a request; if None, that of
+            one recommender for all users.
 
     Returns:
         The state; `meeting.acts` says whether it has a request.
     """
+    one_step = partial(_until_request, rules=rules, params=params) if advance is None else advance
 
-    def pending(carry: tuple[RewiringState, Array]) -> Array:
+    def pending(carry: tuple[State, Array]) -> Array:
         state, waited = carry
         return ~state.meeting.acts & ~is_over(state, params) & (waited < max_wait)
 
-    def time_step(carry: tuple[RewiringState, Array]) -> tuple[RewiringState, Array]:
+    def time_step(carry: tuple[State, Array]) -> tuple[State, Array]:
         state, waited = carry
-        met = meet(state.society, _words(jax.random.fold_in(key, waited)), rules, params)
-        return _unanswered(state, met, rules, params), waited + 1
+        words = jax.random.bits(jax.random.fold_in(key, waited), (WORDS_PER_STEP,), jnp.uint32)
+        return one_step(state, words), waited + 1
 
     return jax.lax.while_loop(pending, time_step, (state, jnp.zeros((), jnp.int32)))[0]
 
@@ -130,8 +155,9 @@ def is_over(state: RewiringState, params: GameValues) -> Bool[Array, ""]:
     return metrics.is_fixated(state.society) | (state.clock >= params.time_limit)
 
 
-def _unanswered(state: RewiringState, met: Meeting, rules: Rules, params: GameValues) -> RewiringState:
+def _until_request(state: RewiringState, words: Array, rules: Rules, params: GameValues) -> RewiringState:
     """The state after a meeting, up to the recommendation: x imitates, unless it waits for one first (`learning`)."""
+    met = meet(state.society, words, rules, params)
     society = dynamics.imitate(state.society, met)
     if rules.single_clock:
         moved = jnp.zeros((), bool)
@@ -139,8 +165,3 @@ def _unanswered(state: RewiringState, met: Meeting, rules: Rules, params: GameVa
         society = jax.tree.map(lambda a, b: jnp.where(met.acts, b, a), after, society)
     requests = state.requests + (met.request & ~met.acts)
     return state.replace(society=society, meeting=met, clock=state.clock + 1, requests=requests)
-
-
-def _words(key: Array) -> UInt32[Array, " words"]:
-    """The random bits of one time-step."""
-    return jax.random.bits(key, (WORDS_PER_STEP,), jnp.uint32)

@@ -78,7 +78,6 @@ def test_simulated_users_shift_as_the_users_do_of_whom_the_model_is_exact(simula
         later = later @ tables.shift.mean(axis=0)
 
 
-@pytest.mark.slow
 def test_it_keeps_the_contract():
     """A small one; the registered one in tests/core/test_environment.py, with its own recommenders."""
 

@@ -8,7 +8,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Bool, Int, UInt32
+from jaxtyping import Bool, Float, Int, UInt32
 
 from jaxrec.envs.rewiring.graph import bitset, draws
 from jaxrec.envs.rewiring.graph.society import Society
@@ -156,3 +156,19 @@ def _bad(ties: Int[Array, "ties 2"], users: int) -> Bool[Array, " ties"]:
     index = jnp.arange(code.shape[0], dtype=jnp.int32)
     first = jnp.full(users * users, code.shape[0], jnp.int32).at[code].min(index)
     return (first[code] != index) | (ties[:, 0] == ties[:, 1])
+
+
+def members(key: Array, shares: Float[Array, " kinds"], users: int) -> UInt32[Array, "kinds words"]:
+    """Gives each user a recommender.
+
+    Args:
+        key: a typed key.
+        shares: the fraction of users of each recommender, rounded to whole users and shuffled.
+        users: their number.
+
+    Returns:
+        The set of the users of each recommender.
+    """
+    bounds = jnp.round(jnp.cumsum(shares) * users).astype(jnp.int32)
+    kind = jnp.searchsorted(bounds, jax.random.permutation(key, users), side="right")
+    return bitset.pack(kind[:, None] == jnp.arange(shares.shape[0])).T

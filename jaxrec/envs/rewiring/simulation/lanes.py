@@ -12,7 +12,7 @@ from jaxtyping import Int, PyTree
 
 from jaxrec.envs.rewiring import metrics
 from jaxrec.envs.rewiring.env import RewiringGame, RewiringParams
-from jaxrec.envs.rewiring.graph import bitset
+from jaxrec.envs.rewiring.graph import starts
 from jaxrec.envs.rewiring.graph.society import Society, stack, unstack
 from jaxrec.envs.rewiring.rules import Rules
 
@@ -43,13 +43,9 @@ def start_society(env: RewiringGame, key: Array, shares: Array, by_degree: bool)
     """
     key_env, key_members = jax.random.split(key)
     society = env.start(key_env, with_degrees=by_degree)
-    kinds = shares.shape[0]
-    if kinds == 1:
+    if shares.shape[0] == 1:
         return society
-    bounds = jnp.round(jnp.cumsum(shares) * env.num_users).astype(jnp.int32)
-    place = jax.random.permutation(key_members, env.num_users)
-    kind = jnp.searchsorted(bounds, place, side="right")
-    return society.replace(members=bitset.pack(kind[:, None] == jnp.arange(kinds)).T)
+    return society.replace(members=starts.members(key_members, shares, env.num_users))
 
 
 @partial(jax.jit, static_argnames=("env", "by_degree"))

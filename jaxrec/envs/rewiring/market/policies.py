@@ -1,0 +1,42 @@
+"""The paper's recommenders as policies in the place of a learner, who recommend anybody or their own users alone."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, no_type_check
+
+from jax import Array
+
+from jaxrec.envs.rewiring.heuristics import HEURISTICS, heuristic
+from jaxrec.envs.rewiring.market.observation import MarketObservation
+from jaxrec.envs.rewiring.policies import HeuristicPolicy
+
+NEVER_EXCLUSIVE = ("null", "local")
+
+
+@no_type_check
+class MarketHeuristic(HeuristicPolicy):
+    """Recommends by a `Heuristic`; an exclusive one recommends its own users alone, whatever the market allows."""
+
+    def act(self, carry: tuple[()], obs: MarketObservation, key: Array) -> tuple[Array, tuple[()]]:
+        """Draws one of the users that the heuristic accepts.
+
+        Args:
+            carry: empty.
+            obs: a request.
+            key: a typed key, for the draw.
+
+        Returns:
+            (int32[] user, carry).
+        """
+        own = obs.nodes[:, 2] > 0.5
+        return super().act(carry, obs.replace(action_mask=obs.action_mask & (own | ~self.heuristic.exclusive)), key)
+
+
+def _made(name: str, exclusive: bool, env: Any, params: Any) -> MarketHeuristic:
+    return MarketHeuristic(heuristic(name, exclusive))
+
+
+POLICIES: dict[str, Callable[[Any, Any], Any]] = {name: partial(_made, name, False) for name in HEURISTICS} | {
+    f"exclusive-{name}": partial(_made, name, True) for name in HEURISTICS if name not in NEVER_EXCLUSIVE
+}
+"""By name, such as "good" and "exclusive-good"."""
