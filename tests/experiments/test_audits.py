@@ -54,6 +54,7 @@ def run(cases, folder):
     return json.loads((written / "results.json").read_text()), written
 
 
+@pytest.mark.slow  # half a minute, to compile and to extract the diagram
 def test_the_bandit_is_the_same_in_both_worlds(tmp_path):
     result, folder = run(("polarising-bandit",), tmp_path / "run")
     compared = [one for one in result["findings"] if one["name"].startswith("PolarisingUsers, bandit")]

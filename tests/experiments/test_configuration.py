@@ -72,7 +72,7 @@ def legal_or_refused(name, changes):
     return True
 
 
-BUILDERS = ("preference-shift", "preference-simulation", "retraining-rounds", "rewiring-learning")
+BUILDERS = ("audits", "preference-shift", "preference-simulation", "retraining-rounds", "rewiring-learning")
 """Studies that build their recommenders in order to check them, which takes longer."""
 
 

@@ -55,7 +55,7 @@ def grid(kinds: int, resolution: int) -> Grid:
     ranks[tuple(tails.T)] = np.arange(len(tails))
     bounded = np.pad(tails, ((0, 0), (1, 0)), constant_values=resolution)
     bounded = np.pad(bounded, ((0, 0), (0, 1)))
-    return Grid(np.float32(-np.diff(bounded, axis=1) / resolution), ranks)
+    return Grid((-np.diff(bounded, axis=1) / resolution).astype(np.float32), ranks)
 
 
 def corners(ranks: Int[Array, "..."], belief: Float[Array, " kinds"]) -> tuple[Array, Array]:

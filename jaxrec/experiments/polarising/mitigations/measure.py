@@ -18,7 +18,7 @@ from jaxrec.utilities import Utilities
 
 WITHOUT = "no influence"
 BANDIT, BAYES, BELIEFS, KNOWN = "bandit", "Bayes, not tampering", "may tamper, best", "knows the user, best"
-BELIEF_SHARE = 10  # of the evaluation episodes, one in so many for policies over beliefs, which are slow to play
+BELIEF_SHARE = 4  # of the evaluation episodes, one in so many for policies over beliefs, slow to play
 BOTH_WINGS = [user for user in POLARISABLE if user < len(TRAINING)]
 
 

@@ -104,7 +104,7 @@ def tradeoff(config: MitigationsConfig, found: Measured) -> Figure:
         _line(axes, [(f"{gamma:g}", found.learners[discounted(gamma)]) for gamma in sorted(config.gammas)],
               field, GREEN, "discount")  # fmt: skip
         _line(axes, [("", found.learners[WITHOUT])], field, GREY, WITHOUT)
-        for (name, one), colour in zip(found.references.items(), (GREY, "#3066be", GOLD, "#c23b33"), strict=True):
+        for (name, one), colour in zip(found.references.items(), ("#222222", "#3066be", GOLD, "#c23b33"), strict=True):
             _line(axes, [("", one)], field, colour, name, "D")
         axes.axhline(found.references[BANDIT].clicks.mean(), color=GREY, ls=":", lw=0.9, zorder=0)
         if field == "opposed":

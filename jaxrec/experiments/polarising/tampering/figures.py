@@ -110,7 +110,7 @@ def tampering(outcome: Measured) -> Figure:
 
 def training(outcome: Measured) -> Figure:
     """Learning curves in both worlds."""
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    figure = Figure(figsize=(9.5, 4), layout="constrained")
     axes = figure.subplots()
     yardsticks = (outcome.baselines["Bayes"].value[:, TRAINED_ON], outcome.references.bayes_decoupled[TRAINED_ON])
     for i, ((world, colour), yardstick) in enumerate(zip(WORLDS.items(), yardsticks, strict=True)):
@@ -120,7 +120,7 @@ def training(outcome: Measured) -> Figure:
     axes.axhline(best, color="#b8860b", ls="--", lw=1, label="influence: may tamper, best")
     axes.set(xlabel="episodes", ylabel="clicks an episode", ylim=(5, None))
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
