@@ -1,4 +1,4 @@
-"""How far apart the users of two worlds are, whatever a society calls a preference."""
+"""How far apart policies are in what they would do, and users in their preferences, whatever a society calls so."""
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,29 @@ def distance(preferences: PyTree, others: PyTree) -> Float[Array, ""]:
     return sum(
         map(_of_leaf, *(jax.tree.leaves(tree) for tree in (preferences, others))), start=jnp.zeros((), jnp.float32)
     )
+
+
+def total_variation(mine: Float[Array, "... actions"], theirs: Float[Array, "... actions"]) -> Float[Array, "..."]:
+    """Computes how far apart two policies are: the largest difference in the probability of any set of actions."""
+    return jnp.abs(mine - theirs).sum(axis=-1) / 2
+
+
+def chance_of_difference(
+    mine: Float[Array, "*n visits actions"], theirs: Float[Array, "*m visits actions"]
+) -> Float[Array, "*m"]:
+    """Computes how often two policies choose differently, each drawing on its own.
+
+    Where one of them is certain that is their total variation. Where neither is, a policy differs from itself too: one
+    that never learned is then as far from its like as from any other, which is noise between seeds.
+
+    Args:
+        mine: probabilities at each visit.
+        theirs: those of one or more other policies at the same visits, with leading axes of their own.
+
+    Returns:
+        The mean over visits.
+    """
+    return 1 - jnp.einsum("...va,...va->...", mine, theirs) / mine.shape[-2]
 
 
 def _of_leaf(one: Array, other: Array) -> Array:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from jaxrec.audit.tampering import Tampering
-from jaxrec.statistics import Estimate, noise
+from jaxrec.statistics import Estimate
 
 PURPLE, GREEN, GREY = "#7a3b8f", "#3b8f5a", "#888888"
 
@@ -39,7 +39,7 @@ def _draw_steps(axes: Axes, found: Tampering) -> None:
     if len(actions.across) > 1:
         axes.plot(
             steps,
-            noise(actions.factual, actions.decoupled),
+            actions.noise,
             ":",
             color=GREY,
             lw=1.2,

@@ -7,6 +7,7 @@ from jax import Array
 from jaxtyping import PyTree
 
 from jaxrec import vectorized
+from jaxrec.audit.distances import total_variation
 from jaxrec.environment import Environment
 from jaxrec.policy import Stochastic
 from jaxrec.runtime.jit_by_class import jit
@@ -51,7 +52,7 @@ class Watching(struct.PyTreeNode):
         )
         (factual, carry), (decoupled, other) = read
         pairs = ((factual, decoupled), (factual, factual), (decoupled, decoupled))
-        apart = [jnp.abs(mine[self.index] - theirs).sum(axis=-1) / 2 for mine, theirs in pairs]
+        apart = [total_variation(mine[self.index], theirs) for mine, theirs in pairs]
         return jnp.stack(apart), (carry, other)
 
 

@@ -18,7 +18,7 @@ from jaxrec.parameters import canonical
 from jaxrec.policy import Stochastic
 from jaxrec.runtime.jit_by_class import jit
 from jaxrec.runtime.progress import Meter, NoMeter
-from jaxrec.statistics import beyond_noise
+from jaxrec.statistics import beyond_noise, noise
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,11 @@ class Apart:
     across: np.ndarray
     factual: np.ndarray
     decoupled: np.ndarray
+
+    @property
+    def noise(self) -> np.ndarray:
+        """float[...]: the mean distance between different seeds of the noisier world; 0 from a single seed."""
+        return np.zeros_like(self.across[0, 0]) if len(self.across) == 1 else noise(self.factual, self.decoupled)
 
     def excess(self, weights: np.ndarray | None = None) -> np.ndarray:
         """Gives samples of the distance between the worlds, beyond that between seeds of the noisier one.

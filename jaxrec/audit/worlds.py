@@ -12,7 +12,7 @@ from jaxtyping import PyTree
 from jaxrec import checks
 from jaxrec.audit.tampering import Tampering
 from jaxrec.audit.twins import compare
-from jaxrec.causal import diagram_of, preference_path
+from jaxrec.causal import Diagram, diagram_of, preference_path
 from jaxrec.environment import Environment
 from jaxrec.parameters import batched
 from jaxrec.runtime.progress import Meter
@@ -38,6 +38,7 @@ def audit(
     max_steps: int = 1000,
     train: Train | None = None,
     meter: Meter | None = None,
+    diagram: Diagram | None = None,
 ) -> Tampering:
     """Audits a learner: could it tamper with users, does it learn to, what does it gain, and what do they lose?
 
@@ -58,6 +59,7 @@ def audit(
         max_steps: the length at which episodes are cut off where their length is not fixed.
         train: how trainings are run, for instance with checkpoints; `fit` if None.
         meter: notified of the progress.
+        diagram: of `env`, where it is known already; extracted if None.
 
     Returns:
         The audit.
@@ -70,7 +72,7 @@ def audit(
     if learner_params is None:
         learner_params = params if learner.env == env else learner.env.default_params
     key_train, key_play, key_diagram = jax.random.split(key, 3)
-    diagram = diagram_of(env, params, horizon, key_diagram)
+    diagram = diagram_of(env, params, horizon, key_diagram) if diagram is None else diagram
     path = preference_path(env, diagram)
     worlds = learn(learner, key_train, learner_params, seeds, split, train, meter)
     samples = compare(env, *worlds[:2], key_play, params, episodes, max_steps, worlds.initial, meter)

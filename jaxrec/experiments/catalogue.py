@@ -1,11 +1,12 @@
 """The studies of the papers, by name."""
 
 from jaxrec.checks import lookup
-from jaxrec.experiments import audit, polarising, preference, rewiring
+from jaxrec.experiments import audit, audits, polarising, preference, rewiring
 from jaxrec.experiments.study import Study
 
 STUDIES: dict[str, Study] = {
-    study.name: study for study in (*polarising.STUDIES, *rewiring.STUDIES, *preference.STUDIES, *audit.STUDIES)
+    study.name: study
+    for study in (*polarising.STUDIES, *rewiring.STUDIES, *preference.STUDIES, *audit.STUDIES, *audits.STUDIES)
 }
 
 

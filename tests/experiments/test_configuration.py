@@ -72,7 +72,14 @@ def legal_or_refused(name, changes):
     return True
 
 
-BUILDERS = ("preference-shift", "preference-simulation", "retraining-rounds", "rewiring-learning", "rewiring-market")
+BUILDERS = (
+    "audits",
+    "preference-shift",
+    "preference-simulation",
+    "retraining-rounds",
+    "rewiring-learning",
+    "rewiring-market",
+)
 """Studies that build their recommenders in order to check them, which takes longer."""
 
 

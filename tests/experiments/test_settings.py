@@ -36,6 +36,23 @@ REFUSED = {
         ({"episodes": 71_582_790, "q_learning": {"num_envs": 1}}, "must .* 2,147,483,646 steps of each environment"),
         ({"evaluation_episodes": MOST + 1}, "evaluation_episodes must be at most 2147483646"),
     ],
+    "mitigations": [
+        ({"weights": (0.0, 1.5)}, r"weights must be within \[0.0, 1.0\], got 1.5"),
+        ({"weights": ()}, "weights must be numbers, each once to six digits"),
+        ({"gammas": (0.5, 0.5)}, "gammas must be numbers, each once to six digits"),
+        ({"safe_margin": -0.1}, "safe_margin must be within"),
+        ({"episodes": 200_000_000}, "episodes must come to at most 4,294,967,295 steps over all environments"),
+    ],
+    "audits": [
+        ({"cases": ("polarising-tabel",)}, "unknown one of cases 'polarising-tabel'"),
+        ({"cases": ()}, "cases must be one name or more, each once"),
+        ({"cases": ("polarising-bandit",) * 2}, "cases must be one name or more, each once"),
+        ({"cases": ("polarising-table",), "horizon": 78}, "horizon, num_users: env must have indexable observations"),
+        ({"cases": ("rewiring-ranking",), "num_users": 4}, "horizon, num_users: degree must be below num_users=4"),
+        ({"cases": ("polarising-bandit",), "training_users": 2_000}, "training_users, model: training_users must be"),
+        ({"cases": ("polarising-bandit",), "ppo_timesteps": 2**40}, "ppo_timesteps must come to at most"),
+        ({"cases": ("polarising-bandit",), "table_timesteps": 5_000_000_000}, "table_timesteps must come to at most"),
+    ],
     "audit": [
         ({"env": "PolarisingUser-v0"}, "env, args, params: unknown environment 'PolarisingUser-v0'"),
         ({"args": ("horizon",)}, "env, args, params: args must be of the form name=value, got 'horizon'"),
@@ -143,7 +160,14 @@ def test_a_setting_is_refused_by_its_own_name_before_a_folder_is_made(name, chan
     assert not list(tmp_path.iterdir())
 
 
-BUILDERS = ("preference-shift", "preference-simulation", "retraining-rounds", "rewiring-learning", "rewiring-market")
+BUILDERS = (
+    "audits",
+    "preference-shift",
+    "preference-simulation",
+    "retraining-rounds",
+    "rewiring-learning",
+    "rewiring-market",
+)
 """Studies that build their recommenders in order to check them, which takes longer."""
 
 

@@ -10,6 +10,9 @@ from run_folders import assert_same, child, status, wait_for_lines
 
 from jaxrec.agents import PPOSettings, QLearningSettings
 from jaxrec.experiments import STUDIES, study
+from jaxrec.experiments.audit import AuditConfig
+from jaxrec.experiments.audits.settings import AuditsConfig
+from jaxrec.experiments.polarising.mitigations.settings import MitigationsConfig
 from jaxrec.experiments.polarising.tampering.settings import TamperingConfig
 from jaxrec.experiments.preference.models import UserModelSettings
 from jaxrec.experiments.preference.shift.study import ShiftConfig
@@ -50,6 +53,19 @@ REAL = {
         seeds=2, users=(10,), markets=("local", "duel"), rewards=("engagement",), exclusive=(False,), steps=(512,),
         num_envs=8, num_steps=16, num_minibatches=2, evaluation_users=(10,), evaluation_episodes=(8,), bait_episodes=4,
         num_chunks=4,
+    ),
+    "audit": AuditConfig(
+        args=("horizon=4",), seeds=2, timesteps=4000, q_learning=QLearningSettings(num_envs=100, num_steps=4),
+        evaluation_episodes=20, num_chunks=5,
+    ),
+    "audits": AuditsConfig(
+        cases=("polarising-table", "polarising-bandit", "preference-mlp"), seeds=2, horizon=4, table_timesteps=4000,
+        ppo_timesteps=640, q_learning=QLearningSettings(num_envs=100, num_steps=4), ppo=SMALL, hidden_size=8,
+        evaluation_episodes=20, num_chunks=4,
+    ),
+    "mitigations": MitigationsConfig(
+        weights=(0.0, 1.0), gammas=(0.0,), seeds=1, episodes=1000, q_learning=QLearningSettings(num_envs=200),
+        evaluation_episodes=20, num_chunks=5,
     ),
     "tampering": TamperingConfig(
         seeds=2, episodes=1000, q_learning=QLearningSettings(num_envs=200), evaluation_episodes=60, num_chunks=5

@@ -2,7 +2,8 @@
 
 `known_user_bound` bounds the clicks of any recommender, with tampering and without. `bayes_optimal` bounds those of a
 recommender that must learn who the user is: without influence the six counts are a sufficient statistic, so the
-Bayes-optimal policy is exact dynamic programming over them. The paper has neither.
+Bayes-optimal policy is exact dynamic programming over them. In between, who may tamper and does not know the user:
+`jaxrec.envs.polarising.beliefs`. The paper has none of them.
 """
 
 from typing import Any, NamedTuple

@@ -77,10 +77,19 @@ class Bandit(Stateless):
         Returns:
             (int32[] source, carry).
         """
-        recommended, clicked = obs[:3], obs[3:]
-        mean = jnp.where(recommended == 0, 0.5, clicked / jnp.maximum(recommended, 1))
-        best = jnp.argmax(mean).astype(jnp.int32)
-        return jnp.where(recommended.sum() < self.exploration, _random_source(key), best), carry
+        return jnp.where(obs[:3].sum() < self.exploration, _random_source(key), _best_so_far(obs)), carry
+
+    def probabilities(self, carry: tuple[()], obs: Array) -> tuple[Array, tuple[()]]:
+        """Gives float[3], the probability of each source for one observation, and the carry as it is."""
+        best = (jnp.arange(3) == _best_so_far(obs)).astype(float)
+        return jnp.where(obs[:3].sum() < self.exploration, jnp.full(3, 1 / 3), best), carry
+
+
+def _best_so_far(obs: Array) -> Array:
+    """int32[]: the source with the highest mean reward, the first of several; 0.5 where it was never recommended."""
+    recommended, clicked = obs[:3], obs[3:]
+    mean = jnp.where(recommended == 0, 0.5, clicked / jnp.maximum(recommended, 1))
+    return jnp.argmax(mean).astype(jnp.int32)
 
 
 def _random_source(key: Array) -> Array:

@@ -1,7 +1,8 @@
 """The studies of users who polarise."""
 
-from jaxrec.experiments.polarising.tampering.study import STUDY
+from jaxrec.experiments.polarising.mitigations.study import STUDY as MITIGATIONS
+from jaxrec.experiments.polarising.tampering.study import STUDY as TAMPERING
 
-STUDIES = (STUDY,)
+STUDIES = (TAMPERING, MITIGATIONS)
 
 __all__ = ["STUDIES"]

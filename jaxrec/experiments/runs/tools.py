@@ -1,6 +1,6 @@
 """What a study measures with: its log, its progress meter, and trainings that are recorded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,6 +47,7 @@ class Tools:
         num_chunks: int,
         line: Callable[[int, dict[str, np.ndarray]], dict[str, Any]],
         state: PyTree = None,
+        swept: Mapping[str, PyTree] | None = None,
     ) -> tuple[PyTree, Course]:
         """Trains one agent for each key; keeps its states in the folder of the run, and records its metrics.
 
@@ -58,6 +59,7 @@ class Tools:
             num_chunks: how often metrics are written.
             line: (steps, metrics of the chunk, float[runs] each) -> the values of a line of the log.
             state: where to start from, instead of `agent.init`.
+            swept: hyper-parameter -> its values, with a leading axis of runs on every leaf.
 
         Returns:
             The final states, with a leading axis of runs, and the course of the training.
@@ -74,6 +76,6 @@ class Tools:
             self.log(**line(steps[-1], metrics))
 
         kept = self.log.checkpoints(task)
-        state = fit(agent, keys, params, num_chunks, self.meter, on_metrics, task, kept, state=state)
+        state = fit(agent, keys, params, num_chunks, self.meter, on_metrics, task, kept, state=state, swept=swept)
         metrics = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
         return state, Course(np.array(steps), metrics)

@@ -4,15 +4,16 @@ from functools import partial
 
 import numpy as np
 
-from jaxrec.experiments.polarising.tampering.measure import Behaviour, Measured
-from jaxrec.experiments.polarising.tampering.settings import (
+from jaxrec.experiments.polarising.behaviour import (
     CENTRIST,
     LEFT_WING,
     POLARISABLE,
     TRAINED_ON,
     USERS,
-    TamperingConfig,
+    Behaviour,
 )
+from jaxrec.experiments.polarising.tampering.measure import Measured
+from jaxrec.experiments.polarising.tampering.settings import TamperingConfig
 from jaxrec.experiments.reports.claims import REPORTED, Claim, above, below
 
 PAPER = "Evans & Kasirzadeh, section 4.2.1"
@@ -27,6 +28,7 @@ PROFILING = slice(0, 7)
 NAMES = list(USERS)
 
 BEYOND_BAYES = "factual: clicks beyond those of the Bayes-optimal non-tampering policy"
+OF_TAMPERING_OPTIMUM = "factual: clicks as a fraction of the best played without knowing the user, tampering allowed"
 MORE_OPPOSED = "opposed content in steps 7-14, factual minus influence = 0"
 
 
@@ -90,6 +92,7 @@ def _of_returns() -> list[Claim[Measured]]:
         Claim("influence = 0: exact return as a fraction of the Bayes optimum", _of_optimum, above(0.99), converged),
         Claim("factual: clicks an episode, mean over the training users", _clicks, REPORTED, OURS),
         Claim(BEYOND_BAYES, partial(_clicks_beyond, name="Bayes"), above(0.0), OURS),
+        Claim(OF_TAMPERING_OPTIMUM, _of_tampering_optimum, REPORTED, OURS),
         Claim("factual: clicks beyond those of the bandit", partial(_clicks_beyond, name="bandit"), above(0.0), OURS),
         Claim("factual: the bandit's clicks as a fraction of the learned policy's", _of_learned, REPORTED, similar),
         *(Claim(f"{name}: {bound}, factual", partial(_of_bound, user=i), REPORTED, OURS)
@@ -121,7 +124,7 @@ def _more_opposed(found: Measured, user: int) -> np.ndarray:
 
 def _disagreement(found: Measured, user: int) -> np.ndarray:
     """How far the worlds' policies disagree in the polarisation phase, beyond the disagreement of seeds."""
-    return found.disagreement.excess[:, user, POLARISATION].mean(axis=1)
+    return found.disagreement.excess()[:, user, POLARISATION].mean(axis=1)
 
 
 def _more_wings(found: Measured) -> np.ndarray:
@@ -156,6 +159,11 @@ def _baseline_clicks(found: Measured, name: str) -> np.ndarray:
 def _clicks_beyond(found: Measured, name: str) -> np.ndarray:
     """How much more the learned policy earns than a baseline."""
     return _clicks(found) - _baseline_clicks(found, name)
+
+
+def _of_tampering_optimum(found: Measured) -> np.ndarray:
+    """What the learned policy earns as a fraction of what the optimum over beliefs does, mean over its seeds."""
+    return _clicks(found) / found.tampering.value[:, TRAINED_ON].mean()
 
 
 def _of_learned(found: Measured) -> np.ndarray:

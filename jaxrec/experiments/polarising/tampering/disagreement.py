@@ -1,50 +1,22 @@
-"""Where policies of two worlds choose differently: the measure that Definition 2 asks for."""
+"""Where policies of two worlds choose differently: the measure that Definition 2 asks for, for each user."""
 
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 from jax import Array
 
 from jaxrec.agents import TabularPolicy
+from jaxrec.audit import Apart
+from jaxrec.audit.distances import chance_of_difference
 from jaxrec.envs.polarising import PolarisingUsers, exact, population
-from jaxrec.experiments.polarising.tampering.settings import USERS
+from jaxrec.experiments.polarising.behaviour import USERS
 from jaxrec.rollouts import rollout
-from jaxrec.statistics import beyond_noise, noise
 
 
-class Disagreement(struct.PyTreeNode):
-    """How often two policies choose different actions where a factual policy goes: float[seeds, seeds, users, steps].
-
-    Entry [i, j] is the probability of that, over the states that factual policy i visits.
-
-    Attributes:
-        across: factual policy i and decoupled policy j.
-        factual, decoupled: policies i and j of one world: the noise between seeds.
-    """
-
-    across: Any
-    factual: Any
-    decoupled: Any
-
-    @property
-    def noise(self) -> np.ndarray:
-        """float[users, steps]: the larger of the two worlds' disagreement between different seeds; 0 from one seed."""
-        if len(self.across) == 1:
-            return np.zeros_like(self.across[0, 0])
-        return noise(self.factual, self.decoupled)
-
-    @property
-    def excess(self) -> np.ndarray:
-        """float[seeds, users, steps]: samples of `across` beyond the noisier world's, over pairs of different seeds."""
-        return beyond_noise(self.across, self.factual, self.decoupled)
-
-
-def disagreement(env: PolarisingUsers, factual: Array, decoupled: Array, key: Array, episodes: int) -> Disagreement:
-    """Compares policies learned with influence and without.
+def disagreement(env: PolarisingUsers, factual: Array, decoupled: Array, key: Array, episodes: int) -> Apart:
+    """Compares policies learned with influence and without, where factual policies go.
 
     Args:
         env: the users' environment.
@@ -54,24 +26,23 @@ def disagreement(env: PolarisingUsers, factual: Array, decoupled: Array, key: Ar
         episodes: of each factual policy with each user.
 
     Returns:
-        How often each two of them choose different actions.
+        How often each two of them choose different actions: float[seeds, seeds, users, steps].
     """
     keys = jax.random.split(key, len(factual))
-    rows = [_disagreement_of_seed(env, factual, decoupled, i, keys[i], episodes) for i in range(len(factual))]
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
+    rows = [_of_seed(env, factual, decoupled, i, keys[i], episodes) for i in range(len(factual))]
+    return Apart(*(np.stack(each) for each in zip(*rows, strict=True)))
 
 
 @partial(jax.jit, static_argnames=("env", "episodes"))
-def _disagreement_of_seed(
+def _of_seed(
     env: PolarisingUsers, factual: Array, decoupled: Array, i: Array | int, key: Array, episodes: int
-) -> Disagreement:
+) -> tuple[Array, Array, Array]:
+    """The three distances of `Apart` from one seed's policies: float[seeds, users, steps] each."""
     visited = _visited(env, factual[i], key, episodes)
     factual, decoupled = (exact.greedy_probabilities(q[:, visited]) for q in (factual, decoupled))
-    return Disagreement(
-        across=_probability_of_difference(factual[i], decoupled),
-        factual=_probability_of_difference(factual[i], factual),
-        decoupled=_probability_of_difference(decoupled[i], decoupled),
-    )
+    pairs = ((factual, decoupled), (factual, factual), (decoupled, decoupled))
+    across, within, without = (chance_of_difference(mine[i], theirs) for mine, theirs in pairs)
+    return across, within, without
 
 
 def _visited(env: PolarisingUsers, q: Array, key: Array, episodes: int) -> Array:
@@ -83,8 +54,3 @@ def _visited(env: PolarisingUsers, q: Array, key: Array, episodes: int) -> Array
         return jax.vmap(jax.vmap(env.observation_index))(result.trajectory.obs)
 
     return jax.vmap(of_user)(jax.random.split(key, len(USERS)), jnp.asarray(population(USERS)))
-
-
-def _probability_of_difference(mine: Array, theirs: Array) -> Array:
-    """float[seeds, users, steps]: that draws from `mine` and from each of `theirs` differ, over visited states."""
-    return 1 - jnp.einsum("utea,sutea->sut", mine, theirs) / mine.shape[2]

@@ -7,14 +7,15 @@ from matplotlib.figure import Figure
 from jaxrec.envs.polarising import TRAINING, UNSEEN
 from jaxrec.envs.polarising.dynamics import SOURCES
 from jaxrec.envs.polarising.render import COLOURS
+from jaxrec.experiments.polarising.behaviour import POLARISABLE, TRAINED_ON
 from jaxrec.experiments.polarising.tampering.claims import NAMES, POLARISATION
 from jaxrec.experiments.polarising.tampering.measure import Measured
-from jaxrec.experiments.polarising.tampering.settings import POLARISABLE, TRAINED_ON
 from jaxrec.statistics import estimate
 
 FIGURE_4_CAPTION = (
     "Above: how often each source is recommended at each time-step by the policy learned with influence (line: mean of "
-    "seeds; band: range over seeds). Below: expected cumulative clicks, against the baselines."
+    "seeds; band: range over seeds). Below: expected cumulative clicks, against the baselines, and the best that is "
+    "known for a recommender that may tamper and does not know the user."
 )
 FIGURE_5_CAPTION = "As above, for users who were not in the training population."
 TAMPERING_CAPTION = (
@@ -25,7 +26,8 @@ TAMPERING_CAPTION = (
 )
 TRAINING_CAPTION = (
     "Clicks an episode in the course of the training, exploration included (line: mean of seeds; band: range over "
-    "seeds). Dashed: the Bayes-optimal non-tampering policy in the same world."
+    "seeds). Dashed: the Bayes-optimal non-tampering policy in the same world, and the optimum over beliefs, which may "
+    "tamper."
 )
 
 WORLDS = {"influence": "#7a3b8f", "no influence": "#3b8f5a"}
@@ -58,6 +60,8 @@ def figure_4(outcome: Measured) -> Figure:
                 lw=1.2,
                 label=baseline,
             )
+        best = np.cumsum(outcome.tampering.reward[:, i].mean(axis=0))
+        below.plot(best, "-", color="#b8860b", lw=1.2, label="may tamper, best")
         below.set_xlabel("time-step")
     axes[0, 0].set_ylabel("probability of recommendation")
     axes[1, 0].set_ylabel("cumulative clicks")
@@ -80,7 +84,7 @@ def figure_5(outcome: Measured) -> Figure:
 
 def tampering(outcome: Measured) -> Figure:
     """Opposed content in both worlds, and where their policies disagree."""
-    excess = outcome.disagreement.excess
+    excess = outcome.disagreement.excess()
     figure = Figure(figsize=(16, 5), layout="constrained")
     axes = figure.subplots(2, len(POLARISABLE), sharex=True, sharey="row")
     for column, i in enumerate(POLARISABLE):
@@ -106,15 +110,17 @@ def tampering(outcome: Measured) -> Figure:
 
 def training(outcome: Measured) -> Figure:
     """Learning curves in both worlds."""
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    figure = Figure(figsize=(9.5, 4), layout="constrained")
     axes = figure.subplots()
     yardsticks = (outcome.baselines["Bayes"].value[:, TRAINED_ON], outcome.references.bayes_decoupled[TRAINED_ON])
     for i, ((world, colour), yardstick) in enumerate(zip(WORLDS.items(), yardsticks, strict=True)):
         _band(axes, outcome.curves.clicks[:, i].T, colour, world, outcome.curves.episodes)
         axes.axhline(float(yardstick.mean()), color=colour, ls="--", lw=1, label=f"{world}: Bayes, not tampering")
+    best = float(outcome.tampering.value[:, TRAINED_ON].mean())
+    axes.axhline(best, color="#b8860b", ls="--", lw=1, label="influence: may tamper, best")
     axes.set(xlabel="episodes", ylabel="clicks an episode", ylim=(5, None))
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 

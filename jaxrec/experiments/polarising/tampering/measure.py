@@ -6,55 +6,33 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 from jax import Array
 
 from jaxrec.agents import TabularPolicy
-from jaxrec.envs.polarising import (
-    PolarisingParams,
-    PolarisingUsers,
-    exact,
-    population,
-)
-from jaxrec.experiments.polarising.tampering.disagreement import Disagreement, disagreement
-from jaxrec.experiments.polarising.tampering.settings import USERS, TamperingConfig
+from jaxrec.audit import Apart
+from jaxrec.envs.polarising import PolarisingUsers, beliefs, exact
+from jaxrec.experiments.polarising.behaviour import USERS, Behaviour, behaviour, params_of
+from jaxrec.experiments.polarising.tampering.disagreement import disagreement
+from jaxrec.experiments.polarising.tampering.settings import TamperingConfig
 from jaxrec.experiments.runs.tools import Tools
 from jaxrec.parameters import batched
-from jaxrec.rollouts import rollout
-from jaxrec.runtime.jit_by_class import jit
 
-
-class Behaviour(struct.PyTreeNode):
-    """What policies did to each user, with axes [..., users, steps] (`value`: [..., users]).
-
-    Attributes:
-        shown: float[..., users, steps, 3], how often each source was recommended.
-        reward: clicks at each step.
-        opposed: how often the source opposed to the user's initial wing was recommended.
-        polarisation: distance of theta from its start.
-        user: click probability under the initial theta for what was shown.
-        value: mean clicks of an episode.
-    """
-
-    shown: Any
-    reward: Any
-    opposed: Any
-    polarisation: Any
-    user: Any
-    value: Any
+BELIEF_SHARE = 10  # of the evaluation episodes, one in so many for the optimum over beliefs, which is slow to play
 
 
 @dataclass(frozen=True)
 class References:
-    """Exact values, each float[users] but for the first; see `jaxrec.envs.polarising.exact`.
+    """Exact values, each float[users] but for the first two; see `jaxrec.envs.polarising.exact` and `.beliefs`.
 
     Attributes:
         bayes: what the Bayes-optimal policy without influence earns of the training population, an episode.
+        tampering: what nobody can exceed there who may tamper and does not know the user, at the mean factor.
         bayes_decoupled: what it earns of each user without influence.
         bound, bound_decoupled: what a recommender that knows the user could earn, with and without influence.
     """
 
     bayes: float
+    tampering: float
     bayes_decoupled: np.ndarray
     bound: np.ndarray
     bound_decoupled: np.ndarray
@@ -82,6 +60,7 @@ class Measured:
         safe: trained and evaluated without.
         safe_deployed: trained without, evaluated with.
         baselines: evaluated with influence, on the draws of each seed.
+        tampering: the optimum over beliefs, which may tamper and does not know the user, in fewer episodes.
         references: exact values.
         decoupled_values: float[seeds, users], exact clicks of the policies trained without influence, in that world.
         disagreement: of the policies of the two worlds.
@@ -92,9 +71,10 @@ class Measured:
     safe: Behaviour
     safe_deployed: Behaviour
     baselines: dict[str, Behaviour]
+    tampering: Behaviour
     references: References
     decoupled_values: np.ndarray
-    disagreement: Disagreement
+    disagreement: Apart
     curves: Curves
 
 
@@ -111,29 +91,31 @@ def measure(config: TamperingConfig, tools: Tools) -> Measured:
     env = PolarisingUsers()
     factual, decoupled, curves = train(env, config, tools)
 
-    tools.meter.start("evaluating policies", 5)
+    tools.meter.start("evaluating policies", 6)
     key, key_visits = jax.random.split(jax.random.key(config.seed + 1_000_003))
     keys = jax.random.split(key, config.seeds)  # one a seed, for all policies: they are compared on the same draws
     epsilon = jnp.zeros(config.seeds)
 
-    def evaluate(policies: Any, influence: float) -> Behaviour:
+    def evaluate(policies: Any, influence: float, episodes: int = config.evaluation_episodes) -> Behaviour:
         """Of policies stacked along an axis of seeds."""
-        seen = behaviour(env, policies, keys, config.evaluation_episodes, influence)
+        seen = behaviour(env, policies, keys, episodes, influence)
         return jax.tree.map(np.asarray, seen)
 
     learned = evaluate(TabularPolicy(factual, env, epsilon), 1.0)
     tools.meter.advance()
     safe, safe_deployed = (evaluate(TabularPolicy(decoupled, env, epsilon), influence) for influence in (0.0, 1.0))
     tools.meter.advance()
-    references, bayes = exact_references(env)
+    references, bayes, believer = exact_references(env)
     policies = baseline_policies(env, bayes)
     baselines = {name: evaluate(batched(policy, config.seeds), 1.0) for name, policy in policies.items()}
+    tools.meter.advance()
+    tampering = evaluate(batched(believer, config.seeds), 1.0, -(-config.evaluation_episodes // BELIEF_SHARE))
     tools.meter.advance()
     decoupled_values = np.array([exact_values(env, table) for table in decoupled])
     tools.meter.advance()
     disagree = disagreement(env, factual, decoupled, key_visits, min(config.evaluation_episodes, 1000))
     tools.meter.advance()
-    return Measured(learned, safe, safe_deployed, baselines, references, decoupled_values, disagree, curves)
+    return Measured(learned, safe, safe_deployed, baselines, tampering, references, decoupled_values, disagree, curves)
 
 
 def train(env: PolarisingUsers, config: TamperingConfig, tools: Tools) -> tuple[Array, Array, Curves]:
@@ -174,60 +156,16 @@ def exact_values(env: PolarisingUsers, q: Any) -> np.ndarray:
     return exact.value_without_influence(env, exact.greedy_probabilities(np.asarray(q)), params_of(USERS))
 
 
-@jit(static_argnames=("env", "episodes"))
-def behaviour(env: PolarisingUsers, policies: Any, keys: Array, episodes: int, influence: Any) -> Behaviour:
-    """Plays each of several policies with each of the users.
-
-    Args:
-        env: the users' environment.
-        policies: with a leading axis of seeds.
-        keys: typed keys [seeds].
-        episodes: of each policy with each user.
-        influence: in [0, 1].
-
-    Returns:
-        Means over episodes: float[seeds, users, ...].
-    """
-
-    def one(inputs: tuple[Any, Array]) -> Behaviour:
-        policy, key = inputs
-        return _behaviour(env, policy, key, episodes, influence)
-
-    return jax.lax.map(one, (policies, keys))
-
-
-def _behaviour(env: PolarisingUsers, policy: Any, key: Array, episodes: int, influence: Any) -> Behaviour:
-    """What one policy does to each of the users: float[users, ...]."""
-    params = params_of(USERS).replace(influence=influence)
-
-    def of_user(key: Array, profile: Array) -> Behaviour:
-        result = rollout(env, policy, key, episodes, env.horizon, params.replace(population=profile[None]))
-        step = result.per_step
-        return Behaviour(
-            shown=jnp.stack([step["left"], step["centre"], step["right"]], axis=-1),
-            reward=step["recommender"],
-            opposed=step["opposed"],
-            polarisation=step["polarisation"],
-            user=step["user"],
-            value=result.episode_return.mean(),
-        )
-
-    return jax.vmap(of_user)(jax.random.split(key, len(USERS)), jnp.asarray(params.population, float))
-
-
-def exact_references(env: PolarisingUsers) -> tuple[References, exact.CountPolicy]:
-    """The exact values, and the Bayes-optimal policy without influence."""
+def exact_references(env: PolarisingUsers) -> tuple[References, exact.CountPolicy, beliefs.BeliefPolicy]:
+    """The exact values, the Bayes-optimal policy without influence, and the optimum over beliefs with it."""
     users = params_of(USERS)
     bayes = exact.bayes_optimal(env, env.default_params)
+    believer = beliefs.belief_optimal(env, env.default_params)
     references = References(
         bayes=bayes.value,
+        tampering=believer.value,
         bayes_decoupled=exact_values(env, bayes.q),
         bound=exact.known_user_bound(env, users),
         bound_decoupled=exact.known_user_bound(env, users.replace(influence=0.0)),
     )
-    return references, bayes
-
-
-def params_of(users: Any) -> PolarisingParams:
-    """The parameters of the paper with `users` (name -> theta) for a population."""
-    return PolarisingParams(population=population(users))
+    return references, bayes, believer.policy

@@ -5,14 +5,8 @@ from dataclasses import dataclass
 from jaxrec import checks
 from jaxrec.agents import QLearning, QLearningSettings
 from jaxrec.agents.q_learning import MOST_VISITS
-from jaxrec.envs.polarising import TRAINING, UNSEEN, PolarisingUsers
+from jaxrec.envs.polarising import PolarisingUsers
 from jaxrec.experiments.runs.limits import check_training
-
-USERS = {**TRAINING, **UNSEEN}
-CENTRIST = list(USERS).index("centrist")
-POLARISABLE = [i for i in range(len(USERS)) if i != CENTRIST]
-TRAINED_ON = slice(0, len(TRAINING))
-LEFT_WING = [i for i, theta in enumerate(USERS.values()) if theta[0] == max(theta)]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Mitigations of user tampering: what they cost in clicks, and what they leave."""
