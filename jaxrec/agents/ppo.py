@@ -202,15 +202,14 @@ class PPO(struct.PyTreeNode):
         """`num_steps` steps of every environment, with advantages."""
 
         def body(state: PPOState, inputs: tuple[Array, Array]) -> tuple[PPOState, PyTree]:
-            time, key = inputs
-            key_act, key_step, key_reset = jax.random.split(key, 3)
+            key_act, key_step, key_reset = inputs[1]
             carry, logits, value = self._apply(state)
             chosen = distribution(logits, state.obs)
             action, log_prob = chosen.sample_and_log_prob(seed=key_act)
             step = vectorized.step(self.env, key_step, state.env_state, state.obs, action, params)
             features = self._value.features_of(state.obs, state.env_state)
             final = self._value.final(carry, step) if self.env.may_truncate else None
-            obs, env_state = vectorized.auto_reset(self.env, key_reset, step, params, time, state.reset_pool)
+            obs, env_state = vectorized.auto_reset(self.env, key_reset, step, params, state.reset_pool)
             weight = on_policy.requested(state.obs, value)
             taken = Transition(
                 state.obs, state.carry, state.is_first, action, log_prob, value, features,
@@ -225,8 +224,14 @@ class PPO(struct.PyTreeNode):
             )  # fmt: skip
             return state, (taken, ended)
 
+        def restart(state: PPOState, inputs: tuple[Array, Array]) -> PPOState:
+            time, keys = inputs
+            begun = vectorized.begin_together(self.env, keys[2], (state.obs, state.env_state), params, time)
+            return state.replace(obs=begun[0], env_state=begun[1])
+
         times = update * self.num_steps + 1 + jnp.arange(self.num_steps)
-        state, (steps, ended) = jax.lax.scan(body, state, (times, jax.random.split(key, self.num_steps)))
+        keys = jax.vmap(lambda key: jax.random.split(key, 3))(jax.random.split(key, self.num_steps))
+        state, (steps, ended) = vectorized.scan(self.env, body, restart, state, (times, keys))
         metrics = {"reward": steps.reward.mean()} | jax.tree.map(jnp.sum, ended)
         critic, value, advantage = self._value.targets(self, state, steps)
         return state.replace(critic=critic), Batch.of(steps, value, advantage), metrics

@@ -245,20 +245,22 @@ class QLearning(struct.PyTreeNode):
 
         def body(carry, inputs):
             obs, env_state = carry
-            time, key = inputs
-            key_act, key_step, key_reset = jax.random.split(key, 3)
+            key_act, key_step, key_reset = inputs[1]
             here = index(obs)
             action = jax.vmap(epsilon_greedy, in_axes=(0, None, 0))(
                 state.q[here], epsilon, jax.random.uniform(key_act, (self.num_envs,))
             )
             step = vectorized.step(self.env, key_step, env_state, obs, action, params)
-            carry = vectorized.auto_reset(self.env, key_reset, step, params, time)
+            carry = vectorized.auto_reset(self.env, key_reset, step, params)
             return carry, Experience(here, action, step.reward, index(step.next_obs), step.terminated, step.truncated)
 
+        def restart(carry, inputs):
+            time, keys = inputs
+            return vectorized.begin_together(self.env, keys[2], carry, params, time)
+
         times = batch * self.num_steps + 1 + jnp.arange(self.num_steps)
-        carry, experience = jax.lax.scan(
-            body, (state.obs, state.env_state), (times, jax.random.split(key, self.num_steps))
-        )
+        keys = jax.vmap(lambda key: jax.random.split(key, 3))(jax.random.split(key, self.num_steps))
+        carry, experience = vectorized.scan(self.env, body, restart, (state.obs, state.env_state), (times, keys))
         return state.replace(obs=carry[0], env_state=carry[1]), experience
 
     def _learn(

@@ -36,11 +36,11 @@ SEED, SPLIT, FOLD_IN, BITS = map(np.uint32, (0, 0xA54FF53A, 0x510E527F, 0x1F83D9
 MOST_DRAWS = 2**32  # of one key
 WORDS = {8: jnp.uint8, 16: jnp.uint16, 32: jnp.uint32, 64: jnp.uint64}
 
-Words = UInt32[Array, "*shape"]
+Words = UInt32[Array, "..."]
 
 
 def mix(x: Words, y: Words, z: Words) -> tuple[Words, Words, Words]:
-    """Maps three words to three, one to one, so that each bit of each depends on every bit of all three."""
+    """Maps three words, broadcast, to three, one to one, so that every bit depends on every bit of all three."""
     x, y, z = (word + offset for word, offset in zip((x, y, z), OFFSETS, strict=True))
     for _ in range(ROUNDS):
         x = x + y * z

@@ -114,7 +114,7 @@ def test_purposes_and_seeds_never_meet():
 
 def test_more_draws_than_a_key_has_are_refused():
     with pytest.raises(InputError, match=r"at most 2\^32 numbers, got shape \[65536, 65537\]"):
-        jax.eval_shape(lambda: jax.random.bits(key(0), (2**16, 2**16 + 1)))
+        jax.jit(lambda: jax.random.bits(key(0), (2**16, 2**16 + 1))).lower()
 
 
 def test_keys_by_the_name_of_their_generator():
@@ -168,7 +168,7 @@ def test_draws_of_one_key_are_uniform_and_without_memory(size):
 @pytest.mark.parametrize("size", SIZES)
 def test_lanes_steps_purposes_and_seeds_are_independent(size):
     words, other = words_of(*size, seed=1), words_of(*size, seed=2)
-    pairs = [(words, np.roll(words, shift, axis=2)) for shift in (1, 2, 4)]
+    pairs = [(words, np.roll(words, shift, axis=2)) for shift in (1, 2, 5)]
     pairs += [(words[:, one], words[:, two]) for one, two in itertools.combinations(range(PURPOSES), 2)]
     pairs += [(words[:-1, one], words[1:, two]) for one, two in itertools.permutations(range(PURPOSES), 2)]
     pairs += [(words, other), (words[:-1], other[1:])]
