@@ -178,7 +178,7 @@ def _rollout(
         carry, totals = carry
         carry, step, measured = advance(carry, inputs[1])
         kept = Trajectory(step.state, step.obs, step.action, step.reward, step.next_state, step.done)
-        per_step = jnp.stack([each.mean() for each in jax.tree.leaves(measured)])
+        per_step = jax.lax.platform_dependent(measured, cpu=_mean_of_each, default=_mean_of_all)
         return (carry, totals.add(measured, step.done)), (per_step, kept if trajectory else None)
 
     def restart(carry, inputs):
@@ -221,6 +221,16 @@ def _advance(
     memory = vectorized.where_done(step.done, jax.vmap(policy.init)(jax.random.split(key_memory, num_envs)), memory)
     measured = jax.vmap(partial(measures.measure, env, params))(step)
     return (state, memory, pool), step, measures.present(env, measured, metrics)
+
+
+def _mean_of_each(measured: PyTree) -> Array:
+    """Means over environments, float[measures]; one sum after the other, which on a CPU is faster."""
+    return jnp.stack([each.mean() for each in jax.tree.leaves(measured)])
+
+
+def _mean_of_all(measured: PyTree) -> Array:
+    """The same in one sum, which on a GPU is two kernels, and not two for each measure."""
+    return jnp.stack(jax.tree.leaves(measured)).mean(axis=1)
 
 
 def _result(totals: _Totals, steps: PyTree, num_steps: int) -> Rollout:
