@@ -22,7 +22,7 @@ from rich.table import Table
 
 import jaxrec
 from benchmarks import command, loops
-from jaxrec import InputError, checks
+from jaxrec import InputError, checks, random
 from jaxrec.agents import GAT, MLP, PPO, QLearning, Ranking
 from jaxrec.envs.polarising import PolarisingUsers
 from jaxrec.envs.preference import PreferenceShift
@@ -44,12 +44,15 @@ device_description_str: "NVIDIA H100 80GB HBM3"
 
 @dataclass
 class Options(command.Options):
-    """Counts the kernels of every loop; some minutes of compiling."""
+    """Counts the kernels of every loop, with keys of each generator; some minutes of compiling."""
+
+    generators: tuple[str, ...] = tuple(random.GENERATORS)
+    """Of the keys: threefry, hash, or both."""
 
 
-def programs(quick: bool) -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
-    """What is compiled: name -> (function, arguments)."""
-    key = jax.eval_shape(lambda: jax.random.key(0))
+def programs(quick: bool, generator: str) -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
+    """What is compiled: name -> (function, arguments), with a key of the generator."""
+    key = jax.eval_shape(lambda: random.key(0, generator))
     polarising, preference = PolarisingUsers(), PreferenceShift()
 
     def rolled(env: Any, policy: str, num_envs: int, num_steps: int) -> Callable[..., Any]:
@@ -118,10 +121,13 @@ def pretend_cuda_is_there() -> None:
 def run(options: Options) -> dict[str, Any]:
     """Compiles, counts, prints and writes; returns what `--out` writes."""
     checks.new_file("out", options.out)
+    for name in options.generators:
+        checks.lookup(random.GENERATORS, name, "generator")
     pretend_cuda_is_there()
     console = Console(width=None if sys.stdout.isatty() else 120)
     table = Table(
         "program",
+        "keys",
         "loop",
         "trips",
         "kernels an iteration",
@@ -130,31 +136,34 @@ def run(options: Options) -> dict[str, Any]:
         title="Compiled for one H100",
     )
     counted = []
-    for name, (function, arguments) in programs(options.quick).items():
-        with console.status(f"compiling {name}"):
-            whole = loops.parse(compiled_for_h100(function, arguments))
-        for depth, loop in whole.walk():
-            row = {
-                "program": name,
-                "depth": depth,
-                "trips": loop.trips,
-                "kernels": loop.launched,
-                "of": loop.kernels,
-                "sometimes": loop.sometimes,
-                "copied_bytes": loop.copied,
-            }
-            counted.append(row)
-            trips = "?" if loop.trips is None else f"{loop.trips:,}"
-            table.add_row(
-                name if not depth else "",
-                "  " * depth + str(depth),
-                trips,
-                str(loop.launched),
-                str(loop.sometimes),
-                f"{loop.copied:,}",
-            )
+    for generator in options.generators:
+        for name, (function, arguments) in programs(options.quick, generator).items():
+            with console.status(f"compiling {name}, {generator}"):
+                whole = loops.parse(compiled_for_h100(function, arguments))
+            for depth, loop in whole.walk():
+                row = {
+                    "program": name,
+                    "generator": generator,
+                    "depth": depth,
+                    "trips": loop.trips,
+                    "kernels": loop.launched,
+                    "of": loop.kernels,
+                    "sometimes": loop.sometimes,
+                    "copied_bytes": loop.copied,
+                }
+                counted.append(row)
+                trips = "?" if loop.trips is None else f"{loop.trips:,}"
+                table.add_row(
+                    *("", "") if depth else (name, generator),
+                    "  " * depth + str(depth),
+                    trips,
+                    str(loop.launched),
+                    str(loop.sometimes),
+                    f"{loop.copied:,}",
+                )
     console.print(table)
-    about = manifest("benchmark", None, {"quick": options.quick, "seed": options.seed})
+    config = {"quick": options.quick, "seed": options.seed, "generators": options.generators}
+    about = manifest("benchmark", None, config)
     result = {"manifest": about, "loops": counted}
     command.write(result, options.out)
     return result

@@ -105,16 +105,18 @@ def play(num_envs: int, num_steps: int, key: Array, params: PolarisingParams) ->
 
     def body(carry: Any, inputs: Any) -> tuple[Any, None]:
         (obs, state), total = carry
-        step_number, key = inputs
-        key_act, key_step, key_reset = jax.random.split(key, 3)
+        key_act, key_step, key_reset = inputs[1]
         action = jnp.int32(3 * jax.random.uniform(key_act, (num_envs,)))
         step = vectorized.step(ENV, key_step, state, obs, action, params)
-        return (vectorized.auto_reset(ENV, key_reset, step, params, step_number), total + step.reward), None
+        return (vectorized.auto_reset(ENV, key_reset, step, params), total + step.reward), None
+
+    def restart(carry: Any, inputs: Any) -> Any:
+        return vectorized.begin_together(ENV, inputs[1][2], carry[0], params, inputs[0]), carry[1]
 
     key_reset, key_steps = jax.random.split(key)
     start = (vectorized.reset(ENV, key_reset, params, num_envs), jnp.zeros(num_envs))
-    inputs = (1 + jnp.arange(num_steps), jax.random.split(key_steps, num_steps))
-    (final, total), _ = jax.lax.scan(body, start, inputs)
+    keys = jax.vmap(lambda key: jax.random.split(key, 3))(jax.random.split(key_steps, num_steps))
+    (final, total), _ = vectorized.scan(ENV, body, restart, start, (1 + jnp.arange(num_steps), keys))
     return total, final
 
 

@@ -235,7 +235,7 @@ def society(size: Sizes, users: int, network: str, seed: int) -> Society:
             else:
                 action = jax.random.randint(key_act, (num_envs,), 0, users)
             taken = vectorized.step(env, key_step, env_state, obs, action, params)
-            carry = vectorized.auto_reset(env, key_reset, taken, params, jnp.zeros((), jnp.int32), state.reset_pool)
+            carry = vectorized.auto_reset(env, key_reset, taken, params, state.reset_pool)
             return carry, taken.reward.sum()
 
         return jax.lax.scan(step, (state.obs, state.env_state), jax.random.split(key, num_steps))

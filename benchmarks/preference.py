@@ -96,16 +96,19 @@ def measure_jaxrec(steps: int, batch: int, what: str, repeats: int, seed: int) -
     def play(key: Any, params: Any) -> Any:
         def body(carry: Any, inputs: Any) -> Any:
             (obs, state), total = carry
-            number, key = inputs
-            key_act, key_step, key_reset = jax.random.split(key, 3)
+            key_act, key_step, key_reset = inputs[1]
             action = jax.random.randint(key_act, (batch,), 0, env.num_actions)
             step = vectorized.step(env, key_step, state, obs, action, params)
             seen = sum(leaf.sum() for leaf in jax.tree.leaves(step.next_obs))  # or it would not be computed
-            return (vectorized.auto_reset(env, key_reset, step, params, number), total + step.reward.sum()), seen
+            return (vectorized.auto_reset(env, key_reset, step, params), total + step.reward.sum()), seen
+
+        def restart(carry: Any, inputs: Any) -> Any:
+            return vectorized.begin_together(env, inputs[1][2], carry[0], params, inputs[0]), carry[1]
 
         key_reset, key_steps = jax.random.split(key)
         start = (vectorized.reset(env, key_reset, params, batch), jnp.zeros(()))
-        return jax.lax.scan(body, start, (1 + jnp.arange(num_steps), jax.random.split(key_steps, num_steps)))
+        keys = jax.vmap(lambda key: jax.random.split(key, 3))(jax.random.split(key_steps, num_steps))
+        return vectorized.scan(env, body, restart, start, (1 + jnp.arange(num_steps), keys))
 
     timing = measure(play, jax.random.key(seed), params, repeats=repeats)
     return Measurement(JAXREC, what, batch, num_steps * batch, *timing)

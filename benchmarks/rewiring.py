@@ -73,6 +73,7 @@ class Sizes:
         check_plain: by NetworkX.
         copied: bytes copied to measure the bandwidth of the memory.
         memory_lanes, memory_users: of the state about whose copies the compiler is asked.
+        method: how jaxrec computes time-steps.
     """
 
     users: tuple[int, ...]
@@ -86,18 +87,20 @@ class Sizes:
     copied: int
     memory_lanes: int
     memory_users: int
+    method: Method
 
 
 def sizes(options: "Options", backend: str) -> Sizes:
     """Sizes for a CPU or a GPU."""
+    method = choose_method(options.generator, options.engine)
     if options.quick:
-        size = Sizes((40,), (2,), 2_000, 100_000, 2**8, 2, DISTINCT_STARTS, 32, 2**20, 64, 40)
+        size = Sizes((40,), (2,), 2_000, 100_000, 2**8, 2, DISTINCT_STARTS, 32, 2**20, 64, 40, method)
     elif backend == "gpu":
         lanes = (*(4**i for i in range(6)), 2048, 8192, 32768)
-        size = Sizes((100, 500, 1000), lanes, 30_000, 10_000_000, 2**30, 3, 1024, 48, 2**31, 32_768, 1000)
+        size = Sizes((100, 500, 1000), lanes, 30_000, 10_000_000, 2**30, 3, 1024, 48, 2**31, 32_768, 1000, method)
     else:
         lanes = (1, 4, 16, 64, 256, 1024, 2048)
-        size = Sizes((100, 500, 1000), lanes, 30_000, 10_000_000, 2**18, 3, 128, 48, 2**27, 32_768, 1000)
+        size = Sizes((100, 500, 1000), lanes, 30_000, 10_000_000, 2**18, 3, 128, 48, 2**27, 32_768, 1000, method)
     given = {name: getattr(options, name) for name in ("users", "lanes", "repeats") if getattr(options, name)}
     return dataclasses.replace(size, **given)
 
@@ -135,11 +138,6 @@ def game(users: int) -> RewiringGame:
     return RewiringGame(num_users=users, degree=rivals.DEGREE, rules=CARVALHO)
 
 
-def _method() -> Method:
-    """The defaults of `simulate`."""
-    return choose_method("xoshiro", "auto")
-
-
 def mesh_for(lanes: int, devices: int | None = None) -> Mesh:
     """As many devices as can share the lanes equally, at most `devices`."""
     every = jax.local_devices()[:devices]
@@ -174,7 +172,7 @@ def time_lanes(users: int, lanes: int, mesh: Mesh, size: Sizes, seed: int) -> tu
     key = jax.device_put(jax.random.key(seed), NamedSharding(mesh, PartitionSpec()))
     state, setting = at_start(users, lanes, DISTINCT_STARTS, key, mesh)
     started = time.perf_counter()
-    compiled = advance.lower(CARVALHO, state, key, setting, num_steps, mesh, _method()).compile()
+    compiled = advance.lower(CARVALHO, state, key, setting, num_steps, mesh, size.method).compile()
     compile_s = time.perf_counter() - started
     jax.block_until_ready(state)
     runs = []
@@ -185,12 +183,12 @@ def time_lanes(users: int, lanes: int, mesh: Mesh, size: Sizes, seed: int) -> tu
     return Timing(compile_s, runs[1:]), num_steps * lanes
 
 
-def jaxrec_runs(users: int, lanes: int, num_steps: int, seed: int) -> Ends:
+def jaxrec_runs(users: int, lanes: int, num_steps: int, seed: int, method: Method) -> Ends:
     """Whole runs from their start."""
     mesh = mesh_for(lanes)
     key_start, key = jax.random.split(jax.random.key(seed))
     state, setting = at_start(users, lanes, lanes, key_start, mesh)
-    state = advance(CARVALHO, state, key, setting, num_steps, mesh, _method())
+    state = advance(CARVALHO, state, key, setting, num_steps, mesh, method)
     measured = {name: np.asarray(value, float) for name, value in measure_lanes(state).items()}
     return Ends(
         measured["cooperation"],
@@ -300,14 +298,14 @@ def bandwidth(size: Sizes) -> float:
     return measure(lambda array: array + 1, array, repeats=max(size.repeats, 3)).rate(2 * array.nbytes)
 
 
-def memory(lanes: int, users: int) -> dict[str, int]:
+def memory(lanes: int, users: int, method: Method) -> dict[str, int]:
     """Bytes that so many societies need on one device, by the compiler; nothing is allocated."""
     mesh = mesh_for(lanes, 1)
     key = jax.eval_shape(lambda: jax.random.key(0))
     shares = jax.ShapeDtypeStruct((lanes, 1), jnp.float32)
     state = jax.eval_shape(partial(start_lanes, game(users), by_degree=False), key, shares)
     setting = jax.eval_shape(partial(_setting, lanes))
-    found = advance.lower(CARVALHO, state, key, setting, CHECK_EVERY, mesh, _method()).compile().memory_analysis()
+    found = advance.lower(CARVALHO, state, key, setting, CHECK_EVERY, mesh, method).compile().memory_analysis()
     parts = {name: getattr(found, f"{name}_size_in_bytes") for name in ("argument", "output", "alias", "temp")}
     peak = parts["argument"] + parts["output"] - parts["alias"] + parts["temp"]
     whole = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
@@ -339,7 +337,7 @@ def same_game(size: Sizes, seed: int) -> list[Check]:
     compared = []
     for users in sorted({min(size.users), min(max(size.users), 500)}):
         steps = CHECK_STEPS_PER_USER * users
-        ours = jaxrec_runs(users, size.check_lanes, steps, seed + 1000)
+        ours = jaxrec_runs(users, size.check_lanes, steps, seed + 1000, size.method)
         played = {NUMBA: rivals.numba_runs(users, 4 * size.check_lanes, steps, seed)}
         if users == min(size.users):
             played[NETWORKX] = rivals.plain_runs(users, size.check_plain, steps, seed)
@@ -447,7 +445,7 @@ def to_json(
         rows.append(one.to_json() | {name: ratio(one, rival, measurements) for name, rival in ratios} | shares)
     return {
         "environment": "RewiringGame-v0",
-        "method": dataclasses.asdict(_method()),
+        "method": dataclasses.asdict(choose_method(options.generator, options.engine)),
         "manifest": about,
         "tolerance_standard_errors": TOLERANCE,
         "same_game": [dataclasses.asdict(check) for check in same],
@@ -475,6 +473,10 @@ class Options(command.Options):
     """Numbers of societies side by side in jaxrec; by default 1 to 2048, on a GPU 32 768."""
     repeats: int = 0
     """Timed runs of each; by default 3."""
+    generator: str = "xoshiro"
+    """Random numbers of jaxrec's time-steps: xoshiro or threefry."""
+    engine: str = "auto"
+    """Computes jaxrec's time-steps: xla; compiled; or auto, the compiled kernel if the machine and generator allow."""
 
 
 def run(options: Options) -> dict[str, Any]:
@@ -503,7 +505,7 @@ def run(options: Options) -> dict[str, Any]:
                 status.update(f"measured {users} users, {one.by}, {one.lanes:,} lanes")
         status.update("asking the compiler about memory")
         copied = None if jax.default_backend() == "cpu" else bandwidth(size)
-        needed = memory(size.memory_lanes, size.memory_users)
+        needed = memory(size.memory_lanes, size.memory_users, size.method)
     result = to_json(options, same, measurements, copied, needed)
     console.print(speed_table(measurements, copied, describe(result["manifest"]["hardware"])))
     for line in (*crossover_lines(result["crossovers"]), memory_line(needed), LIMITS):

@@ -1,14 +1,16 @@
 """Many environments stepped together: rollouts and agents drive them.
 
-Where every episode has the same length, the whole batch ends together, and one scalar condition resets it: no reset is
-computed in between. Elsewhere each environment resets itself, like `Environment.step`. Where a reset is costly,
-rollouts draw start states in advance and use each of them once (`Pool`), so that environments stay independent; agents,
-which give no interval over their episodes, restart from a reset pool of start states that they draw once.
+Where every episode has the same length, the whole batch ends together, and one scalar condition between loops of steps
+resets it (`scan`): no step has one. Elsewhere each environment resets itself, like `Environment.step`. Where a reset is
+costly, rollouts draw start states in advance and use each of them once (`Pool`), so that environments stay independent;
+agents, which give no interval over their episodes, restart from a reset pool of start states that they draw once.
 
 Where several devices share the environments (`runtime.sharding`), each device has its part of them at every step.
 """
 
-from typing import TypeVar
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +23,7 @@ from jaxrec.runtime.sharding import shard_envs
 from jaxrec.utilities import Leaf
 
 Batch = TypeVar("Batch")
+Carry = TypeVar("Carry")
 
 
 class Step(struct.PyTreeNode):
@@ -136,39 +139,85 @@ def reset_with_pool(env: Environment, key: Array, params: PyTree, num_envs: int)
     return obs, state, jax.tree.map(lambda leaf: leaf[num_envs:], starts[1]) if spare else None
 
 
-def auto_reset(
+def scan(
     env: Environment,
-    key: Array,
-    step: Step,
-    params: PyTree,
-    time: Array,
-    reset_pool: PyTree | None = None,
-) -> tuple[PyTree, PyTree]:
-    """Begins the next episode in each environment whose episode ended with `step`.
+    body: Callable[[Carry, PyTree], tuple[Carry, PyTree]],
+    restart: Callable[[Carry, PyTree], Carry],
+    carry: Carry,
+    inputs: PyTree,
+) -> tuple[Carry, PyTree]:
+    """Scans over steps, and begins the next episodes between them where all end together.
 
     Args:
         env: the society.
+        body: (carry, inputs of a step) -> (carry, outputs): takes the step, and what `auto_reset` does.
+        restart: (carry, inputs of the step before) -> carry: what `begin_together` does; called after as many steps as
+            divide the number of steps and the length of an episode. Not called for an environment without that.
+        carry: before the first step.
+        inputs: leaves [steps, ...]. The steps before the first are a multiple of as many.
+
+    Returns:
+        (carry, outputs), leaves of these [steps, ...].
+    """
+    if env.fixed_horizon is None:
+        return jax.lax.scan(body, carry, inputs)
+    steps = jax.tree.leaves(inputs)[0].shape[0]
+    size = math.gcd(steps, env.fixed_horizon)
+
+    def segment(carry: Carry, inputs: PyTree) -> tuple[Carry, PyTree]:
+        carry, outputs = jax.lax.scan(body, carry, inputs)
+        return restart(carry, jax.tree.map(lambda leaf: leaf[-1], inputs)), outputs
+
+    parts = jax.tree.map(lambda leaf: leaf.reshape(-1, size, *leaf.shape[1:]), inputs)
+    carry, outputs = jax.lax.scan(segment, carry, parts)
+    return carry, jax.tree.map(lambda leaf: leaf.reshape(steps, *leaf.shape[2:]), outputs)
+
+
+def begin_together(env: Environment, key: Array, last: tuple[PyTree, PyTree], params: PyTree, time: Array) -> Any:
+    """Begins the next episode of every environment where all have just ended, being of the same length.
+
+    Args:
+        env: the society, with a `fixed_horizon`.
+        key: a typed key.
+        last: (observations, states) after a step; None in place of observations that are not needed.
+        params: run-time values, the same for all.
+        time: int32[], the steps that the batch has taken since its first reset. It is not batched under a `vmap` over
+            seeds, so that the condition on it stays a branch.
+
+    Returns:
+        (observations, states) of the next step; None in place of observations where `last` has it.
+    """
+    assert env.fixed_horizon is not None
+    num_envs = jax.tree.leaves(last[1])[0].shape[0]
+
+    def begin() -> tuple[PyTree, PyTree]:
+        obs, state = reset(env, key, params, num_envs)
+        return None if last[0] is None else obs, state
+
+    return jax.lax.cond(time % env.fixed_horizon == 0, begin, lambda: shard_envs(last))
+
+
+def auto_reset(
+    env: Environment, key: Array, step: Step, params: PyTree, reset_pool: PyTree | None = None
+) -> tuple[PyTree, PyTree]:
+    """Begins the next episode in each environment whose episode ended with `step`, within the body of `scan`.
+
+    Args:
+        env: the society; of one with a `fixed_horizon` nothing is begun: `scan` does.
         key: a typed key.
         step: the transitions.
         params: run-time values, the same for all.
-        time: int32[], the steps that the batch has taken since its first reset, with this one. It is not batched under
-            a `vmap` over seeds, so that the condition on it stays a branch.
         reset_pool: from `reset_with_pool`: each environment restarts from one of its states, drawn uniformly.
 
     Returns:
         (observations, states) of the next step.
     """
-    num_envs = step.terminated.shape[0]
     if env.fixed_horizon is not None:
-        return jax.lax.cond(
-            time % env.fixed_horizon == 0,
-            lambda: reset(env, key, params, num_envs),
-            lambda: shard_envs((step.next_obs, step.next_state)),
-        )
+        return shard_envs((step.next_obs, step.next_state))
     if reset_pool is None:
-        fresh = reset(env, key, params, num_envs)
+        fresh = reset(env, key, params, step.terminated.shape[0])
         return shard_envs(where_done(step.done, fresh, (step.next_obs, step.next_state)))
-    drawn = jax.random.randint(key, (num_envs,), 0, jax.tree.leaves(reset_pool)[0].shape[0])
+    drawn = jax.random.randint(key, step.terminated.shape, 0, jax.tree.leaves(reset_pool)[0].shape[0])
     fresh = jax.tree.map(lambda leaf: leaf[drawn], reset_pool)
     state = shard_envs(where_done(step.done, fresh, step.next_state))
     return observe(env, state, params), state  # large ones, so that to choose between two of them takes longer

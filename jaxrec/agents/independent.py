@@ -212,15 +212,14 @@ class IndependentPPO(struct.PyTreeNode):
         """`num_steps` steps of every environment: each learner's state, batch with advantages, and sums of metrics."""
 
         def body(states: tuple[PPOState, ...], inputs: tuple[Array, Array]) -> tuple[tuple[PPOState, ...], PyTree]:
-            time, key = inputs
-            key_act, key_step, key_reset = jax.random.split(key, 3)
+            key_act, key_step, key_reset = inputs[1]
             first = states[0]
             pairs = self._pairs(states)
             choices = [collection.choose(*pair, _own(key_act, i)) for i, pair in enumerate(pairs)]
             turn = jax.vmap(self.env.turn)(first.env_state)
             action = jnp.stack([choice.action for choice in choices])[turn, jnp.arange(turn.shape[0])]
             step = vectorized.step(self.env, key_step, first.env_state, first.obs, action, params)
-            _, env_state = vectorized.auto_reset(self.env, key_reset, step, params, time, first.reset_pool)
+            _, env_state = vectorized.auto_reset(self.env, key_reset, step, params, first.reset_pool)
             after, noted = [], []
             for (agent, state), choice in zip(pairs, choices, strict=True):
                 seen = self._seen(agent, state, step, params)
@@ -229,8 +228,17 @@ class IndependentPPO(struct.PyTreeNode):
                 after.append(collection.moved(state, choice, seen, obs, env_state))
             return tuple(after), tuple(noted)
 
+        def restart(states: tuple[PPOState, ...], inputs: tuple[Array, Array]) -> tuple[PPOState, ...]:
+            time, keys = inputs
+            _, begun = vectorized.begin_together(self.env, keys[2], (None, states[0].env_state), params, time)
+            return tuple(
+                state.replace(env_state=begun, obs=vectorized.observe(agent.env, begun, params))
+                for agent, state in self._pairs(states)
+            )
+
         times = update * self.num_steps + 1 + jnp.arange(self.num_steps)
-        states, noted = jax.lax.scan(body, states, (times, jax.random.split(key, self.num_steps)))
+        keys = jax.vmap(lambda key: jax.random.split(key, 3))(jax.random.split(key, self.num_steps))
+        states, noted = vectorized.scan(self.env, body, restart, states, (times, keys))
         return [collection.judge(*pair, *one) for pair, one in zip(self._pairs(states), noted, strict=True)]
 
     def _seen(self, agent: PPO, state: PPOState, step: vectorized.Step, params: PyTree) -> vectorized.Step:

@@ -197,16 +197,21 @@ class PPO(struct.PyTreeNode):
         """`num_steps` steps of every environment, with advantages."""
 
         def body(state: PPOState, inputs: tuple[Array, Array]) -> tuple[PPOState, PyTree]:
-            time, key = inputs
-            key_act, key_step, key_reset = jax.random.split(key, 3)
+            key_act, key_step, key_reset = inputs[1]
             choice = collection.choose(self, state, key_act)
             step = vectorized.step(self.env, key_step, state.env_state, state.obs, choice.action, params)
             noted = collection.record(self, state, choice, step, params)
-            obs, env_state = vectorized.auto_reset(self.env, key_reset, step, params, time, state.reset_pool)
+            obs, env_state = vectorized.auto_reset(self.env, key_reset, step, params, state.reset_pool)
             return collection.moved(state, choice, step, obs, env_state), noted
 
+        def restart(state: PPOState, inputs: tuple[Array, Array]) -> PPOState:
+            time, keys = inputs
+            begun = vectorized.begin_together(self.env, keys[2], (state.obs, state.env_state), params, time)
+            return state.replace(obs=begun[0], env_state=begun[1])
+
         times = update * self.num_steps + 1 + jnp.arange(self.num_steps)
-        state, (steps, ended) = jax.lax.scan(body, state, (times, jax.random.split(key, self.num_steps)))
+        keys = jax.vmap(lambda key: jax.random.split(key, 3))(jax.random.split(key, self.num_steps))
+        state, (steps, ended) = vectorized.scan(self.env, body, restart, state, (times, keys))
         return collection.judge(self, state, steps, ended)
 
     @property

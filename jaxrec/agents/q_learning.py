@@ -35,6 +35,7 @@ from jaxrec.policy import Stateless, evenly
 from jaxrec.utilities import Leaf
 
 MOST_VISITS = 2**32 - 1  # that uint32 counts
+MAX_WRITTEN_OUT = 8  # actions that are gone through one by one, which compilers fuse
 
 
 class TabularPolicy(Stateless):
@@ -94,8 +95,15 @@ def epsilon_greedy(
     explore = uniform < epsilon
     within = jnp.where(explore, uniform / epsilon, (uniform - epsilon) / (1 - epsilon))
     candidates = explore | (values == values.max())
-    order = jnp.cumsum(candidates)
-    return jnp.argmax(order > jnp.floor(within * order[-1])).astype(jnp.int32)
+    if len(values) > MAX_WRITTEN_OUT:
+        order = jnp.cumsum(candidates)
+        return jnp.argmax(order > jnp.floor(within * order[-1])).astype(jnp.int32)
+    passed = jnp.floor(within * candidates.sum())  # candidates before the one that is chosen
+    before, action = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32)
+    for each in range(len(values)):
+        action = jnp.where(candidates[each] & (before == passed), each, action)
+        before = before + candidates[each]
+    return action
 
 
 @no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
@@ -244,22 +252,27 @@ class QLearning(struct.PyTreeNode):
         index = jax.vmap(self.env.observation_index)
 
         def body(carry, inputs):
-            obs, env_state = carry
-            time, key = inputs
-            key_act, key_step, key_reset = jax.random.split(key, 3)
-            here = index(obs)
+            here, env_state = carry
+            key_act, key_step, key_reset = inputs[1]
             action = jax.vmap(epsilon_greedy, in_axes=(0, None, 0))(
                 state.q[here], epsilon, jax.random.uniform(key_act, (self.num_envs,))
             )
-            step = vectorized.step(self.env, key_step, env_state, obs, action, params)
-            carry = vectorized.auto_reset(self.env, key_reset, step, params, time)
-            return carry, Experience(here, action, step.reward, index(step.next_obs), step.terminated, step.truncated)
+            step = vectorized.step(self.env, key_step, env_state, None, action, params)
+            obs, env_state = vectorized.auto_reset(self.env, key_reset, step, params)
+            there = index(step.next_obs)
+            taken = Experience(here, action, step.reward, there, step.terminated, step.truncated)
+            return (index(obs), env_state), taken
+
+        def restart(carry, inputs):
+            time, keys = inputs
+            _, env_state = vectorized.begin_together(self.env, keys[2], (None, carry[1]), params, time)
+            return index(vectorized.observe(self.env, env_state, params)), env_state
 
         times = batch * self.num_steps + 1 + jnp.arange(self.num_steps)
-        carry, experience = jax.lax.scan(
-            body, (state.obs, state.env_state), (times, jax.random.split(key, self.num_steps))
-        )
-        return state.replace(obs=carry[0], env_state=carry[1]), experience
+        keys = jax.vmap(lambda key: jax.random.split(key, 3))(jax.random.split(key, self.num_steps))
+        start = (index(state.obs), state.env_state)
+        (_, env_state), experience = vectorized.scan(self.env, body, restart, start, (times, keys))
+        return state.replace(obs=vectorized.observe(self.env, env_state, params), env_state=env_state), experience
 
     def _learn(
         self, carry: tuple[Array, Array, Array], experience: "Experience", progress: Array

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import jax
 import tyro
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from jaxrec import Environment, checks
+from jaxrec import Environment, checks, random
 from jaxrec.cli.worlds import EnvOptions
 from jaxrec.experiments.runs.plain import plain
 from jaxrec.runtime.atomic_files import write_atomically
@@ -56,6 +55,8 @@ class IncentivesOptions(EnvOptions):
     """"experiment", edges that were seen, each of them real; "program", all edges that the code allows."""
     seed: int = 0
     """Seed of all random draws."""
+    generator: str = "threefry"
+    """Of random numbers: threefry, JAX's own; or hash, which compiles sooner and fuses on a GPU (`jaxrec.random`)."""
     json: bool = False
     """Print JSON instead of a table."""
     out: Path | None = None
@@ -66,6 +67,7 @@ def incentives_command(argv: Sequence[str]) -> None:
     """Prints the incentives of the first recommendation, and draws the diagram."""
     options = tyro.cli(IncentivesOptions, args=argv, prog="jaxrec incentives")
     checks.seed("seed", options.seed)
+    checks.lookup(random.GENERATORS, options.generator, "generator")
     checks.positive("horizon", options.horizon, checks.MOST_STEPS)
     checks.new_file("out", options.out)
     if options.out is not None and options.out.suffix.lower() != ".png":
@@ -74,7 +76,7 @@ def incentives_command(argv: Sequence[str]) -> None:
 
     env, params = options.make()
     policy = env.policy(options.policy, params)
-    found = causal.dependence_of(env, params, jax.random.key(options.seed), policy, options.samples)
+    found = causal.dependence_of(env, params, random.key(options.seed, options.generator), policy, options.samples)
     diagram = found.unrolled(options.horizon, options.by)
     users = causal.preference_path(env, diagram) if env.preferences else None
     if options.out is not None:

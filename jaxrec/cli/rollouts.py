@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import tyro
 from rich.console import Console
 from rich.table import Table
 
-from jaxrec import Environment, Evaluation, checks, evaluate, rollout
+from jaxrec import Environment, Evaluation, checks, evaluate, random, rollout
 from jaxrec.cli.worlds import EnvOptions
 from jaxrec.experiments.runs.plain import plain
 from jaxrec.runtime.atomic_files import write_atomically
@@ -35,6 +34,8 @@ class WorldOptions(EnvOptions):
     """Environments in parallel."""
     seed: int = 0
     """Seed of all random draws."""
+    generator: str = "threefry"
+    """Of random numbers: threefry, JAX's own; or hash, which compiles sooner and fuses on a GPU (`jaxrec.random`)."""
     json: bool = False
     """Print JSON instead of a table."""
     out: Path | None = None
@@ -43,6 +44,7 @@ class WorldOptions(EnvOptions):
     def prepare(self) -> tuple[Environment, Any, Any]:
         """(environment, policy, parameters), checked."""
         checks.seed("seed", self.seed)
+        checks.lookup(random.GENERATORS, self.generator, "generator")
         checks.positive("num_envs", self.num_envs, checks.MOST_STEPS)
         checks.new_file("out", self.out)
         env, params = self.make()
@@ -74,7 +76,7 @@ def rollout_command(argv: Sequence[str]) -> None:
     most = MAX_STEPS if options.num_steps is None else options.num_steps
     checks.positive("num_steps", most, checks.MOST_STEPS)
     env, policy, params = options.prepare()
-    key, count = jax.random.key(options.seed), options.num_envs * options.episodes
+    key, count = random.key(options.seed, options.generator), options.num_envs * options.episodes
     with meter_for_terminal() as meter:
         played: Evaluation = evaluate(env, policy, key, count, params, most, meter)
     caption = f"{count:,} episodes: {count - played.cut_off:,} ended, {played.cut_off:,} cut off"
@@ -111,7 +113,7 @@ def bench_command(argv: Sequence[str]) -> None:
     env, policy, params = options.prepare()
     timing = measure(
         lambda key: rollout(env, policy, key, options.num_envs, options.num_steps, params).per_env,
-        jax.random.key(options.seed),
+        random.key(options.seed, options.generator),
     )
     steps = options.num_envs * options.num_steps
     machine = hardware()

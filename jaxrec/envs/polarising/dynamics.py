@@ -48,7 +48,8 @@ def polarise(
     Returns:
         float[3] in [0, 1], the next theta.
     """
-    own_wing = jnp.stack([is_left_wing(theta), jnp.zeros_like(is_left_wing(theta)), is_right_wing(theta)])
+    source = jnp.arange(3)
+    own_wing = (is_left_wing(theta) & (source == LEFT)) | (is_right_wing(theta) & (source == RIGHT))
     raised = jnp.minimum(theta * (1 + influence * (factor - 1)), jnp.maximum(theta, ceiling))
     return jnp.where(own_wing & opposed(theta, action), raised, theta)
 

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import numpy as np
 from jax import Array
 from jaxtyping import PyTree
 
+from jaxrec import random
 from jaxrec.audit import Samples, Tampering, audit
 from jaxrec.causal import Diagram
 from jaxrec.experiments.audit.settings import AuditConfig
@@ -66,7 +66,7 @@ def measure(config: AuditConfig, tools: Tools) -> Measured:
     found = audit(
         env,
         config.learner(env),
-        jax.random.key(config.seed),
+        random.key(config.seed, config.generator),
         params,
         seeds=config.seeds,
         episodes=config.evaluation_episodes,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jaxrec import checks
+from jaxrec import checks, random
 from jaxrec.agents import LSTM, MLP, PPO, NodeMLP, PPOSettings, QLearning, QLearningSettings, Ranking
 from jaxrec.agents.q_learning import MOST_VISITS
 from jaxrec.audit.worlds import is_split
@@ -31,6 +31,8 @@ class LearnerSettings:
     """Independent trainings in each world; intervals need at least 3."""
     seed: int = 0
     """Seed of all random draws."""
+    generator: str = "threefry"
+    """Of random numbers: threefry, JAX's own; or hash, which compiles sooner and fuses on a GPU (`jaxrec.random`)."""
     split: bool = True
     """Train a third learner, paid for initial preferences, which splits the incentive; of reward "engagement" alone."""
     evaluation_episodes: int = 1000
@@ -67,6 +69,7 @@ class AuditConfig(LearnerSettings):
         checks.positive("hidden_size", self.hidden_size, MAX_HIDDEN)
         checks.positive("diagram_steps", self.diagram_steps, 100)
         checks.seed("seed", self.seed)
+        checks.lookup(random.GENERATORS, self.generator, "generator")
         for name in ("q_learning", "ppo"):
             with checks.prefixed(name):
                 getattr(self, name).check()

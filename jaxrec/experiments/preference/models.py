@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxrec import checks
+from jaxrec import checks, random
 from jaxrec.envs.learned import LearnedParams, LearnedUsers
 from jaxrec.estimation import Logs, Trajectories, generate, learn_users
 from jaxrec.experiments.runs.tools import Tools
@@ -49,6 +49,8 @@ class ModelConfig:
 
     seed: int = 0
     """Seed of all runs."""
+    generator: str = "threefry"
+    """Of random numbers: threefry, JAX's own; or hash, which compiles sooner and fuses on a GPU (`jaxrec.random`)."""
     seeds: int = 3
     """Independent trainings of each model, all in one vmap."""
     users: int = 10_000
@@ -64,6 +66,7 @@ class ModelConfig:
             checks.positive(name, getattr(self, name))
         checks.positive("users", self.users, checks.MOST_STEPS)
         checks.seed("seed", self.seed)
+        checks.lookup(random.GENERATORS, self.generator, "generator")
         if self.training_users >= self.users:
             raise checks.InputError(
                 f"training_users must be below users={self.users}, some validate; got {self.training_users}"

@@ -1,6 +1,7 @@
 """What the tampering study measures of trained policies: behaviour, exact values, disagreement between worlds."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxrec import random
 from jaxrec.agents import TabularPolicy
 from jaxrec.audit import Apart
 from jaxrec.envs.polarising import PolarisingUsers, beliefs, exact
@@ -92,7 +94,7 @@ def measure(config: TamperingConfig, tools: Tools) -> Measured:
     factual, decoupled, curves = train(env, config, tools)
 
     tools.meter.start("evaluating policies", 6)
-    key, key_visits = jax.random.split(jax.random.key(config.seed + 1_000_003))
+    key, key_visits = jax.random.split(random.key(config.seed + 1_000_003, config.generator))
     keys = jax.random.split(key, config.seeds)  # one a seed, for all policies: they are compared on the same draws
     epsilon = jnp.zeros(config.seeds)
 
@@ -132,7 +134,9 @@ def train(env: PolarisingUsers, config: TamperingConfig, tools: Tools) -> tuple[
     agent = config.agent(env)
     influence = jnp.repeat(jnp.array([1.0, 0.0]), config.seeds)
     params = batched(env.default_params, 2 * config.seeds).replace(influence=influence)
-    keys = jnp.tile(jax.vmap(jax.random.key)(config.seed + jnp.arange(config.seeds)), 2)
+    keys = jnp.tile(
+        jax.vmap(partial(random.key, generator=config.generator))(config.seed + jnp.arange(config.seeds)), 2
+    )
 
     def line(steps: int, metrics: dict[str, np.ndarray]) -> dict[str, Any]:
         factual, decoupled = env.horizon * metrics["reward"].reshape(2, config.seeds)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from jaxrec import checks
+from jaxrec import checks, random
 from jaxrec.agents import QLearning, QLearningSettings
 from jaxrec.agents.q_learning import MOST_VISITS
 from jaxrec.envs.polarising import PolarisingUsers
@@ -17,6 +17,8 @@ class TamperingConfig:
     """Independent trainings in each world; intervals need at least 2."""
     seed: int = 0
     """Seed of the first training."""
+    generator: str = "threefry"
+    """Of random numbers: threefry, JAX's own; or hash, which compiles sooner and fuses on a GPU (`jaxrec.random`)."""
     episodes: int = 4_000_000
     """Training episodes (of 30 recommendations) of each run."""
     q_learning: QLearningSettings = QLearningSettings()
@@ -32,6 +34,7 @@ class TamperingConfig:
             checks.positive(name, getattr(self, name))
         checks.positive("evaluation_episodes", self.evaluation_episodes, checks.MOST_STEPS)
         checks.seed("seed", self.seed)
+        checks.lookup(random.GENERATORS, self.generator, "generator")
         with checks.prefixed("q_learning"):
             self.q_learning.check()
         env, learner = PolarisingUsers(), self.q_learning

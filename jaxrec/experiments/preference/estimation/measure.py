@@ -9,6 +9,7 @@ import numpy as np
 from flax import struct
 from jax import Array
 
+from jaxrec import random
 from jaxrec.envs.learned import LearnedParams, LearnedUsers
 from jaxrec.envs.preference import PreferenceShift, dynamics
 from jaxrec.envs.preference.dynamics import BINS
@@ -95,7 +96,7 @@ def measure(config: EstimationConfig, tools: Tools) -> Measured:
     Returns:
         Scores of every predictor, and natural shifts.
     """
-    key_logs, key_learn, key_twins, key_natural = jax.random.split(jax.random.key(config.seed), 4)
+    key_logs, key_learn, key_twins, key_natural = jax.random.split(random.key(config.seed, config.generator), 4)
     data = log_users(config, key_logs)
     env = LearnedUsers()
     params = choice_models(CHOICE_MODELS, config.seeds, env.default_params)

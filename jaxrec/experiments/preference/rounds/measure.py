@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxrec import random
 from jaxrec.agents import NetworkPolicy
 from jaxrec.envs.learned import Deployed, DeployedParams, LearnedParams, LearnedUsers
 from jaxrec.envs.preference import PreferenceParams, PreferenceShift
@@ -108,7 +109,7 @@ def measure(config: RoundsConfig, tools: Tools) -> Measured:
     Returns:
         The rounds of every platform.
     """
-    key = jax.random.key(config.seed)
+    key = random.key(config.seed, config.generator)
     return Measured([one for counts in COUNTS for one in play_rounds(config, counts, key, tools)])
 
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxrec import random
 from jaxrec.envs.preference import PreferenceShift, exact
 from jaxrec.envs.preference.dynamics import BINS
 from jaxrec.experiments.preference.recommenders import as_lived, play, train_recommenders
@@ -109,7 +110,7 @@ def measure(config: ShiftConfig, tools: Tools) -> Measured:
     Returns:
         Every recommender, the optima, and natural preferences.
     """
-    key_train, key_play = jax.random.split(jax.random.key(config.seed))
+    key_train, key_play = jax.random.split(random.key(config.seed, config.generator))
     learned: list[Learned] = []
     for name, gamma in ((MYOPIC, 0.0), (RL, config.ppo.gamma)):
         learned += train(config, name, gamma, key_train, key_play, tools)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jaxrec import checks
+from jaxrec import checks, random
 from jaxrec.envs.preference import PreferenceShift
 from jaxrec.experiments.preference.recommenders import RecommenderConfig
 
@@ -17,6 +17,8 @@ class ShiftConfig(RecommenderConfig):
 
     seed: int = 0
     """Seed of all runs."""
+    generator: str = "threefry"
+    """Of random numbers: threefry, JAX's own; or hash, which compiles sooner and fuses on a GPU (`jaxrec.random`)."""
     seeds: int = 5
     """Independent trainings of each recommender, all in one vmap."""
     penalties: tuple[float, ...] = (0.0, 1.0)
@@ -26,6 +28,7 @@ class ShiftConfig(RecommenderConfig):
         """Raises InputError for a setting out of range."""
         checks.positive("seeds", self.seeds)
         checks.seed("seed", self.seed)
+        checks.lookup(random.GENERATORS, self.generator, "generator")
         named = {f"{nu:g}" for nu in self.penalties}  # as the report does: what it takes for one must be one
         if not named or len(named) < len(self.penalties):
             raise checks.InputError(f"penalties must be one number or more, each once to six digits: {self.penalties}")

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxrec import random
 from jaxrec.envs.learned import DeployedParams, LearnedParams
 from jaxrec.experiments.preference.models import choice_models, learn, log_users
 from jaxrec.experiments.preference.recommenders import as_believed, as_lived, play, train_recommenders
@@ -68,7 +69,7 @@ def measure(config: SimulationConfig, tools: Tools) -> Measured:
     Returns:
         Every training in every evaluation.
     """
-    key_logs, key_learn, key_train, key_play = jax.random.split(jax.random.key(config.seed), 4)
+    key_logs, key_learn, key_train, key_play = jax.random.split(random.key(config.seed, config.generator), 4)
     data = log_users(config, key_logs)
     models = choice_models(("correct",), config.seeds, MODEL.default_params)
     models = learn(config, MODEL, models, key_learn, data.training, data.validation, tools)

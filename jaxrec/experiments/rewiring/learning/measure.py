@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxrec import random
 from jaxrec.agents import NetworkPolicy
 from jaxrec.envs.rewiring import ELEVEN, RewiringGame, heuristic
 from jaxrec.envs.rewiring.heuristics import stack_kinds
@@ -126,7 +127,7 @@ def measure(config: LearningConfig, tools: Tools) -> Measured:
     Returns:
         Every recommender, the heuristics, and what networks look for.
     """
-    key_train, key_play, key_look = jax.random.split(jax.random.key(config.seed), 3)
+    key_train, key_play, key_look = jax.random.split(random.key(config.seed, config.generator), 3)
     learned: list[Learned] = []
     policies: dict[Run, NetworkPolicy] = {}
     for run in runs_of(config):

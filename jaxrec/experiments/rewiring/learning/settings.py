@@ -5,7 +5,7 @@ import itertools
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jaxrec import checks
+from jaxrec import checks, random
 from jaxrec.agents import GAT, PPO, LeastSquares, NodeMLP, Ranking
 from jaxrec.envs.rewiring import RewiringGame, moments
 from jaxrec.envs.rewiring.observation import OBSERVE_AS
@@ -26,6 +26,8 @@ class LearningConfig:
 
     seed: int = 0
     """Seed of all runs."""
+    generator: str = "threefry"
+    """Of random numbers: threefry, JAX's own; or hash, which compiles sooner and fuses on a GPU (`jaxrec.random`)."""
     seeds: int = 10
     """Independent trainings of each recommender, all in one vmap."""
     users: tuple[int, ...] = (10,)
@@ -74,6 +76,7 @@ class LearningConfig:
         for name in ("seeds", "num_envs", "num_epochs", "num_minibatches", "num_chunks"):
             checks.positive(name, getattr(self, name))
         checks.seed("seed", self.seed)
+        checks.lookup(random.GENERATORS, self.generator, "generator")
         for name in ("users", "networks", "rewards", "evaluation_users"):
             checks.distinct(name, getattr(self, name))
         self._check_sizes()
