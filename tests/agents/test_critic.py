@@ -212,7 +212,7 @@ def by_hand(obs, state):
     ("settings", "mean_degree"),
     [
         pytest.param({}, 4, marks=pytest.mark.slow),
-        ({"observe_as": "graphs_tuple"}, 4),
+        pytest.param({"observe_as": "graphs_tuple"}, 4, marks=pytest.mark.slow),
         ({"graph": "uniform"}, 2),
     ],
 )

@@ -168,6 +168,7 @@ def test_measures_that_are_chosen_are_those_of_all(polarising, key):
     np.testing.assert_allclose(some.episode_return, every.episode_return, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_sparse_metric_that_is_chosen_may_be_missing(key):
     env = RewiringGame(6, 2)
     played = jaxrec.rollout(env, env.policy("random"), key, 2, 8, metrics=["action_degree"])

@@ -115,6 +115,7 @@ def test_a_difference_beyond_float32_is_no_infinite_sample():
     assert (samples < 0).mean() == pytest.approx(0.5, abs=0.15)
 
 
+@pytest.mark.slow
 def test_samples_are_of_the_dtype_also_in_float64():
     with jax.enable_x64(True):
         for space in (Discrete(3), Box(0, 1, (2,)), Box(-INFINITY, INFINITY, (2,), float), Box(0, 2**40, (2,), int)):

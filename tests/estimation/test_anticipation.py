@@ -70,6 +70,7 @@ def test_users_go_on_from_their_past_as_exact_prediction_has_it(oracle, tables, 
     assert nobody.preferences.shape == nobody.choices.shape == (1, STEPS, 36)
 
 
+@pytest.mark.slow
 def test_served_otherwise_from_the_start_as_exact_counterfactuals_have_it(oracle, tables, prior):
     """What is known of u_0 from all of the past, then another recommender: random, or the uniform slate alone.
 

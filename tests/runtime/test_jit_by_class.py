@@ -25,7 +25,7 @@ def adding(number, field):
     return Adding()
 
 
-@pytest.mark.parametrize("field", [False, True])
+@pytest.mark.parametrize("field", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_each_class_runs_its_own_code(field):
     @jit()
     def run(within, value):

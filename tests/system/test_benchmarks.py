@@ -86,6 +86,7 @@ def test_the_rewiring_benchmark_finds_out_who_plays_another_game(monkeypatch):
         rewiring.same_game(size, 0)
 
 
+@pytest.mark.slow
 def test_the_tables_of_the_fast_rewiring_rival_stay_true():
     society = rewiring_rivals.numba_start(60, 0)
     assert set(society.degree) == {30}

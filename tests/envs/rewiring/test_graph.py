@@ -127,6 +127,7 @@ def test_start_graphs_are_uniform(starter, users, number, graphs, key):
     assert stats.chisquare(counts).pvalue > 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("starter", [starts.k_regular, starts.uniform_random])
 def test_graphs_are_the_same_in_float64(starter, key):
     number = 4 if starter is starts.k_regular else 20

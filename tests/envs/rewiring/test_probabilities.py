@@ -10,12 +10,17 @@ from rewiring_exact import CASES, COPIES, PAIRS, USERS, assert_follows, code_of,
 from rewiring_games import (
     NAMES,
     PRESETS,
-    VARIANTS,
+    RULES,
     advance,
     random_words,
 )
 from scipy import stats
 from societies import as_bools
+
+
+# Compiling a game takes longer than playing it: other games are played on demand.
+TWO = ("carvalho", "santos")
+BY_DEFAULT = [pytest.param(one, marks=[pytest.mark.slow] * (one not in TWO)) for one in RULES]
 
 
 def step_copies(preset, cases, rng):
@@ -29,7 +34,7 @@ def step_copies(preset, cases, rng):
     return np.concatenate(drawn, axis=1)
 
 
-@pytest.mark.parametrize("preset", [*PRESETS, *(pytest.param(one, marks=pytest.mark.slow) for one in VARIANTS)])
+@pytest.mark.parametrize("preset", BY_DEFAULT)
 def test_one_step_probabilities_are_exact(preset):
     rng = np.random.default_rng(3)
     # The ties of `santos` with partial influence: see the next test.
