@@ -17,7 +17,6 @@ from rewiring_games import (
 from scipy import stats
 from societies import as_bools
 
-
 # Compiling a game takes longer than playing it: other games are played on demand.
 TWO = ("carvalho", "santos")
 BY_DEFAULT = [pytest.param(one, marks=[pytest.mark.slow] * (one not in TWO)) for one in RULES]
