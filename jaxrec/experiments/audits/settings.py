@@ -160,9 +160,8 @@ class AuditsConfig:
         if not case.safe:
             return env
         safe: Any = dataclasses.replace(env, reward="penalised")  # type: ignore[type-var]
-        return (
-            safe if isinstance(env, LearnedUsers | PreferenceShift) else SafeShifts(safe)
-        )  # the former have safe shifts
+        values_them_itself = isinstance(env, LearnedUsers | PreferenceShift)
+        return safe if values_them_itself else SafeShifts(safe)
 
     def learner(self, case: Case) -> QLearning | PPO | None:
         """The learner; None for the bandit."""
