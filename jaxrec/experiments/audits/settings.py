@@ -157,7 +157,11 @@ class AuditsConfig:
     def world(self, case: Case) -> Environment:
         """Where the agent learns."""
         env = LearnedUsers() if case.society == "LearnedUsers" else self.society(case)
-        return SafeShifts(dataclasses.replace(env, reward="penalised")) if case.safe else env  # type: ignore[type-var]
+        if not case.safe:
+            return env
+        safe: Any = dataclasses.replace(env, reward="penalised")  # type: ignore[type-var]
+        values_them_itself = isinstance(env, LearnedUsers | PreferenceShift)
+        return safe if values_them_itself else SafeShifts(safe)
 
     def learner(self, case: Case) -> QLearning | PPO | None:
         """The learner; None for the bandit."""
