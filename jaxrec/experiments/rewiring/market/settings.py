@@ -70,7 +70,7 @@ class MarketConfig:
     """W, structural updates for each strategy update."""
     recommender_timescale: float = 0.2
     """W2, recommender updates for each other update."""
-    steps: tuple[int, ...] = (300_000,)
+    steps: tuple[int, ...] = (60_000,)
     """Environment steps of each training, one number a size."""
     num_envs: int = 16
     """Societies in parallel in each training."""
@@ -88,11 +88,11 @@ class MarketConfig:
     """Weight of the entropy bonus, falling to 0 over the training."""
     evaluation_users: tuple[int, ...] = (30,)
     """Sizes at which everything learned is evaluated."""
-    evaluation_episodes: tuple[int, ...] = (128,)
+    evaluation_episodes: tuple[int, ...] = (64,)
     """Episodes that each seed is evaluated on, one number a size."""
-    bait_episodes: int = 128
+    bait_episodes: int = 64
     """Episodes, at the size of the training, in which each seed is asked whether it baits."""
-    num_chunks: int = 20
+    num_chunks: int = 15
     """How often progress and metrics are written."""
 
     def check(self) -> None:
