@@ -207,17 +207,15 @@ class PPO(struct.PyTreeNode):
             chosen = distribution(logits, state.obs)
             action, log_prob = chosen.sample_and_log_prob(seed=key_act)
             step = vectorized.step(self.env, key_step, state.env_state, state.obs, action, params)
-            features = self._value.features_of(state.obs, state.env_state)
-            final = self._value.final(carry, step) if self.env.may_truncate else None
             obs, env_state = vectorized.auto_reset(self.env, key_reset, step, params, state.reset_pool)
-            weight = on_policy.requested(state.obs, value)
             taken = Transition(
-                state.obs, state.carry, state.is_first, action, log_prob, value, features,
-                step.reward, final, step.terminated, step.truncated,
+                state.obs, state.carry, state.is_first, action, log_prob, value,
+                self._value.features_of(state.obs, state.env_state), step.reward,
+                self._value.final(carry, step) if self.env.may_truncate else None, step.terminated, step.truncated,
             )  # fmt: skip
             episode_return = state.episode_return + step.reward
             ended = {"return": jnp.where(step.done, episode_return, 0).sum(), "episodes": step.done.sum()}
-            ended |= on_policy.logged(self.env, self.log_metrics, step, weight, params)
+            ended |= on_policy.logged(self.env, self.log_metrics, step, on_policy.requested(state.obs, value), params)
             state = state.replace(
                 obs=obs, env_state=env_state, carry=carry, is_first=step.done,
                 episode_return=jnp.where(step.done, 0, episode_return),
@@ -225,13 +223,12 @@ class PPO(struct.PyTreeNode):
             return state, (taken, ended)
 
         def restart(state: PPOState, inputs: tuple[Array, Array]) -> PPOState:
-            time, keys = inputs
-            begun = vectorized.begin_together(self.env, keys[2], (state.obs, state.env_state), params, time)
-            return state.replace(obs=begun[0], env_state=begun[1])
+            last, (time, keys) = (state.obs, state.env_state), inputs
+            obs, env_state = vectorized.begin_together(self.env, keys[2], last, params, time)
+            return state.replace(obs=obs, env_state=env_state)
 
-        times = update * self.num_steps + 1 + jnp.arange(self.num_steps)
-        keys = jax.vmap(lambda key: jax.random.split(key, 3))(jax.random.split(key, self.num_steps))
-        state, (steps, ended) = vectorized.scan(self.env, body, restart, state, (times, keys))
+        inputs = vectorized.clock(update * self.num_steps, self.num_steps, key, 3)
+        state, (steps, ended) = vectorized.scan(self.env, body, restart, state, inputs)
         metrics = {"reward": steps.reward.mean()} | jax.tree.map(jnp.sum, ended)
         critic, value, advantage = self._value.targets(self, state, steps)
         return state.replace(critic=critic), Batch.of(steps, value, advantage), metrics
@@ -292,8 +289,8 @@ class PPO(struct.PyTreeNode):
             )
             return carry, (logits, value)
 
-        first = jax.tree.map(lambda leaf: leaf[0], batch.carry)
-        _, (logits, value) = jax.lax.scan(step, first, (batch.obs, batch.is_first))
+        carry = jax.tree.map(lambda leaf: leaf[0], batch.carry)
+        _, (logits, value) = jax.lax.scan(step, carry, (batch.obs, batch.is_first))
         chosen = distribution(logits, batch.obs)
         parts = losses.clipped_losses(
             chosen.log_prob(batch.action) - batch.log_prob, chosen.entropy(),

@@ -20,6 +20,9 @@ from jaxrec.envs.rewiring.heuristics import heuristic, stack_kinds
 from jaxrec.envs.rewiring.meetings import WORDS_PER_STEP, GameValues, Meeting, actor, meet, other
 from jaxrec.envs.rewiring.rules import Rules
 
+MAX_SHORT_WAIT = 8
+"""Time-steps up to which all are computed: one of many societies mostly waits to the end, and a GPU needs no answer."""
+
 
 @no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
 class RewiringState(EnvState):
@@ -113,16 +116,27 @@ def wait(key: Array, state: RewiringState, rules: Rules, params: GameValues, max
         The state; `meeting.acts` says whether it has a request.
     """
 
-    def pending(carry: tuple[RewiringState, Array]) -> Array:
-        state, waited = carry
-        return ~state.meeting.acts & ~is_over(state, params) & (waited < max_wait)
+    def pending(state: RewiringState) -> Array:
+        return ~state.meeting.acts & ~is_over(state, params)
 
-    def time_step(carry: tuple[RewiringState, Array]) -> tuple[RewiringState, Array]:
-        state, waited = carry
-        met = meet(state.society, _words(jax.random.fold_in(key, waited)), rules, params)
-        return _unanswered(state, met, rules, params), waited + 1
+    def time_step(state: RewiringState, words: Array) -> RewiringState:
+        return _unanswered(state, meet(state.society, words, rules, params), rules, params)
 
-    return jax.lax.while_loop(pending, time_step, (state, jnp.zeros((), jnp.int32)))[0]
+    if max_wait > MAX_SHORT_WAIT:
+
+        def step(carry: tuple[RewiringState, Array]) -> tuple[RewiringState, Array]:
+            state, waited = carry
+            return time_step(state, _words(jax.random.fold_in(key, waited))), waited + 1
+
+        start = (state, jnp.zeros((), jnp.int32))
+        return jax.lax.while_loop(lambda carry: pending(carry[0]) & (carry[1] < max_wait), step, start)[0]
+
+    def masked(state: RewiringState, words: Array) -> tuple[RewiringState, None]:
+        goes_on, after = pending(state), time_step(state, words)
+        return jax.tree.map(lambda old, new: old if new is old else jnp.where(goes_on, new, old), state, after), None
+
+    words = jax.vmap(lambda waited: _words(jax.random.fold_in(key, waited)))(jnp.arange(max_wait))
+    return jax.lax.scan(masked, state, words)[0]
 
 
 def is_over(state: RewiringState, params: GameValues) -> Bool[Array, ""]:
