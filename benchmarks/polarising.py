@@ -115,8 +115,7 @@ def play(num_envs: int, num_steps: int, key: Array, params: PolarisingParams) ->
 
     key_reset, key_steps = jax.random.split(key)
     start = (vectorized.reset(ENV, key_reset, params, num_envs), jnp.zeros(num_envs))
-    keys = jax.vmap(lambda key: jax.random.split(key, 3))(jax.random.split(key_steps, num_steps))
-    (final, total), _ = vectorized.scan(ENV, body, restart, start, (1 + jnp.arange(num_steps), keys))
+    (final, total), _ = vectorized.scan(ENV, body, restart, start, vectorized.clock(0, num_steps, key_steps, 3))
     return total, final
 
 

@@ -107,8 +107,7 @@ def measure_jaxrec(steps: int, batch: int, what: str, repeats: int, seed: int) -
 
         key_reset, key_steps = jax.random.split(key)
         start = (vectorized.reset(env, key_reset, params, batch), jnp.zeros(()))
-        keys = jax.vmap(lambda key: jax.random.split(key, 3))(jax.random.split(key_steps, num_steps))
-        return vectorized.scan(env, body, restart, start, (1 + jnp.arange(num_steps), keys))
+        return vectorized.scan(env, body, restart, start, vectorized.clock(0, num_steps, key_steps, 3))
 
     timing = measure(play, jax.random.key(seed), params, repeats=repeats)
     return Measurement(JAXREC, what, batch, num_steps * batch, *timing)

@@ -178,7 +178,7 @@ def _rollout(
         carry, totals = carry
         carry, step, measured = advance(carry, inputs[1])
         kept = Trajectory(step.state, step.obs, step.action, step.reward, step.next_state, step.done)
-        per_step = jax.lax.platform_dependent(measured, cpu=_mean_of_each, default=_mean_of_all)
+        per_step = jax.lax.platform_dependent(measured, default=_mean_of_all, cpu=_mean_of_each)
         return (carry, totals.add(measured, step.done)), (per_step, kept if trajectory else None)
 
     def restart(carry, inputs):
@@ -237,9 +237,9 @@ def _result(totals: _Totals, steps: PyTree, num_steps: int) -> Rollout:
     """Gives means from sums, and the steps of all chunks in a row."""
     per_step, kept = jax.tree.map(lambda leaf: leaf.reshape(num_steps, *leaf.shape[2:]), steps)
     sums, there = totals.before.total
-    means = jax.tree.unflatten(jax.tree.structure((sums, there)), list(per_step.T))
+    values, present = jax.tree.unflatten(jax.tree.structure((sums, there)), list(per_step.T))
     return Rollout(
-        per_step=measures.means(*means, 1),
+        per_step=measures.means(values, present, 1),
         per_env=measures.means(sums, there, num_steps),
         episode_return=totals.finished / jnp.where(totals.episodes > 0, totals.episodes, jnp.nan),
         episodes=totals.episodes,

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 from jax import Array
+from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
 from jaxrec.environment import Environment
@@ -171,6 +172,23 @@ def scan(
     parts = jax.tree.map(lambda leaf: leaf.reshape(-1, size, *leaf.shape[1:]), inputs)
     carry, outputs = jax.lax.scan(segment, carry, parts)
     return carry, jax.tree.map(lambda leaf: leaf.reshape(steps, *leaf.shape[2:]), outputs)
+
+
+def clock(before: ArrayLike, steps: int, key: Array, purposes: int) -> tuple[Array, Array]:
+    """Gives the inputs of steps.
+
+    Args:
+        before: int32[], steps that the batch has taken since its first reset.
+        steps: how many follow.
+        key: a typed key.
+        purposes: keys of each step.
+
+    Returns:
+        (int32[steps], the number of each step from 1 on; keys [steps, purposes]). Drawn at once, for on a GPU it takes
+        kernels to draw the keys of a step within it.
+    """
+    keys = jax.vmap(lambda key: jax.random.split(key, purposes))(jax.random.split(key, steps))
+    return before + 1 + jnp.arange(steps), keys
 
 
 def begin_together(env: Environment, key: Array, last: tuple[PyTree, PyTree], params: PyTree, time: Array) -> Any:

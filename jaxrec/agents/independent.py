@@ -236,9 +236,8 @@ class IndependentPPO(struct.PyTreeNode):
                 for agent, state in self._pairs(states)
             )
 
-        times = update * self.num_steps + 1 + jnp.arange(self.num_steps)
-        keys = jax.vmap(lambda key: jax.random.split(key, 3))(jax.random.split(key, self.num_steps))
-        states, noted = vectorized.scan(self.env, body, restart, states, (times, keys))
+        inputs = vectorized.clock(update * self.num_steps, self.num_steps, key, 3)
+        states, noted = vectorized.scan(self.env, body, restart, states, inputs)
         return [collection.judge(*pair, *one) for pair, one in zip(self._pairs(states), noted, strict=True)]
 
     def _seen(self, agent: PPO, state: PPOState, step: vectorized.Step, params: PyTree) -> vectorized.Step:

@@ -205,13 +205,12 @@ class PPO(struct.PyTreeNode):
             return collection.moved(state, choice, step, obs, env_state), noted
 
         def restart(state: PPOState, inputs: tuple[Array, Array]) -> PPOState:
-            time, keys = inputs
-            begun = vectorized.begin_together(self.env, keys[2], (state.obs, state.env_state), params, time)
-            return state.replace(obs=begun[0], env_state=begun[1])
+            last, (time, keys) = (state.obs, state.env_state), inputs
+            obs, env_state = vectorized.begin_together(self.env, keys[2], last, params, time)
+            return state.replace(obs=obs, env_state=env_state)
 
-        times = update * self.num_steps + 1 + jnp.arange(self.num_steps)
-        keys = jax.vmap(lambda key: jax.random.split(key, 3))(jax.random.split(key, self.num_steps))
-        state, (steps, ended) = vectorized.scan(self.env, body, restart, state, (times, keys))
+        inputs = vectorized.clock(update * self.num_steps, self.num_steps, key, 3)
+        state, (steps, ended) = vectorized.scan(self.env, body, restart, state, inputs)
         return collection.judge(self, state, steps, ended)
 
     @property
@@ -275,8 +274,8 @@ class PPO(struct.PyTreeNode):
             )
             return carry, (logits, value)
 
-        first = jax.tree.map(lambda leaf: leaf[0], batch.carry)
-        _, (logits, value) = jax.lax.scan(step, first, (batch.obs, batch.is_first))
+        carry = jax.tree.map(lambda leaf: leaf[0], batch.carry)
+        _, (logits, value) = jax.lax.scan(step, carry, (batch.obs, batch.is_first))
         chosen = distribution(logits, batch.obs)
         parts = losses.clipped_losses(
             chosen.log_prob(batch.action) - batch.log_prob, chosen.entropy(),

@@ -29,81 +29,12 @@ from jaxtyping import Bool, Float, Int, Key, PyTree, UInt32
 from jaxrec import checks, observations, sums, vectorized
 from jaxrec.agents.on_policy import Count
 from jaxrec.agents.step_sizes import GeometricStep, StepSize, VisitStep
+from jaxrec.agents.tabular_policy import TabularPolicy, epsilon_greedy
 from jaxrec.environment import Environment
 from jaxrec.inputs import check_clock, check_env
-from jaxrec.policy import Stateless, evenly
 from jaxrec.utilities import Leaf
 
 MOST_VISITS = 2**32 - 1  # that uint32 counts
-MAX_WRITTEN_OUT = 8  # actions that are gone through one by one, which compilers fuse
-
-
-class TabularPolicy(Stateless):
-    """Greedy in a table of action values, ties broken at random.
-
-    Attributes:
-        q: float[num_observations, num_actions].
-        env: supplies the index of an observation.
-        epsilon: float[], the share of random actions.
-    """
-
-    q: Leaf
-    env: Environment = struct.field(pytree_node=False)
-    epsilon: Leaf | float = 0.0
-
-    @property
-    def num_observations(self) -> int:
-        """Of the environment that it is for."""
-        return self.q.shape[-2]
-
-    @property
-    def num_actions(self) -> int:
-        """Of the environment that it is for."""
-        return self.q.shape[-1]
-
-    def act(self, carry: PyTree, obs: PyTree, key: Array) -> tuple[Array, PyTree]:
-        """Chooses an action for one observation.
-
-        Args:
-            carry: given back as it is.
-            obs: one observation.
-            key: a typed key.
-
-        Returns:
-            (int32[] action, carry).
-        """
-        return epsilon_greedy(self.q[self.env.observation_index(obs)], self.epsilon, jax.random.uniform(key)), carry
-
-    def probabilities(self, carry: PyTree, obs: PyTree) -> tuple[Array, PyTree]:
-        """Gives float[actions], the probability of each action for one observation, and the carry as it is."""
-        values = self.q[self.env.observation_index(obs)]
-        return self.epsilon / len(values) + (1 - self.epsilon) * evenly(values == values.max()), carry
-
-
-def epsilon_greedy(
-    values: Float[Array, " actions"], epsilon: Float[Array, ""] | float, uniform: Float[Array, ""]
-) -> Int[Array, ""]:
-    """Chooses a uniformly random action with probability `epsilon`, else one of the best, each as likely.
-
-    One draw serves: given which side of epsilon it fell, where it lies there is uniform again.
-
-    Args:
-        values: of each action.
-        epsilon: in [0, 1].
-        uniform: a draw from U[0, 1).
-    """
-    explore = uniform < epsilon
-    within = jnp.where(explore, uniform / epsilon, (uniform - epsilon) / (1 - epsilon))
-    candidates = explore | (values == values.max())
-    if len(values) > MAX_WRITTEN_OUT:
-        order = jnp.cumsum(candidates)
-        return jnp.argmax(order > jnp.floor(within * order[-1])).astype(jnp.int32)
-    passed = jnp.floor(within * candidates.sum())  # candidates before the one that is chosen
-    before, action = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32)
-    for each in range(len(values)):
-        action = jnp.where(candidates[each] & (before == passed), each, action)
-        before = before + candidates[each]
-    return action
 
 
 @no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
@@ -260,7 +191,8 @@ class QLearning(struct.PyTreeNode):
             step = vectorized.step(self.env, key_step, env_state, None, action, params)
             obs, env_state = vectorized.auto_reset(self.env, key_reset, step, params)
             there = index(step.next_obs)
-            taken = Experience(here, action, step.reward, there, step.terminated, step.truncated)
+            truncated = step.truncated if self.env.may_truncate else None
+            taken = Experience(here, action, step.reward, there, step.terminated, truncated)
             return (index(obs), env_state), taken
 
         def restart(carry, inputs):
@@ -268,10 +200,11 @@ class QLearning(struct.PyTreeNode):
             _, env_state = vectorized.begin_together(self.env, keys[2], (None, carry[1]), params, time)
             return index(vectorized.observe(self.env, env_state, params)), env_state
 
-        times = batch * self.num_steps + 1 + jnp.arange(self.num_steps)
-        keys = jax.vmap(lambda key: jax.random.split(key, 3))(jax.random.split(key, self.num_steps))
+        inputs = vectorized.clock(batch * self.num_steps, self.num_steps, key, 3)
         start = (index(state.obs), state.env_state)
-        (_, env_state), experience = vectorized.scan(self.env, body, restart, start, (times, keys))
+        (_, env_state), experience = vectorized.scan(self.env, body, restart, start, inputs)
+        if not self.env.may_truncate:
+            experience = experience.replace(truncated=jnp.zeros_like(experience.terminated))
         return state.replace(obs=vectorized.observe(self.env, env_state, params), env_state=env_state), experience
 
     def _learn(
@@ -308,4 +241,4 @@ class Experience(struct.PyTreeNode):
     reward: Float[Array, "*steps envs"]
     there: Int[Array, "*steps envs"]
     terminated: Bool[Array, "*steps envs"]
-    truncated: Bool[Array, "*steps envs"]
+    truncated: Bool[Array, "*steps envs"] | None

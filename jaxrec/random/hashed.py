@@ -63,7 +63,7 @@ def split(key: UInt32[Array, "2"], shape: tuple[int, ...]) -> UInt32[Array, "*sh
     return _key(key[0], key[1], SPLIT, _indices(shape))
 
 
-def fold_in(key: UInt32[Array, "2"], data: UInt32[Array, ""]) -> UInt32[Array, "2"]:
+def fold_in(key: UInt32[Array, "2"], data: UInt32[Array, ""] | int) -> UInt32[Array, "2"]:
     """Makes a key of a key and a number."""
     return _key(key[0], key[1], FOLD_IN, jnp.uint32(data))
 

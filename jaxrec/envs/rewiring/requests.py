@@ -11,7 +11,7 @@ from typing import TypeVar, no_type_check
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, UInt32
 
 from jaxrec.environment import EnvState
 from jaxrec.envs.rewiring import dynamics, metrics
@@ -20,6 +20,9 @@ from jaxrec.envs.rewiring.graph.society import Society, contains, tie_between
 from jaxrec.envs.rewiring.heuristics import heuristic, stack_kinds
 from jaxrec.envs.rewiring.meetings import WORDS_PER_STEP, GameValues, Meeting, actor, meet, other
 from jaxrec.envs.rewiring.rules import Rules
+
+MAX_SHORT_WAIT = 8
+"""Time-steps up to which all are computed: one of many societies mostly waits to the end, and a GPU needs no answer."""
 
 
 @no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
@@ -138,16 +141,24 @@ def wait(
     """
     one_step = partial(_until_request, rules=rules, params=params) if advance is None else advance
 
-    def pending(carry: tuple[State, Array]) -> Array:
-        state, waited = carry
-        return ~state.meeting.acts & ~is_over(state, params) & (waited < max_wait)
+    def pending(state: State) -> Array:
+        return ~state.meeting.acts & ~is_over(state, params)
 
-    def time_step(carry: tuple[State, Array]) -> tuple[State, Array]:
-        state, waited = carry
-        words = jax.random.bits(jax.random.fold_in(key, waited), (WORDS_PER_STEP,), jnp.uint32)
-        return one_step(state, words), waited + 1
+    if max_wait > MAX_SHORT_WAIT:
 
-    return jax.lax.while_loop(pending, time_step, (state, jnp.zeros((), jnp.int32)))[0]
+        def step(carry: tuple[State, Array]) -> tuple[State, Array]:
+            state, waited = carry
+            return one_step(state, _words(jax.random.fold_in(key, waited))), waited + 1
+
+        start = (state, jnp.zeros((), jnp.int32))
+        return jax.lax.while_loop(lambda carry: pending(carry[0]) & (carry[1] < max_wait), step, start)[0]
+
+    def masked(state: State, words: Array) -> tuple[State, None]:
+        goes_on, after = pending(state), one_step(state, words)
+        return jax.tree.map(lambda old, new: old if new is old else jnp.where(goes_on, new, old), state, after), None
+
+    words = jax.vmap(lambda waited: _words(jax.random.fold_in(key, waited)))(jnp.arange(max_wait))
+    return jax.lax.scan(masked, state, words)[0]
 
 
 def is_over(state: RewiringState, params: GameValues) -> Bool[Array, ""]:
@@ -165,3 +176,8 @@ def _until_request(state: RewiringState, words: Array, rules: Rules, params: Gam
         society = jax.tree.map(lambda a, b: jnp.where(met.acts, b, a), after, society)
     requests = state.requests + (met.request & ~met.acts)
     return state.replace(society=society, meeting=met, clock=state.clock + 1, requests=requests)
+
+
+def _words(key: Array) -> UInt32[Array, " words"]:
+    """The random bits of one time-step."""
+    return jax.random.bits(key, (WORDS_PER_STEP,), jnp.uint32)
