@@ -227,8 +227,8 @@ class PPO(struct.PyTreeNode):
             obs, env_state = vectorized.begin_together(self.env, keys[2], last, params, time)
             return state.replace(obs=obs, env_state=env_state)
 
-        inputs = vectorized.clock(update * self.num_steps, self.num_steps, key, 3)
-        state, (steps, ended) = vectorized.scan(self.env, body, restart, state, inputs)
+        clock = vectorized.clock(update * self.num_steps, self.num_steps, key, 3)
+        state, (steps, ended) = vectorized.scan(self.env, body, restart, state, clock)
         metrics = {"reward": steps.reward.mean()} | jax.tree.map(jnp.sum, ended)
         critic, value, advantage = self._value.targets(self, state, steps)
         return state.replace(critic=critic), Batch.of(steps, value, advantage), metrics
@@ -289,8 +289,7 @@ class PPO(struct.PyTreeNode):
             )
             return carry, (logits, value)
 
-        carry = jax.tree.map(lambda leaf: leaf[0], batch.carry)
-        _, (logits, value) = jax.lax.scan(step, carry, (batch.obs, batch.is_first))
+        _, (logits, value) = jax.lax.scan(step, jax.tree.map(lambda x: x[0], batch.carry), (batch.obs, batch.is_first))
         chosen = distribution(logits, batch.obs)
         parts = losses.clipped_losses(
             chosen.log_prob(batch.action) - batch.log_prob, chosen.entropy(),
