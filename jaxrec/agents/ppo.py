@@ -274,8 +274,7 @@ class PPO(struct.PyTreeNode):
             )
             return carry, (logits, value)
 
-        carry = jax.tree.map(lambda leaf: leaf[0], batch.carry)
-        _, (logits, value) = jax.lax.scan(step, carry, (batch.obs, batch.is_first))
+        _, (logits, value) = jax.lax.scan(step, jax.tree.map(lambda x: x[0], batch.carry), (batch.obs, batch.is_first))
         chosen = distribution(logits, batch.obs)
         parts = losses.clipped_losses(
             chosen.log_prob(batch.action) - batch.log_prob, chosen.entropy(),
