@@ -188,7 +188,7 @@ def clock(before: ArrayLike, steps: int, key: Array, purposes: int) -> tuple[Arr
         kernels to draw the keys of a step within it.
     """
     keys = jax.vmap(lambda key: jax.random.split(key, purposes))(jax.random.split(key, steps))
-    return before + 1 + jnp.arange(steps), keys
+    return jnp.asarray(before) + 1 + jnp.arange(steps), keys
 
 
 def begin_together(env: Environment, key: Array, last: tuple[PyTree, PyTree], params: PyTree, time: Array) -> Any:

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 from jax import Array
+from jax.core import Tracer
 from jaxtyping import PyTree
 
 from jaxrec import checks, sums, vectorized
@@ -91,7 +92,7 @@ class IndependentPPO(struct.PyTreeNode):
             raise checks.InputError(f"agents must agree in num_envs, num_steps and num_updates, got {sizes}")
         for learner, one in enumerate(self.agents):
             seat = self.env.seated(learner)
-            if dataclasses.replace(one.env, reward=seat.reward) != seat:
+            if dataclasses.replace(one.env, reward=seat.reward) != seat:  # type: ignore[type-var]
                 raise checks.InputError(f"agents[{learner}].env must be env.seated({learner}), got {one.env!r}")
             if one.network.is_recurrent:
                 raise checks.InputError(f"agents[{learner}].network must have no memory, got {one.network!r}")
@@ -216,7 +217,7 @@ class IndependentPPO(struct.PyTreeNode):
             first = states[0]
             pairs = self._pairs(states)
             choices = [collection.choose(*pair, _own(key_act, i)) for i, pair in enumerate(pairs)]
-            turn = jax.vmap(self.env.turn)(first.env_state)
+            turn = jax.vmap(self.env.turn)(first.env_state)  # type: ignore[attr-defined]
             action = jnp.stack([choice.action for choice in choices])[turn, jnp.arange(turn.shape[0])]
             step = vectorized.step(self.env, key_step, first.env_state, first.obs, action, params)
             _, env_state = vectorized.auto_reset(self.env, key_reset, step, params, first.reset_pool)
@@ -264,6 +265,6 @@ def _same(one: PyTree, other: PyTree) -> bool:
     if one is other:
         return True
     pairs = list(zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=False))
-    if any(isinstance(leaf, jax.core.Tracer) for pair in pairs for leaf in pair):
+    if any(isinstance(leaf, Tracer) for pair in pairs for leaf in pair):
         return all(a is b for a, b in pairs)
     return all(np.shape(a) == np.shape(b) and bool(np.all(np.asarray(a) == np.asarray(b))) for a, b in pairs)

@@ -212,6 +212,7 @@ class QLearning(struct.PyTreeNode):
     ) -> tuple[tuple[Array, Array, Array], None]:
         """Learns from one step of every environment; the last entry of the carry is the return that followed it."""
         q, visits, followed = carry
+        assert experience.truncated is not None  # `_collect` has filled it in
         bootstrap = q[experience.there].max(axis=-1)
         future = jnp.where(experience.truncated, bootstrap, bootstrap + self.td_lambda * (followed - bootstrap))
         target = experience.reward + self.gamma * jnp.where(experience.terminated, 0, future)

@@ -82,7 +82,7 @@ def unasked(society: Society, rules: Rules, params: GameValues) -> RewiringState
     return RewiringState(zero, zero, society, meeting, zero, zero, zero)
 
 
-def answer(state: RewiringState, action: Int[Array, ""], rules: Rules, params: GameValues) -> RewiringState:
+def answer(state: State, action: Int[Array, ""], rules: Rules, params: GameValues) -> State:
     """Rewires the tie of the user who waits, if any, and lets x imitate under the rules of `learning`.
 
     Args:
@@ -139,7 +139,8 @@ def wait(
     Returns:
         The state; `meeting.acts` says whether it has a request.
     """
-    one_step = partial(_until_request, rules=rules, params=params) if advance is None else advance
+    usual: Callable[[State, Array], State] = partial(_until_request, rules=rules, params=params)
+    one_step = usual if advance is None else advance
 
     def pending(state: State) -> Array:
         return ~state.meeting.acts & ~is_over(state, params)
@@ -166,7 +167,7 @@ def is_over(state: RewiringState, params: GameValues) -> Bool[Array, ""]:
     return metrics.is_fixated(state.society) | (state.clock >= params.time_limit)
 
 
-def _until_request(state: RewiringState, words: Array, rules: Rules, params: GameValues) -> RewiringState:
+def _until_request(state: State, words: Array, rules: Rules, params: GameValues) -> State:
     """The state after a meeting, up to the recommendation: x imitates, unless it waits for one first (`learning`)."""
     met = meet(state.society, words, rules, params)
     society = dynamics.imitate(state.society, met)

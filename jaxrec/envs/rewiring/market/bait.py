@@ -7,7 +7,7 @@ sees of its own success.
 """
 
 from functools import partial
-from typing import NamedTuple, no_type_check
+from typing import Any, NamedTuple, no_type_check
 
 import jax
 import jax.numpy as jnp
@@ -99,8 +99,8 @@ def bait(
     checks.positive("episodes", episodes, checks.MOST_STEPS)
     checks.within("learner", learner, 0, env.learners - 1)
     check_policy(policy)
-    params = canonical(env.resolve(params))
-    passed, paid, length = map(np.asarray, _play(env, policy, key, params, episodes, learner))
+    given: Any = canonical(env.resolve(params))
+    passed, paid, length = map(np.asarray, _play(env, policy, key, given, episodes, learner))
     as_it_is, clamped = np.where(passed, np.moveaxis(paid, -2, 0) / np.maximum(length, 1), np.nan)
     return Bait(passed, as_it_is, clamped, clamped - as_it_is)
 

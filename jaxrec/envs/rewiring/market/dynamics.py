@@ -7,6 +7,7 @@ Source: Carvalho, "Modelling the Recommender Alignment Problem", section 5.1. Ki
 from typing import Protocol, no_type_check, runtime_checkable
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jaxtyping import Float, Int
 
@@ -36,7 +37,7 @@ class MarketState(RewiringState):
 class MarketValues(GameValues, Protocol):
     """What a time-step reads of `MarketParams`, which the environment defines on top of this module."""
 
-    shares: Float[Array, " kinds"]
+    shares: Float[np.ndarray | Array, "*batch kinds"]
     recommender_timescale: float | Array
     recommender_beta: float | Array
     exclusive: bool | Array

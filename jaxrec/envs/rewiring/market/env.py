@@ -122,7 +122,7 @@ class RewiringMarket(RewiringGame):
             exclusive=self.exclusive,
         )
 
-    def check_params(self, params: MarketParams, batch: tuple[int, ...] = ()) -> None:
+    def check_params(self, params: MarketParams, batch: tuple[int, ...] = ()) -> None:  # type: ignore[override]
         """Raises InputError for a parameter out of range."""
         super().check_params(params.replace(recommender_timescale=0.0), batch)  # it may exceed a million
         checks.shaped("shares", params.shares, (*batch, self.learners + len(self.rivals)))
@@ -143,7 +143,7 @@ class RewiringMarket(RewiringGame):
                 f"{self.learners} are the learners'"
             )
 
-    def reset_env(self, key: Array, params: MarketParams) -> tuple[Any, MarketState]:
+    def reset_env(self, key: Array, params: MarketParams) -> tuple[Any, MarketState]:  # type: ignore[override]
         """Draws a graph, strategies and recommenders, and runs the society until the first request of a learner."""
         key_start, key_wait = jax.random.split(key)
         with_degrees = any(HEURISTICS[name].degree != 0 for name in self.rivals)
@@ -156,7 +156,7 @@ class RewiringMarket(RewiringGame):
         state = state.replace(requests=unasked.requests, own_requests=none)
         return self.observe(state, params), state
 
-    def transition(
+    def transition(  # type: ignore[override]
         self, key: Array, state: MarketState, action: Array | int, params: MarketParams
     ) -> tuple[MarketState, Array]:
         """Answers the request, then runs the society until the next one of a learner's user.
@@ -175,13 +175,13 @@ class RewiringMarket(RewiringGame):
         state = self._wait(key, state.replace(time=state.time + 1), params)
         return state, ~state.meeting.acts & requests.is_over(state, params)
 
-    def observe(self, state: MarketState, params: MarketParams) -> Any:
+    def observe(self, state: MarketState, params: MarketParams) -> Any:  # type: ignore[override]
         """Returns the request as `market.MarketObservation`, of the learner in the seat."""
         turn = self.turn(state)
         seat = turn if self.seat is None else self.seat
         return observation.observe(state.society, state.meeting, turn, seat, params, self.observe_as)
 
-    def utilities(
+    def utilities(  # type: ignore[override]
         self, state: MarketState, action: Array | int, next_state: MarketState, params: MarketParams
     ) -> Utilities:
         """Gives the requests of own users, each user's fitness (float[N]), and the fraction of cooperators.
@@ -196,7 +196,7 @@ class RewiringMarket(RewiringGame):
         paid = own.sum() if self.seat is None else own[self.seat]
         return super().utilities(state, action, next_state, params).replace(recommender=paid.astype(float))
 
-    def metrics(
+    def metrics(  # type: ignore[override]
         self, state: MarketState, action: Array | int, next_state: MarketState, params: MarketParams
     ) -> dict[str, Array]:
         """Returns those of the game and `market.metrics.of_own`, of the learner in the seat, else of all learners.
@@ -212,7 +212,7 @@ class RewiringMarket(RewiringGame):
         base = super().metrics(state, action, next_state, params)
         return base | metrics.of_own(next_state.society, jnp.bitwise_or.reduce(own), params, self.law)
 
-    def observation_space(self, params: MarketParams | None = None) -> Space:
+    def observation_space(self, params: MarketParams | None = None) -> Space:  # type: ignore[override]
         """The space of `market.MarketObservation`."""
         return observation.space(self.num_users, self.num_ties, self.observe_as, self.learners)
 

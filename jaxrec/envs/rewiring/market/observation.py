@@ -85,8 +85,11 @@ def space(users: int, ties: int, kind: str, learners: int) -> Space:
         A space with the fields of `MarketObservation`.
     """
     base = observation.space(users, ties, kind)
+    assert isinstance(base, Fields)
     nodes = Box(0, float("inf"), (users, 4), jnp.float32)
     fields = base.fields | {"nodes": nodes}
     if kind != "dense":
-        fields["graph"] = Fields(**fields["graph"].fields | {"nodes": nodes})
+        graph = fields["graph"]
+        assert isinstance(graph, Fields)
+        fields["graph"] = Fields(**graph.fields | {"nodes": nodes})
     return Fields(**fields, share=Box(0, 1, (), jnp.float32), turn=Discrete(learners))

@@ -17,7 +17,7 @@ NEVER_EXCLUSIVE = ("null", "local")
 class MarketHeuristic(HeuristicPolicy):
     """Recommends by a `Heuristic`; an exclusive one recommends its own users alone, whatever the market allows."""
 
-    def act(self, carry: tuple[()], obs: MarketObservation, key: Array) -> tuple[Array, tuple[()]]:
+    def act(self, carry: tuple[()], obs: MarketObservation, key: Array) -> tuple[Array, tuple[()]]:  # type: ignore[override]
         """Draws one of the users that the heuristic accepts.
 
         Args:

@@ -34,12 +34,12 @@ class Noted(struct.PyTreeNode):
 class Ends:
     """Payoffs along the course, and the society at its end."""
 
-    def start(self, env: RewiringMarket, step: Any) -> Noted:
+    def start(self, env: Any, step: Any) -> Noted:
         """Notes nothing yet."""
         none = jnp.zeros(env.learners, jnp.int32)
         return Noted(jnp.zeros(()), none, none)
 
-    def add(self, env: RewiringMarket, noted: Noted, step: Step, params: Any) -> Noted:
+    def add(self, env: Any, noted: Noted, step: Step, params: Any) -> Noted:
         """Adds the payoffs of a step, weighted with its time-steps, and whom was recommended.
 
         Args:
@@ -58,7 +58,7 @@ class Ends:
         paid = noted.paid + payoff * (step.next_state.clock - step.state.clock)
         return Noted(paid, noted.answered + answers, noted.cooperators + served)
 
-    def outcome(self, env: RewiringMarket, noted: Noted, state: Any, params: Any) -> dict[str, Array]:
+    def outcome(self, env: Any, noted: Noted, state: Any, params: Any) -> dict[str, Array]:
         """Measures an episode at its end; payoffs of users of one strategy count up to the time limit.
 
         Args:
