@@ -93,6 +93,7 @@ def test_probe_of_truncation():
     assert state.critic(jnp.zeros(2)) == pytest.approx(4, abs=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("td_lambda", [1.0, pytest.param(0.0, marks=pytest.mark.slow)])
 def test_an_episode_that_is_cut_off_goes_on_where_it_was_cut(td_lambda):
     """Values of a walk that never learns are those of the walk that nobody cuts off, by its Bellman equations."""
@@ -109,6 +110,7 @@ def test_an_episode_that_is_cut_off_goes_on_where_it_was_cut(td_lambda):
     np.testing.assert_allclose(jax.vmap(state.critic)(jnp.eye(4)[:3]), worth, atol=0.1)
 
 
+@pytest.mark.slow
 def test_probe_of_delayed_reward_and_unequal_episodes():
     agent, (state, _) = trained(Chain(), place, 40_000, gamma=0.9, learning_rate=5e-3)
     for at in range(3):
@@ -117,6 +119,7 @@ def test_probe_of_delayed_reward_and_unequal_episodes():
     np.testing.assert_allclose(jax.vmap(state.critic)(jnp.eye(4)[:3]), worth, atol=0.05)
 
 
+@pytest.mark.slow
 def test_a_critic_may_see_what_the_network_does_not():
     """In the steps after the first nobody sees the cue, and the value of the last is whether it will be guessed."""
 
@@ -208,6 +211,7 @@ def by_hand(obs, state):
     ])  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "mean_degree"),
     [

@@ -88,6 +88,7 @@ def agent_of(env, steps=8192, network=None, **changes):
     return IndependentPPO(env, tuple(PPO(env.seated(i), network, steps, **fast) for i in range(2)))
 
 
+@pytest.mark.slow
 def test_each_learns_what_it_is_paid_for(key):
     """The other's turns must not teach it: on these its own action is not read."""
     agent = agent_of(Duel())

@@ -108,6 +108,7 @@ def test_a_policy_refuses_the_mask_of_an_environment_with_other_actions():
             jaxrec.rollout(env, policy.replace(greedy=greedy), jax.random.key(0), 2, 2)
 
 
+@pytest.mark.slow
 def test_a_ranking_reads_dicts():
     obs, _ = RewiringGame(6, 2, "learning").reset(jax.random.key(0))
     as_dict = {field.name: getattr(obs, field.name) for field in dataclasses.fields(obs)}

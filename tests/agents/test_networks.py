@@ -55,6 +55,7 @@ def test_renaming_the_users_renames_the_scores(embed, pooling, requests):
     assert np.ptp(scores) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("embed", [GAT(2, 2, 4), Neighbourhood()])
 def test_a_dense_graph_gives_what_that_of_jraph_gives(embed, requests):
     network = Ranking(embed, 8)

@@ -163,6 +163,7 @@ def test_what_is_tracked_is_a_mean_over_all_steps_that_asked():
     np.testing.assert_allclose(metrics["cue"], 1.0, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_recurrent_memory_is_that_of_the_rollout():
     """What the loss computes over a sequence is what acting computed: the ratio of probabilities begins at 1."""
     agent = learner(Cue(3), network=LSTM(2, 8))

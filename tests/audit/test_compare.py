@@ -63,6 +63,7 @@ def test_the_same_networks_with_memory_differ_in_nothing(key):
         assert [each.value for each in every_field(found)] == [0] * len(every_field(found))
 
 
+@pytest.mark.slow
 def test_worlds_that_differ_by_the_seed_alone_hold_zero(key):
     one, other = (random_tables(each, 10) for each in jax.random.split(jax.random.key(3)))
     found = audited(compare(ENV, one, other, key, episodes=400, initial=random_tables(key, 10)))
@@ -85,6 +86,7 @@ def test_left_against_right_by_hand(key):
     assert found.incentive.value == pytest.approx(3 * (0.1 - 0.4), abs=0.05)
 
 
+@pytest.mark.slow
 def test_seeds_that_differ_within_a_world_are_noise(key):
     """Half of the factual policies go left as the others do: two of three pairs of them disagree."""
     found = audited(compare(ENV, always(RIGHT, RIGHT, LEFT, LEFT), always(*[LEFT] * 4), key, PARAMS, episodes=20))
@@ -120,6 +122,7 @@ class Remembers(Stateless):
         return jnp.argmax(chances).astype(jnp.int32), carry
 
 
+@pytest.mark.slow
 def test_memory_is_replayed_on_what_the_acting_policy_saw(key):
     """pi_1 always goes left: at its third step pi_0, whose patience is 2, has seen that twice, and would go right."""
     env = PolarisingUsers(horizon=4)

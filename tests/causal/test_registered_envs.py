@@ -27,7 +27,7 @@ def test_all_are_here():
 
 
 # Ten seconds each, and more; what influence 0 promises, test_testing asks of all.
-SLOW = ("LearnedUsers-v0", "RewiringGame-v0", "RewiringMarket-v0")
+SLOW = ("LearnedUsers-v0", "PreferenceShift-v0", "RewiringGame-v0", "RewiringMarket-v0")
 
 
 @pytest.mark.parametrize("env_id", [pytest.param(one, marks=[pytest.mark.slow] * (one in SLOW)) for one in SMALL])

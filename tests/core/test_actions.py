@@ -144,6 +144,7 @@ def test_wrappers_keep_the_rule_of_the_environment_inside(wrap, untyped):
         assert info["invalid_action"].dtype == bool
 
 
+@pytest.mark.slow
 def test_a_deployed_recommender_is_held_to_the_same_rule(untyped):
     users, model = (jaxrec.make(f"{name}-v0", **SMALL[f"{name}-v0"] | {"horizon": 3})[0]
                     for name in ("PreferenceShift", "LearnedUsers"))  # fmt: skip

@@ -16,6 +16,7 @@ from jaxrec.envs.preference import PreferenceShift
 from jaxrec.envs.rewiring import RewiringGame
 
 
+@pytest.mark.slow
 def test_no_two_environments_restart_from_the_same_start(key):
     """A start that several share makes their returns alike, and an interval over environments too narrow."""
     env = RewiringGame(10, 4, "learning")

@@ -46,6 +46,7 @@ def test_episodes_that_are_cut_off_are_counted_and_have_no_sum(key):
     assert np.isfinite(cut.estimate("reward", "mean").value)
 
 
+@pytest.mark.slow
 def test_an_evaluation_is_that_of_its_trajectory(key):
     """Each episode against a plain loop over `step_env` on the draws that it is documented to use."""
     env = PolarisingUsers(horizon=6)

@@ -83,6 +83,7 @@ class Sometimes(Cue):
         return {"third": jnp.where(state.time % 3 == 0, time, jnp.nan), "never": time * jnp.nan, "time": time}
 
 
+@pytest.mark.slow
 def test_steps_that_have_no_value_do_not_weigh(key):
     env = Sometimes(5)
     played = jaxrec.rollout(env, Right(), key, 4, 5)
@@ -112,6 +113,7 @@ def test_who_is_recommended_counts_only_where_somebody_asked(key):
     np.testing.assert_allclose(played.per_env["action_strategy"], expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_tracked_metrics_leave_out_what_is_missing(key):
     """Of MaskedArms nobody asks: what is tracked has no value. Where all ask, every step counts."""
     for asks in (False, True):

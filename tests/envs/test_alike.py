@@ -122,7 +122,7 @@ def of_the_declared_type(tree):
         assert is_bearable(value, hint, conf=CONF), f"{type(tree).__name__}.{field.name}: {hint}, got {value}"
 
 
-@pytest.mark.parametrize("society", COMPILED)
+@pytest.mark.parametrize("society", EACH)
 def test_fields_have_the_shapes_that_they_declare(society, key):
     """Which nothing checks while programs run: transformations build states of shapes, axes and shardings."""
     env = ENVIRONMENTS[society]

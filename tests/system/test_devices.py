@@ -80,6 +80,7 @@ def test_runs_and_environments_on_eight_devices():
     assert found["ppo both"]["most"] < ROUNDING
 
 
+@pytest.mark.slow
 def test_environments_of_a_rollout_are_spread_within_a_mesh(eight):
     found = eight["rollout"]
     assert found["devices"] == 8

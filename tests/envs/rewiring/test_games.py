@@ -84,6 +84,7 @@ def test_fitness_is_that_of_a_plain_loop(preset):
     np.testing.assert_allclose(one.fitness, expected[np.arange(len(states)), users], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_step_pays_users_what_the_game_does():
     env = RewiringGame(12, 4, "learning", game=PublicGoods(3.0))
     obs, state = env.reset(jax.random.key(0))

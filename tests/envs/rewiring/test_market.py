@@ -182,6 +182,7 @@ def played_by(name, key, shares):
     return params, jaxrec.rollout(TWO, TWO.policy(name), key, 2, 120, **options).trajectory[:, 0]
 
 
+@pytest.mark.slow
 def test_the_view_of_a_seat(key):
     """Whose turn it is, whose users, and whose requests pay."""
     env = TWO
