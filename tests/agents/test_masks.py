@@ -123,6 +123,7 @@ def test_a_ranking_reads_dicts():
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_an_environment_that_observes_dicts_is_like_any_other():
     @dataclasses.dataclass(unsafe_hash=True)
     class Lacking(Arms):

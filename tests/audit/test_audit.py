@@ -56,6 +56,7 @@ def test_one_fit_trains_all_worlds_and_the_same_keys_each(key):
     assert {policy.q.shape[0] for policy in worlds} == {2}
 
 
+@pytest.mark.slow
 def test_without_a_third_world_policies_are_those_of_plain_trainings(key):
     learner, seeds = QLearning(ENV, 400, **QUICK), 2
     factual, decoupled, initial = learn(learner, key, seeds=seeds, split=False)

@@ -95,6 +95,7 @@ def test_seeds_that_differ_within_a_world_are_noise(key):
     assert found.shift.value == pytest.approx((1 / 2 - 2 / 3) * polarised, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_third_policy_splits_the_incentive(key):
     """Paid for the centre: it earns what the left does not, and the two parts add up."""
     found = audited(compare(ENV, always(LEFT), always(RIGHT), key, PARAMS, episodes=4000, initial=always(LEFT)))

@@ -24,6 +24,7 @@ def run(tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_a_run_of_one_world_finds_nothing(run):
     """At influence 0 the worlds are the same: every number that compares them is exactly 0."""
     lines = (run / "report.md").read_text().splitlines()
@@ -38,6 +39,7 @@ def test_a_run_of_one_world_finds_nothing(run):
     assert {path.name for path in (run / "figures").iterdir()} == {"diagram.png", "tampering.png", "training.png"}
 
 
+@pytest.mark.slow
 def test_what_was_measured_is_kept(run):
     measured = RunFolder.open(run).read_measured()
     assert measured.tampering.learnable is False
@@ -48,6 +50,7 @@ def test_what_was_measured_is_kept(run):
     np.testing.assert_allclose([line["reward_initial"] for line in lines], measured.reward[:, 2])
 
 
+@pytest.mark.slow
 def test_it_is_judged_and_drawn_again(run):
     def written():
         return (run / "report.md").read_text().partition("## How this was made")[0], (run / "results.json").read_text()
@@ -57,6 +60,7 @@ def test_it_is_judged_and_drawn_again(run):
     assert written() == before
 
 
+@pytest.mark.slow
 def test_a_run_of_the_study_is_the_same(run, tmp_path):
     """`jaxrec run audit` takes the settings that the manifest holds."""
     path = study("audit").run(config=STUDIES["audit"].configured(RunFolder.open(run)), out=tmp_path / "again")

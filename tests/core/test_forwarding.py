@@ -47,6 +47,7 @@ def test_a_wrapper_forwards_whatever_the_environment_inside_overrides(wrap, unty
         assert reached, name
 
 
+@pytest.mark.slow
 def test_a_wrapper_draws_what_the_environment_inside_draws(key):
     for env in (SafeShifts(PolarisingUsers(reward="penalised")), TimeLimit(PolarisingUsers(), 5)):
         played = jaxrec.rollout(env, env.policy("random"), key, 2, 30, trajectory=True).trajectory

@@ -140,8 +140,11 @@ def test_a_deployed_recommender_draws_its_users_alone(other):
         env.render(played(other).trajectory[:, 0])
 
 
+HEAVY = ("RewiringGame", "RewiringMarket", "LearnedUsers")  # their examples compile for long
+
+
 @pytest.mark.parametrize(
-    "cls", [pytest.param(cls, marks=pytest.mark.slow if "Market" in cls.__name__ else ()) for cls in CLASSES[:-1]]
+    "cls", [pytest.param(cls, marks=[pytest.mark.slow] * (cls.__name__ in HEAVY)) for cls in CLASSES[:-1]]
 )
 def test_the_example_of_a_class_runs(cls):
     (example,) = [test for test in doctest.DocTestFinder(recurse=False).find(cls, globs={}) if test.examples]

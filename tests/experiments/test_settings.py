@@ -258,7 +258,7 @@ SMALL = {
 
 @pytest.mark.parametrize("name", SCANS)
 @hypothesis.given(data=st.data())
-@hypothesis.settings(max_examples=25, deadline=None, suppress_health_check=PATCHED)
+@hypothesis.settings(max_examples=12, deadline=None, suppress_health_check=PATCHED)
 def test_what_a_scan_takes_it_runs_to_its_report(name, data, monkeypatch, tmp_path):
     """Societies apart, all of the study runs: what `simulate` refuses would be raised here."""
     monkeypatch.setattr(simulator, "_run", ends)

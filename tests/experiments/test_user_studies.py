@@ -97,6 +97,7 @@ def test_the_oracle_is_exact_inference():
     np.testing.assert_allclose(beliefs.counterfactual[0, 0], beliefs.initial[0, -1], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_guess_is_worth_what_a_guess_is():
     logs, truth = generate(jax.random.key(0), None, 6)
     twins = estimation.natural_twins(jax.random.key(1), truth, PreferenceParams())

@@ -93,6 +93,7 @@ def one():
     return spread("q", "societies", count=1)
 
 
+@pytest.mark.slow
 def test_societies_are_the_same_bit_for_bit_on_eight_devices(eight, one):
     assert (one["devices"], eight["devices"]) == (1, 8)
     assert one["societies"] == eight["societies"]

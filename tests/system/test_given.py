@@ -65,6 +65,7 @@ def test_anticipated_preferences_read_influence(key):
     assert apart(1.0) == pytest.approx(moved(1.0), rel=0.5)
 
 
+@pytest.mark.slow
 def test_a_known_past_is_remembered_as_it_was(key):
     """Influence concerns what is simulated: what a user was really shown is not mixed away."""
     env, params = small("LearnedUsers-v0")

@@ -113,12 +113,6 @@ class RewiringGame(Environment[RewiringState, RewiringParams]):
         self.check_reward()
 
     @property
-    def law(self) -> Rules:
-        """The rules with the game."""
-        rules = resolve(self.rules)
-        return rules if isinstance(self.game, Pairwise) else dataclasses.replace(rules, game=self.game)
-
-    @property
     def default_params(self) -> RewiringParams:
         """The prisoner's dilemma at W = 1; beta, and in `learning` the limit, of the paper's section 4 at its sizes."""
         beta = PAPER_BETA.get(self.num_users, 0.005)
@@ -251,6 +245,12 @@ class RewiringGame(Environment[RewiringState, RewiringParams]):
     def legal_action(self, action: PyTree, params: RewiringParams) -> PyTree:
         """Returns the action unchanged: out of range it is ineligible, and the nearest user would be another one."""
         return action
+
+    @property
+    def law(self) -> Rules:
+        """The rules with the game."""
+        rules = resolve(self.rules)
+        return rules if isinstance(self.game, Pairwise) else dataclasses.replace(rules, game=self.game)
 
     @property
     def num_ties(self) -> int:

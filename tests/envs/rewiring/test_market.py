@@ -212,6 +212,7 @@ def test_the_view_of_a_seat(key):
     assert float(paid[0].sum()) > 0 < float(paid[1].sum())
 
 
+@pytest.mark.slow
 def test_a_rivals_users_are_answered_and_only_own_requests_pay(key):
     """Most users are the rival's: their ties move, and the learners, who recommend nobody, are not asked."""
     _, played = played_by("null", key, [0.1, 0.1, 0.8])
