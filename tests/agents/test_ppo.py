@@ -81,6 +81,7 @@ def test_values_where_episodes_were_cut_off_here_and_there(share):
     np.testing.assert_allclose(found, np.where(truncated, of_each, 0), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_probe_of_actions_and_observations_and_a_sweep_by_vmap():
     agent = learner(Cue(1))
     params = agent.env.default_params

@@ -196,6 +196,7 @@ def test_environments_widely(env_id, data):
     assert_right_or_refused(fuzz_environment, env_id, *drawn, MANY)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "agent", ["QLearning", *(pytest.param(a, marks=pytest.mark.slow) for a in agents if a != "QLearning")]
 )

@@ -36,6 +36,7 @@ def run(tmp_path_factory):
     return folder, on_ascii(folder, "run", "survivor", "--out", NAME)
 
 
+@pytest.mark.slow
 def test_the_last_line_of_a_run_names_its_report(run):
     folder, done = run
     assert done.returncode == 0, done.stderr

@@ -34,6 +34,7 @@ def params():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", [NEVER, pytest.param(ENV.policy("good"), marks=pytest.mark.slow)])
 def test_who_does_not_look_at_its_share_has_none(policy, params, key):
     found = bait(ENV, policy, key, EPISODES, params)
