@@ -153,9 +153,8 @@ class RewiringGame(Environment[RewiringState, RewiringParams]):
         Returns:
             (next state, bool[] terminated).
         """
-        rules = self.law
-        state = requests.answer(state, jnp.asarray(action, jnp.int32), rules, params)
-        state = requests.wait(key, state.replace(time=state.time + 1), rules, params, self.max_wait)
+        state = self._answer(state, jnp.asarray(action, jnp.int32), params)
+        state = self._wait(key, state.replace(time=state.time + 1), params)
         return state, ~state.meeting.acts & requests.is_over(state, params)
 
     def observe(self, state: RewiringState, params: RewiringParams) -> Any:
@@ -274,6 +273,12 @@ class RewiringGame(Environment[RewiringState, RewiringParams]):
         cooperators = starts.strategies(key_strategies, self.num_users, resolve(self.rules).strategies == "half")
         with_edges = with_edges or resolve(self.rules).pair == "edge"
         return starts.society(ties, cooperators, with_edges, with_degrees)
+
+    def _answer(self, state: RewiringState, action: Array, params: RewiringParams) -> RewiringState:
+        return requests.answer(state, action, self.law, params)
+
+    def _wait(self, key: Array, state: RewiringState, params: RewiringParams) -> RewiringState:
+        return requests.wait(key, state, self.law, params, self.max_wait)
 
     def _check_graph(self) -> None:
         rules, users, degree = resolve(self.rules), self.num_users, self.degree

@@ -156,25 +156,6 @@ class RewiringMarket(RewiringGame):
         state = state.replace(requests=unasked.requests, own_requests=none)
         return self.observe(state, params), state
 
-    def transition(  # type: ignore[override]
-        self, key: Array, state: MarketState, action: Array | int, params: MarketParams
-    ) -> tuple[MarketState, Array]:
-        """Answers the request, then runs the society until the next one of a learner's user.
-
-        Args:
-            key: a typed key, for what happens until then.
-            state: of one society.
-            action: int32[], the user recommended.
-            params: run-time values.
-
-        Returns:
-            (next state, bool[] terminated).
-        """
-        rules = self.law
-        state = dynamics.answer(state, jnp.asarray(action, jnp.int32), rules, params)
-        state = self._wait(key, state.replace(time=state.time + 1), params)
-        return state, ~state.meeting.acts & requests.is_over(state, params)
-
     def observe(self, state: MarketState, params: MarketParams) -> Any:  # type: ignore[override]
         """Returns the request as `market.MarketObservation`, of the learner in the seat."""
         turn = self.turn(state)
@@ -240,7 +221,11 @@ class RewiringMarket(RewiringGame):
         walls = np.array([name != "local" for name in names])
         return stack_kinds(map(heuristic, names)).replace(exclusive=walls & jnp.asarray(params.exclusive, bool))
 
-    def _wait(self, key: Array, state: MarketState, params: MarketParams) -> MarketState:
+    def _answer(self, state: MarketState, action: Array, params: MarketParams) -> MarketState:  # type: ignore[override]
+        """Answers the request, of an own user alone if exclusive."""
+        return dynamics.answer(state, action, self.law, params)
+
+    def _wait(self, key: Array, state: MarketState, params: MarketParams) -> MarketState:  # type: ignore[override]
         """Runs the society until the next request of a learner's user."""
         rules = self.law
         advance = partial(dynamics.until_request, rules=rules, params=params, kinds=self.kinds(params))

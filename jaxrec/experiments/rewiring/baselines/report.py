@@ -243,9 +243,9 @@ def _add_scatter(users: int, limit: int, ends: Ends, written: Report) -> None:
         Section(
             f"{figure_of(users)}: eleven recommenders, N = {users}",
             f"Rules `learning`, limit {limit:,} time-steps, {ends.cooperation.shape[-1]} runs; bars: 95 % intervals. "
-            "Of the recommenders of cooperators, high-cooperators stands apart: it sends all to the same few users, to "
-            "whom most soon are tied, and leaves users with defectors, as recommenders of defectors do. In the paper's "
-            "pictures it stands with the other two.",
+            "Of the three recommenders of cooperators, high-cooperators stands apart: few cooperate at the end, and "
+            "requests are as many as with `bad`. Societies of `high` and `high-defectors` are the first in which all "
+            "defect; no time-step follows, so that they make few requests, and lie on no frontier.",
             ("recommender", "cooperation", "requests", "rewires", "assortativity"),
             rows,
             [f"scatter{users}"],

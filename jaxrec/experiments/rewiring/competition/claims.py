@@ -11,10 +11,10 @@ from jaxrec.experiments.rewiring.competition.measure import Measured
 from jaxrec.experiments.rewiring.competition.settings import (
     AUTHOR,
     EXPERIMENTS,
-    KEPT,
     KINDS,
     MAJORITY,
     PUBLISHED,
+    SEEDED,
     TABLE_6,
     WALLS,
     CompetitionConfig,
@@ -59,7 +59,7 @@ def _of_cell(config: CompetitionConfig, place: int, wall: str, w1: float, w2: fl
     where = f"W1 = {w1:g}, W2 = {w2:g}"
 
     def shares(found: Measured) -> np.ndarray:
-        return found.figure_15.shares[place, config.timescales.index(w1), config.recommender_timescales.index(w2)]
+        return found.figure_15.shares[(place, *config.place_of(w1, w2))]
 
     if w2 == 0:
         return []
@@ -126,10 +126,10 @@ def _of_walls(config: CompetitionConfig) -> list[Claim[Measured]]:
     place = config.exclusive.index(True)
     source = "beyond the paper: why exclusive recommenders are adopted"
     listed: list[Claim[Measured]] = []
-    for row, name in enumerate(KEPT):
+    for row, name in enumerate(SEEDED):
         ties = partial(_ties, row=row, place=place)
         listed.append(Claim(TIES.replace("{}", name), ties, above(1.0), source))
-    for row, name in enumerate(KEPT):
+    for row, name in enumerate(SEEDED):
         less = partial(_less_by_averages, row=row, place=place)
         listed.append(Claim(AVERAGES.replace("{}", name), less, above(0.0), source))
     return listed
@@ -153,17 +153,13 @@ def _share(found: Measured, place: int, experiment: str, kind: str) -> np.ndarra
 
 
 def _of_author(found: Measured, place: int, config: CompetitionConfig) -> dict[str, np.ndarray]:
-    w1, w2 = (
-        values.index(at) for values, at in zip((config.timescales, config.recommender_timescales), AUTHOR, strict=True)
-    )
-    ends = found.figure_15
-    return {"cooperation": ends.cooperation[place, w1, w2], "local": ends.shares[place, w1, w2, :, 0]}
+    ends, cell = found.figure_15, (place, *config.place_of(*AUTHOR))
+    return {"cooperation": ends.cooperation[cell], "local": ends.shares[cell][:, 0]}
 
 
 def corrected(found: Measured, config: CompetitionConfig) -> dict[str, np.ndarray]:
     """Cooperation and each share -> float[runs], in the published cell, exclusive, with all users focused."""
-    ends, (w1, w2) = found.figure_15, PUBLISHED
-    cell = config.exclusive.index(True), config.timescales.index(w1), config.recommender_timescales.index(w2)
+    ends, cell = found.figure_15, (config.exclusive.index(True), *config.place_of(*PUBLISHED))
     return {"cooperation": ends.cooperation[cell]} | dict(zip(KINDS, ends.shares[cell].T, strict=True))
 
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from jaxrec.experiments.reports.figures import error_bars, interval_line
 from jaxrec.experiments.rewiring.competition.measure import Measured
-from jaxrec.experiments.rewiring.competition.settings import EXPERIMENTS, KEPT, KINDS, WALLS, CompetitionConfig
+from jaxrec.experiments.rewiring.competition.settings import EXPERIMENTS, KINDS, SEEDED, WALLS, CompetitionConfig
 from jaxrec.experiments.rewiring.competition.walls import Walls
 from jaxrec.experiments.rewiring.figures import COLOURS
 from jaxrec.statistics import estimate
@@ -60,7 +60,7 @@ def walls(exclusive: Sequence[bool], found: Walls) -> Figure:
     figure = Figure(figsize=(11, 3.6), layout="constrained")
     course, shares = figure.subplots(1, 2, width_ratios=(1.2, 1))
     offsets = np.linspace(-0.3, 0.3, 2 * len(exclusive))
-    for row, name in enumerate(KEPT):
+    for row, name in enumerate(SEEDED):
         for place, wall in enumerate(exclusive):
             style = "-" if wall else ":"
             label = f"{name}, {WALLS[wall]}"
@@ -76,7 +76,7 @@ def walls(exclusive: Sequence[bool], found: Walls) -> Figure:
     course.set(xlabel="time-steps", ylabel="ties of the seed's users / others'", title="none changes its recommender")
     course.legend(frameon=False, fontsize=8)
     shares.axhline(0.1, color="#bbbbbb", lw=0.8)
-    shares.set(xticks=range(len(KEPT)), xticklabels=KEPT, ylim=(-0.03, 1.03), ylabel="final share of the seed")
+    shares.set(xticks=range(len(SEEDED)), xticklabels=SEEDED, ylim=(-0.03, 1.03), ylabel="final share of the seed")
     shares.set_title("users change their recommenders")
     shares.legend(frameon=False, fontsize=8)
     for axes in (course, shares):

@@ -19,10 +19,10 @@ from jaxrec.experiments.rewiring.competition.claims import (
 from jaxrec.experiments.rewiring.competition.measure import Measured
 from jaxrec.experiments.rewiring.competition.settings import (
     EXPERIMENTS,
-    KEPT,
     KINDS,
     MAJORITY,
     PUBLISHED,
+    SEEDED,
     TABLE_6,
     WALLS,
     CompetitionConfig,
@@ -99,9 +99,9 @@ def _answers(config: CompetitionConfig, found: Measured, findings: list[Finding]
 
 
 def _why(named: dict[str, Finding]) -> Answer:
-    ties, shares = ([named[text.replace("{}", name)] for name in KEPT] for text in (TIES, AVERAGES))
-    gathered = ", ".join(f"{name} {one.estimate}" for name, one in zip(KEPT, ties, strict=True))
-    less = ", ".join(f"{name} {one.estimate}" for name, one in zip(KEPT, shares, strict=True))
+    ties, shares = ([named[text.replace("{}", name)] for name in SEEDED] for text in (TIES, AVERAGES))
+    gathered = ", ".join(f"{name} {one.estimate}" for name, one in zip(SEEDED, ties, strict=True))
+    less = ", ".join(f"{name} {one.estimate}" for name, one in zip(SEEDED, shares, strict=True))
     return Answer(
         f"Why are exclusive recommenders adopted? Ties gather at their users, relative to others: {gathered}. Where "
         f"payoffs are averages, so that ties do not pay, the same seed ends with a share that is smaller by {less}.",
@@ -190,7 +190,7 @@ def _walls(config: CompetitionConfig, walls: Walls) -> Section:
             WALLS[exclusive],
             *(str(estimate(values[row, place])) for values in (walls.degree[-1], walls.payoff[-1], *walls.share)),
         )
-        for row, name in enumerate(KEPT)
+        for row, name in enumerate(SEEDED)
         for place, exclusive in enumerate(config.exclusive)
     ]
     header = ("seed", "", "ties, none changing", "payoff a tie, none changing", "share, payoffs add up")

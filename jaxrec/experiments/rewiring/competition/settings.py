@@ -27,7 +27,7 @@ EXPERIMENTS: dict[str, dict[str, float]] = {
 """Table 6: the initial shares, the majority first. Engagement: random users; aligned: random cooperators."""
 
 
-KEPT: tuple[str, ...] = ("good", "random", "bad")
+SEEDED: tuple[str, ...] = ("good", "random", "bad")
 """Recommenders that the test of the mechanism seeds among local ones."""
 TESTS = 24
 """Of the course of a run there."""
@@ -126,6 +126,10 @@ class CompetitionConfig(MethodConfig):
     def grid(self) -> list[tuple[float, float]]:
         """The cells (W1, W2) of Figure 15."""
         return [(w1, w2) for w1 in self.timescales for w2 in self.recommender_timescales]
+
+    def place_of(self, w1: float, w2: float) -> tuple[int, int]:
+        """Where a cell of the grid stands in arrays [W1, W2]."""
+        return self.timescales.index(w1), self.recommender_timescales.index(w2)
 
     @property
     def has_artefact(self) -> bool:

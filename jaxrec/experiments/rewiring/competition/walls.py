@@ -14,7 +14,7 @@ from jax import Array
 
 from jaxrec.envs.rewiring import Competition, heuristic, per_run, simulate
 from jaxrec.envs.rewiring.simulation.simulator import Simulation
-from jaxrec.experiments.rewiring.competition.settings import KEPT, MAJORITY, TESTS, CompetitionConfig
+from jaxrec.experiments.rewiring.competition.settings import MAJORITY, SEEDED, TESTS, CompetitionConfig
 from jaxrec.experiments.runs.tools import Tools
 
 SEED = 1 - MAJORITY
@@ -27,7 +27,7 @@ class Walls:
     Attributes:
         steps: int[tests], time-steps.
         degree, payoff: float[tests, 3, exclusive, runs], where none changes its recommender: neighbours of the users of
-            the seed, and their payoff against each, both relative to the other users'. The second axis is `KEPT`.
+            the seed, and their payoff against each, both relative to the other users'. The second axis is `SEEDED`.
         share: float[2, 3, exclusive, runs], of the seed at the end where users do; payoffs that add up, then averages.
     """
 
@@ -51,7 +51,7 @@ def look_behind_walls(config: CompetitionConfig, key: Array, tools: Tools) -> Wa
     kept, *keys = jax.random.split(key, 3)
     every = config.wall_steps // TESTS
     course = _seeded(config, kept, 0.0, False, tools, every).series
-    shape = (-1, len(KEPT), len(config.exclusive), config.wall_runs)
+    shape = (-1, len(SEEDED), len(config.exclusive), config.wall_runs)
     degree = course["kind_degree"][..., 1] / course["kind_degree"][..., 0]
     payoff = course["kind_payoff"][..., 1] - course["kind_payoff"][..., 0]
     ends = [
@@ -59,7 +59,7 @@ def look_behind_walls(config: CompetitionConfig, key: Array, tools: Tools) -> Wa
         for one, average in zip(keys, (False, True), strict=True)
     ]
     share = np.reshape(ends, (2, *shape[1:]))
-    tools.log(part="walls", recommenders=KEPT, share=share)
+    tools.log(part="walls", recommenders=SEEDED, share=share)
     steps = every * (1 + np.arange(len(degree)))
     return Walls(steps, degree.reshape(shape), payoff.reshape(shape), share)
 
@@ -82,7 +82,7 @@ def _seeded(
     """
     kinds = [
         ["local", heuristic(name, exclusive=wall)]
-        for name in KEPT
+        for name in SEEDED
         for wall in config.exclusive
         for _ in range(config.wall_runs)
     ]
