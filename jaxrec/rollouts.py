@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from types import EllipsisType
-from typing import SupportsIndex
+from typing import SupportsIndex, no_type_check
 
 import jax
 import jax.numpy as jnp
@@ -155,6 +155,58 @@ class _Totals(struct.PyTreeNode):
         return self.replace(recent=jax.tree.map(jnp.zeros_like, self.recent), before=self.before.add(self.recent))
 
 
+@no_type_check  # of fields at run time: transformations build trees of shapes
+class _Playing(struct.PyTreeNode):
+    """Environments between two steps; leaves [num_envs, ...] but for the pool and the keys.
+
+    Where a reset is costly an episode that ended begins anew with the step that follows, and the first episodes begin
+    so too: what draws start states is compiled once.
+
+    Attributes:
+        state, memory: of environment and policy.
+        pool: start states; None where a reset is not costly, and neither of the following is needed.
+        ended: bool, whether the step before ended the episode.
+        keys: typed keys [2], for the start states and for the memories of policies.
+    """
+
+    state: PyTree
+    memory: PyTree
+    pool: vectorized.Pool | None = None
+    ended: Array | None = None
+    keys: Array | None = None
+
+    def begun(self, env: Environment, policy: Policy, params: PyTree) -> "_Playing":
+        """Begins the next episode where one ended."""
+        if self.pool is None:
+            return self
+        state, pool = vectorized.begin_from_pool(env, self.keys[0], self.ended, self.state, params, self.pool)
+        return self.replace(state=state, pool=pool, memory=_remembered(policy, self.keys[1], self.ended, self.memory))
+
+
+def _start(env: Environment, policy: Policy, key: Array, num_envs: int, params: PyTree) -> _Playing:
+    """Gives the environments before the first step."""
+    key_reset, key_memory = key
+    obs, state = jax.eval_shape(lambda key, params: vectorized.reset(env, key, params, num_envs), key_reset, params)
+    check_acts(policy, env, jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), obs))
+    memory = jax.vmap(policy.init)(jax.random.split(key_memory, num_envs))
+    if env.fixed_horizon is not None or env.num_start_states is None:
+        return _Playing(vectorized.reset(env, key_reset, params, num_envs)[1], memory)
+    state = jax.tree.map(lambda leaf: _nothing(leaf, key_reset), state)
+    return _Playing(state, memory, vectorized.empty_pool(state), jnp.ones(num_envs, bool), key)
+
+
+def _nothing(like: jax.ShapeDtypeStruct, key: Array) -> Array:
+    """Gives an array to be written over: zeros, or a key where keys are wanted."""
+    if jnp.issubdtype(like.dtype, jax.dtypes.prng_key):
+        return jnp.broadcast_to(key, like.shape)
+    return jnp.zeros(like.shape, like.dtype)
+
+
+def _remembered(policy: Policy, key: Array, ended: Array, memory: PyTree) -> PyTree:
+    """Gives policies a new memory where an episode ended."""
+    return vectorized.where_done(ended, jax.vmap(policy.init)(jax.random.split(key, ended.shape[0])), memory)
+
+
 @jit(static_argnames=("env", "num_envs", "num_steps", "trajectory", "metrics"))
 def _rollout(
     env: Environment,
@@ -166,61 +218,57 @@ def _rollout(
     trajectory: bool,
     metrics: tuple[str, ...] | None,
 ) -> Rollout:
-    key_reset, key_memory, key_steps = jax.random.split(key, 3)
-    obs, state = vectorized.reset(env, key_reset, params, num_envs)
-    check_acts(policy, env, jax.tree.map(lambda leaf: leaf[0], obs))
-    costly = env.fixed_horizon is None and env.num_start_states is not None
-    pool = vectorized.empty_pool(state) if costly else None
-    carry = (state, jax.vmap(policy.init)(jax.random.split(key_memory, num_envs)), pool)
+    *key_start, key_steps = jax.random.split(key, 3)
+    playing = _start(env, policy, jnp.stack(key_start), num_envs, params)
     advance = partial(_advance, env, policy, params, metrics)
 
     def body(carry, inputs):
-        carry, totals = carry
-        carry, step, measured = advance(carry, inputs[1])
+        playing, totals = carry
+        playing, step, measured = advance(playing, inputs[1])
         kept = Trajectory(step.state, step.obs, step.action, step.reward, step.next_state, step.done)
         per_step = jax.lax.platform_dependent(measured, default=_mean_of_all, cpu=_mean_of_each)
-        return (carry, totals.add(measured, step.done)), (per_step, kept if trajectory else None)
+        return (playing, totals.add(measured, step.done)), (per_step, kept if trajectory else None)
 
     def restart(carry, inputs):
-        (state, *others), totals = carry
+        playing, totals = carry
         time, keys = inputs
-        _, state = vectorized.begin_together(env, keys[2], (None, state), params, time)
-        return (state, *others), totals
+        _, state = vectorized.begin_together(env, keys[2], (None, playing.state), params, time)
+        return playing.replace(state=state), totals
 
     def chunk(carry, inputs):
         times, keys = inputs
         keys = jax.vmap(lambda key: jax.random.split(key, 4))(keys)
-        (carry, totals), steps = vectorized.scan(env, body, restart, carry, (times, keys))
-        return (carry, totals.closed()), steps
+        (playing, totals), steps = vectorized.scan(env, body, restart, carry, (times, keys))
+        return (playing, totals.closed()), steps
 
     size = next(size for size in range(min(MAX_ADDED, num_steps), 0, -1) if num_steps % size == 0)
     inputs = (1 + jnp.arange(num_steps), jax.random.split(key_steps, num_steps))
     chunks = jax.tree.map(lambda leaf: leaf.reshape(-1, size, *leaf.shape[1:]), inputs)
-    measured = jax.eval_shape(advance, carry, jax.random.split(key, 4))[2]
-    (_, totals), steps = jax.lax.scan(chunk, (carry, _Totals.zeros(measured)), chunks)
+    measured = jax.eval_shape(advance, playing, jax.random.split(key, 4))[2]
+    (_, totals), steps = jax.lax.scan(chunk, (playing, _Totals.zeros(measured)), chunks)
     return _result(totals, steps, num_steps)
 
 
 def _advance(
-    env: Environment, policy: Policy, params: PyTree, metrics: tuple[str, ...] | None, carry: PyTree, keys: Array
-) -> tuple[PyTree, vectorized.Step, PyTree]:
-    """Takes one step of every environment: the next (state, memory, pool), the step, and its measures.
+    env: Environment, policy: Policy, params: PyTree, metrics: tuple[str, ...] | None, playing: _Playing, keys: Array
+) -> tuple[_Playing, vectorized.Step, PyTree]:
+    """Takes one step of every environment: what goes on from there, the step, and its measures.
 
     Where all episodes end together, the state is the last of an episode.
     """
-    state, memory, pool = carry
+    playing = playing.begun(env, policy, params)
     key_act, key_step, key_reset, key_memory = keys
-    num_envs = jax.tree.leaves(state)[0].shape[0]
+    state, num_envs = playing.state, jax.tree.leaves(playing.state)[0].shape[0]
     obs = vectorized.observe(env, state, params)
-    action, memory = jax.vmap(policy.act)(memory, obs, jax.random.split(key_act, num_envs))
+    action, memory = jax.vmap(policy.act)(playing.memory, obs, jax.random.split(key_act, num_envs))
     step = vectorized.step(env, key_step, state, obs, action, params)
-    if pool is None:
+    if playing.pool is None:
         _, state = vectorized.auto_reset(env, key_reset, step, params)
+        after = playing.replace(state=state, memory=_remembered(policy, key_memory, step.done, memory))
     else:
-        state, pool = vectorized.auto_reset_from_pool(env, key_reset, step, params, pool)
-    memory = vectorized.where_done(step.done, jax.vmap(policy.init)(jax.random.split(key_memory, num_envs)), memory)
+        after = playing.replace(state=step.next_state, memory=memory, ended=step.done, keys=keys[2:])
     measured = jax.vmap(partial(measures.measure, env, params))(step)
-    return (state, memory, pool), step, measures.present(env, measured, metrics)
+    return after, step, measures.present(env, measured, metrics)
 
 
 def _mean_of_each(measured: PyTree) -> Array:

@@ -242,15 +242,14 @@ def auto_reset(
 
 
 def empty_pool(starts: PyTree) -> Pool:
-    """Makes a pool for environments that began in the states `starts`; the first episode to end fills it.
-
-    It holds copies of `starts`, all of them used.
-    """
+    """Makes a pool that has no start left, of states of the shapes of `starts`; who needs one fills it."""
     return Pool(starts, jnp.full((), jax.tree.leaves(starts)[0].shape[0], jnp.int32))
 
 
-def auto_reset_from_pool(env: Environment, key: Array, step: Step, params: PyTree, pool: Pool) -> tuple[PyTree, Pool]:
-    """Begins the next episode, from a start of its own, in each environment whose episode ended with `step`.
+def begin_from_pool(
+    env: Environment, key: Array, ended: Array, state: PyTree, params: PyTree, pool: Pool
+) -> tuple[PyTree, Pool]:
+    """Begins the next episode, from a start of its own, in each environment whose episode ended.
 
     The pool is drawn anew if fewer starts are left than episodes ended. This is a loop, not a condition: under `vmap`
     it runs only while one of the batch needs it, where a condition would draw at every step.
@@ -258,26 +257,25 @@ def auto_reset_from_pool(env: Environment, key: Array, step: Step, params: PyTre
     Args:
         env: the society.
         key: a typed key.
-        step: the transitions.
+        ended: bool[num_envs].
+        state: after the last step; leaves [num_envs, ...].
         params: run-time values, the same for all.
         pool: the starts.
 
     Returns:
         (states, pool) of the next step.
     """
-    num_envs = step.done.shape[0]
-    ended = step.done.sum(dtype=jnp.int32)
+    num_envs, number = ended.shape[0], ended.sum(dtype=jnp.int32)
 
     def draw(carry: tuple[Pool, Array]) -> tuple[Pool, Array]:
         pool, key = carry
         return Pool(reset(env, key, params, num_envs)[1], jnp.zeros_like(pool.used)), jax.random.fold_in(key, 1)
 
     # The key is carried, and changes: of one that does not XLA moves all draws out of the loop, to every step.
-    pool, _ = jax.lax.while_loop(lambda carry: carry[0].used + ended > num_envs, draw, (pool, key))
-    place = jnp.minimum(pool.used + jnp.cumsum(step.done, dtype=jnp.int32) - 1, num_envs - 1)
+    pool, _ = jax.lax.while_loop(lambda carry: carry[0].used + number > num_envs, draw, (pool, key))
+    place = jnp.minimum(pool.used + jnp.cumsum(ended, dtype=jnp.int32) - 1, num_envs - 1)
     fresh = jax.tree.map(lambda leaf: leaf[place], pool.starts)
-    following = shard_envs(where_done(step.done, fresh, step.next_state))
-    return following, pool.replace(used=pool.used + ended)
+    return shard_envs(where_done(ended, fresh, state)), pool.replace(used=pool.used + number)
 
 
 def where_done(done: Array, fresh: Batch, old: Batch) -> Batch:

@@ -45,7 +45,7 @@ class Study:
         report: (config, measured, findings) -> report: makes tables and pictures, and answers from what the claims
             come to. It draws no random numbers that do not follow from `config`, and trains nothing.
         limits: preset -> one sentence on what a run so short cannot show.
-        minutes: preset -> how long it took on two CPU cores (AMD EPYC or Intel Xeon), where that was measured.
+        minutes: preset -> how long it took on one or two CPU cores (AMD EPYC or Intel Xeon), where that was measured.
     """
 
     name: str

@@ -31,4 +31,5 @@ STUDY = Study(
     claims,
     report,
     {"quick": "1.5 million episodes do not converge: learners tamper and earn less than they would later"},
+    {"quick": 5},
 )

@@ -68,22 +68,23 @@ def _answers(config: MarketConfig, written: Report, findings: list[Finding]) -> 
     if duel:
         answers.append(
             Answer(
-                "Does competition among learners leave users better off than a monopoly? Two learners against one, "
-                f"paid for the same: {_listed(duel)}.",
+                "Does competition among learners leave users better off than a monopoly? Two learners: the "
+                f"{MONOPOLY} is {_signs(duel)}.",
                 picture[f"outcomes{first}"],
             )
         )
     if among:
         answers.append(
             Answer(
-                "Must a learner be of use where users may go to a heuristic? Payoff of a user beyond a monopoly: "
-                f"{_listed(among)}."
+                "Must a learner be of use where users may go to a heuristic? A learner among heuristics: the "
+                f"{MONOPOLY} is {_signs(among)}."
             )
         )
     if baits:
         answers.append(
             Answer(
-                f"Do learners bait and switch? What users lose because it knows that it has won: {_listed(baits)}.",
+                "Do learners bait and switch? What users lose because a learner knows that it has won is "
+                f"{_signs(baits)}.",
                 picture[f"bait{first}"],
             )
         )
@@ -92,9 +93,17 @@ def _answers(config: MarketConfig, written: Report, findings: list[Finding]) -> 
     return answers
 
 
-def _listed(findings: Sequence[Finding]) -> str:
-    """Estimates by run."""
-    return "; ".join(f"{one.estimate} ({one.name.partition(':')[0]})" for one in findings)
+def _signs(findings: Sequence[Finding]) -> str:
+    """Counts on which side of 0 estimates lie, beyond their intervals, and names those that lie on one."""
+    sides = {
+        "above 0": [one for one in findings if one.low is not None and one.low > 0],
+        "below 0": [one for one in findings if one.high is not None and one.high < 0],
+    }
+    told = []
+    for side, ones in sides.items():
+        names = ": " + "; ".join(f"{one.name.partition(':')[0]}, {one.estimate}" for one in ones) if ones else ""
+        told.append(f"{side} beyond chance in {len(ones)} of {len(findings)} markets{names}")
+    return ", ".join(told)
 
 
 def _table(trained: int, users: int, learned: Sequence[Learned], found: Measured, picture: str) -> Section:

@@ -33,4 +33,5 @@ STUDY = Study(
     claims,
     report,
     {"quick": "societies of 30 users, and trainings too short to say what learners do in the end"},
+    {"quick": 12},
 )
