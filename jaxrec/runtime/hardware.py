@@ -48,7 +48,7 @@ def cores() -> int:
 def describe(hardware: Hardware) -> str:
     """Writes a machine in one line."""
     accelerator = "" if hardware["platform"] == "cpu" else f"{hardware['devices']} x {hardware['device']}, "
-    return f"{accelerator}{hardware['cores']} cores of {hardware['cpu']}"
+    return f"{accelerator}{hardware['cores']} core{'s' * (hardware['cores'] != 1)} of {hardware['cpu']}"
 
 
 def cpu_features() -> str:

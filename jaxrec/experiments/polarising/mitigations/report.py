@@ -100,7 +100,7 @@ def tradeoff(config: MitigationsConfig, found: Measured) -> Figure:
     figure = Figure(figsize=(15, 5), layout="constrained")
     for axes, (field, label) in zip(figure.subplots(1, len(PANELS), sharey=True), PANELS.items(), strict=True):
         _line(axes, [(f"{weight:g}", found.learners[weighted(weight)]) for weight in sorted(config.weights)],
-              field, PURPLE, "weight of users")  # fmt: skip
+              field, PURPLE, "weight of users", offset=(4, -12))  # fmt: skip
         _line(axes, [(f"{gamma:g}", found.learners[discounted(gamma)]) for gamma in sorted(config.gammas)],
               field, GREEN, "discount")  # fmt: skip
         _line(axes, [("", found.learners[WITHOUT])], field, GREY, WITHOUT)
@@ -118,7 +118,13 @@ def tradeoff(config: MitigationsConfig, found: Measured) -> Figure:
 
 
 def _line(
-    axes: Axes, points: list[tuple[str, Outcome]], field: str, colour: str, label: str, marker: str = "o"
+    axes: Axes,
+    points: list[tuple[str, Outcome]],
+    field: str,
+    colour: str,
+    label: str,
+    marker: str = "o",
+    offset: tuple[int, int] = (5, 4),
 ) -> None:
     """Draws policies as points with their intervals, joined in their order.
 
@@ -129,6 +135,7 @@ def _line(
         colour: of all.
         label: of the line.
         marker: of the points.
+        offset: of what is written from the point, in points.
     """
     if not points:
         return
@@ -139,4 +146,4 @@ def _line(
         x, y, xerr=error_bars(*across), yerr=error_bars(*up), fmt=f"{marker}-", color=colour, ms=5, lw=1.2, label=label
     )
     for (text, _), at, height in zip(points, x, y, strict=True):
-        axes.annotate(text, (at, height), textcoords="offset points", xytext=(5, 4), fontsize=8, color=colour)
+        axes.annotate(text, (at, height), textcoords="offset points", xytext=offset, fontsize=8, color=colour)
