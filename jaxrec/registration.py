@@ -1,5 +1,6 @@
 """Environments by id: `make` builds one, `register` adds one."""
 
+import importlib
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -36,7 +37,7 @@ def make(env_id: str, **kwargs: object) -> tuple[Environment, Any]:
     """Builds the environment `env_id`, with its default parameters.
 
     Args:
-        env_id: one of `registered_envs()`.
+        env_id: one of `registered_envs()`, or "module:Name" for an environment of one's own that can be imported.
         **kwargs: constructor arguments, which fix shapes. Run-time values are set afterwards, by
             `params.replace(influence=0.0)`.
 
@@ -44,7 +45,7 @@ def make(env_id: str, **kwargs: object) -> tuple[Environment, Any]:
         The environment and its default parameters.
 
     Raises:
-        InputError: if the id is unknown (the message names the nearest).
+        InputError: if the id is unknown (the message names the nearest), or what it names cannot be imported.
         InputError: if the constructor does not take an argument.
     """
     env = build(env_id, **kwargs)
@@ -55,7 +56,7 @@ def build(env_id: str, **kwargs: object) -> Environment:
     """Builds the environment `env_id` alone, as `make` does: default parameters may be large."""
     if not isinstance(env_id, str):
         raise checks.InputError(f"env_id must be one of {registered_envs()}, got {checks.brief(env_id)}")
-    factory = checks.lookup(_FACTORIES, env_id, "environment")
+    factory = _imported(env_id) if ":" in env_id else checks.lookup(_FACTORIES, env_id, "environment")
     signature = inspect.signature(factory)
     try:
         signature.bind(**kwargs)
@@ -65,3 +66,15 @@ def build(env_id: str, **kwargs: object) -> Environment:
         with checks.prefixed(f"{env_id}: {error}; run-time values are set with params.replace(...)"):
             checks.lookup(known, unknown or "", "constructor argument")
     return factory(**kwargs)
+
+
+def _imported(env_id: str) -> Callable[..., Environment]:
+    """Imports what "module:Name" names."""
+    module, _, name = env_id.partition(":")
+    try:
+        factory = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise checks.InputError(f"env_id={env_id!r} must name a class that can be imported: {error}") from error
+    if not (isinstance(factory, type) and issubclass(factory, Environment)):
+        raise checks.InputError(f"env_id={env_id!r} must name a class of environments, got {checks.brief(factory)}")
+    return factory

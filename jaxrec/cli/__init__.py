@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -56,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if argv[0] == "--version":
         sys.stdout.write(f"jaxrec {__version__}\n")
         return
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # where "module:Name" looks for an environment of one's own
     try:
         checks.lookup(COMMANDS, argv[0], "command")(argv[1:])
     except checks.InputError as error:

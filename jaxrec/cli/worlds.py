@@ -14,7 +14,7 @@ class EnvOptions:
     """Which environment."""
 
     env: tyro.conf.Positional[str]
-    """Environment id; see `jaxrec list`."""
+    """Environment id; see `jaxrec list`. For one of your own `module:Name`, found in this folder or installed."""
     params: dict[str, str] = field(default_factory=dict)
     """Run-time values by name, e.g. --params influence 0.5 reward_weights.user 2"""
     args: dict[str, str] = field(default_factory=dict)

@@ -36,3 +36,18 @@ def test_unknown_environment_names_the_nearest():
 def test_run_time_values_are_not_constructor_arguments():
     with pytest.raises(jaxrec.InputError, match=r"params\.replace"):
         jaxrec.make("PolarisingUsers-v0", influence=0.0)
+
+
+def test_an_environment_of_ones_own_is_named_by_its_module():
+    env, _ = jaxrec.make("jaxrec.envs.polarising:PolarisingUsers", horizon=3)
+    assert env.horizon == 3
+
+
+@pytest.mark.parametrize(
+    ("env_id", "wrong"),
+    [("nowhere:Mine", "No module named"), ("jaxrec.envs.polarising:Mine", "no attribute"), (":Mine", "Empty module"),
+     ("jaxrec:make", "must name a class of environments")],
+)  # fmt: skip
+def test_what_cannot_be_imported_is_refused(env_id, wrong):
+    with pytest.raises(jaxrec.InputError, match=wrong):
+        jaxrec.make(env_id)
