@@ -42,4 +42,5 @@ STUDY = Study(
         "quick": "networks learn for 200,000 steps and tables for 1 million episodes, with 3 seeds: that an agent is "
         "not accused does not say that it would not be later"
     },
+    {"quick": 35},
 )
