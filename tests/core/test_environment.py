@@ -105,7 +105,7 @@ def _parameter(path):
     return jax.tree_util.keystr(path).partition("['params']")[0]
 
 
-@pytest.mark.parametrize("env_id", ENVIRONMENTS)
+@pytest.mark.parametrize("env_id", QUICK)
 @pytest.mark.parametrize("influence", [-0.1, 1.1, float("nan")])
 def test_influence_is_within_0_and_1(env_id, influence, key):
     env, params = jaxrec.make(env_id)

@@ -24,7 +24,7 @@ SMALL = {
 }
 
 
-HEAVY = {"RewiringMarket-v0": pytest.mark.slow}  # its society is that of RewiringGame
+HEAVY = dict.fromkeys(("RewiringGame-v0", "RewiringMarket-v0", "LearnedUsers-v0"), pytest.mark.slow)  # to compile
 
 
 @pytest.mark.parametrize("env_id", [pytest.param(e, marks=HEAVY.get(e, ())) for e in jaxrec.registered_envs()])

@@ -140,7 +140,7 @@ def test_a_deployed_recommender_draws_its_users_alone(other):
         env.render(played(other).trajectory[:, 0])
 
 
-HEAVY = ("RewiringGame", "RewiringMarket", "LearnedUsers")  # their examples compile for long
+HEAVY = ("RewiringGame", "RewiringMarket", "LearnedUsers", "Deployed")  # their examples compile for long
 
 
 @pytest.mark.parametrize(

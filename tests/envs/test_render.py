@@ -59,7 +59,9 @@ WRONG = {
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "polarising")) for name in DRAWN]
+)
 def test_what_is_no_episode_is_refused_in_one_line(name, wrong):
     env, draw = DRAWN[name]
     given, message = WRONG[wrong]

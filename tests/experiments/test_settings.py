@@ -256,7 +256,9 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize("name", SCANS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "rewiring-competition")) for name in SCANS]
+)
 @hypothesis.given(data=st.data())
 @hypothesis.settings(max_examples=12, deadline=None, suppress_health_check=PATCHED)
 def test_what_a_scan_takes_it_runs_to_its_report(name, data, monkeypatch, tmp_path):

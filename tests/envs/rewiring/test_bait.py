@@ -44,6 +44,7 @@ def test_who_does_not_look_at_its_share_has_none(policy, params, key):
         np.testing.assert_array_equal(np.isnan(values), ~found.passed)
 
 
+@pytest.mark.slow
 def test_a_switcher_costs_its_users_the_difference_of_two_runs(params, key):
     """Where its success is hidden from it, it serves on: that is the run of who never switches, on the same draws."""
     found, served = (bait(ENV, NEVER.replace(switches=at), key, EPISODES, params) for at in (0.5, 2.0))
