@@ -20,8 +20,6 @@ from jaxtyping import PyTree
 from jaxrec import auto_reset, checks
 from jaxrec.interface import Interface, Params, State
 from jaxrec.policy import Policy
-from jaxrec.slates import Slate
-from jaxrec.spaces import Discrete
 from jaxrec.utilities import Leaf, RewardFunction, Utilities, paid
 
 MAX_STEPS_IN_EPISODE = 10_000
@@ -144,9 +142,9 @@ class Environment(Interface[State, Params]):
             InputError: for other actions.
         """
         space = self.action_space(self.default_params)
-        if not isinstance(space, Discrete | Slate):
+        if not hasattr(space, "n"):
             raise checks.InputError(f"{self.name} must have discrete actions or slates to have a number, got {space}")
-        return space.n
+        return space.n  # type: ignore[attr-defined]
 
     def is_truncated(self, state: State, params: Params) -> Array:
         """Tells, as bool[], whether the episode is cut off: never. A horizon of the game terminates it instead."""

@@ -47,14 +47,14 @@ def recorded(env: Environment) -> None:
 
 def check_sb3(env: Environment) -> None:
     """Runs the check of Stable-Baselines3."""
-    from stable_baselines3.common.env_checker import check_env
+    from stable_baselines3.common.env_checker import check_env  # pyright: ignore[reportMissingImports]
 
     check_env(Env(env), warn=False)
 
 
 def sb3_ppo(env: Environment) -> None:
     """Learns a few batches."""
-    from stable_baselines3 import PPO
+    from stable_baselines3 import PPO  # pyright: ignore[reportMissingImports]
 
     from jaxrec.gymnasium.stable_baselines3 import VecEnv
 
@@ -63,7 +63,7 @@ def sb3_ppo(env: Environment) -> None:
 
 def sb3_dqn(env: Environment) -> None:
     """Learns a few steps."""
-    from stable_baselines3 import DQN
+    from stable_baselines3 import DQN  # pyright: ignore[reportMissingImports]
 
     from jaxrec.gymnasium.stable_baselines3 import VecEnv
 
@@ -72,7 +72,7 @@ def sb3_dqn(env: Environment) -> None:
 
 def maskable_ppo(env: Environment) -> None:
     """Learns a few batches with the environment's masks."""
-    from sb3_contrib import MaskablePPO
+    from sb3_contrib import MaskablePPO  # pyright: ignore[reportMissingImports]
 
     from jaxrec.gymnasium.stable_baselines3 import VecEnv
 

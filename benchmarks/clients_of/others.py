@@ -64,7 +64,7 @@ def purejaxrl(env: Environment) -> None:
 
 def stoa(env: Environment) -> None:
     """Steps through the adapter that Stoix has for gymnax."""
-    from stoa.env_adapters.gymnax import GymnaxToStoa
+    from stoa.env_adapters.gymnax import GymnaxToStoa  # pyright: ignore[reportMissingImports]
 
     wrapped = GymnaxToStoa(LegacyStepAPI(FlattenObservation(env)), env.default_params)
     state, step = wrapped.reset(jax.random.key(0))

@@ -32,7 +32,7 @@ from jaxrec.agents.step_sizes import GeometricStep, StepSize, VisitStep
 from jaxrec.agents.tabular_policy import TabularPolicy, epsilon_greedy
 from jaxrec.environment import Environment
 from jaxrec.inputs import check_clock, check_env
-from jaxrec.spaces import Discrete
+from jaxrec.slates import Slate
 from jaxrec.utilities import Leaf
 
 MOST_VISITS = 2**32 - 1  # that uint32 counts
@@ -89,14 +89,14 @@ class QLearning(struct.PyTreeNode):
 
     def __post_init__(self) -> None:
         check_env(self.env)
+        actions = self.env.action_space(self.env.default_params)
+        if isinstance(actions, Slate) or not hasattr(actions, "n"):
+            raise checks.InputError(f"env must have discrete actions for tabular Q-learning, got {actions}")
         if self.env.num_observations is None:
             raise checks.InputError(
                 f"env must have indexable observations for tabular Q-learning; {self.env.name} has not"
                 + observations.too_many(self.env.observation_space(self.env.default_params))
             )
-        actions = self.env.action_space(self.env.default_params)
-        if not isinstance(actions, Discrete):
-            raise checks.InputError(f"env must have discrete actions for tabular Q-learning, got {actions}")
         for name in ("total_timesteps", "num_envs", "num_steps"):
             checks.positive(name, getattr(self, name))
         check_clock(self)

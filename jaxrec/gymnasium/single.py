@@ -23,8 +23,8 @@ class Env(gymnasium.Env[Any, Any]):
         >>> env = Env("PolarisingUsers-v0", horizon=4)
         >>> obs, info = env.reset(seed=0)
         >>> obs, reward, terminated, truncated, info = env.step(2)
-        >>> sorted(info)[:3]
-        ['clicks', 'invalid_action', 'recommender']
+        >>> reward == info["recommender"], info["right"]
+        (True, 1.0)
 
     Random numbers come from `np_random`, which `reset(seed=...)` seeds. `info` holds the environment's metrics and the
     three utilities, float each; a metric in `env.sparse_metrics` is absent at a step that has no such value.
@@ -51,11 +51,12 @@ class Env(gymnasium.Env[Any, Any]):
         Raises:
             InputError: for an unknown id, setting or mode, and for parameters that the environment refuses.
         """
-        checks.lookup(dict.fromkeys([None, *self.metadata["render_modes"]]), render_mode, "render_mode")  # pyright: ignore
+        if render_mode is not None:
+            checks.lookup(dict.fromkeys(self.metadata["render_modes"]), render_mode, "render_mode")
         self.env = built(env, settings)
         self.params = params_of(self.env, None, params)
-        self.action_space = to_gymnasium(self.env.action_space(self.params))
-        self.observation_space = to_gymnasium(self.env.observation_space(self.params))
+        self._acts, self._observes = self.env.action_space(self.params), self.env.observation_space(self.params)
+        self.action_space, self.observation_space = to_gymnasium(self._acts), to_gymnasium(self._observes)
         self.render_mode = render_mode
         self._now: tuple[Any, Any] | None = None
         self._done = True
@@ -94,21 +95,20 @@ class Env(gymnasium.Env[Any, Any]):
         """
         if self._now is None or self._done:
             raise checks.InputError("step must come after reset: no episode is under way")
-        space = self.env.action_space(self.params)
-        chosen = no_repeats(space, jax.tree.map(lambda leaf: leaf[None], to_jax(space, action)))
-        space.check("action", jax.tree.map(lambda leaf: leaf[0], chosen))
+        chosen = no_repeats(self._acts, jax.tree.map(lambda leaf: leaf[None], to_jax(self._acts, action)))
+        self._acts.check("action", jax.tree.map(lambda leaf: leaf[0], chosen))
         obs, state = self._now
         taken = jax.device_get(steps.advance(self.env, steps.seeds(self.np_random), state, obs, chosen, self.params))
         step = taken.step
-        self._now, self._done = (step.next_obs, step.next_state), bool(step.done[0])
+        ends = bool(step.terminated[0]), bool(step.truncated[0])
+        self._now, self._done = (step.next_obs, step.next_state), any(ends)
         if self.render_mode is not None:
-            one = Trajectory(step.state, step.obs, step.action, step.reward, step.next_state, step.done)
-            self._episode.append(jax.device_get(one))
+            one = Trajectory(step.state, step.obs, step.action, step.reward, step.next_state, np.array([self._done]))
+            self._episode.append(one)
         info = {
             name: value[0].item() if value[0].ndim == 0 else np.array(value[0]) for name, value in taken.info.items()
         }
         there = {name: float(value[0]) for name, value in taken.metrics.items() if taken.present.get(name, [1])[0]}
-        ends = bool(step.terminated[0]), bool(step.truncated[0])
         return self._observed(step.next_obs), float(step.reward[0]), *ends, info | there
 
     def action_masks(self) -> np.ndarray:
@@ -128,8 +128,7 @@ class Env(gymnasium.Env[Any, Any]):
         return None if self.render_mode is None else picture(self.env, self._episode, self.params)
 
     def _observed(self, obs: PyTree) -> Any:
-        one = jax.tree.map(lambda leaf: leaf[0], jax.device_get(obs))
-        return to_numpy(self.env.observation_space(self.params), one)
+        return to_numpy(self._observes, jax.tree.map(lambda leaf: leaf[0], jax.device_get(obs)))
 
 
 def masks(env: Environment, obs: PyTree) -> np.ndarray:

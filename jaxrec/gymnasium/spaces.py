@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
 from jaxtyping import PyTree
@@ -106,11 +107,11 @@ def no_repeats(space: Space, actions: PyTree) -> PyTree:
     """
     if not isinstance(space, Slate) or not (np.diff(np.sort(actions, axis=-1), axis=-1) == 0).any():
         return actions
-    return np.asarray(_slates(space.n, space.k, actions))
+    return np.asarray(_slates(space.n, space.k, jnp.asarray(actions)))
 
 
 @partial(jax.jit, static_argnames=("n", "k"))
-def _slates(n: int, k: int, actions: np.ndarray) -> jax.Array:
+def _slates(n: int, k: int, actions: jax.Array) -> jax.Array:
     return jax.vmap(Slate(n, k).nearest)(actions)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 from jaxtyping import PyTree
-from stable_baselines3.common import vec_env
+from stable_baselines3.common import vec_env  # pyright: ignore[reportMissingImports]
 
 from jaxrec import checks
 from jaxrec.environment import Environment

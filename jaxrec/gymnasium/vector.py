@@ -25,8 +25,8 @@ class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         >>> envs = VectorEnv("PolarisingUsers-v0", num_envs=3, horizon=4)
         >>> obs, infos = envs.reset(seed=0)
         >>> obs, rewards, terminations, truncations, infos = envs.step([0, 1, 2])
-        >>> infos["clicks"].shape, infos["_clicks"].all()
-        ((3,), True)
+        >>> infos["left"].tolist(), infos["_left"].tolist()
+        ([1.0, 0.0, 0.0], [True, True, True])
 
     Where an episode ends the next one begins within the same step (`AutoresetMode.SAME_STEP`): the observation is the
     first of the next episode, `infos["final_obs"][i]` the last of the old one and `infos["final_info"]` its infos, both
@@ -56,8 +56,8 @@ class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         checks.positive("num_envs", num_envs, checks.MOST_STEPS)
         self.env, self.num_envs = built(env, settings), num_envs
         self.params = params_of(self.env, None, params)
-        self.single_action_space = to_gymnasium(self.env.action_space(self.params))
-        self.single_observation_space = to_gymnasium(self.env.observation_space(self.params))
+        self._acts, self._observes = self.env.action_space(self.params), self.env.observation_space(self.params)
+        self.single_action_space, self.single_observation_space = map(to_gymnasium, (self._acts, self._observes))
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self._now: tuple[Any, Any] | None = None
@@ -96,9 +96,8 @@ class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         """
         if self._now is None:
             raise checks.InputError("step must come after reset: no episode is under way")
-        space = self.env.action_space(self.params)
-        actions = no_repeats(space, to_jax(space, actions, (self.num_envs,)))
-        _check_all(space, actions)
+        actions = no_repeats(self._acts, to_jax(self._acts, actions, (self.num_envs,)))
+        _check_all(self._acts, actions)
         obs, state = self._now
         taken = steps.advance(self.env, steps.seeds(self.np_random), state, obs, actions, self.params)
         last = taken.step.next_obs, taken.step.next_state
@@ -126,13 +125,13 @@ class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         return masks(self.env, self._now[0])
 
     def _observed(self, obs: PyTree) -> Any:
-        return to_numpy(self.env.observation_space(self.params), obs, (self.num_envs,))
+        return to_numpy(self._observes, obs, (self.num_envs,))
 
     def _final(self, obs: PyTree, infos: dict[str, Any], done: np.ndarray) -> dict[str, Any]:
         """Gives the infos of episodes that ended: their last observations and infos."""
-        space, final = self.env.observation_space(self.params), np.full(self.num_envs, None, object)
+        final = np.full(self.num_envs, None, object)
         for i in np.flatnonzero(done):
-            final[i] = to_numpy(space, jax.tree.map(lambda leaf, i=i: leaf[i], obs))
+            final[i] = to_numpy(self._observes, jax.tree.map(lambda leaf, i=i: leaf[i], obs))
         masked = {name: value & done if name.startswith("_") else value.copy() for name, value in infos.items()}
         return {"final_obs": final, "_final_obs": done, "final_info": masked, "_final_info": done.copy()}
 
