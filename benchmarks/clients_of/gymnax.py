@@ -72,8 +72,8 @@ def gym(env: Environment) -> None:
 
     wrapped = GymnaxToGymWrapper(env)
     wrapped.reset(seed=1)
-    wrapped.step(wrapped.action_space.sample())
-    assert wrapped.observation_space is not None
+    obs, *_ = wrapped.step(wrapped.action_space.sample())
+    _check_held(env, wrapped.observation_space, obs)
 
 
 def vector_gym(env: Environment) -> None:
@@ -82,9 +82,9 @@ def vector_gym(env: Environment) -> None:
 
     wrapped = GymnaxToVectorGymWrapper(env, num_envs=3)
     wrapped.reset(seed=1)
-    _, reward, *_ = wrapped.step(jnp.asarray(wrapped.action_space.sample(), jnp.int32))
+    obs, reward, *_ = wrapped.step(jnp.asarray(wrapped.action_space.sample(), jnp.int32))
     assert reward.shape == (3,)
-    assert wrapped.observation_space is not None
+    _check_held(env, wrapped.observation_space, obs)
 
 
 def rollout(env: Environment) -> None:
@@ -112,6 +112,17 @@ def brax(env: Environment) -> None:
 def evojax(env: Environment) -> None:
     """Raises ImpossibleError: its constructor takes no environment."""
     raise ImpossibleError("GymnaxToEvoJaxTask builds its environment by gymnax.make, and takes no other")
+
+
+def _check_held(env: Environment, space: Any, obs: Any) -> None:
+    """Checks that a Gymnasium space holds an observation that gymnax hands on as it is.
+
+    Raises:
+        ImpossibleError: for a structure: the space is of dicts.
+    """
+    if isinstance(env.observation_space(), Fields):
+        raise ImpossibleError("gymnax hands structures on where its space says dicts; jaxrec.gymnasium makes dicts")
+    assert space.contains(np.asarray(obs))
 
 
 def _played(env: Any, steps: int) -> list[Any]:

@@ -7,7 +7,9 @@ import jax.numpy as jnp
 
 from benchmarks.clients_of.gymnax import arrays
 from jaxrec import Environment
-from jaxrec.wrappers import FlattenObservation, LegacyStepAPI
+from jaxrec.wrappers import FlattenObservation, LegacyStepAPI, TimeLimit
+
+MAX_STEPS = 50
 
 
 def rejax_ppo(env: Environment) -> None:
@@ -31,10 +33,12 @@ def rejax_iqn(env: Environment) -> None:
 
 
 def _rejax(name: str, env: Environment, **settings: int) -> None:
+    """Trains for a few steps; episodes without a common length are cut off, for it evaluates 128 to their ends."""
     import rejax
 
+    bounded = env if env.fixed_horizon else TimeLimit(env, MAX_STEPS)
     agent = getattr(rejax, name).create(
-        env=LegacyStepAPI(arrays(env)), total_timesteps=64, eval_freq=32, learning_rate=1e-3, **settings
+        env=LegacyStepAPI(arrays(bounded)), total_timesteps=64, eval_freq=32, learning_rate=1e-3, **settings
     )
     _, (lengths, returns) = jax.jit(agent.train)(jax.random.key(0))
     assert jnp.isfinite(returns).all()

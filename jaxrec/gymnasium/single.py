@@ -13,6 +13,7 @@ from jaxrec.gymnasium import steps
 from jaxrec.gymnasium.arguments import built, params_of
 from jaxrec.gymnasium.rendering import picture
 from jaxrec.gymnasium.spaces import no_repeats, to_gymnasium, to_jax, to_numpy
+from jaxrec.slates import Slate
 from jaxrec.spaces import field_of
 from jaxrec.trajectories import Trajectory
 
@@ -134,11 +135,13 @@ class Env(gymnasium.Env[Any, Any]):
 def masks(env: Environment, obs: PyTree) -> np.ndarray:
     """Gives bool[num_envs, actions], the valid actions of observations [num_envs, ...]: all where none is said valid.
 
+    For slates of k, bool[num_envs, k * items]: the valid items of each place in turn.
+
     Raises:
-        InputError: for an environment whose actions are not discrete.
+        InputError: for an environment whose actions are neither discrete nor slates.
     """
-    mask = field_of(obs, "action_mask", None)
+    space, mask = env.action_space(env.default_params), field_of(obs, "action_mask", None)
     if mask is None:
-        return np.ones((len(jax.tree.leaves(obs)[0]), env.num_actions), bool)
+        mask = np.ones((len(jax.tree.leaves(obs)[0]), env.num_actions), bool)
     mask = np.array(mask)
-    return mask | ~mask.any(axis=-1, keepdims=True)
+    return np.tile(mask | ~mask.any(axis=-1, keepdims=True), space.k if isinstance(space, Slate) else 1)

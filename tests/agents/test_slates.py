@@ -121,6 +121,7 @@ def test_gymnasium_learners_may_repeat_an_item():
     *_, info = env.step(np.array([2, 2]))
     assert info["taken"] in (0, 2)
     assert not info["invalid_action"]
+    assert env.action_masks().tolist() == [True] * 8
 
 
 def test_agents_for_single_actions_refuse_slates():

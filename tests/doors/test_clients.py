@@ -20,6 +20,8 @@ from jaxrec.slates import Slate
 REASONS = {
     "gymnax GymnaxToEvoJaxTask": "takes no other",
     "gymnax FlattenObservationWrapper": "one array",
+    "gymnax GymnaxToGymWrapper": "where its space says dicts",
+    "gymnax GymnaxToVectorGymWrapper": "where its space says dicts",
 }
 """What is said of clients that cannot take an environment."""
 
