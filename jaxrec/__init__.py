@@ -10,9 +10,10 @@ from jaxrec.evaluation import Evaluation, evaluate
 from jaxrec.parameters import batched
 from jaxrec.policy import Policy
 from jaxrec.registration import make, register, registered_envs
-from jaxrec.rollouts import Rollout, Trajectory, rollout
+from jaxrec.rollouts import Rollout, rollout
 from jaxrec.testing import api_test
 from jaxrec.training import fit, load_policy
+from jaxrec.trajectories import Trajectory, episodes
 from jaxrec.utilities import Utilities
 from jaxrec.version import __version__
 
@@ -29,6 +30,7 @@ __all__ = [
     "__version__",
     "api_test",
     "batched",
+    "episodes",
     "evaluate",
     "fit",
     "load_policy",

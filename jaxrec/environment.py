@@ -22,6 +22,9 @@ from jaxrec.interface import Interface, Params, State
 from jaxrec.policy import Policy
 from jaxrec.utilities import Leaf, RewardFunction, Utilities, paid
 
+MAX_STEPS_IN_EPISODE = 10_000
+"""Of evaluations by other libraries, see `EnvParams.max_steps_in_episode`."""
+
 
 class EnvState(struct.PyTreeNode):
     """The state of an episode between two steps; a subclass adds the fields of its society.
@@ -46,6 +49,15 @@ class EnvParams(struct.PyTreeNode):
 
     influence: Leaf | float = 1.0
     reward_weights: Utilities = Utilities(recommender=1.0, user=1.0, society=1.0)
+
+    @property
+    def max_steps_in_episode(self) -> int:
+        """The steps after which rejax and gymnax's `RolloutWrapper` cut an episode off: 10 000 in every society.
+
+        They read the number from the parameters, which do not know the horizon. Episodes end there in their own loops
+        only; an environment cuts none off but by `TimeLimit`.
+        """
+        return MAX_STEPS_IN_EPISODE
 
 
 class Environment(Interface[State, Params]):
@@ -124,8 +136,15 @@ class Environment(Interface[State, Params]):
 
     @property
     def num_actions(self) -> int:
-        """The number of discrete actions."""
-        return self.action_space(self.default_params).n  # type: ignore[attr-defined]
+        """The number of discrete actions; of items, where actions are slates.
+
+        Raises:
+            InputError: for other actions.
+        """
+        space = self.action_space(self.default_params)
+        if not hasattr(space, "n"):
+            raise checks.InputError(f"{self.name} must have discrete actions or slates to have a number, got {space}")
+        return space.n  # type: ignore[attr-defined]
 
     def is_truncated(self, state: State, params: Params) -> Array:
         """Tells, as bool[], whether the episode is cut off: never. A horizon of the game terminates it instead."""

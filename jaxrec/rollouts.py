@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 from functools import partial
-from types import EllipsisType
-from typing import SupportsIndex, no_type_check
+from typing import no_type_check
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 from jax import Array
-from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
 from jaxrec import checks, measures, vectorized
@@ -19,34 +17,10 @@ from jaxrec.parameters import canonical
 from jaxrec.policy import Policy
 from jaxrec.runtime.jit_by_class import jit
 from jaxrec.sums import Sum
-from jaxrec.utilities import Leaf
+from jaxrec.trajectories import Trajectory, further
 
 MAX_ADDED = 64
 """Values added up in float32 before a compensated sum takes them: a relative error of at most 4e-6."""
-
-
-Index = SupportsIndex | slice | EllipsisType | ArrayLike | None
-
-
-class Trajectory(struct.PyTreeNode):
-    """All steps of a rollout; every leaf is [num_steps, num_envs, ...] (`trajectory[:, i]` is one environment).
-
-    Attributes:
-        state, obs: those that the recommender acted in.
-        action, reward: its action, and the reward of the step (float).
-        next_state: the state after the step, before any reset.
-        done: bool, whether the episode ended with this step.
-    """
-
-    state: PyTree
-    obs: PyTree
-    action: PyTree
-    reward: Leaf
-    next_state: PyTree
-    done: Leaf
-
-    def __getitem__(self, index: Index | tuple[Index, ...]) -> "Trajectory":
-        return jax.tree.map(lambda leaf: leaf[index], self)
 
 
 class Rollout(struct.PyTreeNode):
@@ -77,7 +51,7 @@ def rollout(
     num_envs: int,
     num_steps: int,
     params: PyTree = None,
-    trajectory: bool = False,
+    trajectory: bool | Sequence[str] = False,
     metrics: Sequence[str] | None = None,
 ) -> Rollout:
     """Runs `policy` in `num_envs` copies of `env` for `num_steps` steps; episodes restart as they end.
@@ -97,7 +71,8 @@ def rollout(
         num_envs: environments in parallel, at least 1.
         num_steps: steps of each, at least 1.
         params: run-time values; the environment's defaults if None.
-        trajectory: whether to return every step too: memory grows with num_steps * num_envs.
+        trajectory: whether to return every step too: memory grows with num_steps * num_envs. Names of further fields,
+            of "next_obs" and "metrics", return every step with them.
         metrics: names of the measures to take, all if None. Others are not computed, which saves much of the time in
             large societies.
 
@@ -110,7 +85,7 @@ def rollout(
         InputError: for a wrong environment, key or parameters, and for a policy that does not follow the protocol,
             does not take the environment's observations, or gives an action of another shape or kind.
         InputError: for a metric that has the name of another measure, and for `metrics` of which one is no measure
-            or stands twice.
+            or stands twice; and for a `trajectory` that is neither.
     """
     check_env(env)
     checks.typed_key("key", key)
@@ -118,7 +93,7 @@ def rollout(
     checks.positive("num_steps", num_steps, checks.MOST_STEPS)
     check_policy(policy)
     wanted = None if metrics is None else measures.wanted(metrics)
-    return _rollout(env, policy, key, num_envs, num_steps, canonical(env.resolve(params)), trajectory, wanted)
+    return _rollout(env, policy, key, num_envs, num_steps, canonical(env.resolve(params)), further(trajectory), wanted)
 
 
 class _Totals(struct.PyTreeNode):
@@ -215,7 +190,7 @@ def _rollout(
     num_envs: int,
     num_steps: int,
     params: PyTree,
-    trajectory: bool,
+    trajectory: tuple[str, ...] | None,
     metrics: tuple[str, ...] | None,
 ) -> Rollout:
     *key_start, key_steps = jax.random.split(key, 3)
@@ -225,9 +200,9 @@ def _rollout(
     def body(carry, inputs):
         playing, totals = carry
         playing, step, measured = advance(playing, inputs[1])
-        kept = Trajectory(step.state, step.obs, step.action, step.reward, step.next_state, step.done)
+        kept = None if trajectory is None else _kept(step, measured, trajectory)
         per_step = jax.lax.platform_dependent(measured, default=_mean_of_all, cpu=_mean_of_each)
-        return (playing, totals.add(measured, step.done)), (per_step, kept if trajectory else None)
+        return (playing, totals.add(measured, step.done)), (per_step, kept)
 
     def restart(carry, inputs):
         playing, totals = carry
@@ -269,6 +244,17 @@ def _advance(
         after = playing.replace(state=step.next_state, memory=memory, ended=step.done, keys=keys[2:])
     measured = jax.vmap(partial(measures.measure, env, params))(step)
     return after, step, measures.present(env, measured, metrics)
+
+
+def _kept(step: vectorized.Step, measured: PyTree, names: tuple[str, ...]) -> Trajectory:
+    """Gives a step of a trajectory, with the further fields `names`."""
+    values, there = measured
+    missing = {name: jnp.where(there[name] > 0, 0, jnp.nan) for name in there}
+    return Trajectory(
+        step.state, step.obs, step.action, step.reward, step.next_state, step.done, step.terminated, step.truncated,
+        step.next_obs if "next_obs" in names else None,
+        {name: value + missing.get(name, 0) for name, value in values.items()} if "metrics" in names else None,
+    )  # fmt: skip
 
 
 def _mean_of_each(measured: PyTree) -> Array:

@@ -1,8 +1,8 @@
 """Action and observation spaces: jittable `sample` and `contains`, as in gymnax.
 
-Each class has the attributes of the gymnax class of the same name, and passes for it in `isinstance` once gymnax is
-imported. Wrappers and agents written for gymnax test spaces with `isinstance`, and so accept these environments, while
-jaxrec does not depend on gymnax.
+Each class has the attributes of the gymnax class of the same name (`Fields` of `Dict`), and passes for it in
+`isinstance` once gymnax is imported. Wrappers and agents written for gymnax test spaces so, and accept these
+environments, while jaxrec does not depend on gymnax.
 
 An observation is an array, or a structure of arrays: a dict, a named tuple, a `PyTreeNode`. `field_of` reads a field of
 a structure, `Fields` is the space of a structure, and `flatten` makes a vector of it.
@@ -12,7 +12,7 @@ import reprlib
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, SupportsIndex
+from typing import Any, ClassVar, SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -57,11 +57,13 @@ def flatten(obs: PyTree) -> Float[Array, " n"]:
 class Space:
     """A set of values that an action or an observation may take."""
 
+    gymnax_name: ClassVar[str | None] = None  # of the class of gymnax that it passes for, where it has another name
+
     @property
     def __class__(self) -> type:  # pyright: ignore
         # `isinstance(x, C)` asks `type(x)` first and `x.__class__` second (unittest.mock relies on the same).
         gymnax_spaces = sys.modules.get("gymnax.environments.spaces")
-        return getattr(gymnax_spaces, type(self).__name__, type(self))
+        return getattr(gymnax_spaces, self.gymnax_name or type(self).__name__, type(self))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A pickle names the class of jaxrec, although `__class__` may be the one of gymnax.
@@ -250,20 +252,22 @@ class Box(Bounded):
 class Fields(Space):
     """Observations of several fields, each in a space of its own: dicts, or structures such as a `PyTreeNode`.
 
-    A dict has these keys and no others. A structure may have further fields.
+    A dict has these keys and no others. A structure may have further fields. Passes for gymnax's `Dict`.
 
     Attributes:
-        fields: the spaces by field.
+        fields, spaces: the spaces by field.
 
     Raises:
         InputError: for a field whose space is no space.
     """
 
+    gymnax_name: ClassVar[str | None] = "Dict"
+
     def __init__(self, **fields: Space):
         for name, space in fields.items():
             if not hasattr(space, "contains"):
                 raise checks.InputError(f"{name} must be a space, got {checks.brief(space)}")
-        self.fields = fields
+        self.fields = self.spaces = fields
 
     def __repr__(self) -> str:
         return f"Fields({', '.join(f'{name}={space}' for name, space in self.fields.items())})"

@@ -9,7 +9,7 @@ from jaxtyping import PyTree
 
 from jaxrec import vectorized
 from jaxrec.agents import on_policy
-from jaxrec.agents.masks import distribution
+from jaxrec.agents.masks import distribution, slate_size
 from jaxrec.agents.on_policy import Batch, PPOState, Transition
 
 
@@ -18,7 +18,7 @@ class Choice(NamedTuple):
 
     Attributes:
         carry: of the network afterwards.
-        action: int32[num_envs].
+        action: int32[num_envs]; [num_envs, k] for slates of k.
         log_prob, value: float[num_envs], of the action and of the state.
     """
 
@@ -32,7 +32,7 @@ def choose(agent: PyTree, state: PPOState, key: Array) -> Choice:
     """Draws an action in each environment.
 
     Args:
-        agent: PPO; its network is read.
+        agent: PPO; its network and environment are read.
         state: of its training.
         key: a typed key.
 
@@ -42,7 +42,7 @@ def choose(agent: PyTree, state: PPOState, key: Array) -> Choice:
     carry = on_policy.reset_carry(agent.network, state.carry, state.is_first)
     apply = jax.vmap(agent.network.apply, in_axes=(None, 0, 0))
     carry, logits, value = apply(state.network_params, carry, state.obs)
-    action, log_prob = distribution(logits, state.obs).sample_and_log_prob(seed=key)
+    action, log_prob = distribution(logits, state.obs, slate_size(agent.env)).sample_and_log_prob(seed=key)
     return Choice(carry, action, log_prob, value)
 
 

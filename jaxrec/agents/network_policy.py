@@ -6,6 +6,7 @@ from flax import struct
 from jax import Array
 from jaxtyping import PyTree
 
+from jaxrec import checks
 from jaxrec.agents.masks import distribution, masked
 from jaxrec.agents.networks import Network
 from jaxrec.policy import evenly, one_of
@@ -19,11 +20,14 @@ class NetworkPolicy(struct.PyTreeNode):
         network: see the module.
         greedy: takes the likeliest valid action, of several each equally often; else draws one by its probability.
             Equals are common: a ranking network gives users with equal features equal scores.
+        slate_size: the places of a slate, where actions are slates; else None. A greedy slate has the items of the
+            largest scores, in their order.
     """
 
     network_params: PyTree
     network: Network = struct.field(pytree_node=False)
     greedy: bool = struct.field(pytree_node=False, default=True)
+    slate_size: int | None = struct.field(pytree_node=False, default=None)
 
     @property
     def num_actions(self) -> int | None:
@@ -35,7 +39,7 @@ class NetworkPolicy(struct.PyTreeNode):
         return self.network.initialize_carry()
 
     def act(self, carry: PyTree, obs: PyTree, key: Array) -> tuple[Array, PyTree]:
-        """Chooses an action for one observation: (int32[] action, carry).
+        """Chooses an action for one observation: (int32[] action, or int32[k] slate, carry).
 
         Args:
             carry: of the network.
@@ -43,13 +47,22 @@ class NetworkPolicy(struct.PyTreeNode):
             key: a typed key.
         """
         carry, logits, _ = self.network.apply(self.network_params, carry, obs)
+        chosen = distribution(logits, obs, self.slate_size)
         if not self.greedy:
-            return distribution(logits, obs).sample(seed=key).astype(jnp.int32), carry
+            return chosen.sample(seed=key).astype(jnp.int32), carry
+        if self.slate_size is not None:
+            return chosen.mode(), carry
         logits = masked(logits, obs)
         return one_of(logits == logits.max(), jax.random.uniform(key)), carry
 
     def probabilities(self, carry: PyTree, obs: PyTree) -> tuple[Array, PyTree]:
-        """Gives float[actions], the probability of each action for one observation, and the network's carry."""
+        """Gives float[actions], the probability of each action for one observation, and the network's carry.
+
+        Raises:
+            InputError: where actions are slates, which are too many to list.
+        """
+        if self.slate_size is not None:
+            raise checks.InputError("policy must choose single actions: a probability of each slate is too long a list")
         carry, logits, _ = self.network.apply(self.network_params, carry, obs)
         logits = masked(logits, obs)
         return evenly(logits == logits.max()) if self.greedy else jax.nn.softmax(logits), carry

@@ -57,7 +57,7 @@ class Transition(struct.PyTreeNode):
     Attributes:
         obs, carry, is_first: where the action was chosen: the observation, the network's carry before it, and whether
             an episode began there.
-        action: int32.
+        action: int32; [..., k] for slates of k.
         log_prob, value: float, of the network that acted.
         features: float[..., features], what the critic reads there; None where the network gives the values.
         reward: float, as paid.
@@ -68,7 +68,7 @@ class Transition(struct.PyTreeNode):
     obs: PyTree
     carry: PyTree
     is_first: Bool[Array, "*steps envs"]
-    action: Int[Array, "*steps envs"]
+    action: Int[Array, "*steps envs"] | Int[Array, "*steps envs k"]
     log_prob: Float[Array, "*steps envs"]
     value: Float[Array, "*steps envs"]
     features: PyTree
@@ -84,7 +84,7 @@ class Batch(struct.PyTreeNode):
 
     Attributes:
         obs, carry, is_first: where the action was chosen.
-        action: int32.
+        action: int32; [..., k] for slates of k.
         log_prob: float, of the network that acted.
         value: float, before the update.
         advantage, target: float, of the action and for the value.
@@ -93,7 +93,7 @@ class Batch(struct.PyTreeNode):
     obs: PyTree
     carry: PyTree
     is_first: Bool[Array, "steps sequences"]
-    action: Int[Array, "steps sequences"]
+    action: Int[Array, "steps sequences"] | Int[Array, "steps sequences k"]
     log_prob: Float[Array, "steps sequences"]
     value: Float[Array, "steps sequences"]
     advantage: Float[Array, "steps sequences"]

@@ -16,7 +16,7 @@ from jaxtyping import PyTree
 from jaxrec import checks, measures, sums, vectorized
 from jaxrec.agents import collection, losses, on_policy
 from jaxrec.agents.critic import LeastSquares, NetworkValue, check_critic
-from jaxrec.agents.masks import distribution
+from jaxrec.agents.masks import judged, slate_size
 from jaxrec.agents.network_policy import NetworkPolicy
 from jaxrec.agents.networks import Network, check_network
 from jaxrec.agents.on_policy import Batch, Count, PPOState, Scalar
@@ -27,7 +27,7 @@ from jaxrec.utilities import Leaf
 
 
 class PPO(struct.PyTreeNode):
-    """PPO with clipped policy and value losses for any environment with discrete actions.
+    """PPO with clipped policy and value losses for any environment whose actions are discrete, or slates.
 
     Bootstraps through truncation with the value of the true final observation, not through termination. Attributes
     marked (leaf) may be swept with `vmap`; the others are static.
@@ -177,7 +177,7 @@ class PPO(struct.PyTreeNode):
 
     def policy(self, state: PPOState, greedy: bool = True) -> NetworkPolicy:
         """What was learned so far: the likeliest action, or one drawn as in training."""
-        return NetworkPolicy(state.network_params, self.network, greedy)
+        return NetworkPolicy(state.network_params, self.network, greedy, slate_size(self.env))
 
     def _optimizer(self) -> optax.GradientTransformation:
         limit = jnp.asarray(self.max_grad_norm, jnp.float32)  # as weights are, also under x64
@@ -275,9 +275,9 @@ class PPO(struct.PyTreeNode):
             return carry, (logits, value)
 
         _, (logits, value) = jax.lax.scan(step, jax.tree.map(lambda x: x[0], batch.carry), (batch.obs, batch.is_first))
-        chosen = distribution(logits, batch.obs)
+        log_prob, entropy = judged(logits, batch.obs, batch.action, slate_size(self.env))
         parts = losses.clipped_losses(
-            chosen.log_prob(batch.action) - batch.log_prob, chosen.entropy(),
+            log_prob - batch.log_prob, entropy,
             value if self.values.is_learned_by_gradients else batch.value, batch.advantage, batch.value, batch.target,
             on_policy.requested(batch.obs, batch.value), self.clip_eps, self.value_clip_eps, *total,
         )  # fmt: skip

@@ -32,6 +32,7 @@ from jaxrec.agents.step_sizes import GeometricStep, StepSize, VisitStep
 from jaxrec.agents.tabular_policy import TabularPolicy, epsilon_greedy
 from jaxrec.environment import Environment
 from jaxrec.inputs import check_clock, check_env
+from jaxrec.slates import Slate
 from jaxrec.utilities import Leaf
 
 MOST_VISITS = 2**32 - 1  # that uint32 counts
@@ -88,6 +89,9 @@ class QLearning(struct.PyTreeNode):
 
     def __post_init__(self) -> None:
         check_env(self.env)
+        actions = self.env.action_space(self.env.default_params)
+        if isinstance(actions, Slate) or not hasattr(actions, "n"):
+            raise checks.InputError(f"env must have discrete actions for tabular Q-learning, got {actions}")
         if self.env.num_observations is None:
             raise checks.InputError(
                 f"env must have indexable observations for tabular Q-learning; {self.env.name} has not"

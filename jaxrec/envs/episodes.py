@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from jaxrec import checks
-from jaxrec.rollouts import Trajectory
+from jaxrec.trajectories import Trajectory
 
 
 def first_episode(trajectory: PyTree, *names: str) -> Trajectory:

@@ -88,7 +88,7 @@ def test_links_at_the_root_point_into_the_package():
 
 def test_import_is_light():
     """Nothing that only a study, a picture or a test needs is imported with the package."""
-    heavy = "{'matplotlib', 'scipy', 'tyro', 'gymnax', 'distrax', 'networkx', 'pandas', 'pyarrow'}"
+    heavy = "{'matplotlib', 'scipy', 'tyro', 'gymnax', 'distrax', 'networkx', 'pandas', 'pyarrow', 'gymnasium'}"
     code = f"import sys, jaxrec; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

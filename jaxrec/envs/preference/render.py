@@ -10,7 +10,7 @@ from jaxrec import checks
 from jaxrec.envs.episodes import first_episode
 from jaxrec.envs.preference.dynamics import BINS, DEGREES, JUDGES, users_of
 from jaxrec.envs.preference.slates import SlateEnvironment
-from jaxrec.rollouts import Trajectory
+from jaxrec.trajectories import Trajectory
 
 USER, NATURAL, SLATE, CHOICE = "#7b2d8b", "#2e933c", "#2f6db3", "#e07a1f"
 STATE_FIELDS = ("preference", "natural", "initial", "joint")

@@ -15,7 +15,7 @@ from jaxrec import checks
 from jaxrec.environment import Environment
 from jaxrec.envs.episodes import check_one_environment, first_episode
 from jaxrec.envs.rewiring.graph.society import Society
-from jaxrec.rollouts import Trajectory
+from jaxrec.trajectories import Trajectory
 
 COOPERATOR, DEFECTOR = "#2a7f9e", "#d1495b"
 TIE, CUT, NEW = "#c9ccd1", "#d1495b", "#2e933c"

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from jaxrec.environment import Environment
 from jaxrec.envs.episodes import first_episode
 from jaxrec.envs.rewiring import render
-from jaxrec.rollouts import Trajectory
+from jaxrec.trajectories import Trajectory
 
 LEARNERS = ("#7b2d8b", "#e07a1f")
 RIVALS = ("#8a8d93", "#edae49", "#3066be", "#2e933c", "#7a1626", "#14532d")  # in turn, where there are more
