@@ -39,11 +39,13 @@ class Platform(NamedTuple):
         params: run-time values of the environment, with the platform's own model of users if it has one; the defaults
             if None. What they say of the users themselves is the same for all platforms.
         name: in the logs.
+        remembers: whether u_0 is what a user preferred when it joined; else what it prefers when the session starts.
     """
 
     policy: Policy
     params: PyTree = None
     name: str = "policy"
+    remembers: bool = False
 
 
 class Population(struct.PyTreeNode):
@@ -162,8 +164,8 @@ def deploy(
 
     At the start of a session newcomers are drawn from the initial preferences, and each user chooses a platform, in
     proportion to exp(sharpness * its utility there so far). For the platform the session is a new trajectory: u_0 is
-    the preference at its start. After the session users leave (`leaving`). A session in which all users are new draws
-    what `record` draws, from the same key.
+    the preference at its start, unless it remembers. After the session users leave (`leaving`). A session in which all
+    users are new draws what `record` draws, from the same key.
 
     Args:
         env: the users, and the slates that actions stand for.
@@ -191,31 +193,39 @@ def deploy(
     rows = []
     for number in range(sessions):
         each = jax.random.fold_in(key, number) if number else key
-        population, *row = _session(env, population, policies, params, each)
+        population, *row = _session(env, population, policies, params, each, tuple(one.remembers for one in serving))
         rows.append(row)
     logs, lives = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *rows)
     return population, logs.replace(policies=tuple(one.name for one in serving)), lives
 
 
-@jit(static_argnames="env")
+@jit(static_argnames=("env", "remembering"))
 def _session(
-    env: World, population: Population, policies: tuple[Policy, ...], params: tuple[PyTree, ...], key: Array
+    env: World,
+    population: Population,
+    policies: tuple[Policy, ...],
+    params: tuple[PyTree, ...],
+    key: Array,
+    remembering: tuple[bool, ...],
 ) -> tuple[Population, Logs, Lives]:
     """Plays one session of every user on every platform, and keeps that of the platform it chose."""
     key_choice, key_leave = jax.random.split(jax.random.fold_in(key, 2**31 - 1))
     platform = jax.random.categorical(key_choice, population.sharpness * population.utility).astype(jnp.int32)
-    played = [_play(env, population, *one, key) for one in zip(policies, params, strict=True)]
+    each = zip(policies, params, remembering, strict=True)
+    played = [_play(env, population, policy, params, key, remembers) for policy, params, remembers in each]
     users = jnp.arange(population.num_users)
     mine = jax.tree.map(lambda *leaves: jnp.stack(leaves)[platform, users], *played)
     return _after(env, population, platform, mine, key_leave)
 
 
-def _play(env: World, population: Population, policy: Policy, params: PyTree, key: Array) -> dict[str, Array]:
+def _play(
+    env: World, population: Population, policy: Policy, params: PyTree, key: Array, remembers: bool
+) -> dict[str, Array]:
     """Plays one session on one platform, on the draws of `rollout`: leaves [users, ...]."""
     key_reset, key_memory, key_steps = jax.random.split(key, 3)
     _, fresh = vectorized.reset(env, key_reset, params, population.num_users)
     user, of_users = _user(fresh), env.of_users(params) if isinstance(env, Deployed) else params
-    user = vectorized.where_done(population.sessions == 0, user, _returning(user, population))
+    user = vectorized.where_done(population.sessions == 0, user, _returning(user, population, remembers))
     state = fresh.replace(user=user) if isinstance(env, Deployed) else user
     carry = jax.vmap(policy.init)(jax.random.split(key_memory, population.num_users))
 
@@ -266,11 +276,11 @@ def _after(
     return after, logs, lives
 
 
-def _returning(fresh: PreferenceState, population: Population) -> PreferenceState:
-    """Gives the states in which users return: u_0 is what they prefer now."""
+def _returning(fresh: PreferenceState, population: Population, remembers: bool) -> PreferenceState:
+    """Gives the states in which users return; their law in the session begins at what they prefer now."""
     certain = jax.nn.one_hot(population.preference, BINS, dtype=fresh.steered.dtype)
     return fresh.replace(
-        initial=population.preference,
+        initial=population.joined if remembers else population.preference,
         preference=population.preference,
         natural=population.natural,
         steered=certain,

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -43,7 +43,8 @@ class UncertainReward(Wrapper):
     - **Observation**: `UncertainObservation`; its posterior is exact, by Bayes' rule.
     - **Utilities**: user = the true value, less the cost of a question; the others are those of the environment inside.
     - **Reward**: of these, by the environment inside: build it with `reward="penalised"`, and `reward_weights`, by
-      default (0, 1, 0), pays the true value. Weights (1, 0, 0) pay for the platform's own proxy.
+      default (0, 1, 0), pays the true value; or, with `paid_for="posterior"`, its expectation over the kinds that the
+      user may be of, which varies less and has the same mean. Weights (1, 0, 0) pay for the platform's own proxy.
     - **Metrics**: those inside; `value`, the user's utility; `question`, whether it asked; `certainty`, the posterior
       probability of the user's kind before the step.
     - **influence**: that of the environment inside. Its users have the same draws with this wrapper as without.
@@ -56,6 +57,7 @@ class UncertainReward(Wrapper):
         values: a weight for each feature in each row, one row a kind of user, at most 16; of `default_params`.
         asks: whether the recommender may ask.
         meanwhile: the action that is shown with a question.
+        paid_for: "truth", the value to the user's own kind; or "posterior", its expectation.
 
     Raises:
         InputError: for another environment; an unknown or sparse metric; more kinds, or rows of another length; an
@@ -67,6 +69,7 @@ class UncertainReward(Wrapper):
     values: Sequence[Sequence[float]] = ()
     asks: bool = True
     meanwhile: int = 0
+    paid_for: Literal["truth", "posterior"] = "truth"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -77,6 +80,7 @@ class UncertainReward(Wrapper):
             raise checks.InputError(f"uncertain rewards need discrete actions, {self.env.name} has {inside}")
         checks.boolean("asks", self.asks)
         checks.within("meanwhile", self.meanwhile, 0, inside.n - 1)
+        checks.lookup(dict.fromkeys(("truth", "posterior")), self.paid_for, "paid_for")
         checks.distinct("features", self.features)
         if not 1 <= len(self.values) <= MAX_KINDS:
             raise checks.InputError(f"values must have 1 to {MAX_KINDS} rows, one a kind, got {len(self.values)}")
@@ -187,7 +191,7 @@ class UncertainReward(Wrapper):
     def reward_components(
         self, state: UncertainState, action: Array, next_state: UncertainState, params: UncertainParams
     ) -> Utilities:
-        """Gives the utilities that the reward is made of; the user's is the true value of the step.
+        """Gives the utilities that the reward is made of; the user's by `paid_for`.
 
         Args:
             state: of one user.
@@ -198,8 +202,10 @@ class UncertainReward(Wrapper):
         Returns:
             float[] each.
         """
-        worth = super().reward_components(state, action, next_state, params)
-        return worth.replace(user=self.true_value(state, action, next_state, params))
+        components = super().reward_components(state, action, next_state, params)
+        values = jnp.asarray(params.values)
+        weights = values[state.kind] if self.paid_for == "truth" else state.posterior @ values
+        return components.replace(user=self._worth(weights, state, action, next_state, params))
 
     def true_value(
         self, state: UncertainState, action: Array, next_state: UncertainState, params: UncertainParams
@@ -215,9 +221,7 @@ class UncertainReward(Wrapper):
         Returns:
             float[].
         """
-        inside = super().metrics(state, action, next_state, params)
-        features = jnp.stack([jnp.asarray(inside[name], float) for name in self.features])
-        return jnp.asarray(params.values)[state.kind] @ features - params.cost * self.is_question(action)
+        return self._worth(jnp.asarray(params.values)[state.kind], state, action, next_state, params)
 
     def metrics(
         self, state: UncertainState, action: Array, next_state: UncertainState, params: UncertainParams
@@ -253,6 +257,14 @@ class UncertainReward(Wrapper):
     def observation_index(self, obs: PyTree) -> Array:
         """Raises InputError: a posterior has no index."""
         raise checks.InputError(f"{self.name} has no observation index: its observations have a posterior")
+
+    def _worth(
+        self, weights: Array, state: UncertainState, action: Array, next_state: UncertainState, params: UncertainParams
+    ) -> Array:
+        """Weighs the features of a step, less the cost of a question: float[]."""
+        inside = super().metrics(state, action, next_state, params)
+        features = jnp.stack([jnp.asarray(inside[name], float) for name in self.features])
+        return weights @ features - params.cost * self.is_question(action)
 
     def _check_inside(self) -> None:
         """Raises InputError for features that the environment inside has not, and names that both would have."""

@@ -210,6 +210,23 @@ def test_users_do_what_they_do_without_it(key):
     assert len(figure.axes) == 2
 
 
+def test_what_is_expected_of_a_user_can_be_paid_instead_of_what_it_gets(key):
+    """On the same steps: the posterior's mean of all kinds, and over many users the same."""
+    expected = dataclasses.replace(ENV, paid_for="posterior")
+    truth, mean = (
+        jaxrec.rollout(env, planned(NOISE, COST), key, 20_000, HORIZON, PARAMS, trajectory=True)
+        for env in (ENV, expected)
+    )
+    belief, action = (np.asarray(each) for each in (mean.trajectory.state.posterior, mean.trajectory.action))
+    worth = np.where(action == 1, belief @ VALUES[:, 0], np.where(action == 2, belief @ VALUES[:, 1], 0.0))
+    np.testing.assert_allclose(mean.trajectory.reward, worth - COST * (action == 3), atol=1e-5)
+    np.testing.assert_array_equal(truth.trajectory.action, action)
+    np.testing.assert_array_equal(truth.per_env["value"], mean.per_env["value"])
+    apart = np.asarray(truth.episode_return - mean.episode_return)
+    assert abs(apart.mean()) < 4 * apart.std() / np.sqrt(apart.size)
+    assert np.asarray(mean.episode_return).std() < np.asarray(truth.episode_return).std()
+
+
 def test_the_platforms_proxy_can_be_paid_instead(key):
     params = PARAMS.replace(reward_weights=Utilities(recommender=1.0, user=0.0, society=0.0))
     played = jaxrec.rollout(ENV, planned(NOISE, COST), key, 50, HORIZON, params)
