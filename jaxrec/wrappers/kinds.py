@@ -22,6 +22,8 @@ class UncertainParams(EnvParams):
         prior: float[kinds], the share of users of each kind; they sum to 1.
         cost: float[] from 0, the value that a question loses: users have little patience.
         noise: float[] in [0, 1], how often an answer is drawn from all kinds alike. At 1 answers say nothing.
+        told: float[] in [0, 1], how many users have answered once before the episode, at no cost. A learner that meets
+            some learns what answers are good for, without which it stops asking before it can.
     """
 
     reward_weights: Utilities = Utilities(recommender=0.0, user=1.0, society=0.0)
@@ -30,6 +32,7 @@ class UncertainParams(EnvParams):
     prior: np.ndarray | Array = struct.field(default_factory=lambda: np.ones(1, np.float32))
     cost: float | Array = 0.1
     noise: float | Array = 0.2
+    told: float | Array = 0.0
 
 
 class UncertainState(struct.PyTreeNode):

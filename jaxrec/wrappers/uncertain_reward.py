@@ -79,7 +79,7 @@ class UncertainReward(Wrapper):
         if not isinstance(inside, Discrete):
             raise checks.InputError(f"uncertain rewards need discrete actions, {self.env.name} has {inside}")
         checks.boolean("asks", self.asks)
-        checks.within("meanwhile", self.meanwhile, 0, inside.n - 1)
+        checks.within("meanwhile", self.meanwhile, 0, self.env.num_actions - 1)
         checks.lookup(dict.fromkeys(("truth", "posterior")), self.paid_for, "paid_for")
         checks.distinct("features", self.features)
         if not 1 <= len(self.values) <= MAX_KINDS:
@@ -104,7 +104,7 @@ class UncertainReward(Wrapper):
         checks.shaped("values", params.values, (*batch, kinds, len(self.features)))
         checks.shaped("prior", params.prior, (*batch, kinds))
         checks.within("prior", params.prior, 0.0, 1.0)
-        for name, most in (("cost", float("inf")), ("noise", 1.0)):
+        for name, most in (("cost", float("inf")), ("noise", 1.0), ("told", 1.0)):
             checks.shaped(name, getattr(params, name), batch)
             checks.within(name, getattr(params, name), 0.0, most)
         prior = checks.concrete("prior", params.prior)
@@ -136,9 +136,12 @@ class UncertainReward(Wrapper):
     def reset_env(self, key: Array, params: UncertainParams) -> tuple[UncertainObservation, UncertainState]:
         """Begins an episode with a user of a kind drawn from the prior, and gives (observation, state)."""
         _, inside = super().reset_env(key, params)
+        key_kind, key_told, key_answer = jax.random.split(jax.random.fold_in(key, 1), 3)
         prior = jnp.asarray(params.prior, float)
-        kind = jax.random.categorical(jax.random.fold_in(key, 1), jnp.log(prior)).astype(jnp.int32)
-        state = UncertainState(inside, kind, prior)
+        kind = jax.random.categorical(key_kind, jnp.log(prior)).astype(jnp.int32)
+        told = jax.random.uniform(key_told) < params.told
+        posterior = jnp.where(told, self._answered(key_answer, prior, kind, params), prior)
+        state = UncertainState(inside, kind, posterior)
         return self.observe(state, params), state
 
     def transition(
@@ -156,10 +159,7 @@ class UncertainReward(Wrapper):
             (next state, bool[] terminated).
         """
         inside, terminated = super().transition(key, state, action, params)
-        kinds, (key_noise, key_other) = len(self.values), jax.random.split(jax.random.fold_in(key, 1))
-        misheard = jax.random.uniform(key_noise) < params.noise
-        answer = jnp.where(misheard, jax.random.randint(key_other, (), 0, kinds), state.kind)
-        told = learned(state.posterior, answer, jnp.asarray(params.noise, float))
+        told = self._answered(jax.random.fold_in(key, 1), state.posterior, state.kind, params)
         posterior = jnp.where(self.is_question(action), told, state.posterior)
         return UncertainState(inside, state.kind, posterior), terminated
 
@@ -257,6 +257,13 @@ class UncertainReward(Wrapper):
     def observation_index(self, obs: PyTree) -> Array:
         """Raises InputError: a posterior has no index."""
         raise checks.InputError(f"{self.name} has no observation index: its observations have a posterior")
+
+    def _answered(self, key: Array, posterior: Array, kind: Array, params: UncertainParams) -> Array:
+        """Draws an answer of a user, and gives the posterior after it: float[kinds]."""
+        key_noise, key_other = jax.random.split(key)
+        misheard = jax.random.uniform(key_noise) < params.noise
+        answer = jnp.where(misheard, jax.random.randint(key_other, (), 0, len(self.values)), kind)
+        return learned(posterior, answer, jnp.asarray(params.noise, float))
 
     def _worth(
         self, weights: Array, state: UncertainState, action: Array, next_state: UncertainState, params: UncertainParams

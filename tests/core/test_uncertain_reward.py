@@ -210,6 +210,18 @@ def test_users_do_what_they_do_without_it(key):
     assert len(figure.axes) == 2
 
 
+def test_users_who_were_asked_before_begin_with_their_answer(key):
+    keys = jax.random.split(key, 4000)
+    obs, state = jax.vmap(ENV.reset_env, in_axes=(0, None))(keys, PARAMS.replace(told=0.25))
+    posterior, kind = np.asarray(obs.posterior), np.asarray(state.kind)
+    heard = [abs(posterior - np.array(bayes(list(PRIOR), answer, NOISE))).max(axis=1) < 1e-5 for answer in range(2)]
+    unasked = abs(posterior - PRIOR).max(axis=1) < 1e-5
+    assert (heard[0] | heard[1] | unasked).all()
+    assert abs(unasked.mean() - 0.75) < 4 * np.sqrt(0.25 * 0.75 / 4000)
+    right = np.where(kind == 0, heard[0], heard[1]).sum() / (~unasked).sum()
+    assert abs(right - (1 - NOISE / 2)) < 4 * np.sqrt(0.25 / (~unasked).sum())
+
+
 def test_what_is_expected_of_a_user_can_be_paid_instead_of_what_it_gets(key):
     """On the same steps: the posterior's mean of all kinds, and over many users the same."""
     expected = dataclasses.replace(ENV, paid_for="posterior")
@@ -263,6 +275,7 @@ def test_bad_settings_are_refused(given, message):
     [
         ({"noise": 1.5}, "noise"),
         ({"cost": -1.0}, "cost"),
+        ({"told": 2.0}, "told"),
         ({"prior": np.array([0.5, 0.4])}, "prior must sum to 1"),
         ({"prior": np.array([1.0])}, "prior must have shape"),
         ({"values": np.ones((2, 3))}, "values must have shape"),

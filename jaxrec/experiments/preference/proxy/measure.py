@@ -131,8 +131,8 @@ def _course(
     config: ProxyConfig, name: str, env: UncertainReward, steps: np.ndarray, metrics: dict[str, np.ndarray]
 ) -> Course:
     """Sums over an episode; users do the same whatever they value, so that the value of proxies is that of the mean."""
-    horizon = env.fixed_horizon
-    mean = sum(weight * metrics[feature] for feature, weight in zip(FEATURES, config.mean, strict=True))
+    horizon = env.horizon
+    mean = np.stack([metrics[feature] for feature in FEATURES], axis=-1) @ config.mean
     return Course(
         steps,
         horizon * (np.log(env.num_actions) - metrics["entropy"]),
@@ -157,8 +157,8 @@ def _play(
 
     def of_run(each: tuple[NetworkPolicy, Array, UncertainParams]) -> tuple[dict[str, Array], Array, Array]:
         policy, key, params = each
-        played = jaxrec.rollout(env, policy, key, episodes, env.fixed_horizon, params, True, MEASURED)
-        sums = {name: played.per_env[name] * env.fixed_horizon for name in MEASURED}
+        played = jaxrec.rollout(env, policy, key, episodes, env.horizon, params, True, MEASURED)
+        sums = {name: played.per_env[name] * env.horizon for name in MEASURED}
         state = jax.tree.map(partial(jax.numpy.take, indices=-1, axis=0), played.trajectory.state)
         sure = jax.vmap(lambda belief, kind: belief[kind])(state.posterior, state.kind)
         return sums, state.kind, sure

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from jaxrec.experiments.preference.rounds.claims import METRICS
@@ -29,10 +30,11 @@ def ratchets(config: RoundsConfig, found: Measured) -> Figure:
     figure = Figure(figsize=(14.5, 7.2), layout="constrained")
     panels = figure.subplots(len(PAID), len(PANELS), sharex=True, sharey="col")
     sessions = np.arange(1, config.exact_rounds + 1)
-    shades = colormaps["viridis"](np.linspace(0, 0.85, len(config.exact_penalties)))
+    shades = map(to_hex, colormaps["viridis"](np.linspace(0, 0.85, len(config.exact_penalties))))
+    colours = dict(zip(sorted(config.exact_penalties), shades, strict=True))
     for row, counts in zip(panels, PAID, strict=True):
         for axes, (measure, label) in zip(row, PANELS.items(), strict=True):
-            for penalty, colour in zip(sorted(config.exact_penalties), shades, strict=True):
+            for penalty, colour in colours.items():
                 for remembers in (False, True) if penalty else (False,):
                     name = f"penalty {penalty:g}{', remembers' if remembers else ''}"
                     course = found.stay(counts, penalty, remembers).measures[measure]

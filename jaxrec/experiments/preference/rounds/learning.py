@@ -1,5 +1,6 @@
 """Platforms that log, learn their users off line and redeploy, round after round."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from jaxrec.agents import NetworkPolicy
 from jaxrec.envs.learned import Deployed, DeployedParams, LearnedParams, LearnedUsers
 from jaxrec.envs.preference import PreferenceParams, PreferenceShift
 from jaxrec.estimation import LearnUsers, Logs, Platform, Population, deploy, generate
+from jaxrec.estimation.user_model import KINDS
 from jaxrec.experiments.preference.models import learn, run
 from jaxrec.experiments.preference.recommenders import as_believed, as_lived, play, train_recommenders
 from jaxrec.experiments.preference.rounds.settings import Counts, RoundsConfig, title
@@ -96,6 +98,11 @@ class Kept(NamedTuple):
     policies: NetworkPolicy
     params: DeployedParams
 
+    def of(self, mine: slice) -> "Kept":
+        """Some of the runs."""
+        policies, params = jax.tree.map(lambda leaf: leaf[mine], (self.policies, self.params))
+        return Kept(self.env, policies, params)
+
 
 def play_rounds(config: RoundsConfig, counts: Counts, key: Array, tools: Tools) -> tuple[list[Condition], Kept | None]:
     """Plays all rounds of all penalties; every platform starts from logs of the paper's mixed policies.
@@ -151,8 +158,9 @@ def play_rounds(config: RoundsConfig, counts: Counts, key: Array, tools: Tools) 
 
 
 def learn_each(
-    config: RoundsConfig, env: LearnedUsers, models: LearnedParams, key: Array, logs: list[Logs], tools: Tools
-) -> LearnedParams:
+    config: RoundsConfig, env: LearnedUsers, models: LearnedParams, key: Array, logs: list[Logs], tools: Tools,
+    kinds: Sequence[str] = KINDS,
+) -> LearnedParams:  # fmt: skip
     """Learns a model for each run, from its own logs alone.
 
     Args:
@@ -162,6 +170,7 @@ def learn_each(
         key: a typed key.
         logs: of each run.
         tools: its log takes lines of metrics, its meter is notified of the progress.
+        kinds: the networks to learn.
 
     Returns:
         The models, with a leading axis of runs.
@@ -170,7 +179,7 @@ def learn_each(
     for at, own in enumerate(logs):
         training, validation = own.split(config.training_users)
         params = jax.tree.map(lambda leaf, at=at: leaf[at : at + 1], models)
-        learned.append(learn(config, env, params, jax.random.fold_in(key, at), training, validation, tools))
+        learned.append(learn(config, env, params, jax.random.fold_in(key, at), training, validation, tools, kinds))
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *learned)
 
 

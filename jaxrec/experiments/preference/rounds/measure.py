@@ -4,10 +4,8 @@ from dataclasses import dataclass
 from typing import cast
 
 import jax
-import numpy as np
 
 from jaxrec import random
-from jaxrec.experiments.preference.models import run
 from jaxrec.experiments.preference.rounds.learning import Condition, play_rounds
 from jaxrec.experiments.preference.rounds.ratchet import Stay, ratchet
 from jaxrec.experiments.preference.rounds.settings import Counts, RoundsConfig
@@ -71,8 +69,7 @@ def measure(config: RoundsConfig, tools: Tools) -> Measured:
         conditions += found
         if config.diagnosed and counts == "dwell" and kept is not None:
             number = config.penalties.index(0.0)
-            mine = np.arange(number * config.seeds, (number + 1) * config.seeds)
+            mine = slice(number * config.seeds, (number + 1) * config.seeds)
             first, second = (one.mean("engagement") for one in found[number].rounds[:2])
-            policies, params = run(kept.policies, mine), run(kept.params, mine)
-            swapped = swap(config, kept.env, policies, params, (first, second), key_swaps, tools)
+            swapped = swap(config, kept.of(mine), (first, second), key_swaps, tools)
     return Measured(conditions, stays, survivors(config, key_survivors, tools), swapped)

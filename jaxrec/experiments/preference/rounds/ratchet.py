@@ -13,9 +13,8 @@ from jax import Array
 
 from jaxrec.envs.preference import PreferenceParams, PreferenceShift, Table, exact
 from jaxrec.envs.preference.dynamics import BINS, JUDGES, users_of
-from jaxrec.envs.preference.slates import ENGAGEMENTS
 from jaxrec.estimation import Lives, Logs, Platform, Population, deploy
-from jaxrec.experiments.preference.rounds.settings import Counts, RoundsConfig
+from jaxrec.experiments.preference.rounds.settings import COUNTS, Counts, RoundsConfig
 from jaxrec.experiments.runs.tools import Tools
 
 MEASURES = ("engagement", "safe", "seen", "apart", "bait")
@@ -55,9 +54,9 @@ def ratchet(config: RoundsConfig, key: Array, tools: Tools) -> list[Stay]:
         One for each payment, penalty and, where there is a penalty, each meaning of "initial".
     """
     env, world = PreferenceShift(observe_as="state"), config.params(PreferenceParams())
-    kinds = [
+    kinds: list[tuple[Counts, float, bool]] = [
         (counts, penalty, remembers)
-        for counts in reversed(ENGAGEMENTS)
+        for counts in COUNTS
         for penalty in config.exact_penalties
         for remembers in ((False, True) if penalty else (False,))
     ]

@@ -7,7 +7,7 @@ from jaxrec.experiments.preference.rounds import figures
 from jaxrec.experiments.preference.rounds.claims import BIAS, DROP, LOST, MEMORY, METRICS, OPTIMISM, RATCHET, RECOVERED
 from jaxrec.experiments.preference.rounds.measure import Measured
 from jaxrec.experiments.preference.rounds.ratchet import MEASURES
-from jaxrec.experiments.preference.rounds.settings import PAID, RoundsConfig, title
+from jaxrec.experiments.preference.rounds.settings import RoundsConfig, title
 from jaxrec.experiments.preference.rounds.swaps import SWAPS
 from jaxrec.experiments.reports.findings import Finding, spoken, tally
 from jaxrec.experiments.reports.report import Answer, Report, Section
@@ -41,8 +41,8 @@ def report(config: RoundsConfig, found: Measured, findings: list[Finding]) -> Re
         "survivors": figures.optimism(found.survivors),
         "rounds": figures.courses(conditions),
         "preferences": pictures.heat_maps(
-            [(f"{PAID[one.counts]}, {one.penalty:g}{', remembers' if one.remembers else ''}", one.users)
-             for one in found.stays], "session", first=1,
+            [(f"penalty {one.penalty:g}{', remembers' if one.remembers else ''}", one.users)
+             for one in found.stays if one.counts == "dwell"], "session", first=1,
         ),
     }  # fmt: skip
     written.sections = [_stays(found), *_swaps(found), _survivors(found), _rounds(found)]
@@ -115,8 +115,8 @@ def _stays(found: Measured) -> Section:
     return Section(
         "Users who stay with exact platforms",
         "First session -> last. *Remembers*: the penalty is about what users preferred when they joined, and natural "
-        "preferences since then; elsewhere about those at the start of each session. Below: who prefers what, session "
-        "by session.",
+        "preferences since then; elsewhere about those at the start of each session. Below: who prefers "
+        "what, session by session, where dwelling is paid.",
         ("platform", *header),
         rows,
         ["ratchet", "preferences"],

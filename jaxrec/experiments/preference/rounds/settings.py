@@ -11,6 +11,7 @@ from jaxrec.experiments.preference.models import ModelConfig
 from jaxrec.experiments.preference.recommenders import RecommenderConfig
 
 Counts = Literal["click", "dwell"]
+COUNTS: tuple[Counts, ...] = ("click", "dwell")
 PAID = {"click": "clicks", "dwell": "dwelling"}
 
 

@@ -17,7 +17,7 @@ from jaxrec.experiments.study import Study
 __all__ = ["STUDY", "RoundsConfig"]
 
 QUICK = RoundsConfig(
-    seeds=2,
+    seeds=3,
     users=2_400,
     training_users=2_000,
     model=UserModelSettings(num_epochs=8),
@@ -43,5 +43,5 @@ STUDY = Study(
     measure,
     claims,
     report,
-    {"quick": "two seeds give wide intervals; learning platforms have two rounds and one kind of payment"},
+    {"quick": "three seeds give wide intervals; learning platforms have two rounds and one kind of payment"},
 )

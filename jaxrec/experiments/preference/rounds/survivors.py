@@ -16,6 +16,9 @@ from jaxrec.experiments.runs.tools import Tools
 from jaxrec.parameters import batched
 
 SOURCES = ("survivors", "everyone")
+READ = ("future",)
+"""The networks that expected engagement is read from, and no others."""
+
 JOINED_FOR_ONE = 12
 """Users who join for each one that is learned from: most leave before the last session."""
 
@@ -54,7 +57,7 @@ def survivors(config: RoundsConfig, key: Array, tools: Tools) -> Survivors:
     each = [_sessions(config, world, jax.random.fold_in(keys[0], seed)) for seed in range(config.seeds)]
     runs = len(SOURCES) * config.seeds
     logs = [one[1][source] for source in SOURCES for one in each]
-    models = learn_each(config, model, batched(config.params(model.default_params), runs), keys[1], logs, tools)
+    models = learn_each(config, model, batched(config.params(model.default_params), runs), keys[1], logs, tools, READ)
     policies = batched(RandomSlate(model.slates), runs)
     sums, _ = play(model, policies, jax.random.split(keys[2], runs), models, config.eval_episodes, as_believed)
     expected = sums["engagement"].mean(axis=1).reshape(len(SOURCES), -1)

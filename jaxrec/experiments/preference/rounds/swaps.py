@@ -10,11 +10,11 @@ from flax import struct
 from jax import Array
 from jaxtyping import PyTree
 
-from jaxrec.agents import NetworkPolicy
-from jaxrec.envs.learned import Deployed, DeployedParams
+from jaxrec.envs.learned import Deployed
 from jaxrec.envs.preference import Beliefs, PreferenceShift, exact
 from jaxrec.envs.preference.dynamics import Tables
 from jaxrec.experiments.preference.recommenders import as_lived, play, train_recommenders
+from jaxrec.experiments.preference.rounds.learning import Kept
 from jaxrec.experiments.preference.rounds.settings import RoundsConfig
 from jaxrec.experiments.runs.tools import Tools
 from jaxrec.parameters import batched
@@ -97,22 +97,12 @@ class Swapped:
     engagement: dict[str, np.ndarray]
 
 
-def swap(
-    config: RoundsConfig,
-    deployed: Deployed,
-    policies: NetworkPolicy,
-    params: DeployedParams,
-    rounds: tuple[np.ndarray, np.ndarray],
-    key: Array,
-    tools: Tools,
-) -> Swapped:
+def swap(config: RoundsConfig, kept: Kept, rounds: tuple[np.ndarray, np.ndarray], key: Array, tools: Tools) -> Swapped:
     """Plays round 2 again with one thing exchanged.
 
     Args:
         config: the settings.
-        deployed: users as they are, with a model that tells beliefs.
-        policies: the recommenders of round 2, with a leading axis of seeds.
-        params: the users and the models of round 2, with a leading axis of seeds.
+        kept: the recommenders and the models of round 2, with a leading axis of seeds.
         rounds: float[seeds] each, engagement in round 1, which is that of a model learned from mixed logs, and round 2.
         key: a typed key.
         tools: its log takes lines of metrics, its meter is notified of the progress.
@@ -121,7 +111,7 @@ def swap(
         The engagement of each.
     """
     known = PreferenceShift(observe_as="beliefs", reward="penalised")
-    worlds = params.users.replace(safe_weights=jnp.zeros((config.seeds, 2)))
+    worlds = kept.params.users.replace(safe_weights=jnp.zeros((config.seeds, 2)))
     keys = jax.random.split(key, 4)
     informed, _ = train_recommenders(config, known, config.ppo.gamma, keys[0], worlds, tools, "exact inference")
     world = jax.tree.map(lambda leaf: leaf[0], worlds)
@@ -136,8 +126,8 @@ def swap(
         "none": second,
         "logs": first,
         "model": engagement(known, informed, keys[1], worlds),
-        "recommender": engagement(deployed, exactly, keys[2], params),
-        "beliefs": engagement(known, policies, keys[3], worlds),
+        "recommender": engagement(kept.env, exactly, keys[2], kept.params),
+        "beliefs": engagement(known, kept.policies, keys[3], worlds),
     }
     tools.log(part="swaps", **{name: values.mean() for name, values in found.items()})
     return Swapped(found)
