@@ -42,11 +42,13 @@ class UncertainState(struct.PyTreeNode):
         env: state of the environment inside.
         kind: int32[], the row of `values` that the user has. Hidden from the recommender.
         posterior: float[kinds], the probability of each kind, given the answers so far.
+        told: bool[], whether the user had answered before the episode.
     """
 
     env: PyTree
     kind: Leaf
     posterior: Leaf
+    told: Leaf
 
     @property
     def time(self) -> Array:

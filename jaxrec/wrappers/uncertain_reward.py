@@ -18,7 +18,7 @@ from jaxrec.wrappers.base import Wrapper
 from jaxrec.wrappers.kinds import NeverAsks, UncertainObservation, UncertainParams, UncertainState, learned
 
 MAX_KINDS = 16
-METRICS = ("value", "question", "certainty")
+METRICS = ("value", "value_untold", "question", "certainty")
 OWN_FIELDS = ("action_mask", "requested")
 
 
@@ -45,7 +45,8 @@ class UncertainReward(Wrapper):
     - **Reward**: of these, by the environment inside: build it with `reward="penalised"`, and `reward_weights`, by
       default (0, 1, 0), pays the true value; or, with `paid_for="posterior"`, its expectation over the kinds that the
       user may be of, which varies less and has the same mean. Weights (1, 0, 0) pay for the platform's own proxy.
-    - **Metrics**: those inside; `value`, the user's utility; `question`, whether it asked; `certainty`, the posterior
+    - **Metrics**: those inside; `value`, the user's utility; `value_untold`, the same of users who had not answered
+      before the episode (sparse); `question`, whether it asked; `certainty`, the posterior
       probability of the user's kind before the step.
     - **influence**: that of the environment inside. Its users have the same draws with this wrapper as without.
 
@@ -141,7 +142,7 @@ class UncertainReward(Wrapper):
         kind = jax.random.categorical(key_kind, jnp.log(prior)).astype(jnp.int32)
         told = jax.random.uniform(key_told) < params.told
         posterior = jnp.where(told, self._answered(key_answer, prior, kind, params), prior)
-        state = UncertainState(inside, kind, posterior)
+        state = UncertainState(inside, kind, posterior, told)
         return self.observe(state, params), state
 
     def transition(
@@ -161,7 +162,7 @@ class UncertainReward(Wrapper):
         inside, terminated = super().transition(key, state, action, params)
         told = self._answered(jax.random.fold_in(key, 1), state.posterior, state.kind, params)
         posterior = jnp.where(self.is_question(action), told, state.posterior)
-        return UncertainState(inside, state.kind, posterior), terminated
+        return state.replace(env=inside, posterior=posterior), terminated
 
     def legal_action(self, action: Array, params: UncertainParams) -> Any:
         """Gives the nearest action, which may be a question."""
@@ -226,7 +227,7 @@ class UncertainReward(Wrapper):
     def metrics(
         self, state: UncertainState, action: Array, next_state: UncertainState, params: UncertainParams
     ) -> dict[str, Array]:
-        """Gives the metrics of the environment inside, and `value`, `question` and `certainty`.
+        """Gives the metrics of the environment inside, and those of this wrapper.
 
         Args:
             state: of one user.
@@ -238,7 +239,8 @@ class UncertainReward(Wrapper):
             Metric -> float[] or bool[].
         """
         value = self.true_value(state, action, next_state, params)
-        ours = (value, self.is_question(action), state.posterior[state.kind])
+        untold = jnp.where(state.told, jnp.nan, value)
+        ours = (value, untold, self.is_question(action), state.posterior[state.kind])
         return super().metrics(state, action, next_state, params) | dict(zip(METRICS, ours, strict=True))
 
     def action_space(self, params: UncertainParams | None = None) -> Discrete:
@@ -248,6 +250,11 @@ class UncertainReward(Wrapper):
     def observation_space(self, params: UncertainParams | None = None) -> Space:
         """The space of `UncertainObservation`."""
         return Fields(observed=super().observation_space(params), posterior=Box(0, 1, (len(self.values),)))
+
+    @property
+    def sparse_metrics(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Those inside, and the value of users who had not answered before."""
+        return (*self.env.sparse_metrics, "value_untold")
 
     @property
     def num_observations(self) -> None:

@@ -220,6 +220,12 @@ def test_users_who_were_asked_before_begin_with_their_answer(key):
     assert abs(unasked.mean() - 0.75) < 4 * np.sqrt(0.25 * 0.75 / 4000)
     right = np.where(kind == 0, heard[0], heard[1]).sum() / (~unasked).sum()
     assert abs(right - (1 - NOISE / 2)) < 4 * np.sqrt(0.25 / (~unasked).sum())
+    np.testing.assert_array_equal(state.told, ~unasked)
+    played = jaxrec.rollout(ENV, planned(NOISE, COST), key, 4000, HORIZON, PARAMS.replace(told=0.25), trajectory=True)
+    told = np.asarray(played.trajectory.state.told[0])
+    value, untold = (np.asarray(played.per_env[name]) for name in ("value", "value_untold"))
+    np.testing.assert_array_equal(untold[~told], value[~told])
+    assert np.isnan(untold[told]).all()
 
 
 def test_what_is_expected_of_a_user_can_be_paid_instead_of_what_it_gets(key):

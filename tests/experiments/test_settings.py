@@ -94,6 +94,7 @@ REFUSED = {
         ({"shares": (0.5, 0.5, 0.5, 0.5)}, "shares must be one a kind of user and sum to 1"),
         ({"noise": 1.5}, r"noise must be within \[0.0, 1.0\], got 1.5"),
         ({"cost": -0.1}, "cost must be within"),
+        ({"told": 1.0}, "told must be within"),
         ({"betas": ()}, "betas must have at least one value"),
         ({"betas": (1.0, 1.0)}, "betas must have each value once"),
         ({"bait_centre": 400.0}, "bait_centre must be within"),

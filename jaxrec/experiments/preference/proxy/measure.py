@@ -28,7 +28,7 @@ class Course:
     Attributes:
         steps: int[chunks], steps of one training until the end of each chunk.
         divergence: float[chunks, seeds], KL from recommending uniformly among all of its actions, nats.
-        value: float[chunks, seeds], the true value to users as they are.
+        value: float[chunks, seeds], the true value to users as they are, none of whom has answered before.
         paid: float[chunks, seeds], what it is paid.
         questions: float[chunks, seeds].
     """
@@ -113,7 +113,7 @@ def train(
             name: metrics[name].reshape(len(names), -1).mean(axis=1) for name in ("reward", *FEATURES, "question")
         }
 
-    training = truth.replace(values=paid)
+    training = truth.replace(values=paid, told=np.full(runs, config.told, np.float32))
     state, course = tools.train(agent, jax.random.split(keys[0], runs), training, task, config.num_chunks, line)
     policies = NetworkPolicy(state.network_params, agent.network)
     sums, kinds, last = _play(env, config.eval_episodes, policies, jax.random.split(keys[1], runs), truth)
@@ -136,7 +136,7 @@ def _course(
     return Course(
         steps,
         horizon * (np.log(env.num_actions) - metrics["entropy"]),
-        horizon * (metrics["value"] if name == ASKER else mean),
+        horizon * (metrics["value_untold"] if name == ASKER else mean),
         horizon * metrics["reward"],
         horizon * metrics["question"],
     )

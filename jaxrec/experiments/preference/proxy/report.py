@@ -40,7 +40,8 @@ def report(config: ProxyConfig, found: Measured, findings: list[Finding]) -> Rep
         "click, choose and change alike, and value different things. Recommenders learn by PPO for "
         f"{config.steps:,} slates, {config.seeds} seeds each: paid for clicks, for dwelling (engagement), for the mean "
         "of what users value, or for the value expected of the user, with leave to ask at a cost of "
-        f"{config.cost:g} (answers are random in {config.noise:.0%} of cases). Bait of height "
+        f"{config.cost:g} (answers are random in {config.noise:.0%} of cases; in training "
+        f"{config.told:.0%} of users have answered before, of those judged none). Bait of height "
         f"{config.bait_height:g} lies at {config.bait_centre:g} degrees. Sums over an episode of ten slates.",
     )
     written.figures = {"goodhart": goodhart(found), "kinds": kinds(found)}

@@ -40,6 +40,8 @@ class ProxyConfig:
     """The value that a question loses."""
     noise: float = 0.2
     """How often an answer is drawn from all kinds alike."""
+    told: float = 0.5
+    """In training, how many users have answered once before the episode, at no cost; none of those judged has."""
     meanwhile: int = 2
     """The slate that is shown with a question: 2 lies at 140 degrees, near to where users begin."""
     bait_height: float = 1.5
@@ -50,7 +52,7 @@ class ProxyConfig:
     """Strengths of optimisation of exact policies: the reward over the price of a nat of divergence from logging."""
     steps: int = 200_000
     """Environment steps (slates) of each training."""
-    ppo: PPOSettings = PPOSettings(num_steps=40, learning_rate=3e-3)
+    ppo: PPOSettings = PPOSettings(num_steps=40, learning_rate=3e-3, ent_coef=0.1)
     """Of the learner."""
     hidden_size: int = 64
     """Of the two layers of the networks."""
@@ -66,7 +68,7 @@ class ProxyConfig:
         checks.positive("eval_episodes", self.eval_episodes, checks.MOST_STEPS)
         checks.seed("seed", self.seed)
         checks.lookup(random.GENERATORS, self.generator, "generator")
-        for name, most in (("noise", 1.0), ("bait_centre", 360.0)):
+        for name, most in (("noise", 1.0), ("told", 0.9), ("bait_centre", 360.0)):
             checks.within(name, getattr(self, name), 0.0, most)
         for name in ("cost", "bait_height", "betas"):
             checks.within(name, getattr(self, name), 0.0, checks.LARGEST)
@@ -98,7 +100,7 @@ class ProxyConfig:
     def agent(self, env: UncertainReward) -> PPO:
         """The learner, which records what values are made of."""
         network = MLP(env.num_actions, (self.hidden_size, self.hidden_size))
-        logged = (*FEATURES, "value", "question", "certainty")
+        logged = (*FEATURES, "value_untold", "question")
         return self.ppo.agent(env, network, self.steps, reward_scale=0.1, log_metrics=logged)
 
     @property

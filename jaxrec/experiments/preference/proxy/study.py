@@ -14,7 +14,7 @@ from jaxrec.experiments.study import Study
 
 __all__ = ["STUDY", "ProxyConfig"]
 
-QUICK = ProxyConfig(seeds=3, steps=102_400, eval_episodes=1_000)
+QUICK = ProxyConfig(steps=102_400, eval_episodes=1_000)
 
 STUDY = Study(
     "proxy",
@@ -23,5 +23,5 @@ STUDY = Study(
     measure,
     claims,
     report,
-    {"quick": "three seeds give wide intervals, and a hundred thousand slates may end before a proxy is optimised"},
+    {"quick": "five seeds give wide intervals, and a hundred thousand slates may end before a proxy is optimised"},
 )
