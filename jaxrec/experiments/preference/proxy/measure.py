@@ -18,7 +18,7 @@ from jaxrec.parameters import batched
 from jaxrec.runtime.jit_by_class import jit
 from jaxrec.wrappers import UncertainParams, UncertainReward
 
-MEASURED = (*FEATURES, "value", "question", "certainty")
+MEASURED = (*FEATURES, "value", "question")
 
 
 @dataclass(frozen=True)

@@ -36,9 +36,9 @@ class ProxyConfig:
     """Independent trainings of each recommender."""
     shares: tuple[float, ...] = (0.25, 0.25, 0.25, 0.25)
     """Of users who browse, who enjoy, who want to stay the same, and who regret bait; they sum to 1."""
-    cost: float = 0.2
+    cost: float = 0.1
     """The value that a question loses."""
-    noise: float = 0.2
+    noise: float = 0.1
     """How often an answer is drawn from all kinds alike."""
     told: float = 0.5
     """In training, how many users have answered once before the episode, at no cost; none of those judged has."""
@@ -52,7 +52,7 @@ class ProxyConfig:
     """Strengths of optimisation of exact policies: the reward over the price of a nat of divergence from logging."""
     steps: int = 200_000
     """Environment steps (slates) of each training."""
-    ppo: PPOSettings = PPOSettings(num_steps=40, learning_rate=3e-3, ent_coef=0.1)
+    ppo: PPOSettings = PPOSettings(num_steps=40, learning_rate=3e-3, ent_coef=0.03)
     """Of the learner."""
     hidden_size: int = 64
     """Of the two layers of the networks."""
