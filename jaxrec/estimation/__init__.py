@@ -8,18 +8,24 @@ from jaxrec.estimation.anticipation import Anticipated, counterfactual_preferenc
 from jaxrec.estimation.dataset import Trajectories, generate, record
 from jaxrec.estimation.log_files import read_logs, write_logs
 from jaxrec.estimation.logs import Logs
+from jaxrec.estimation.population import Lives, Platform, Population, deploy, leaving
 from jaxrec.estimation.user_model import LearnUsers, learn_users
 
 __all__ = [
     "Anticipated",
     "LearnUsers",
+    "Lives",
     "Logs",
+    "Platform",
+    "Population",
     "Trajectories",
     "counterfactual_preferences",
+    "deploy",
     "future_preferences",
     "generate",
     "initial_beliefs",
     "learn_users",
+    "leaving",
     "read_logs",
     "record",
     "write_logs",

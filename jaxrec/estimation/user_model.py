@@ -6,7 +6,7 @@ under its beliefs, through the known choice model. Its own settings are a learni
 epochs, and bidirectional masks for one number of steps at a time; `LearnUsers` has other settings.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -238,9 +238,10 @@ def learn_users(
     meter: Meter | None = None,
     on_metrics: Callable[[str, int, dict[str, np.ndarray]], None] | None = None,
     checkpoints: str | Path | None = None,
+    kinds: Sequence[str] = KINDS,
     **settings: Any,
 ) -> LearnedParams:
-    """Trains all three networks, one run for each key in one `vmap`: future, initial, then counterfactual.
+    """Trains the networks, one run for each key in one `vmap`: future, initial, then counterfactual.
 
     Args:
         env: the model.
@@ -252,6 +253,7 @@ def learn_users(
         meter: notified of every chunk.
         on_metrics: called with kind, updates done and each metric of the chunk, float[runs].
         checkpoints: a folder for the states, with a folder of `fit` for each network.
+        kinds: of the networks to train; "counterfactual" is trained with the weights of "initial".
         **settings: of `LearnUsers`.
 
     Returns:
@@ -260,7 +262,11 @@ def learn_users(
     Raises:
         InputError: for arguments that `LearnUsers.check` or `fit` refuses.
     """
+    for kind in kinds:
+        checks.lookup(dict.fromkeys(KINDS), kind, "one of kinds")
     for number, kind in enumerate(KINDS):
+        if kind not in kinds:
+            continue
         learner = LearnUsers(env, kind, logs.padded(env.horizon), validation.padded(env.horizon), **settings)
         tell = None if on_metrics is None else partial(on_metrics, kind)
         each = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)

@@ -25,8 +25,9 @@ class Wrapper(Environment[Any, Any]):
         >>> env.name
         'Generous'
 
-    Every method forwards with the state of the environment inside, which `inner` gives: a subclass whose state has
-    further fields overrides it. `__getattr__` forwards other attributes. The methods are documented at `Environment`.
+    Every method forwards with the state, the action and the run-time values of the environment inside, which `inner`,
+    `inner_action` and `inner_params` give: a subclass whose own differ overrides them. `__getattr__` forwards other
+    attributes. The methods are documented at `Environment`.
 
     Attributes:
         env: the environment inside.
@@ -46,6 +47,14 @@ class Wrapper(Environment[Any, Any]):
         """Gives the state of the environment inside; by default the whole state."""
         return state
 
+    def inner_action(self, action: PyTree) -> Any:
+        """Gives the action that the environment inside takes, of one action or of an array; by default the same."""
+        return action
+
+    def inner_params(self, params: PyTree) -> Any:
+        """Gives the run-time values of the environment inside; by default the same."""
+        return params
+
     @property
     def reward(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.env.reward
@@ -56,7 +65,7 @@ class Wrapper(Environment[Any, Any]):
 
     def policy(self, name: str, params: PyTree = None) -> Any:
         checks.lookup(self.policies, name, f"policy of {self.name}")
-        return self.env.policy(name, params)
+        return self.env.policy(name, self.inner_params(params))
 
     @property
     def preferences(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -96,7 +105,7 @@ class Wrapper(Environment[Any, Any]):
         self.env.check_params(params, batch)
 
     def reset_env(self, key: Array, params: PyTree) -> tuple[Any, Any]:
-        return self.env.reset_env(key, params)
+        return self.env.reset_env(key, self.inner_params(params))
 
     def transition(self, key: Array, state: PyTree, action: PyTree, params: PyTree) -> tuple[Any, Array]:
         """Moves the environment inside by one step.
@@ -110,13 +119,13 @@ class Wrapper(Environment[Any, Any]):
         Returns:
             (next state, bool[] terminated).
         """
-        return self.env.transition(key, self.inner(state), action, params)
+        return self.env.transition(key, self.inner(state), self.inner_action(action), self.inner_params(params))
 
     def legal_action(self, action: PyTree, params: PyTree) -> Any:
-        return self.env.legal_action(action, params)
+        return self.env.legal_action(self.inner_action(action), self.inner_params(params))
 
     def observe(self, state: PyTree, params: PyTree) -> Any:
-        return self.env.observe(self.inner(state), params)
+        return self.env.observe(self.inner(state), self.inner_params(params))
 
     def utilities(self, state: PyTree, action: PyTree, next_state: PyTree, params: PyTree) -> Utilities:
         """Values a transition as the environment inside does.
@@ -130,7 +139,9 @@ class Wrapper(Environment[Any, Any]):
         Returns:
             float[] each.
         """
-        return self.env.utilities(self.inner(state), action, self.inner(next_state), params)
+        return self.env.utilities(
+            self.inner(state), self.inner_action(action), self.inner(next_state), self.inner_params(params)
+        )
 
     def reward_components(self, state: PyTree, action: PyTree, next_state: PyTree, params: PyTree) -> Utilities:
         """Gives what the environment inside pays.
@@ -144,7 +155,9 @@ class Wrapper(Environment[Any, Any]):
         Returns:
             float[] each.
         """
-        return self.env.reward_components(self.inner(state), action, self.inner(next_state), params)
+        return self.env.reward_components(
+            self.inner(state), self.inner_action(action), self.inner(next_state), self.inner_params(params)
+        )
 
     def counterfactual_engagement(
         self, state: PyTree, action: PyTree, next_state: PyTree, safe: PyTree, served: PyTree, params: PyTree
@@ -164,7 +177,9 @@ class Wrapper(Environment[Any, Any]):
         """
         states = map(self.inner, (state, next_state, safe, served))
         state, next_state, safe, served = states
-        return self.env.counterfactual_engagement(state, action, next_state, safe, served, params)
+        return self.env.counterfactual_engagement(
+            state, self.inner_action(action), next_state, safe, served, self.inner_params(params)
+        )
 
     def metrics(self, state: PyTree, action: PyTree, next_state: PyTree, params: PyTree) -> dict[str, Array]:
         """Describes a transition as the environment inside does.
@@ -178,13 +193,15 @@ class Wrapper(Environment[Any, Any]):
         Returns:
             Metric -> float[] or bool[].
         """
-        return self.env.metrics(self.inner(state), action, self.inner(next_state), params)
+        return self.env.metrics(
+            self.inner(state), self.inner_action(action), self.inner(next_state), self.inner_params(params)
+        )
 
     def action_space(self, params: PyTree = None) -> Space:
-        return self.env.action_space(params)
+        return self.env.action_space(self.inner_params(params))
 
     def observation_space(self, params: PyTree = None) -> Space:
-        return self.env.observation_space(params)
+        return self.env.observation_space(self.inner_params(params))
 
     def observation_index(self, obs: PyTree) -> Array:
         return self.env.observation_index(obs)
@@ -201,13 +218,15 @@ class Wrapper(Environment[Any, Any]):
         Returns:
             Name -> array.
         """
-        return self.env.info(self.inner(state), action, self.inner(next_state), params)
+        return self.env.info(
+            self.inner(state), self.inner_action(action), self.inner(next_state), self.inner_params(params)
+        )
 
     def render(self, trajectory: PyTree, params: PyTree = None) -> Any:
         if hasattr(trajectory, "next_state"):  # the environment inside refuses all others
             states = {name: self.inner(getattr(trajectory, name)) for name in ("state", "next_state")}
-            trajectory = trajectory.replace(**states)
-        return self.env.render(trajectory, params)
+            trajectory = trajectory.replace(**states, action=self.inner_action(trajectory.action))
+        return self.env.render(trajectory, self.inner_params(params))
 
     def is_truncated(self, state: PyTree, params: PyTree) -> Array:
-        return self.env.is_truncated(self.inner(state), params)
+        return self.env.is_truncated(self.inner(state), self.inner_params(params))

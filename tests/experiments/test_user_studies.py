@@ -10,12 +10,16 @@ import pytest
 import jaxrec
 from jaxrec.envs.learned import LearnedUsers
 from jaxrec.envs.preference import PreferenceParams, PreferenceShift
+from jaxrec.envs.preference import exact as dynamic
 from jaxrec.envs.preference import inference as exact
 from jaxrec.estimation import generate
 from jaxrec.experiments import study
 from jaxrec.experiments.preference.estimation import measure as estimation
 from jaxrec.experiments.preference.estimation.claims import METRICS, TASKS
 from jaxrec.experiments.preference.models import choice_models
+from jaxrec.experiments.preference.rounds import ratchet
+from jaxrec.experiments.preference.rounds.swaps import planner
+from jaxrec.experiments.runs.tools import Tools
 
 MODEL = {"users": 60, "training_users": 40, "model": {"num_epochs": 1, "batch_size": 20}, "seeds": 2}
 RECOMMENDER = {
@@ -62,9 +66,13 @@ def test_simulation_writes_table_2(tmp_path):
     assert (folder / "figures" / "anticipated.png").stat().st_size > 5_000
 
 
+SMALL_ROUNDS = {"exact_users": 60, "exact_rounds": 2, "exact_penalties": (0.0, 1.0), "survivor_sessions": 2}
+
+
 @pytest.mark.slow
 def test_rounds_follow_each_other(tmp_path):
-    result, folder = run("retraining-rounds", tmp_path / "out", **MODEL, **RECOMMENDER, rounds=2)
+    both = {"counts": ("click", "dwell"), "penalties": (0.0, 1.0), "rounds": 2}
+    result, folder = run("retraining-rounds", tmp_path / "out", **MODEL, **RECOMMENDER, **SMALL_ROUNDS, **both)
     platforms = [name for name in result if name.startswith("paid for")]
     assert len(platforms) == 4
     for name in platforms:
@@ -73,8 +81,44 @@ def test_rounds_follow_each_other(tmp_path):
             assert np.isfinite(course).all()
         assert (np.array(result[name]["click"]) <= 10).all()
         assert (np.array(result[name]["apart"]) <= 1).all()
-    for figure in ("rounds", "preferences"):
+    assert len(result["stays"]) == 6
+    for stay in result["stays"]:
+        assert np.shape(stay["users"]) == (2, 36)
+        assert all(np.shape(values) == (2, 2) for values in stay["measures"].values())
+    assert set(result["exchanges"]) == {"none", "logs", "model", "recommender", "beliefs"}
+    assert set(result["survivors"]["anticipated"]) == {"survivors", "everyone"}
+    for figure in ("rounds", "preferences", "ratchet", "exchanges", "survivors"):
         assert (folder / "figures" / f"{figure}.png").stat().st_size > 5_000
+
+
+def test_the_planner_is_optimal_where_preferences_are_seen():
+    """Against backward induction over (u_0, u_t), and against the value of its own choices by propagation."""
+    env = PreferenceShift(observe_as="state")
+    params, tables = env.default_params, env.tables(env.default_params)
+    chosen = np.asarray(planner(tables, 4, 1.0).values).argmax(axis=1)  # [time, u_t]
+    table = np.zeros((4, 6, 36, 36), np.float32)
+    for time, preference in np.ndindex(4, 36):
+        table[time, chosen[time, preference], :, preference] = 1
+    best = dynamic.worth(tables, dynamic.optimal(tables, 4), params).engagement
+    assert float(dynamic.worth(tables, jnp.asarray(table), params).engagement) == pytest.approx(float(best), abs=1e-3)
+
+
+@pytest.mark.slow
+def test_an_exact_platform_with_users_who_stay_is_propagation():
+    """Engagement of the first session, of which the law is known; then it plans for the preferences that it left."""
+    config = study("retraining-rounds").config("quick", exact_users=8_000, exact_rounds=2, exact_penalties=(1.0,))
+    stays = ratchet.ratchet(config, jax.random.key(0), Tools())
+    tables = PreferenceShift(observe_as="state").tables(config.params(PreferenceParams()))
+    for stay in stays:
+        policy = dynamic.optimal(tables, 10, (1.0, 1.0), config.ppo.gamma, stay.counts)
+        worth = dynamic.worth(tables, policy, config.params(PreferenceParams()))
+        first = {name: values[0].mean() for name, values in stay.measures.items()}
+        assert first["engagement"] == pytest.approx(float(worth.engagement), abs=0.1)
+        assert first["safe"] == pytest.approx(float(worth.initial + worth.natural), abs=0.3)
+        np.testing.assert_allclose(stay.users.sum(axis=1), 1, rtol=1e-6)
+    forgets, remembers = stays[:2]
+    np.testing.assert_array_equal(forgets.users[0], remembers.users[0])
+    assert (forgets.users[1] != remembers.users[1]).any()
 
 
 @pytest.mark.slow
@@ -128,6 +172,12 @@ def test_the_mis_specified_choice_model_is_lower_and_wider():
         ("preference-simulation", {"seeds": 0}, "seeds"),
         ("retraining-rounds", {"rounds": 0}, "rounds"),
         ("retraining-rounds", {"bait_height": -1.0}, "bait_height"),
+        ("retraining-rounds", {"counts": ()}, "counts"),
+        ("retraining-rounds", {"counts": ("dwelling",)}, "one of counts"),
+        ("retraining-rounds", {"penalties": (1.0, 1.0)}, "penalties"),
+        ("retraining-rounds", {"rate": 1.5}, "rate"),
+        ("retraining-rounds", {"survivor_rate": 1.0}, "survivor_rate"),
+        ("retraining-rounds", {"exact_users": 2}, "exact_users"),
         ("retraining-rounds", {"bait_centre": 400.0}, "bait_centre"),
     ],
 )

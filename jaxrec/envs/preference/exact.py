@@ -13,6 +13,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from jaxrec import checks
+from jaxrec.envs.preference import inference
 from jaxrec.envs.preference.dynamics import BINS, JUDGES, ShiftValues, Tables, clipped_normal
 
 TIE = 1e-5
@@ -33,21 +34,39 @@ class Worth(NamedTuple):
     natural: Array
 
 
-def natural_preferences(tables: Tables, horizon: int) -> Float[Array, "horizon 36 36"]:
-    """P(u_t^rnd | u_0) for t = 0 ... horizon - 1."""
+def natural_preferences(tables: Tables, horizon: int, age: int = 0) -> Float[Array, "horizon 36 36"]:
+    """Computes P(u_t^rnd | u_0) for t = age ... age + horizon - 1.
+
+    Args:
+        tables: of the slates.
+        horizon: steps of an episode.
+        age: steps that lie between u_0 and the start of the episode.
+
+    Returns:
+        A transition matrix for each time.
+    """
 
     def step(now: Array, _: None) -> tuple[Array, Array]:
         return now @ tables.natural, now
 
-    return jax.lax.scan(step, jnp.eye(BINS), None, horizon)[1]
+    return jax.lax.scan(step, inference.after(jnp.eye(BINS), tables.natural, age, age), None, horizon)[1]
 
 
-def rewards(tables: Tables, horizon: int) -> Worth:
-    """Computes the engagement expected of each slate at each time: float[horizon, slates, u_0, u_t] each."""
+def rewards(tables: Tables, horizon: int, age: int = 0) -> Worth:
+    """Computes the engagement expected of each slate at each time.
+
+    Args:
+        tables: of the slates.
+        horizon: steps of an episode.
+        age: steps that lie between u_0 and the start of the episode.
+
+    Returns:
+        float[horizon, slates, u_0, u_t] each.
+    """
     shape = (horizon, tables.liked.shape[0], BINS, BINS)
     engagement = (tables.liked * JUDGES).sum(axis=-1)  # [slates, u_t]
     initial = jnp.einsum("auk,ik->aiu", tables.liked, JUDGES)
-    later = natural_preferences(tables, horizon) @ JUDGES  # [t, u_0, 3]
+    later = natural_preferences(tables, horizon, age) @ JUDGES  # [t, u_0, 3]
     return Worth(
         jnp.broadcast_to(engagement[None, :, None, :], shape),
         jnp.broadcast_to(initial[None], shape),
@@ -61,6 +80,7 @@ def optimal(
     safe: Float[Array, "2"] | tuple[float, float] = (0.0, 0.0),
     gamma: ArrayLike = 1.0,
     counts: Literal["dwell", "click"] = "dwell",
+    age: int = 0,
 ) -> Float[Array, "horizon slates 36 36"]:
     """Computes the best policy by backward induction.
 
@@ -71,6 +91,7 @@ def optimal(
         gamma: the discount, float[] in [0, 1]; 0 is myopic.
         counts: the recommender's utility, next to safe engagement: "dwell", engagement under current preferences; or
             "click".
+        age: steps that lie between u_0 and the start of the episode.
 
     Returns:
         The probability of each slate at each time, u_0 and u_t.
@@ -78,7 +99,7 @@ def optimal(
     Raises:
         InputError: for another value of `counts`.
     """
-    each = rewards(tables, horizon)
+    each = rewards(tables, horizon, age)
     counted = checks.lookup({"dwell": each.engagement, "click": tables.click[:, None, :]}, counts, "counts")
     paid = counted + safe[0] * each.initial + safe[1] * each.natural
 

@@ -1,6 +1,7 @@
 """User models of the preference studies: the logs they are learned from, and the training."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from jax import Array
 from jaxrec import checks, random
 from jaxrec.envs.learned import LearnedParams, LearnedUsers
 from jaxrec.estimation import Logs, Trajectories, generate, learn_users
+from jaxrec.estimation.user_model import KINDS
 from jaxrec.experiments.runs.tools import Tools
 from jaxrec.parameters import batched
 
@@ -123,7 +125,7 @@ def choice_models(names: tuple[str, ...], seeds: int, params: LearnedParams) -> 
 
 def learn(
     config: ModelConfig, env: LearnedUsers, params: LearnedParams, key: Array, training: Logs, validation: Logs,
-    tools: Tools,
+    tools: Tools, kinds: Sequence[str] = KINDS,
 ) -> LearnedParams:  # fmt: skip
     """Learns one model for each row of `params`.
 
@@ -135,6 +137,7 @@ def learn(
         training: the logs to learn from.
         validation: the logs to validate on.
         tools: its log takes lines of metrics, its meter is notified of the progress.
+        kinds: the networks to learn.
 
     Returns:
         `params` with learned weights.
@@ -146,7 +149,7 @@ def learn(
     runs = jnp.shape(params.influence)[0]
     return learn_users(
         env, jax.random.split(key, runs), params, training, validation, min(10, config.model.num_epochs), tools.meter,
-        on_metrics, tools.log.checkpoints("user model"), **dataclasses.asdict(config.model),
+        on_metrics, tools.log.checkpoints("user model"), kinds, **dataclasses.asdict(config.model),
     )  # fmt: skip
 
 

@@ -25,6 +25,17 @@ def test_optima_are_those_of_an_independent_program(tables, name):
     np.testing.assert_allclose(worth, published, atol=0.025)
 
 
+def test_natural_preferences_of_who_joined_earlier_are_the_kernel_to_the_power_of_the_age(tables):
+    kernel = np.asarray(tables.natural, float)
+    for age in (0, 1, 7, 30):
+        found = exact.natural_preferences(tables, 3, age)
+        expected = [np.linalg.matrix_power(kernel, age + step) for step in range(3)]
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    late, whole = exact.rewards(tables, 3, 7), exact.rewards(tables, 10)
+    np.testing.assert_allclose(late.natural, whole.natural[7:], atol=1e-5)
+    np.testing.assert_array_equal(late.initial, whole.initial[7:])
+
+
 def test_the_myopic_optimum_is_one_of_many_and_the_published_one_among_them(tables):
     """Users midway between two slates like both equally; which they see decides 0.06 of engagement, 0.3 of r(u_0)."""
     engagement = np.asarray(exact.rewards(tables, 1).engagement[0, :, 0, :])

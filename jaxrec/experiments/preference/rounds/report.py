@@ -1,103 +1,161 @@
 """The report of retraining in rounds."""
 
-from collections.abc import Sequence
-
 import numpy as np
-from matplotlib.figure import Figure
 
-from jaxrec.experiments.preference import figures
-from jaxrec.experiments.preference.rounds.claims import METRICS
-from jaxrec.experiments.preference.rounds.measure import Condition, Measured
-from jaxrec.experiments.preference.rounds.settings import RoundsConfig
-from jaxrec.experiments.reports.figures import interval_line
+from jaxrec.experiments.preference import figures as pictures
+from jaxrec.experiments.preference.rounds import figures
+from jaxrec.experiments.preference.rounds.claims import BIAS, DROP, LOST, MEMORY, METRICS, OPTIMISM, RATCHET, RECOVERED
+from jaxrec.experiments.preference.rounds.measure import Measured
+from jaxrec.experiments.preference.rounds.ratchet import MEASURES
+from jaxrec.experiments.preference.rounds.settings import RoundsConfig, title
+from jaxrec.experiments.preference.rounds.swaps import SWAPS
 from jaxrec.experiments.reports.findings import Finding, spoken, tally
 from jaxrec.experiments.reports.report import Answer, Report, Section
 from jaxrec.statistics import estimate
 
-COLOURS = {"click": "#d1495b", "dwell": "#3066be"}
 
-
-def report(config: RoundsConfig, measurements: Measured, findings: list[Finding]) -> Report:
-    """Shows the last round, and the course of every metric.
+def report(config: RoundsConfig, found: Measured, findings: list[Finding]) -> Report:
+    """Shows users who stay with exact platforms, models of survivors, and learning platforms round by round.
 
     Args:
         config: the settings.
-        measurements: everything measured.
+        found: everything measured.
         findings: what the claims come to.
 
     Returns:
         The report.
     """
-    found = measurements.conditions
+    users = "new users each round" if config.rate == 1 else f"users of whom some leave (rate {config.rate:g})"
     written = Report(
-        "Retraining in rounds",
-        f"Platforms that log {config.users} new users a round, learn a model of them from these logs alone, train the "
-        f"next recommender in it and deploy it; {config.seeds} seeds each, {config.rounds} rounds after logs of mixed "
-        f"policies. Bait of height {config.bait_height:g} lies at {config.bait_centre:g} degrees. Sums over an episode "
-        "of ten slates, of the users as they are.",
+        "Retraining in rounds, and users who stay",
+        f"Platforms serve users in sessions of ten slates; bait of height {config.bait_height:g} lies at "
+        f"{config.bait_centre:g} degrees. Exact platforms plan by dynamic programming, see preferences, and serve the "
+        f"same {config.exact_users} users for {config.exact_rounds} sessions. Learning platforms log {config.users} "
+        f"users a round ({users}), learn a model of them from these logs alone, train the next recommender in it and "
+        f"deploy it; {config.rounds} rounds after logs of mixed policies. {config.seeds} seeds each (of exact "
+        "platforms, groups of users). Sums over a session, of the users as they are.",
     )
-    rows = [
-        (one.title, str(number + 1), *(str(estimate(each.mean(metric))) for metric in METRICS))
-        for one in found
-        for number, each in enumerate(one.rounds)
-    ]
-    written.sections.append(Section("Round by round", "", ("platform", "round", *METRICS.values()), rows, ["rounds"]))
-    written.figures["rounds"] = _courses(found)
-    written.figures["preferences"] = figures.heat_maps(
-        [(one.title.replace(", ", ",\n"), np.stack([each.lived[:, -1].mean(axis=0) for each in one.rounds]))
-         for one in found], "round", first=1,
-    )  # fmt: skip
-    written.sections.append(
-        Section(
-            "What users prefer in the end, round by round",
-            "The share of users that prefer each angle after their last slate; every round has new users.",
-            figures=["preferences"],
-        )
-    )
-    written.data = {one.title: {metric: one.course(metric) for metric in METRICS} for one in found}
-    written.answers = _answers(findings)
+    conditions = found.conditions
+    written.figures = {
+        "ratchet": figures.ratchets(config, found),
+        "survivors": figures.optimism(found.survivors),
+        "rounds": figures.courses(conditions),
+        "preferences": pictures.heat_maps(
+            [(f"penalty {one.penalty:g}{', remembers' if one.remembers else ''}", one.users)
+             for one in found.stays if one.counts == "dwell"], "session", first=1,
+        ),
+    }  # fmt: skip
+    written.sections = [_stays(found), *_swaps(found), _survivors(found), _rounds(found)]
+    if found.swapped is not None:
+        written.figures["exchanges"] = figures.exchanges(found.swapped)
+    written.data = {
+        "stays": [vars(one) for one in found.stays],
+        "survivors": vars(found.survivors),
+        "exchanges": {} if found.swapped is None else found.swapped.engagement,
+    } | {one.title: {metric: one.course(metric) for metric in METRICS} for one in conditions}
+    written.answers = _answers(config, {one.name: one for one in findings})
     return written
 
 
-def _answers(findings: list[Finding]) -> list[Answer]:
-    named = {one.name: one for one in findings}
-    more = named[f"unpenalised: {METRICS['bait']}, paid for clicks beyond paid for dwelling"]
-    worse = named[f"unpenalised: {METRICS['engagement']}, paid for dwelling beyond paid for clicks"]
-    safe = [one for one in findings if one.name.endswith("penalised beyond unpenalised")]
-    error = [one.estimate for one in findings if f": {METRICS['error']}, last round" in one.name]
+def _answers(config: RoundsConfig, named: dict[str, Finding]) -> list[Answer]:
+    strong = max(config.exact_penalties)
+    rises = [one for name, one in named.items() if name.endswith(RATCHET)]
+    saved = [one for name, one in named.items() if name.endswith(MEMORY)]
+    at = f"exact, {title('dwell', strong)}"
+    answers = [
+        Answer(
+            f"Do shifts ratchet over {config.exact_rounds} sessions? In {tally(rises)} kinds of exact platforms users "
+            f"end further from their natural preferences; paid for dwelling with a penalty of {strong:g}, by "
+            f"{named[f'{at}: {RATCHET}'].estimate} degrees"
+            + (f", and lose {named[f'{at}: {LOST}'].estimate} of safe engagement a session." if strong else "."),
+            "ratchet",
+        )
+    ]
+    if saved:
+        answers.append(
+            Answer(
+                f"Is it because 'initial' is what the session began with? A platform that remembers how users joined "
+                f"saves safe engagement in {tally(saved)} cases; paid for dwelling with a penalty of {strong:g}, "
+                f"{named[f'{at}: {MEMORY}'].estimate} a session.",
+                "preferences",
+            )
+        )
+    if config.diagnosed:
+        swaps = {name: named[f"{RECOVERED}{text}"] for name, text in SWAPS.items() if f"{RECOVERED}{text}" in named}
+        drop = named[f"paid for dwelling: {DROP}"]
+        answers.append(
+            Answer(
+                f"Does the platform paid for dwelling lose engagement in round 2? {spoken(drop.verdict)}: by "
+                f"{drop.estimate}, which mixed logs, as in round 1, would bring back. Exchanged alone: "
+                + "; ".join(f"{SWAPS[name]} {one.estimate}" for name, one in swaps.items())
+                + ".",
+                "exchanges",
+            )
+        )
+    optimism, bias = named[OPTIMISM], named[BIAS]
+    answers.append(
+        Answer(
+            f"Is a model optimistic that is learned from those who stayed? {spoken(optimism.verdict)}: it expects "
+            f"{optimism.estimate} more engagement than a model of everyone; survivors live {bias.estimate} more.",
+            "survivors",
+        )
+    )
+    return answers
+
+
+def _stays(found: Measured) -> Section:
+    rows = [
+        (
+            title(one.counts, one.penalty) + (", remembers" if one.remembers else ""),
+            *(f"{estimate(one.measures[name][0])} -> {estimate(one.measures[name][-1])}" for name in MEASURES),
+        )
+        for one in found.stays
+    ]
+    header = ("engagement", "safe since joining", "twice r(session's start)", "degrees from natural", "bait")
+    return Section(
+        "Users who stay with exact platforms",
+        "First session -> last. *Remembers*: the penalty is about what users preferred when they joined, and natural "
+        "preferences since then; elsewhere about those at the start of each session. Below: who prefers "
+        "what, session by session, where dwelling is paid.",
+        ("platform", *header),
+        rows,
+        ["ratchet", "preferences"],
+    )
+
+
+def _swaps(found: Measured) -> list[Section]:
+    if found.swapped is None:
+        return []
+    rows = [(text, str(estimate(found.swapped.engagement[name]))) for name, text in SWAPS.items()]
     return [
-        Answer(
-            f"Does paying for clicks bring clickbait? {spoken(more.verdict)}: in the last round, without penalty, "
-            f"users consume {more.estimate} more bait an episode than where dwelling is paid.",
-            "rounds",
-        ),
-        Answer(
-            f"Does paying for dwelling engage users more? {spoken(worse.verdict)}: r(u_t) is higher "
-            f"by {worse.estimate}."
-        ),
-        Answer(
-            "Does a penalty keep the shifts of preferences safe? Of the two kinds of platform, in so many: "
-            f"{tally(safe)}.",
-            "preferences",
-        ),
-        Answer(
-            "Do models keep up with users whom they have changed? From the first round to the last, their loss on what "
-            f"is logged next changes by {', '.join(map(str, error))}."
-        ),
+        Section(
+            "Round 2 taken apart",
+            "The platform paid for dwelling, without penalty: engagement of new users in an episode where one thing is "
+            "exchanged.",
+            ("exchanged", "r(u_t), engagement"),
+            rows,
+            ["exchanges"],
+        )
     ]
 
 
-def _courses(found: Sequence[Condition]) -> Figure:
-    """One panel a metric, one line a platform."""
-    figure = Figure(figsize=(13, 5.6), layout="constrained")
-    panels = figure.subplots(2, 4).ravel()
-    for axes, (metric, label) in zip(panels, METRICS.items(), strict=False):
-        for one in found:
-            style = "o--" if one.penalty else "o-"
-            rounds = np.arange(1, len(one.rounds) + 1)
-            interval_line(axes, rounds, one.course(metric), one.title, COLOURS[one.counts], style)
-        axes.set(title=label, xlabel="round", xticks=range(1, len(found[0].rounds) + 1))
-        axes.spines[["top", "right"]].set_visible(False)
-    panels[-1].axis("off")
-    panels[-1].legend(*panels[0].get_legend_handles_labels(), loc="center", frameon=False)
-    return figure
+def _survivors(found: Measured) -> Section:
+    one = found.survivors
+    rows = [(source, str(estimate(one.lived[source])), str(estimate(one.anticipated[source]))) for source in one.lived]
+    return Section(
+        "Models of survivors",
+        f"Users are shown random slates; {float(np.mean(one.share)):.0%} of those who joined never left. Models are "
+        "learned from the last session of these, and of as many of all users, had none left.",
+        ("learned from", "lived", "expected by the model"),
+        rows,
+        ["survivors"],
+    )
+
+
+def _rounds(found: Measured) -> Section:
+    rows = [
+        (one.title, str(number + 1), *(str(estimate(each.mean(metric))) for metric in METRICS))
+        for one in found.conditions
+        for number, each in enumerate(one.rounds)
+    ]
+    return Section("Learning platforms, round by round", "", ("platform", "round", *METRICS.values()), rows, ["rounds"])

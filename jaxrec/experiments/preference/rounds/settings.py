@@ -1,20 +1,44 @@
 """The settings of retraining in rounds."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from jaxrec import checks
 from jaxrec.envs.learned import LearnedUsers
+from jaxrec.envs.preference.slates import ENGAGEMENTS
+from jaxrec.estimation import Population
 from jaxrec.experiments.preference.models import ModelConfig
 from jaxrec.experiments.preference.recommenders import RecommenderConfig
+
+Counts = Literal["click", "dwell"]
+COUNTS: tuple[Counts, ...] = ("click", "dwell")
+PAID = {"click": "clicks", "dwell": "dwelling"}
 
 
 @dataclass(frozen=True)
 class RoundsConfig(RecommenderConfig, ModelConfig):
     """Settings of retraining in rounds."""
 
-    rounds: int = 4
-    """Times that a model is learned from the logs and a recommender from the model."""
+    rounds: int = 2
+    """Times that a learning platform learns a model from the logs and a recommender from the model."""
+    counts: tuple[str, ...] = ("dwell",)
+    """What learning platforms are paid for: click, dwell."""
+    penalties: tuple[float, ...] = (0.0,)
+    """Of learning platforms: weights of engagement under initial and under natural preferences."""
+    rate: float = 1.0
+    """How often a user of a learning platform leaves after a session of engagement 0; at 1 every round has new ones."""
+    loyalty: float = 2.0
+    """How much less likely users leave whom a session engaged."""
+    exact_rounds: int = 10
+    """Sessions of users who stay with exact recommenders."""
+    exact_penalties: tuple[float, ...] = (0.0, 0.25, 1.0, 5.0)
+    """Of exact recommenders."""
+    exact_users: int = 3_000
+    """Users of each exact recommender, in as many groups as there are seeds."""
+    survivor_rate: float = 0.5
+    """How often a user leaves after a session of engagement 0 where survivors are learned from."""
+    survivor_sessions: int = 3
+    """Sessions after which those who never left are learned from."""
     bait_height: float = 1.5
     """How much more the worst bait attracts choice than it deserves; 0 for a world without clickbait."""
     bait_centre: float = 200.0
@@ -24,7 +48,22 @@ class RoundsConfig(RecommenderConfig, ModelConfig):
         """Raises InputError for a setting out of range."""
         super().check()
         self.check_recommenders()
-        checks.positive("rounds", self.rounds)
+        for name in ("rounds", "exact_rounds", "survivor_sessions"):
+            checks.positive(name, getattr(self, name))
+        checks.positive("exact_users", self.exact_users, checks.MOST_STEPS)
+        if self.exact_users < 2 * self.seeds:
+            raise checks.InputError(f"exact_users must be at least two a seed, got {self.exact_users}")
+        checks.distinct("counts", self.counts)
+        for name in self.counts:
+            checks.lookup(dict.fromkeys(ENGAGEMENTS), name, "one of counts")
+        for name in ("penalties", "exact_penalties"):
+            values = getattr(self, name)
+            checks.within(name, values, 0.0, checks.LARGEST)
+            if not values or len({f"{value:g}" for value in values}) < len(values):
+                raise checks.InputError(f"{name} must be one number or more, each once to six digits, got {values}")
+        checks.within("rate", self.rate, 0.0, 1.0)
+        checks.within("survivor_rate", self.survivor_rate, 0.0, 0.9)
+        checks.within("loyalty", self.loyalty, 0.0, checks.LARGEST)
         checks.within("bait_height", self.bait_height, 0.0, checks.LARGEST)
         checks.within("bait_centre", self.bait_centre, 0.0, 360.0)
         self.agent(LearnedUsers(), self.ppo.gamma).check()
@@ -32,3 +71,17 @@ class RoundsConfig(RecommenderConfig, ModelConfig):
     def params(self, default: Any) -> Any:
         """`default` with bait."""
         return default.replace(bait_height=self.bait_height, bait_centre=self.bait_centre)
+
+    def population(self) -> Population:
+        """The users of a learning platform before its first round."""
+        return Population.of(self.users, self.rate, self.loyalty)
+
+    @property
+    def diagnosed(self) -> bool:
+        """Whether there is a second round of a platform paid for dwelling, without penalty, to be taken apart."""
+        return "dwell" in self.counts and 0.0 in self.penalties and self.rounds > 1
+
+
+def title(counts: str, penalty: float) -> str:
+    """Names a kind of platform as the report does."""
+    return f"paid for {PAID[counts]}{f', penalised by {penalty:g}' if penalty else ''}"

@@ -21,19 +21,27 @@ QUICK = RoundsConfig(
     users=4_000,
     training_users=3_000,
     model=UserModelSettings(num_epochs=8),
-    rounds=3,
     steps=51_200,
     eval_episodes=500,
 )
-LONG = dataclasses.replace(QUICK, seeds=5, rounds=6, users=10_000, training_users=7_500, steps=128_000)
+LONG = dataclasses.replace(
+    QUICK,
+    seeds=5,
+    users=10_000,
+    training_users=7_500,
+    rounds=6,
+    counts=("click", "dwell"),
+    penalties=(0.0, 1.0),
+    steps=128_000,
+    exact_users=20_000,
+)
 
 STUDY = Study(
     "retraining-rounds",
-    "Platforms that log, learn their users off line and redeploy, for clicks or dwelling, with bait about (Lambert)",
+    "Platforms that log, learn their users off line and redeploy; users who stay, and who leave (Lambert)",
     {"quick": QUICK, "long": LONG},
     measure,
     claims,
     report,
-    {"quick": "three rounds show no long course, and three seeds give wide intervals"},
-    {"quick": 19},
+    {"quick": "three seeds give wide intervals; learning platforms have two rounds and one kind of payment"},
 )

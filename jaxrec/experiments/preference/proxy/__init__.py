@@ -1,0 +1,1 @@
+"""True value against optimisation pressure, for proxies, the mean of what users value, and a recommender that asks."""
