@@ -198,10 +198,9 @@ def deploy(
         The logs of each run.
     """
     exploring = policies.replace(greedy=False)
-    return [
-        record(env, run(exploring, at), jax.random.fold_in(key, at), config.users, run(params, at))[0]
-        for at in range(jnp.shape(params.influence)[0])
-    ]
+    runs = range(jnp.shape(params.influence)[0])
+    each = ((run(exploring, at), jax.random.fold_in(key, at), run(params, at)) for at in runs)
+    return [record(env, policy, key, config.users, own, observations=False)[0] for policy, key, own in each]
 
 
 @partial(jax.jit, static_argnums=0)
