@@ -96,7 +96,7 @@ def generate(
     env.check_params(params)
     each = np.full(_VARIED, 1 / _VARIED)
     shares = np.array([[*each, 0.0], [*(0.2 * each), 0.8]], np.float32)
-    logs, truth = _generate(env, Lottery(shares), key, num_users, canonical(params))
+    logs, truth = _generate(env, Lottery(jnp.asarray(shares)), key, num_users, canonical(params))
     return logs.replace(policies=LOGGING_POLICIES), truth
 
 

@@ -58,7 +58,7 @@ def record(
     name: str = "policy",
     max_steps: int | None = None,
     observations: bool = True,
-) -> tuple[Logs, None]: ...
+) -> tuple[Logs, Trajectories | None]: ...
 def record(
     env: Environment,
     policy: Policy,
