@@ -39,7 +39,7 @@ def importance_sampling(judged: Judged, gamma: ArrayLike) -> Terms:
 
 
 def per_decision(judged: Judged, gamma: ArrayLike) -> Terms:
-    """Weighs each reward by the ratio of the actions up to it; Precup, Sutton & Singh 2000, section 3."""
+    """Weighs each reward by the ratio of the actions up to it (Precup, Sutton & Singh 2000)."""
     weight = jnp.cumprod(judged.ratio)
     return _discounts(judged, gamma) * weight * judged.reward, jnp.ones_like(weight)
 
@@ -47,7 +47,7 @@ def per_decision(judged: Judged, gamma: ArrayLike) -> Terms:
 def weighted(judged: Judged, gamma: ArrayLike) -> Terms:
     """Divides the per-decision estimate of each step by the mean ratio: biased, consistent, of far less variance.
 
-    Source: Thomas 2015, "Safe reinforcement learning", section 3.8 (consistent weighted per-decision estimator).
+    Source: Thomas 2015, "Safe reinforcement learning" (consistent weighted per-decision importance sampling).
     """
     weight = jnp.cumprod(judged.ratio)
     return _discounts(judged, gamma) * weight * judged.reward, weight
@@ -56,8 +56,9 @@ def weighted(judged: Judged, gamma: ArrayLike) -> Terms:
 def doubly_robust(judged: Judged, gamma: ArrayLike) -> Terms:
     """Takes a model's value, and weighs by the ratio only what the model gets wrong.
 
-    Unbiased where the propensities are right or the model is; Jiang & Li 2016, "Doubly robust off-policy value
-    evaluation for reinforcement learning", equation 10, written step by step as Thomas & Brunskill 2016, equation 1.
+    Unbiased where the propensities are right or the model is. Sources: Jiang & Li 2016, "Doubly robust off-policy value
+    evaluation for reinforcement learning", equation 10; as a sum over steps Thomas & Brunskill 2016, "Data-efficient
+    off-policy policy evaluation for reinforcement learning".
     """
     weight = jnp.cumprod(judged.ratio)
     before = jnp.concatenate([jnp.ones(1, weight.dtype), weight[:-1]])

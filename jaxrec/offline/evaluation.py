@@ -84,16 +84,10 @@ def estimate_value(
         The estimate with its 95 % interval.
 
     Raises:
-        InputError: for logs that lack what the method reads, a policy that does not give probabilities or fit the
-            environment, or a number out of range.
+        InputError: for logs that lack what the method reads, a policy that does not fit, or a number out of range.
     """
-    chosen = checks.lookup(METHODS, method, "method")
-    _check(env, logs, policy, key, chosen, method)
-    checks.within("gamma", gamma, 0.0, 1.0)
-    checks.bounded(unseen, "unseen")
-    checks.positive("num_resamples", num_resamples)
-    checks.positive("folds", folds, logs.num_users)
-    checks.within("num_resamples", num_resamples, 2, checks.MOST_STEPS)
+    chosen = _check(env, logs, policy, key, method)
+    _check_numbers(logs, gamma, num_resamples, unseen, folds)
     key_policy, key_draws = jax.random.split(key)
     weights = _resampled(key_draws, logs.num_users, num_resamples)
     chances = replayed(env, logs, policy, key_policy)
@@ -104,8 +98,7 @@ def estimate_value(
         numerator, denominator = (weights @ np.asarray(part, float) for part in _checked(method, *terms))
         known = denominator > 0
         values = np.where(known, numerator / np.where(known, denominator, 1), 0).sum(axis=1)
-    outside = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(values[1:], [outside, 1 - outside])
+    low, high = np.quantile(values[1:], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Estimate(float(values[0]), float(low), float(high))
 
 
@@ -116,7 +109,9 @@ def _resampled(key: Array, users: int, number: int) -> np.ndarray:
     return np.stack([np.ones(users), *draws])
 
 
-def _check(env: Environment, logs: Logs, policy: Stochastic, key: Array, method: Method, name: str) -> None:
+def _check(env: Environment, logs: Logs, policy: Stochastic, key: Array, name: str) -> Method:
+    """Gives the method called `name`, once logs, policy and key are what it takes."""
+    method = checks.lookup(METHODS, name, "method")
     check_env(env)
     checks.typed_key("key", key)
     check_policy(policy)
@@ -126,6 +121,15 @@ def _check(env: Environment, logs: Logs, policy: Stochastic, key: Array, method:
     (check_table if method.model else check_actions)(env, logs, name)
     if method.propensities:
         logs.require("propensities", reader=name)
+    return method
+
+
+def _check_numbers(logs: Logs, gamma: float, num_resamples: int, unseen: float, folds: int) -> None:
+    checks.within("gamma", gamma, 0.0, 1.0)
+    checks.bounded(unseen, "unseen")
+    checks.positive("num_resamples", num_resamples)
+    checks.within("num_resamples", num_resamples, 2, checks.MOST_STEPS)
+    checks.positive("folds", folds, logs.num_users)
 
 
 def _checked(method: str, *parts: Array) -> tuple[Array, ...]:

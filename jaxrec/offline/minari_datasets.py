@@ -36,26 +36,8 @@ def write_minari(dataset_id: str, logs: Logs, num_actions: int) -> MinariDataset
     checks.within("logs.actions", logs.actions, 0, num_actions - 1)
     if any("," in name for name in logs.policies):
         raise checks.InputError(f"policies must have names without commas for a Minari dataset, got {logs.policies}")
-    valid, observations = np.asarray(logs.valid), np.asarray(logs.observations)
-    known = np.full(valid.shape, np.nan) if logs.propensities is None else np.asarray(logs.propensities)
-    buffers = []
-    for user in range(logs.num_users):
-        steps = int(valid[user].sum())
-        ends = (np.arange(steps) == steps - 1).tolist()
-        buffers.append(
-            EpisodeBuffer(
-                id=user,
-                observations=[*observations[user, :steps], observations[user, steps - 1]],
-                actions=np.asarray(logs.actions)[user, :steps].tolist(),
-                rewards=np.asarray(logs.rewards)[user, :steps].tolist(),
-                terminations=ends,
-                truncations=[False] * steps,
-                infos={
-                    "propensity": np.append(known[user, :steps], np.nan),
-                    "policy": np.full(steps + 1, int(logs.policy[user])),
-                },
-            )
-        )
+    observations = np.asarray(logs.observations)
+    buffers = [EpisodeBuffer(id=user, **_episode(logs, user)) for user in range(logs.num_users)]
     kind = observations.dtype
     low, high = (np.iinfo(kind).min, np.iinfo(kind).max) if kind.kind == "i" else (-np.inf, np.inf)
     return minari.create_dataset_from_buffers(
@@ -65,6 +47,21 @@ def write_minari(dataset_id: str, logs: Logs, num_actions: int) -> MinariDataset
         observation_space=gymnasium.spaces.Box(low, high, observations.shape[2:], kind),
         algorithm_name=",".join(logs.policies),
     )
+
+
+def _episode(logs: Logs, user: int) -> dict[str, Any]:
+    """The fields of an episode."""
+    steps = int(np.asarray(logs.valid)[user].sum())
+    seen = np.asarray(logs.observations)[user, :steps]
+    known = np.full(steps, np.nan) if logs.propensities is None else np.asarray(logs.propensities)[user, :steps]
+    return {
+        "observations": [*seen, seen[-1]],
+        "actions": np.asarray(logs.actions)[user, :steps].tolist(),
+        "rewards": np.asarray(logs.rewards)[user, :steps].tolist(),
+        "terminations": (np.arange(steps) == steps - 1).tolist(),
+        "truncations": [False] * steps,
+        "infos": {"propensity": np.append(known, np.nan), "policy": np.full(steps + 1, int(logs.policy[user]))},
+    }
 
 
 def read_minari(dataset: str | MinariDataset) -> Logs:
@@ -80,19 +77,14 @@ def read_minari(dataset: str | MinariDataset) -> Logs:
         InputError: for a dataset without episodes, with actions that are not discrete, or observations of several
             parts.
     """
-    import gymnasium
     import minari
 
     dataset = minari.load_dataset(dataset) if isinstance(dataset, str) else dataset
-    if not isinstance(dataset.action_space, gymnasium.spaces.Discrete):
-        raise checks.InputError(f"dataset must have discrete actions, got {dataset.action_space}")
-    if not isinstance(dataset.observation_space, gymnasium.spaces.Box | gymnasium.spaces.Discrete):
-        raise checks.InputError(f"dataset must have arrays as observations, got {dataset.observation_space}")
+    _check_spaces(dataset)
     episodes = list(dataset.iterate_episodes())
     if not episodes:
         raise checks.InputError("dataset must have at least one episode, got none")
     steps = max(len(episode.rewards) for episode in episodes)
-    infos = [episode.infos or {} for episode in episodes]
 
     def padded(name: str, values: list[np.ndarray]) -> np.ndarray:
         whole = np.full((len(values), steps, *values[0].shape[1:]), PADDING[name], values[0].dtype)
@@ -100,23 +92,40 @@ def read_minari(dataset: str | MinariDataset) -> Logs:
             row[: len(each)] = each
         return whole
 
-    first = int(dataset.action_space.start)
-    seen = [np.asarray(episode.observations)[: len(episode.rewards)] for episode in episodes]
-    whole = seen[0].dtype.kind in "biu"
-    flat = [each.reshape(len(each), -1).astype(np.int32 if whole else np.float32) for each in seen]
-    propensities = None
-    if all("propensity" in info for info in infos):
-        known = [
-            np.asarray(info["propensity"], np.float32)[: len(each)] for info, each in zip(infos, flat, strict=True)
-        ]
-        propensities = None if all(np.isnan(each).all() for each in known) else padded("propensities", known)
+    first, infos = int(dataset.action_space.start), [episode.infos or {} for episode in episodes]
+    seen = [_flat(episode) for episode in episodes]
+    known = _known(infos, [len(each) for each in seen])
     names = dataset.storage.metadata.get("algorithm_name") or "policy"
     return Logs(
-        valid=padded("valid", [np.ones(len(each), bool) for each in flat]),
+        valid=padded("valid", [np.ones(len(each), bool) for each in seen]),
         policy=np.array([int(np.asarray(info.get("policy", [0]))[0]) for info in infos], np.int32),
         policies=tuple(names.split(",")),
         actions=padded("actions", [np.asarray(episode.actions, np.int32) - first for episode in episodes]),
-        propensities=propensities,
+        propensities=None if known is None else padded("propensities", known),  # type: ignore[arg-type]
         rewards=padded("rewards", [np.asarray(episode.rewards, np.float32) for episode in episodes]),
-        observations=padded("observations", flat),
+        observations=padded("observations", seen),
     )
+
+
+def _check_spaces(dataset: MinariDataset) -> None:
+    import gymnasium
+
+    if not isinstance(dataset.action_space, gymnasium.spaces.Discrete):
+        raise checks.InputError(f"dataset must have discrete actions, got {dataset.action_space}")
+    if not isinstance(dataset.observation_space, gymnasium.spaces.Box | gymnasium.spaces.Discrete):
+        raise checks.InputError(f"dataset must have arrays as observations, got {dataset.observation_space}")
+
+
+def _flat(episode: Any) -> np.ndarray:
+    """int32 or float32[steps, n]: the observations before each step."""
+    seen = np.asarray(episode.observations)[: len(episode.rewards)]
+    return seen.reshape(len(seen), -1).astype(np.int32 if seen.dtype.kind in "biu" else np.float32)
+
+
+def _known(infos: list[dict[str, Any]], lengths: list[int]) -> list[np.ndarray] | None:
+    """The propensities of each episode, or None where there are none."""
+    if not all("propensity" in info for info in infos):
+        return None
+    given = [np.asarray(info["propensity"], np.float32) for info in infos]
+    known = [each[:length] for each, length in zip(given, lengths, strict=True)]
+    return None if all(np.isnan(each).all() for each in known) else known

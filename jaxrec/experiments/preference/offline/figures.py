@@ -8,13 +8,13 @@ from jaxrec.experiments.preference.figures import heat_maps
 from jaxrec.experiments.preference.offline.measure import MYOPIC, OPTIMUM, RANDOM, Measured
 from jaxrec.experiments.preference.offline.settings import UPWARDS, OfflineConfig, pessimistic, platform
 from jaxrec.experiments.reports.figures import interval_line
-from jaxrec.statistics import estimate
 
 COLOURS = ("#c0392b", "#2f6db3", "#2e933c")
 """Of the learners that pictures show: `UPWARDS`, batch-constrained, pessimistic."""
 GREY, GOLD = "#8a8a8a", "#b8860b"
 METHOD_COLOURS = ("#c0392b", "#e07a1f", "#b8860b", "#2f6db3", "#2e933c")
-SHADES = ("#9ecae1", "#6baed6", "#4292c6", "#2171b5", "#08519c", "#08306b")
+PLATFORM_COLOURS = ("#1f3b73", "#7b2d8b", "#c2447a", "#e8743b", "#c9a227", "#2e933c")
+"""Of the platforms, in the order of how random they are."""
 
 
 def shown(config: OfflineConfig) -> tuple[str, str, str]:
@@ -46,23 +46,23 @@ def _lines(axes: Axes, found: Measured, at: int) -> None:
 
 
 def thresholds(config: OfflineConfig, found: Measured) -> Figure:
-    """Draws believed and true engagement over the threshold, and safe engagement, a line for each platform."""
-    figure = Figure(figsize=(11.4, 3.8), layout="constrained")
+    """Draws believed (dashed) and true engagement over the threshold, and safe engagement, a line for each platform."""
+    figure = Figure(figsize=(10.4, 3.8), layout="constrained")
     panels = figure.subplots(1, 2)
     chosen = slice(0, 1 + len(config.thresholds))
     x = np.arange(1 + len(config.thresholds))
     for at, exploration in enumerate(config.explorations):
-        colour, name = SHADES[-1 - at % len(SHADES)], platform(exploration)
-        interval_line(panels[0], x, found.worth[at, -1, chosen, 0], f"{name}: true", colour)
+        colour, name = PLATFORM_COLOURS[at % len(PLATFORM_COLOURS)], platform(exploration)
+        interval_line(panels[0], x, found.worth[at, -1, chosen, 0], name, colour)
         interval_line(panels[0], x, found.believed[at, -1, chosen], f"{name}: believed", colour, "o--")
         interval_line(panels[1], x, found.worth[at, -1, chosen, 1:].sum(axis=1), name, colour)
     for axes, height in zip(panels, _heights(found), strict=True):
         axes.axhline(height, color=GOLD, lw=1, ls=":", label=OPTIMUM)
         axes.set(xticks=x, xticklabels=["none", *(f"{each:g}" for each in config.thresholds)], xlabel="threshold")
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     panels[0].set_ylabel("engagement r(u_t)")
     panels[1].set_ylabel("safe: r(u_0) + r(u_t^rnd)")
+    panels[1].legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
@@ -97,13 +97,17 @@ def safety(config: OfflineConfig, found: Measured) -> Figure:
 
 def shifts(config: OfflineConfig, found: Measured) -> Figure:
     """Draws the preferences of users over time, of what is learned from the most and the least myopic platform."""
-    panels = [("left alone", found.natural), (OPTIMUM, found.reference_preferences[OPTIMUM])]
-    for at in sorted({0, len(config.explorations) - 1}):
-        share = f"{100 * config.explorations[at]:g} % random"
-        panels.append((f"platform,\n{share}", found.logged_preferences[at]))
-        learned = [(name, config.learners.index(name)) for name in shown(config)[:2]]
-        panels += [(f"{name},\n{share}", found.preferences[at, learner]) for name, learner in learned]
-    return heat_maps(panels)
+    first, last = (f"{100 * config.explorations[at]:g} % random" for at in (0, -1))
+    learned = {name: found.preferences[:, config.learners.index(name)] for name in shown(config)[:2]}
+    return heat_maps(
+        [
+            ("left alone", found.natural),
+            (OPTIMUM, found.reference_preferences[OPTIMUM]),
+            (f"platform,\n{first}", found.logged_preferences[0]),
+            *((f"{name},\n{first}", users[0]) for name, users in learned.items()),
+            (f"{config.middle},\n{last}", learned[config.middle][-1]),
+        ]
+    )
 
 
 def evaluation(config: OfflineConfig, found: Measured) -> Figure:
@@ -114,8 +118,7 @@ def evaluation(config: OfflineConfig, found: Measured) -> Figure:
     for (name, values), colour in zip(found.estimates.items(), METHOD_COLOURS, strict=False):
         interval_line(axes, config.users, values[..., 0], name, colour)
     axes.axhline(true, color=GOLD, lw=1, ls=":", label="true value")
-    most = max(estimate(values[-1, :, 0]).value for values in found.estimates.values())
-    axes.set(xscale="log", xlabel="logged users of random slates", ylabel="estimate", ylim=(-1, 1.8 * max(most, true)))
+    axes.set(xscale="log", xlabel="logged users of random slates", ylabel="estimate", ylim=(-0.5, 1.3 * true))
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure

@@ -50,8 +50,9 @@ def report(config: OfflineConfig, found: Measured, findings: list[Finding]) -> R
         *(_table(config, found, at) for at in range(len(config.explorations))),
         Section(
             "The threshold",
-            f"Learned from {config.users[-1]:,} users. Right: engagement under the preferences that users had at "
-            "first, and that they would have had if left alone.",
+            f"Learned from {config.users[-1]:,} users. Left: what each learner earns, and dashed what it believes to "
+            "earn. Right: engagement under the preferences that users had at first, and that they would have had if "
+            "left alone.",
             figures=["thresholds"],
         ),
         _safety(found),
@@ -90,9 +91,9 @@ def _answers(config: OfflineConfig, found: Measured, findings: list[Finding]) ->
             "thresholds",
         ),
         Answer(
-            f"Is conservatism towards the logs safe? With {middle}, engagement under safe preferences is "
-            f"{of(first, middle, SAFER)} above the optimum's on the {first}, and {of(last, middle, SAFER)} on the "
-            f"{last}: what protects users is what was logged.",
+            f"Is conservatism towards the logs safe? With {middle}, engagement under safe preferences exceeds the "
+            f"optimum's by {of(first, middle, SAFER)} on the {first}, and by {of(last, middle, SAFER)} on the {last}: "
+            "what protects users is what was logged.",
             "safety",
         ),
         Answer(
