@@ -111,7 +111,7 @@ def recorded(
     steps: int,
     observations: bool = True,
 ) -> tuple[Logs, Trajectories | None]:
-    """Does the same without checks; jittable. The names of the policies are missing.
+    """Logs one episode of each user; jittable, without checks, and without the name of the policy.
 
     Args:
         env: the users.

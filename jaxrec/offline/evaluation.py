@@ -215,7 +215,7 @@ def fitted_q(
     counts = steps.counts((env.num_observations, env.num_actions))
     later = jnp.concatenate([chances[:, 1:], jnp.zeros_like(chances[:, :1])], axis=1)
 
-    def sweep(_: int, q: Array) -> Array:
+    def sweep(_: Array | int, q: Array) -> Array:
         future = jnp.where(steps.ends, 0, (later * q[steps.there]).sum(axis=-1))
         return steps.means(steps.reward + gamma * future, counts, unseen)
 

@@ -46,7 +46,7 @@ def found(worth, believed, safe, logged=6.0):
     [
         (6.5, 9.0, 2.0, {"optimism": True, "closed": True, "safer": True}),
         (6.99, 6.9, -3.0, {"optimism": False, "closed": False, "safer": False}),
-        (6.5, 6.505, -1.0, {"optimism": False, "closed": True, "safer": False}),
+        (6.5, 6.495, -1.0, {"optimism": False, "closed": True, "safer": False}),
     ],
 )
 def test_what_is_claimed_can_fail(worth, believed, safe, held):

@@ -115,7 +115,7 @@ def test_all_but_the_environment_may_be_swept():
     for run, logs in enumerate((LOGS, other)):
         own = {name: values[run] for name, values in swept.items()} | {"logs": logs}
         alone = jaxrec.fit(BatchQ(CHAIN, LOGS).replace(**own), KEYS, PARAMS)
-        np.testing.assert_allclose(both.q[run], alone.q[0], rtol=1e-6)
+        np.testing.assert_allclose(both.q[run], alone.q[0], rtol=1e-5, atol=1e-6)
 
 
 BAD = {
