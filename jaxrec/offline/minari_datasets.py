@@ -1,8 +1,11 @@
 """Logs as datasets of Minari, which libraries of offline learning read; needs `pip install jaxrec[minari]`."""
 
+import importlib
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from jaxrec import checks
 from jaxrec.estimation.logs import PADDING, Logs
@@ -28,25 +31,30 @@ def write_minari(dataset_id: str, logs: Logs, num_actions: int) -> MinariDataset
     Raises:
         InputError: for logs that lack a part, an action from `num_actions` on, or a policy with a comma in its name.
     """
-    import gymnasium
-    import minari
-    from minari.data_collector import EpisodeBuffer
-
+    minari, spaces = _extra("minari"), _extra("gymnasium.spaces")
     logs.require("actions", "rewards", "observations", reader="a Minari dataset")
     checks.within("logs.actions", logs.actions, 0, num_actions - 1)
     if any("," in name for name in logs.policies):
         raise checks.InputError(f"policies must have names without commas for a Minari dataset, got {logs.policies}")
     observations = np.asarray(logs.observations)
-    buffers = [EpisodeBuffer(id=user, **_episode(logs, user)) for user in range(logs.num_users)]
+    buffers = [minari.data_collector.EpisodeBuffer(id=user, **_episode(logs, user)) for user in range(logs.num_users)]
     kind = observations.dtype
     low, high = (np.iinfo(kind).min, np.iinfo(kind).max) if kind.kind == "i" else (-np.inf, np.inf)
     return minari.create_dataset_from_buffers(
         dataset_id,
         buffers,
-        action_space=gymnasium.spaces.Discrete(num_actions),
-        observation_space=gymnasium.spaces.Box(low, high, observations.shape[2:], kind),
+        action_space=spaces.Discrete(num_actions),
+        observation_space=spaces.Box(low, high, observations.shape[2:], kind),
         algorithm_name=",".join(logs.policies),
     )
+
+
+def _extra(name: str) -> Any:
+    """Imports a module that the extra `minari` brings. Raises InputError, which says how to get it, without it."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise checks.InputError(f"{name} is missing: pip install jaxrec[minari]") from error
 
 
 def _episode(logs: Logs, user: int) -> dict[str, Any]:
@@ -77,8 +85,7 @@ def read_minari(dataset: str | MinariDataset) -> Logs:
         InputError: for a dataset without episodes, with actions that are not discrete, or observations of several
             parts.
     """
-    import minari
-
+    minari = _extra("minari")
     dataset = minari.load_dataset(dataset) if isinstance(dataset, str) else dataset
     _check_spaces(dataset)
     episodes = list(dataset.iterate_episodes())
@@ -86,11 +93,11 @@ def read_minari(dataset: str | MinariDataset) -> Logs:
         raise checks.InputError("dataset must have at least one episode, got none")
     steps = max(len(episode.rewards) for episode in episodes)
 
-    def padded(name: str, values: list[np.ndarray]) -> np.ndarray:
+    def padded(name: str, values: list[np.ndarray]) -> Array:
         whole = np.full((len(values), steps, *values[0].shape[1:]), PADDING[name], values[0].dtype)
         for row, each in zip(whole, values, strict=True):
             row[: len(each)] = each
-        return whole
+        return jnp.asarray(whole)
 
     first, infos = int(dataset.action_space.start), [episode.infos or {} for episode in episodes]
     seen = [_flat(episode) for episode in episodes]
@@ -98,21 +105,20 @@ def read_minari(dataset: str | MinariDataset) -> Logs:
     names = dataset.storage.metadata.get("algorithm_name") or "policy"
     return Logs(
         valid=padded("valid", [np.ones(len(each), bool) for each in seen]),
-        policy=np.array([int(np.asarray(info.get("policy", [0]))[0]) for info in infos], np.int32),
+        policy=jnp.array([int(np.asarray(info.get("policy", [0]))[0]) for info in infos], jnp.int32),
         policies=tuple(names.split(",")),
         actions=padded("actions", [np.asarray(episode.actions, np.int32) - first for episode in episodes]),
-        propensities=None if known is None else padded("propensities", known),  # type: ignore[arg-type]
+        propensities=None if known is None else padded("propensities", known),
         rewards=padded("rewards", [np.asarray(episode.rewards, np.float32) for episode in episodes]),
         observations=padded("observations", seen),
     )
 
 
 def _check_spaces(dataset: MinariDataset) -> None:
-    import gymnasium
-
-    if not isinstance(dataset.action_space, gymnasium.spaces.Discrete):
+    spaces = _extra("gymnasium.spaces")
+    if not isinstance(dataset.action_space, spaces.Discrete):
         raise checks.InputError(f"dataset must have discrete actions, got {dataset.action_space}")
-    if not isinstance(dataset.observation_space, gymnasium.spaces.Box | gymnasium.spaces.Discrete):
+    if not isinstance(dataset.observation_space, spaces.Box | spaces.Discrete):
         raise checks.InputError(f"dataset must have arrays as observations, got {dataset.observation_space}")
 
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import PyTree
 
 from jaxrec.agents import TabularPolicy
 from jaxrec.envs.preference import PreferenceShift, exact
@@ -146,7 +147,7 @@ def learn(config: OfflineConfig, logs: list[Logs], exploration: float, tools: To
     runs = len(rows) * config.seeds
     threshold, pessimism, initial_q = (np.repeat(np.stack(each), config.seeds, axis=0).astype(np.float32)
                                        for each in zip(*rows.values(), strict=True))  # fmt: skip
-    swept = {"threshold": threshold, "pessimism": pessimism, "initial_q": initial_q}
+    swept: dict[str, PyTree] = {"threshold": threshold, "pessimism": pessimism, "initial_q": initial_q}
     swept["logs"] = jax.tree.map(lambda *each: jnp.tile(jnp.stack(each), (len(rows), *[1] * each[0].ndim)), *logs)
     believed = []
     state = fit(
