@@ -1,4 +1,4 @@
-"""Observations by their space: the index of an element, for a table; and a vector of it, for a network."""
+"""Observations by their space: the index of an element, for a table; and a vector of it, for a network or a file."""
 
 from typing import Any
 
@@ -83,6 +83,32 @@ def encode(space: Space, obs: PyTree, max_categories: int) -> Float[Array, " n"]
     ]
     others, scale = values[~categorical].astype(float), np.where(width > 0, width, 1)[~categorical]
     return jnp.concatenate([*parts, (others - np.where(bounded, low, 0)[~categorical]) / scale])
+
+
+def packed(obs: PyTree) -> Array:
+    """Makes one vector of an observation, from which `unpacked` makes it again.
+
+    It is of int32 where all leaves are of integers or truth values, else of float32, which holds integers up to 2^24.
+    """
+    leaves = [jnp.ravel(jnp.asarray(leaf)) for leaf in jax.tree.leaves(obs)]
+    whole = all(not jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves)
+    return jnp.concatenate([leaf.astype(jnp.int32 if whole else jnp.float32) for leaf in leaves])
+
+
+def unpacked(vector: Array, like: PyTree) -> PyTree:
+    """Makes the observation of which `packed` made a vector; `like` is one of its kind, or the shapes of one.
+
+    Raises:
+        InputError: if it has another number of entries.
+    """
+    leaves, tree = jax.tree.flatten(like)
+    ends = np.cumsum([int(np.prod(leaf.shape)) for leaf in leaves])
+    if vector.shape != (ends[-1],):
+        raise checks.InputError(f"observations must have {ends[-1]} entries, got {list(vector.shape)[-1]}")
+    parts = jnp.split(vector, ends[:-1])
+    return tree.unflatten(
+        [part.reshape(leaf.shape).astype(leaf.dtype) for part, leaf in zip(parts, leaves, strict=True)]
+    )
 
 
 def too_many(space: Space) -> str:

@@ -152,7 +152,7 @@ class _Playing(struct.PyTreeNode):
 
     def begun(self, env: Environment, policy: Policy, params: PyTree) -> "_Playing":
         """Begins the next episode where one ended."""
-        if self.pool is None:
+        if self.pool is None or self.ended is None or self.keys is None:
             return self
         state, pool = vectorized.begin_from_pool(env, self.keys[0], self.ended, self.state, params, self.pool)
         return self.replace(state=state, pool=pool, memory=_remembered(policy, self.keys[1], self.ended, self.memory))

@@ -13,7 +13,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its 95 % Student-t interval over seeds; no interval (None) from fewer than two."""
+    """A mean with its 95 % interval: of `estimate` Student's t over seeds, and none (None) from fewer than two."""
 
     value: float
     low: float | None

@@ -1,14 +1,15 @@
-"""Users learned from logs of their slates and choices, and the preferences they would have under a recommender.
+"""Logs, users learned from their slates and choices, and the preferences they would have under a recommender.
 
 Carroll, Dragan, Russell & Hadfield-Menell 2022, "Estimating and Penalizing Induced Preference Shifts in Recommender
 Systems", section 4 and Appendices C to H.
 """
 
 from jaxrec.estimation.anticipation import Anticipated, counterfactual_preferences, future_preferences, initial_beliefs
-from jaxrec.estimation.dataset import Trajectories, generate, record
+from jaxrec.estimation.dataset import generate
 from jaxrec.estimation.log_files import read_logs, write_logs
 from jaxrec.estimation.logs import Logs
 from jaxrec.estimation.population import Lives, Platform, Population, deploy, leaving
+from jaxrec.estimation.recording import Trajectories, record
 from jaxrec.estimation.user_model import LearnUsers, learn_users
 
 __all__ = [

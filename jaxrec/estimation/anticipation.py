@@ -104,7 +104,7 @@ def initial_beliefs(env: LearnedUsers, params: LearnedParams, past: Logs) -> Arr
         memory = inference.remembered(slates, choices, dynamics.users_of(params))
         return jnp.exp(inference.initial(env.network, params.weights.initial, memory)[valid.sum()])
 
-    past = past.padded(env.horizon)
+    past = past.require("slates", "choices", reader="beliefs about users").padded(env.horizon)
     return jax.vmap(of_user)(past.slates, past.choices, past.valid)
 
 
@@ -117,7 +117,8 @@ def _checked(
     checks.positive("samples", samples)
     check_policy(policy)
     env.resolve(params)
-    return nobody(env.horizon) if past is None else past.padded(env.horizon)
+    past = nobody(env.horizon) if past is None else past.padded(env.horizon)
+    return past.require("slates", "choices", reader="anticipation")
 
 
 @jit(static_argnames=("env", "samples"))

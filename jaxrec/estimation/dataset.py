@@ -1,27 +1,23 @@
-"""Logs of simulated users, with their preferences kept apart.
+"""The paper's dataset of simulated users, with their preferences kept apart.
 
 Carroll, Dragan, Russell & Hadfield-Menell 2022, "Estimating and Penalizing Induced Preference Shifts in Recommender
 Systems", Appendix H.3.
 """
 
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 from jax import Array
 from jaxtyping import PyTree
 
 from jaxrec import checks
-from jaxrec.envs.learned.deployed import Deployed
 from jaxrec.envs.preference.env import PreferenceShift
 from jaxrec.estimation.logs import Logs
-from jaxrec.inputs import check_policy
+from jaxrec.estimation.recording import Trajectories, recorded
 from jaxrec.parameters import canonical
-from jaxrec.policy import Policy, Stateless
-from jaxrec.rollouts import rollout
+from jaxrec.policy import Stateless
 from jaxrec.runtime.jit_by_class import jit
 from jaxrec.utilities import Leaf
 
@@ -29,30 +25,17 @@ NUM_USERS, NUM_TRAINING = 10_000, 7_500
 LOGGING_MEANS = tuple(float(mean) for mean in range(0, 360, 10))
 LOGGING_DEVIATIONS = (30.0, 60.0)
 LOGGING_POLICIES = ("varied", "mostly-uniform")
-World = PreferenceShift | Deployed
 _VARIED = len(LOGGING_MEANS) * len(LOGGING_DEVIATIONS)
-
-
-class Trajectories(struct.PyTreeNode):
-    """The true preferences of the users of `Logs`: for evaluation alone, no learner sees them.
-
-    Attributes:
-        preferences: int32[users, steps + 1], the bins of u_0 ... u_T.
-        natural: int32[users, steps + 1], the bins of the same users under uniform slates, on the same draws.
-    """
-
-    preferences: Leaf
-    natural: Leaf
 
 
 class Lottery(Stateless):
     """Slates drawn independently at each step.
 
     Attributes:
-        probabilities: float[slates], of each slate.
+        shares: float[slates], the probability of each slate.
     """
 
-    probabilities: PyTree
+    shares: Leaf
 
     def act(self, carry: PyTree, obs: PyTree, key: Array) -> tuple[Array, PyTree]:
         """Draws a slate.
@@ -65,7 +48,11 @@ class Lottery(Stateless):
         Returns:
             (int32[] slate, carry).
         """
-        return jax.random.categorical(key, jnp.log(self.probabilities)).astype(jnp.int32), carry
+        return jax.random.categorical(key, jnp.log(self.shares)).astype(jnp.int32), carry
+
+    def probabilities(self, carry: PyTree, obs: PyTree) -> tuple[Array, PyTree]:
+        """Gives float[slates], the probability of each, and the empty carry."""
+        return self.shares / self.shares.sum(), carry
 
 
 def logging_env(env: PreferenceShift) -> PreferenceShift:
@@ -98,7 +85,7 @@ def generate(
         env: the users, and their number of steps; `PreferenceShift()` if None.
 
     Returns:
-        (logs, true preferences).
+        (logs of slates and choices alone, true preferences).
 
     Raises:
         InputError: for zero users, or parameters out of range.
@@ -108,61 +95,9 @@ def generate(
     params = env.default_params if params is None else params
     env.check_params(params)
     each = np.full(_VARIED, 1 / _VARIED)
-    probabilities = np.array([[*each, 0.0], [*(0.2 * each), 0.8]], np.float32)
-    logs, truth = _generate(env, Lottery(probabilities), key, num_users, canonical(params))
+    shares = np.array([[*each, 0.0], [*(0.2 * each), 0.8]], np.float32)
+    logs, truth = _generate(env, Lottery(jnp.asarray(shares)), key, num_users, canonical(params))
     return logs.replace(policies=LOGGING_POLICIES), truth
-
-
-def record(
-    env: PreferenceShift | Deployed,
-    policy: Policy,
-    key: Array,
-    num_users: int,
-    params: PyTree = None,
-    name: str = "policy",
-) -> tuple[Logs, Trajectories]:
-    """Logs one episode of each user under any recommender.
-
-    Args:
-        env: the users, and the slates that actions stand for.
-        policy: the recommender; `env.observe_as` decides its observations.
-        key: a typed key.
-        num_users: trajectories.
-        params: of the environment; its defaults if None.
-        name: of the policy in the logs.
-
-    Returns:
-        (logs, true preferences).
-
-    Raises:
-        InputError: for zero users, parameters out of range, or a policy that does not follow the protocol.
-    """
-    checks.positive("num_users", num_users)
-    check_policy(policy)
-    params = env.default_params if params is None else params
-    env.check_params(params)
-    logs, truth = _record(env, policy, key, num_users, canonical(params))
-    return logs.replace(policies=(name,)), truth
-
-
-@jit(static_argnames=("env", "num_users"))
-def _record(
-    env: PreferenceShift | Deployed, policy: Policy, key: Array, num_users: int, params: PyTree
-) -> tuple[Logs, Trajectories]:
-    played: Any = rollout(env, policy, key, num_users, env.horizon, params, trajectory=True).trajectory
-
-    def throughout(name: str) -> Array:
-        before, after = getattr(played.state, name), getattr(played.next_state, name)
-        return jnp.concatenate([before, after[-1:]]).T
-
-    logs = Logs(
-        slates=env.slates[played.action.T].astype(jnp.float32),
-        choices=played.next_state.choice.T,
-        valid=jnp.ones((num_users, env.horizon), bool),
-        policy=jnp.zeros(num_users, jnp.int32),
-        policies=(),
-    )
-    return logs, Trajectories(preferences=throughout("preference"), natural=throughout("natural"))
 
 
 @jit(static_argnames=("env", "num_users"))
@@ -173,6 +108,13 @@ def _generate(
     num_policies = jax.tree.leaves(policies)[0].shape[0]
     each = -(-num_users // num_policies)
     keys = jax.random.split(key, num_policies)
-    both = jax.vmap(lambda policy, key: _record(env, policy, key, each, params))(policies, keys)
+    both = jax.vmap(lambda policy, key: recorded(env, policy, key, each, params, env.horizon))(policies, keys)
     logs, truth = jax.tree.map(lambda leaf: leaf.swapaxes(0, 1).reshape(-1, *leaf.shape[2:])[:num_users], both)
-    return logs.replace(policy=jnp.arange(num_users, dtype=jnp.int32) % num_policies), truth
+    logs = Logs(  # rewards and what was observed say what users prefer
+        slates=logs.slates,
+        choices=logs.choices,
+        valid=logs.valid,
+        policy=jnp.arange(num_users, dtype=jnp.int32) % num_policies,
+        policies=(),
+    )
+    return logs, truth

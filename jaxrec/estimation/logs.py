@@ -1,6 +1,7 @@
-"""Logs of the slates that users saw and of the items that they chose."""
+"""Logs of users: what a recommender did, what it was paid, and what users saw and chose."""
 
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 from jax.typing import ArrayLike
 
@@ -8,23 +9,42 @@ from jaxrec import checks
 from jaxrec.envs.preference.dynamics import BINS
 from jaxrec.utilities import Leaf
 
+PADDING = {
+    "slates": 1 / BINS,
+    "choices": 0,
+    "actions": 0,
+    "propensities": 1.0,
+    "rewards": 0.0,
+    "observations": 0,
+    "valid": False,
+}
+"""Part -> its value after a user's last step."""
+
 
 class Logs(struct.PyTreeNode):
-    """The slates and the choices of each user.
+    """The steps of users; each part but the first three may be missing (None), and `require` refuses where it is.
 
     Attributes:
-        slates: float32[users, steps, 36], the probabilities of the items shown.
-        choices: int32[users, steps], the bins of the items chosen.
-        valid: bool[users, steps], False after a user's last step, where slates are uniform and choices 0.
+        valid: bool[users, steps], False after a user's last step, where the others have the value in `PADDING`.
         policy: int32[users], the index in `policies` of the recommender.
         policies: the names of the recommenders.
+        slates: float32[users, steps, 36], the probabilities of the items shown.
+        choices: int32[users, steps], the bins of the items chosen.
+        actions: int32[users, steps] from 0, what the recommender did.
+        propensities: float32[users, steps] in (0, 1], the probability that it gave to this action; NaN where unknown.
+        rewards: float32[users, steps], what it was paid.
+        observations: float32 or int32[users, steps, n], what it observed, as one vector.
     """
 
-    slates: Leaf
-    choices: Leaf
     valid: Leaf
     policy: Leaf
     policies: tuple[str, ...] = struct.field(pytree_node=False)
+    slates: Leaf = None  # type: ignore[assignment]  # here and below: readers call `require`
+    choices: Leaf = None  # type: ignore[assignment]
+    actions: Leaf = None  # type: ignore[assignment]
+    propensities: Leaf = None  # type: ignore[assignment]
+    rewards: Leaf = None  # type: ignore[assignment]
+    observations: Leaf = None  # type: ignore[assignment]
 
     @property
     def num_users(self) -> int:
@@ -36,13 +56,38 @@ class Logs(struct.PyTreeNode):
         """The steps of the longest trajectory."""
         return self.valid.shape[1]
 
+    @property
+    def parts(self) -> dict[str, Leaf]:
+        """The parts with an axis of steps that are not missing, by name."""
+        return {name: value for name in PADDING if (value := getattr(self, name)) is not None}
+
+    def require(self, *names: str, reader: str) -> "Logs":
+        """Gives these logs back.
+
+        Args:
+            *names: of parts, such as "rewards".
+            reader: who needs them, for the message.
+
+        Raises:
+            InputError: if one is missing, or a propensity is unknown where they are named.
+        """
+        for name in names:
+            if getattr(self, name) is None:
+                raise checks.InputError(f"logs must have {name} for {reader}, got {', '.join(self.parts)} alone")
+        if "propensities" in names:
+            unknown = np.isnan(np.asarray(self.propensities)) & np.asarray(self.valid)
+            if unknown.any():
+                user, step = np.argwhere(unknown)[0]
+                raise checks.InputError(
+                    f"logs must have propensities for {reader}, got none of user {user} in step {step}"
+                )
+        return self
+
     def select(self, users: slice | ArrayLike) -> "Logs":
         """Gives the logs of some users, by a slice or by an array of integers or bools."""
         return self.replace(
-            slates=self.slates[users],
-            choices=self.choices[users],
-            valid=self.valid[users],
             policy=self.policy[users],
+            **{name: value[users] for name, value in self.parts.items()},
         )
 
     def split(self, first: int) -> tuple["Logs", "Logs"]:
@@ -63,12 +108,11 @@ class Logs(struct.PyTreeNode):
         missing = steps - self.num_steps
         if missing < 0:
             raise checks.InputError(f"logs have {self.num_steps} steps, the model a horizon of {steps}")
-        each = ((0, 0), (0, missing))
-        return self.replace(
-            slates=jnp.pad(self.slates, (*each, (0, 0)), constant_values=1 / BINS),
-            choices=jnp.pad(self.choices, each),
-            valid=jnp.pad(self.valid, each),
-        )
+
+        def pad(name: str, value: Leaf) -> Leaf:
+            return jnp.pad(value, ((0, 0), (0, missing), *[(0, 0)] * (value.ndim - 2)), constant_values=PADDING[name])
+
+        return self.replace(**{name: pad(name, value) for name, value in self.parts.items()})
 
 
 def nobody(steps: int) -> Logs:

@@ -20,8 +20,8 @@ from jaxrec.envs.learned.deployed import Deployed
 from jaxrec.envs.preference import metrics
 from jaxrec.envs.preference.dynamics import BINS
 from jaxrec.envs.preference.env import PreferenceState
-from jaxrec.estimation.dataset import Trajectories, World
 from jaxrec.estimation.logs import Logs
+from jaxrec.estimation.recording import SlateSociety, Trajectories
 from jaxrec.inputs import check_policy
 from jaxrec.parameters import canonical
 from jaxrec.policy import Policy
@@ -154,7 +154,7 @@ def leaving(utility: ArrayLike, rate: ArrayLike, loyalty: ArrayLike) -> Array:
 
 
 def deploy(
-    env: World,
+    env: SlateSociety,
     population: Population,
     platforms: Platform | Sequence[Platform],
     key: Array,
@@ -201,7 +201,7 @@ def deploy(
 
 @jit(static_argnames=("env", "remembering"))
 def _session(
-    env: World,
+    env: SlateSociety,
     population: Population,
     policies: tuple[Policy, ...],
     params: tuple[PyTree, ...],
@@ -219,7 +219,7 @@ def _session(
 
 
 def _play(
-    env: World, population: Population, policy: Policy, params: PyTree, key: Array, remembers: bool
+    env: SlateSociety, population: Population, policy: Policy, params: PyTree, key: Array, remembers: bool
 ) -> dict[str, Array]:
     """Plays one session on one platform, on the draws of `rollout`: leaves [users, ...]."""
     key_reset, key_memory, key_steps = jax.random.split(key, 3)
@@ -248,7 +248,7 @@ def _play(
 
 
 def _after(
-    env: World, population: Population, platform: Array, played: dict[str, Array], key: Array
+    env: SlateSociety, population: Population, platform: Array, played: dict[str, Array], key: Array
 ) -> tuple[Population, Logs, Lives]:
     """Lets users leave, and gives the population, the logs and the truth of a session."""
     users, engagement = population.num_users, played["engagement"]

@@ -93,7 +93,7 @@ class LearnUsers(struct.PyTreeNode):
             checks.within(name, getattr(self, name), 0.0, checks.LARGEST)
         checks.within("max_grad_norm", self.max_grad_norm, SMALLEST_NORM, float("inf"))
         for name in ("logs", "validation"):
-            steps = getattr(self, name).num_steps
+            steps = getattr(self, name).require("slates", "choices", reader="a model of users").num_steps
             if steps != self.env.horizon:
                 raise checks.InputError(
                     f"{name} must have horizon={self.env.horizon} steps, got {steps}: use `Logs.padded`"

@@ -176,7 +176,7 @@ def test_run_writes_a_folder_with_changed_settings(capsys, tmp_path, monkeypatch
     [
         (["rum"], "Did you mean 'run'?"),
         (["run", "tamperin"], "Did you mean 'tampering'?"),
-        (["list", "tamperin"], "Known: 'audit', 'audits', 'mitigations', 'preference-calibration', "),
+        (["list", "tamperin"], "Known: 'audit', 'audits', 'mitigations', 'offline', "),
         (["list", "tampering", "--preset", "quack"], "Did you mean 'quick'?"),
         (["list", "--preset", "quick"], "--preset quick is of a study: name it before"),
         (["run", "tampering", "--preset", "quack"], "Did you mean 'quick'?"),

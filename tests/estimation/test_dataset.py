@@ -8,7 +8,7 @@ from log_files import assert_same
 
 import jaxrec
 from jaxrec.envs.preference import PreferenceShift, RandomSlate
-from jaxrec.estimation import dataset
+from jaxrec.estimation import dataset, record
 from jaxrec.estimation.log_files import read_logs, write_logs
 
 USERS, STEPS = 2000, 10
@@ -109,7 +109,7 @@ def test_an_odd_number_of_users_is_what_was_asked_for(key):
 
 def test_any_policy_can_be_logged(tmp_path, key):
     env = PreferenceShift(horizon=3, observe_as="state")
-    logs, truth = dataset.record(env, RandomSlate(env.slates), key, 5, name="random")
+    logs, truth = record(env, RandomSlate(env.slates), key, 5, name="random")
     assert (logs.num_users, logs.num_steps, logs.policies) == (5, 3, ("random",))
     assert truth.preferences.shape == (5, 4)
     distance = jnp.abs(logs.slates[:, :, None] - env.slates).max(axis=-1)
@@ -126,4 +126,4 @@ def test_bad_requests_are_refused(key, untyped):
     with pytest.raises(jaxrec.InputError, match="influence"):
         dataset.generate(key, env.default_params.replace(influence=2.0))
     with pytest.raises(jaxrec.InputError, match="init"):
-        dataset.record(env, "random", key, 5)
+        record(env, "random", key, 5)

@@ -77,7 +77,7 @@ STRINGS = (
 )  # fmt: skip
 
 
-def write_elsewhere(path, given, schema, version="1", **options):
+def write_elsewhere(path, given, schema, version="2", **options):
     """As polars, duckdb and Rust do: the version is in the footer, and the Arrow schema, if any is kept, has none."""
     rows = options.pop("row_group_size", None)
     with pq.ParquetWriter(path, schema.remove_metadata(), **options) as writer:
@@ -121,16 +121,16 @@ def test_rows_are_counted_through_all_row_groups(tmp_path):
 
 @pytest.mark.parametrize("store_schema", [True, False])
 def test_another_version_in_the_footer_is_refused(store_schema, tmp_path):
-    path = write_elsewhere(tmp_path / "logs.parquet", columns(), SCHEMA, "2", store_schema=store_schema)
-    with pytest.raises(jaxrec.InputError, match=r"'jaxrec.logs' must be '1', got '2'"):
+    path = write_elsewhere(tmp_path / "logs.parquet", columns(), SCHEMA, "3", store_schema=store_schema)
+    with pytest.raises(jaxrec.InputError, match=r"'jaxrec.logs' must be '1' or '2', got '3'"):
         read_logs(path)
 
 
 def test_a_file_that_names_two_versions_is_refused(tmp_path):
     with pq.ParquetWriter(tmp_path / "logs.parquet", SCHEMA) as writer:
         writer.write_table(pa.table(columns(), schema=SCHEMA))
-        writer.add_key_value_metadata({"jaxrec.logs": "2"})
-    with pytest.raises(jaxrec.InputError, match=r"'jaxrec.logs' must be '1', got '1' and '2'"):
+        writer.add_key_value_metadata({"jaxrec.logs": "3"})
+    with pytest.raises(jaxrec.InputError, match=r"'jaxrec.logs' must be '1' or '2', got '2' and '3'"):
         read_logs(tmp_path / "logs.parquet")
 
 

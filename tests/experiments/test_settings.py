@@ -84,6 +84,16 @@ REFUSED = {
         ({"simulated_users": 2**31}, "simulated_users must be at most"),
         ({"model": {"num_epochs": 2**40}}, "model: num_epochs, of 60 updates each, must be at most"),
     ],
+    "offline": [
+        ({"seeds": 0}, "seeds must be an integer of at least 1, got 0"),
+        ({"users": (1000, 300)}, "users must rise, got"),
+        ({"users": ()}, "users must have at least one value"),
+        ({"explorations": (0.0, 1.0)}, "explorations must be within"),
+        ({"thresholds": (0.1, 0.1)}, "thresholds must have each value once"),
+        ({"thresholds": (1.5,)}, "thresholds must be within"),
+        ({"pessimisms": (-1.0,)}, "pessimisms must be within"),
+        ({"resamples": 1}, "resamples must be within"),
+    ],
     "retraining-rounds": [
         ({"bait_height": INFINITY}, r"bait_height must be within \[0.0, 1000000.0\], got inf"),
         ({"bait_height": 2e6}, "bait_height must be within"),

@@ -16,7 +16,8 @@ from jaxrec.agents.losses import SMALLEST_NORM
 from jaxrec.checks import LARGEST
 from jaxrec.envs.preference import PreferenceShift
 from jaxrec.envs.rewiring import moments
-from jaxrec.estimation import LearnUsers, generate
+from jaxrec.estimation import LearnUsers, generate, record
+from jaxrec.offline import BatchQ
 
 # Of each agent: a strategy for its static values, a function that builds it, and the ranges of its hyper-parameters.
 
@@ -57,6 +58,13 @@ def _make_learn_users(drawn):
     return LearnUsers(env, drawn["kind"], *logs.split(8), **{"num_epochs": 2, "batch_size": 4} | drawn["settings"])
 
 
+def _make_batch_q(drawn):
+    env_id, arguments = drawn["env"]
+    env, _ = jaxrec.make(env_id, **arguments)
+    logs, _ = record(env, env.policy("random"), jax.random.key(0), drawn["users"])
+    return BatchQ(env, logs, threshold=0.1)
+
+
 small = counts(6)
 hidden = st.lists(st.integers(1, 9), min_size=1, max_size=2).map(tuple)
 plain = st.sampled_from(["PolarisingUsers-v0", "PreferenceShift-v0"])
@@ -87,6 +95,13 @@ AGENTS = {
         "step_size": st.sampled_from([GeometricStep(0.5, 0.1), VisitStep(1.0)]),
         "settings": of(**updates),
     }).map(lambda drawn: partial(_make_q_learning, drawn)),
+    "BatchQ": st.fixed_dictionaries({
+        "env": st.tuples(st.just("PolarisingUsers-v0"), of(horizon=small, reward=rewards))
+        | st.tuples(st.just("PreferenceShift-v0"), of(
+            horizon=small, slate_means=slates, counts=shown["counts"], reward=rewards, observe_as=st.just("state"),
+        )),
+        "users": counts(30),
+    }).map(lambda drawn: partial(_make_batch_q, drawn)),
     "LearnUsers": st.fixed_dictionaries({
         "env": ENVIRONMENTS["LearnedUsers-v0"],
         "kind": st.sampled_from(["future", "initial", "counterfactual"]),
@@ -102,6 +117,7 @@ HYPER_PARAMETERS = {
     },
     "LeastSquares": {"ridge": (1e-6, LARGEST), "td_lambda": SHARE},
     "QLearning": {"gamma": SHARE, "epsilon_start": SHARE, "epsilon_end": SHARE, "initial_q": ANY, "td_lambda": SHARE},
+    "BatchQ": {"gamma": SHARE, "threshold": SHARE, "pessimism": RATE, "initial_q": ANY},
     "GeometricStep": {"start": (1e-9, 1.0), "end": (1e-9, 1.0)},
     "VisitStep": {"weight": (1.0, INFINITY)},
     "LearnUsers": {

@@ -14,7 +14,19 @@ SCHEMA = pa.schema(
         "choice": pa.int32(),
         "policy": pa.string(),
     },
-    metadata={"jaxrec.logs": "1"},
+    metadata={"jaxrec.logs": "2"},
+)
+STEPS = pa.schema(
+    {
+        "user": pa.int64(),
+        "step": pa.int32(),
+        "action": pa.int32(),
+        "propensity": pa.float32(),
+        "reward": pa.float32(),
+        "observation": pa.list_(pa.int32(), 2),
+        "policy": pa.string(),
+    },
+    metadata={"jaxrec.logs": "2"},
 )
 
 

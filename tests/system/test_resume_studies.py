@@ -15,6 +15,7 @@ from jaxrec.experiments.audits.settings import AuditsConfig
 from jaxrec.experiments.polarising.mitigations.settings import MitigationsConfig
 from jaxrec.experiments.polarising.tampering.settings import TamperingConfig
 from jaxrec.experiments.preference.models import UserModelSettings
+from jaxrec.experiments.preference.offline.settings import OfflineConfig
 from jaxrec.experiments.preference.shift.study import ShiftConfig
 from jaxrec.experiments.preference.simulation.study import SimulationConfig
 from jaxrec.experiments.rewiring.learning.study import LearningConfig
@@ -62,6 +63,9 @@ REAL = {
         cases=("polarising-table", "polarising-bandit", "preference-mlp"), seeds=2, horizon=4, table_timesteps=4000,
         ppo_timesteps=640, q_learning=QLearningSettings(num_envs=100, num_steps=4), ppo=SMALL, hidden_size=8,
         evaluation_episodes=20, num_chunks=4,
+    ),
+    "offline": OfflineConfig(
+        seeds=2, users=(20, 40), explorations=(0.2, 1.0), thresholds=(0.05,), pessimisms=(1.0,), resamples=3
     ),
     "mitigations": MitigationsConfig(
         weights=(0.0, 1.0), gammas=(0.0,), seeds=1, episodes=1000, q_learning=QLearningSettings(num_envs=200),

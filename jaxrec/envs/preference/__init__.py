@@ -5,7 +5,17 @@ Systems".
 """
 
 from jaxrec.envs.preference.env import PreferenceParams, PreferenceShift, PreferenceState
+from jaxrec.envs.preference.known import KnownPreference
 from jaxrec.envs.preference.policies import RandomSlate, Table
 from jaxrec.envs.preference.slates import Beliefs, Choices
 
-__all__ = ["Beliefs", "Choices", "PreferenceParams", "PreferenceShift", "PreferenceState", "RandomSlate", "Table"]
+__all__ = [
+    "Beliefs",
+    "Choices",
+    "KnownPreference",
+    "PreferenceParams",
+    "PreferenceShift",
+    "PreferenceState",
+    "RandomSlate",
+    "Table",
+]

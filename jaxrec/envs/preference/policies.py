@@ -11,7 +11,7 @@ from jaxtyping import Int, PyTree
 from jaxrec import checks
 from jaxrec.envs.preference.dynamics import JUDGES, ChoiceValues, Offers
 from jaxrec.envs.preference.exact import TIE
-from jaxrec.policy import Stateless, one_of
+from jaxrec.policy import Stateless, evenly, one_of
 from jaxrec.spaces import field_of
 
 
@@ -43,6 +43,10 @@ class RandomSlate(Stateless):
         """
         return jax.random.randint(key, (), 0, self.slates.shape[0]), carry
 
+    def probabilities(self, carry: tuple[()], obs: PyTree) -> tuple[Array, tuple[()]]:
+        """Gives float[slates], the same for each slate, and the empty carry."""
+        return jnp.full(self.num_actions, 1 / self.num_actions), carry
+
 
 @no_type_check
 class Myopic(Stateless):
@@ -73,9 +77,17 @@ class Myopic(Stateless):
         Returns:
             (int32[] slate, carry).
         """
+        return one_of(self._best(obs), jax.random.uniform(key)), carry
+
+    def probabilities(self, carry: tuple[()], obs: PyTree) -> tuple[Array, tuple[()]]:
+        """Gives float[slates], the same for each of the best slates, and the empty carry."""
+        return evenly(self._best(obs)), carry
+
+    def _best(self, obs: PyTree) -> Array:
+        """bool[slates]: those with the highest expectation."""
         current = field_of(obs, "current")
         expected, scale = self.worth @ current, jnp.abs(self.worth) @ current
-        return one_of(expected >= expected.max() - TIE * scale.max(), jax.random.uniform(key)), carry
+        return expected >= expected.max() - TIE * scale.max()
 
 
 @no_type_check
@@ -83,15 +95,15 @@ class Table(Stateless):
     """Looks up slates in a table over (time, u_0, u_t), such as `exact.optimal` returns; needs `observe_as="state"`.
 
     Attributes:
-        probabilities: float[horizon, slates, 36, 36], of each slate at each time, u_0 and u_t.
+        shares: float[horizon, slates, 36, 36], the probability of each slate at each time, u_0 and u_t.
     """
 
-    probabilities: Array
+    shares: Array
 
     @property
     def num_actions(self) -> int:
         """The number of slates."""
-        return self.probabilities.shape[-3]
+        return self.shares.shape[-3]
 
     def act(self, carry: tuple[()], obs: Int[Array, "3"], key: Array) -> tuple[Array, tuple[()]]:
         """Draws a slate by its probability.
@@ -104,9 +116,15 @@ class Table(Stateless):
         Returns:
             (int32[] slate, carry).
         """
-        time = jnp.minimum(obs[0], self.probabilities.shape[0] - 1)
-        chosen = self.probabilities[time, :, obs[1], obs[2]]
-        return jax.random.categorical(key, jnp.log(chosen)).astype(jnp.int32), carry
+        return jax.random.categorical(key, jnp.log(self._chosen(obs))).astype(jnp.int32), carry
+
+    def probabilities(self, carry: tuple[()], obs: Int[Array, "3"]) -> tuple[Array, tuple[()]]:
+        """Gives float[slates], the probability of each, and the empty carry."""
+        chosen = self._chosen(obs)
+        return chosen / chosen.sum(), carry
+
+    def _chosen(self, obs: Int[Array, "3"]) -> Array:
+        return self.shares[jnp.minimum(obs[0], self.shares.shape[0] - 1), :, obs[1], obs[2]]
 
 
 @runtime_checkable

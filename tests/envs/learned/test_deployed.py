@@ -8,13 +8,13 @@ import pytest
 from learned_oracle import MODEL, NETWORK, ORACLE, SLATES, TRUTH, UNIFORM, USERS, Oracle, any_weights, play
 
 import jaxrec
-from jaxrec.envs import learned
 from jaxrec.envs.learned import (
     Deployed,
     DeployedParams,
     LearnedUsers,
 )
 from jaxrec.envs.preference import PreferenceShift, RandomSlate, dynamics, policies
+from jaxrec.estimation import record
 from jaxrec.testing import api_test
 
 CLICKED = {"counts": "click"}
@@ -88,9 +88,10 @@ def test_influence_is_that_on_the_user_alone(oracle, key):
 @pytest.mark.slow
 def test_logs_of_deployed_recommenders_are_those_of_the_users(oracle, key):
     policy, params = RandomSlate(USERS.slates), DeployedParams(users=TRUTH, model=oracle)
-    ours, theirs = learned.record(DEPLOYED, policy, key, 8, params), learned.record(USERS, policy, key, 8, TRUTH)
-    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
-        np.testing.assert_array_equal(a, b)
+    ours, theirs = record(DEPLOYED, policy, key, 8, params), record(USERS, policy, key, 8, TRUTH)
+    jax.tree.map(np.testing.assert_array_equal, ours[1], theirs[1])
+    for name in ("slates", "choices", "actions", "propensities", "valid"):
+        np.testing.assert_array_equal(getattr(ours[0], name), getattr(theirs[0], name))
 
 
 @pytest.mark.parametrize("changes", [{"horizon": 3}, {"slate_means": (80.0, 200.0, 320.0, 10.0)}])
