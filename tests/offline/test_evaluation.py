@@ -126,7 +126,9 @@ def test_doubly_robust_takes_the_model_of_the_other_users(folds, key):
     assert found.value == pytest.approx(value, rel=1e-4)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method", [pytest.param(method, marks=[pytest.mark.slow] * (method == "fitted Q")) for method in METHODS]
+)
 def test_many_users_give_the_true_value(method, key):
     """A walker that goes right with 0.8 is logged; one with 0.9 is judged, which `evaluate` plays."""
     logged, judged = (TabularPolicy(jnp.tile(jnp.array([0.0, 1.0]), (4, 1)), CHAIN, share) for share in (0.4, 0.2))
