@@ -113,7 +113,7 @@ def test_all_but_the_environment_may_be_swept():
     keys, params = jax.random.split(jax.random.key(0), 2), jaxrec.batched(CHAIN.default_params, 2)
     both = jaxrec.fit(BatchQ(CHAIN, LOGS), keys, params, swept=swept)
     for run, logs in enumerate((LOGS, other)):
-        own = {name: values[run] for name, values in swept.items()} | {"logs": logs}
+        own = {name: swept[name][run] for name in ("threshold", "initial_q")} | {"logs": logs}
         alone = jaxrec.fit(BatchQ(CHAIN, LOGS).replace(**own), KEYS, PARAMS)
         np.testing.assert_allclose(both.q[run], alone.q[0], rtol=1e-5, atol=1e-6)
 
