@@ -1,5 +1,7 @@
 """Clients that take a Gymnasium environment: Gymnasium itself, Stable-Baselines3 and sb3-contrib."""
 
+from typing import Any
+
 import gymnasium
 import numpy as np
 
@@ -38,10 +40,9 @@ def recorded(env: Environment) -> None:
     """Records returns and lengths of the episodes of a batch."""
     envs = gymnasium.wrappers.vector.RecordEpisodeStatistics(VectorEnv(env, NUM_ENVS))
     envs.reset(seed=0)
-    ended = 0
-    while not ended:
+    infos: dict[str, Any] = {}
+    while not np.any(infos.get("_episode", False)):
         *_, infos = envs.step(envs.action_space.sample())
-        ended = np.sum(infos.get("_episode", 0))
     assert infos["episode"]["l"].max() > 0
 
 

@@ -1,6 +1,6 @@
 """Every wrapper of gymnax 1.0, around an environment as it is, or flattened where a wrapper reads arrays alone."""
 
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -52,7 +52,7 @@ def legacy(env: Environment) -> None:
     """Plays with `LegacyStepAPIWrapper`, which must give five values."""
     from gymnax.wrappers import LegacyStepAPIWrapper
 
-    assert {len(each) for each in _played(LegacyStepAPIWrapper(env), 3)} == {5}
+    assert {len(each) for each in _played(LegacyStepAPIWrapper(cast(Any, env)), 3)} == {5}
 
 
 def dm_env(env: Environment) -> None:
@@ -70,7 +70,7 @@ def gym(env: Environment) -> None:
     """Plays with `GymnaxToGymWrapper`."""
     from gymnax.wrappers import GymnaxToGymWrapper
 
-    wrapped = GymnaxToGymWrapper(env)
+    wrapped = GymnaxToGymWrapper(cast(Any, env))
     wrapped.reset(seed=1)
     obs, *_ = wrapped.step(wrapped.action_space.sample())
     _check_held(env, wrapped.observation_space, obs)
@@ -80,7 +80,7 @@ def vector_gym(env: Environment) -> None:
     """Plays with `GymnaxToVectorGymWrapper`."""
     from gymnax.wrappers import GymnaxToVectorGymWrapper
 
-    wrapped = GymnaxToVectorGymWrapper(env, num_envs=3)
+    wrapped = GymnaxToVectorGymWrapper(cast(Any, env), num_envs=3)
     wrapped.reset(seed=1)
     obs, reward, *_ = wrapped.step(jnp.asarray(wrapped.action_space.sample(), jnp.int32))
     assert reward.shape == (3,)
@@ -103,7 +103,7 @@ def brax(env: Environment) -> None:
     """Steps with `GymnaxToBraxWrapper`."""
     from gymnax.wrappers.brax import GymnaxToBraxWrapper
 
-    wrapped: Any = GymnaxToBraxWrapper(env)
+    wrapped: Any = GymnaxToBraxWrapper(cast(Any, env))
     state = wrapped.reset(jax.random.key(0))
     state = wrapped.step(state, jnp.zeros((), jnp.int32))
     assert state.reward.shape == ()

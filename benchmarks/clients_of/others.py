@@ -1,6 +1,6 @@
 """Clients of gymnax's older convention: rejax, agents in the style of PureJaxRL, and Stoa, which Stoix is built on."""
 
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -49,7 +49,7 @@ def purejaxrl(env: Environment) -> None:
     """Scans over batches of steps of five values, with the wrappers that PureJaxRL has around an environment."""
     from gymnax.wrappers import LegacyStepAPIWrapper, LogWrapper
 
-    wrapped: Any = LegacyStepAPIWrapper(LogWrapper(FlattenObservation(env)))
+    wrapped: Any = LegacyStepAPIWrapper(cast(Any, LogWrapper(FlattenObservation(env))))
     params, num_envs = env.default_params, 4
     reset, step = jax.vmap(wrapped.reset, in_axes=(0, None)), jax.vmap(wrapped.step, in_axes=(0, 0, 0, None))
 

@@ -78,9 +78,9 @@ class Env(gymnasium.Env[Any, Any]):
         """
         super().reset(seed=seed)
         self.params = params_of(self.env, options, self.params)
-        self._now = steps.begin(self.env, steps.seeds(self.np_random), self.params, 1)
-        self._done, self._episode = False, []
-        return self._observed(self._now[0]), {}
+        obs, state = steps.begin(self.env, steps.seeds(self.np_random), self.params, 1)
+        self._now, self._done, self._episode = (obs, state), False, []
+        return self._observed(obs), {}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Takes one step.
@@ -104,7 +104,9 @@ class Env(gymnasium.Env[Any, Any]):
         ends = bool(step.terminated[0]), bool(step.truncated[0])
         self._now, self._done = (step.next_obs, step.next_state), any(ends)
         if self.render_mode is not None:
-            one = Trajectory(step.state, step.obs, step.action, step.reward, step.next_state, np.array([self._done]))
+            one = Trajectory(
+                step.state, step.obs, step.action, step.reward, step.next_state, step.terminated | step.truncated
+            )
             self._episode.append(one)
         info = {
             name: value[0].item() if value[0].ndim == 0 else np.array(value[0]) for name, value in taken.info.items()

@@ -49,7 +49,7 @@ def to_gymnasium(space: Space) -> spaces.Space[Any]:
     dtype = _dtype(space)
     if dtype.kind == "f":  # of integers an infinite bound says that there is none
         low, high = low.astype(dtype), high.astype(dtype)
-    return spaces.Box(low, high, space.shape or (1,), dtype)
+    return spaces.Box(low, high, space.shape or (1,), dtype.type)
 
 
 def to_numpy(space: Space, value: PyTree, batch: tuple[int, ...] = ()) -> Any:

@@ -79,8 +79,9 @@ class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
             raise checks.InputError(f"seed must be one integer for all environments, got {checks.brief(seed)}")
         super().reset(seed=seed)
         self.params = params_of(self.env, options, self.params)
-        self._now = steps.begin(self.env, steps.seeds(self.np_random), self.params, self.num_envs)
-        return self._observed(jax.device_get(self._now[0])), {}
+        obs, state = steps.begin(self.env, steps.seeds(self.np_random), self.params, self.num_envs)
+        self._now = obs, state
+        return self._observed(jax.device_get(obs)), {}
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Takes one step of every environment.
@@ -100,18 +101,18 @@ class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         _check_all(self._acts, actions)
         obs, state = self._now
         taken = steps.advance(self.env, steps.seeds(self.np_random), state, obs, actions, self.params)
-        last = taken.step.next_obs, taken.step.next_state
+        obs, state = taken.step.next_obs, taken.step.next_state
         reward, terminated, truncated, info, metrics, present = jax.device_get(
             (taken.step.reward, taken.step.terminated, taken.step.truncated, taken.info, taken.metrics, taken.present)
         )
         done, every = terminated | truncated, np.ones(self.num_envs, bool)
         infos = {name: np.array(value) for name, value in (info | metrics).items()}
         infos |= {f"_{name}": present[name] > 0 if name in present else every.copy() for name in list(infos)}
-        self._now = last
         if done.any():
-            infos |= self._final(jax.device_get(last[0]), infos, done)
-            self._now = steps.begin_where(self.env, steps.seeds(self.np_random), done, last, self.params)
-        observed = self._observed(jax.device_get(self._now[0]))
+            infos |= self._final(jax.device_get(obs), infos, done)
+            obs, state = steps.begin_where(self.env, steps.seeds(self.np_random), done, (obs, state), self.params)
+        self._now = obs, state
+        observed = self._observed(jax.device_get(obs))
         return observed, np.array(reward, np.float32), np.array(terminated), np.array(truncated), infos
 
     def action_masks(self) -> np.ndarray:

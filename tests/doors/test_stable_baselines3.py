@@ -17,7 +17,6 @@ from jaxrec.gymnasium import Env  # noqa: E402
 from jaxrec.gymnasium.stable_baselines3 import VecEnv  # noqa: E402
 
 pytestmark = pytest.mark.slow
-STEPS = 400_000
 
 
 @pytest.mark.parametrize("name", jaxrec.registered_envs())
@@ -45,14 +44,17 @@ def test_masks_reach_maskable_agents():
 
 
 @pytest.mark.parametrize(
-    ("name", "policy", "before", "after"),
-    [("PolarisingUsers-v0", "MlpPolicy", 7.9, 10.0), ("PreferenceShift-v0", "MultiInputPolicy", 6.5, 6.6)],
+    ("name", "policy", "num_steps", "before", "after"),
+    [
+        ("PolarisingUsers-v0", "MlpPolicy", 400_000, 7.9, 10.0),
+        ("PreferenceShift-v0", "MultiInputPolicy", 200_000, 6.5, 6.6),
+    ],
 )
-def test_ppo_learns(name, policy, before, after):
+def test_ppo_learns(name, policy, num_steps, before, after):
     envs = VecMonitor(VecEnv(name, 16))
     agent = sb3.PPO(policy, envs, n_steps=256, batch_size=256, n_epochs=4, learning_rate=1e-3, gamma=1.0, seed=0)
     scores = []
-    for steps in (0, STEPS):
+    for steps in (0, num_steps):
         agent.learn(steps) if steps else None
         scores.append(evaluate_policy(agent, VecMonitor(VecEnv(name, 64)), 512, deterministic=bool(steps))[0])
     assert scores[0] < before
