@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from jaxrec.experiments.preference.rounds.claims import METRICS
 from jaxrec.experiments.preference.rounds.learning import Condition
 from jaxrec.experiments.preference.rounds.measure import Measured
-from jaxrec.experiments.preference.rounds.settings import PAID, RoundsConfig
+from jaxrec.experiments.preference.rounds.settings import COUNTS, PAID, RoundsConfig
 from jaxrec.experiments.preference.rounds.survivors import SOURCES, Survivors
 from jaxrec.experiments.preference.rounds.swaps import SWAPS, Swapped
 from jaxrec.experiments.reports.figures import error_bars, interval_line
@@ -28,20 +28,21 @@ PANELS = {
 def ratchets(config: RoundsConfig, found: Measured) -> Figure:
     """Draws sessions of users who stay: a row for each payment, a line for each penalty, dashed where it remembers."""
     figure = Figure(figsize=(14.5, 7.2), layout="constrained")
-    panels = figure.subplots(len(PAID), len(PANELS), sharex=True, sharey="col")
+    panels = figure.subplots(len(COUNTS), len(PANELS), sharex=True, sharey="col")
     sessions = np.arange(1, config.exact_rounds + 1)
     shades = map(to_hex, colormaps["viridis"](np.linspace(0, 0.85, len(config.exact_penalties))))
     colours = dict(zip(sorted(config.exact_penalties), shades, strict=True))
-    for row, counts in zip(panels, PAID, strict=True):
+    for row, counts in zip(panels, COUNTS, strict=True):
         for axes, (measure, label) in zip(row, PANELS.items(), strict=True):
             for penalty, colour in colours.items():
                 for remembers in (False, True) if penalty else (False,):
                     name = f"penalty {penalty:g}{', remembers' if remembers else ''}"
                     course = found.stay(counts, penalty, remembers).measures[measure]
                     interval_line(axes, sessions, course, name, colour, "o--" if remembers else "o-")
-            axes.set(title=f"paid for {PAID[counts]}: {label}")
+            axes.set(title=label if counts == COUNTS[0] else "")
             axes.title.set_fontsize(9)
             axes.spines[["top", "right"]].set_visible(False)
+        row[0].set_ylabel(f"paid for {PAID[counts]}")
     for axes in panels[-1]:
         axes.set_xlabel("session")
     panels[0, -1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)

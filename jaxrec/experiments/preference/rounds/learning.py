@@ -122,9 +122,8 @@ def play_rounds(config: RoundsConfig, counts: Counts, key: Array, tools: Tools) 
     weights = np.repeat(np.asarray(config.penalties, np.float32), config.seeds)
     world, populations = config.params(PreferenceParams()), [config.population()] * runs
     key_first, key = jax.random.split(key)
-    logs = [
-        generate(jax.random.fold_in(key_first, number % config.seeds), world, config.users)[0] for number in range(runs)
-    ]
+    starts = [jax.random.fold_in(key_first, number % config.seeds) for number in range(runs)]
+    logs = [generate(start, world, config.users)[0] for start in starts]
     models = batched(config.params(model.default_params), runs).replace(
         safe_weights=np.stack([weights, weights], axis=1)
     )
@@ -144,14 +143,13 @@ def play_rounds(config: RoundsConfig, counts: Counts, key: Array, tools: Tools) 
             serve(deployed, run(policies, at), populations[at], jax.random.fold_in(keys[4], at), run(params, at))
             for at in range(runs)
         ]
-        populations, logs, engagement = map(list, zip(*served, strict=True))
+        populations, logs, logged = map(list, zip(*served, strict=True))
         error = np.array([prediction_error(model, run(models, at), logs[at]) for at in range(runs)])
         wanted = expected["engagement"].mean(axis=1)
-        played.append(Round(sums, anticipated, lived, wanted, np.array(engagement), error))
+        played.append(Round(sums, anticipated, lived, wanted, np.array(logged), error))
         kept = Kept(deployed, policies, params) if number == 1 else kept
-        tools.log(
-            part="round", counts=counts, round=number + 1, error=error, engagement=sums["engagement"].mean(axis=1)
-        )
+        engagement = sums["engagement"].mean(axis=1)
+        tools.log(part="round", counts=counts, round=number + 1, error=error, engagement=engagement)
     return [
         Condition(counts, nu, [one.of(weights == np.float32(nu)) for one in played]) for nu in config.penalties
     ], kept
