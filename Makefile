@@ -2,14 +2,16 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 
-.PHONY: help demo test test-fast slow lint benchmark clean
+.PHONY: help demo test test-fast slow lint docs benchmark clean
 
 help:
 	@echo "make demo       set everything up and train a recommender that polarises its users (3 minutes)"
 	@echo "make test       set everything up, check style and types, run the tests"
 	@echo "make test-fast  the tests but for whole programs and studies (tests/system, tests/experiments), without the checks"
 	@echo "make slow       the scientific checks that take longer"
+	@echo "make docs       build the site of docs/ into build/site"
 	@echo "make benchmark  speed against NumPy, numba, NetworkX and rejax on this machine"
 
 demo: $(VENV)/installed
@@ -29,6 +31,10 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	$(MKDOCS) build --quiet --strict
+
+docs: $(VENV)/installed
+	$(MKDOCS) build
 
 benchmark: $(VENV)/installed
 	$(BIN)/python -m benchmarks.polarising

@@ -1,7 +1,6 @@
 """What is shipped, and what it depends on."""
 
 import ast
-import hashlib
 import re
 import subprocess
 import sys
@@ -92,41 +91,6 @@ def test_import_is_light():
     code = f"import sys, jaxrec; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
-
-
-PAGES = [ROOT / "README.md", *(ROOT / "docs" / name for name in ("incentives.md", "logs.md"))]  # those that teach
-
-
-def blocks(page):
-    return re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_pages_have_code(page):
-    assert len(blocks(page)) >= 4
-
-
-SLOW = ("learn_users(", "GAT()", "Ranking(NodeMLP())", "audit(")  # blocks that compile for half a minute
-
-
-def scripts():
-    for page in PAGES:
-        for script in blocks(page):
-            slow = [pytest.mark.slow] if any(name in script for name in SLOW) else []
-            yield pytest.param(page, script, id=hashlib.sha1(script.encode()).hexdigest()[:6], marks=slow)
-
-
-@pytest.mark.parametrize(("page", "script"), list(scripts()))
-def test_code_of_pages_runs_as_printed(page, script, tmp_path, monkeypatch):
-    """In this process, which has most of what a block needs compiled already."""
-    monkeypatch.chdir(tmp_path)
-    exec(compile(script, page.name, "exec"), {"__name__": "__main__"})
-
-
-def test_readme_names_both_commands():
-    text = (ROOT / "README.md").read_text()
-    assert "make demo" in text
-    assert "make test" in text
 
 
 NOTEBOOKS = [pytest.param(path, id=path.name) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
