@@ -86,9 +86,9 @@ def read_minari(dataset: str | MinariDataset) -> Logs:
             parts.
     """
     minari = _extra("minari")
-    dataset = minari.load_dataset(dataset) if isinstance(dataset, str) else dataset
-    _check_spaces(dataset)
-    episodes = list(dataset.iterate_episodes())
+    opened: MinariDataset = minari.load_dataset(dataset) if isinstance(dataset, str) else dataset
+    _check_spaces(opened)
+    episodes = list(opened.iterate_episodes())
     if not episodes:
         raise checks.InputError("dataset must have at least one episode, got none")
     steps = max(len(episode.rewards) for episode in episodes)
@@ -99,18 +99,19 @@ def read_minari(dataset: str | MinariDataset) -> Logs:
             row[: len(each)] = each
         return jnp.asarray(whole)
 
-    first, infos = int(dataset.action_space.start), [episode.infos or {} for episode in episodes]
+    first, infos = int(opened.action_space.start), [episode.infos or {} for episode in episodes]
     seen = [_flat(episode) for episode in episodes]
     known = _known(infos, [len(each) for each in seen])
-    names = dataset.storage.metadata.get("algorithm_name") or "policy"
+    parts = {} if known is None else {"propensities": padded("propensities", known)}
+    names = opened.storage.metadata.get("algorithm_name") or "policy"
     return Logs(
         valid=padded("valid", [np.ones(len(each), bool) for each in seen]),
         policy=jnp.array([int(np.asarray(info.get("policy", [0]))[0]) for info in infos], jnp.int32),
         policies=tuple(names.split(",")),
         actions=padded("actions", [np.asarray(episode.actions, np.int32) - first for episode in episodes]),
-        propensities=None if known is None else padded("propensities", known),
         rewards=padded("rewards", [np.asarray(episode.rewards, np.float32) for episode in episodes]),
         observations=padded("observations", seen),
+        **parts,
     )
 
 

@@ -84,7 +84,7 @@ def test_a_tiny_run_has_every_learner(tmp_path):
     assert np.shape(results["believed"]) == (2, 2, 3, 2)
     assert np.shape(results["worth"]) == (2, 2, 3, 3, 2)
     assert results["references"]["optimum"][0] == pytest.approx(7.12, abs=0.005)
-    assert results["references"]["myopic"][0] == pytest.approx(6.75, abs=0.005)
+    assert results["references"]["myopic"][0] == pytest.approx(6.78, abs=0.005)
     assert np.max(np.array(results["worth"])[..., 0, :]) < results["references"]["optimum"][0] + 1e-4
     assert np.all(np.array(results["believed"])[:, :, 0] > 9)
     assert {path.stem for path in (folder / "figures").iterdir()} >= {"believed", "thresholds", "safety", "shifts"}

@@ -4,7 +4,6 @@ import dataclasses
 from typing import Literal
 
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from jaxrec.envs.preference.dynamics import BINS
@@ -37,7 +36,7 @@ class KnownPreference(PreferenceShift):
 
     def observation_space(self, params: PreferenceParams | None = None) -> Space:
         """The space of `observe`."""
-        return Box(0, np.array([self.horizon, BINS - 1]), (2,), jnp.int32)
+        return Box(0, max(self.horizon, BINS - 1), (2,), jnp.int32)
 
     @property
     def num_observations(self) -> int:

@@ -84,12 +84,12 @@ def measure(config: OfflineConfig, tools: Tools) -> Measured:
             believed.append(found)
             worth.append(effects.worth.transpose(0, 2, 1))
             tools.log(part="learning", exploration=exploration, users=users, believed=found, worth=worth[-1][:, 0])
-        preferences.append(effects.preferences.mean(axis=1))
+            preferences.append(effects.preferences.mean(axis=1))
     sizes = len(config.explorations), len(config.users)
     return Measured(
         believed=np.reshape(believed, (*sizes, *np.shape(believed[0]))),
         worth=np.reshape(worth, (*sizes, *np.shape(worth[0]))),
-        preferences=np.stack(preferences),
+        preferences=np.reshape(preferences, (*sizes, *np.shape(preferences[0])))[:, -1],
         logged=np.stack([one.worth for one in logged]),
         logged_preferences=np.stack([one.preferences for one in logged]),
         references={name: one.worth for name, one in named.items()},

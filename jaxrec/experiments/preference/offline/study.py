@@ -32,5 +32,5 @@ STUDY = Study(
     claims,
     report,
     {"quick": "one society, whose preferences are seen, and tables: how networks extrapolate is not shown"},
-    {"quick": 2},
+    {"quick": 1},
 )
