@@ -76,6 +76,7 @@ BUILDERS = (
     "audits",
     "preference-shift",
     "preference-simulation",
+    "proxy",
     "retraining-rounds",
     "rewiring-learning",
     "rewiring-market",
