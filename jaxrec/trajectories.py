@@ -50,10 +50,8 @@ class Trajectory(struct.PyTreeNode):
 def episodes(trajectory: Trajectory) -> list[Trajectory]:
     """Cuts a trajectory into its whole episodes.
 
-        >>> env, _ = jaxrec.make("PolarisingUsers-v0", horizon=4)
-        >>> played = jaxrec.rollout(env, env.policy("random"), jax.random.key(0), 2, 10, trajectory=True)
-        >>> [len(episode.done) for episode in jaxrec.episodes(played.trajectory)]
-        [4, 4, 4, 4]
+        played = jaxrec.rollout(env, policy, key, num_envs, num_steps, trajectory=("next_obs", "metrics"))
+        for episode in jaxrec.episodes(played.trajectory): ...
 
     Args:
         trajectory: leaves [num_steps, num_envs, ...], as `rollout` gives it, or of one environment [num_steps, ...].

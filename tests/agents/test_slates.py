@@ -110,6 +110,7 @@ def test_heuristics_over_slates():
     assert set(first.tolist()) == {0, 1, 2}
 
 
+@pytest.mark.slow
 def test_a_society_with_slates_passes_the_api_test():
     jaxrec.api_test(Shelf(), num_steps=8)
 

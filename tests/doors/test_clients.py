@@ -62,7 +62,7 @@ def test_evaluations_of_other_libraries_find_a_number_of_steps():
     assert gymnax.experimental.RolloutWrapper(env=env).num_env_steps == 10_000
 
 
-@pytest.mark.parametrize("shown", [door.Env, door.VectorEnv, Slate, Ranked, jaxrec.episodes], ids=lambda x: x.__name__)
+@pytest.mark.parametrize("shown", [door.Env, door.VectorEnv, Slate, Ranked], ids=lambda x: x.__name__)
 def test_examples_give_what_they_show(shown):
     names = {"jax": jax, "jnp": jnp, "jaxrec": jaxrec, "Slate": Slate, "Ranked": Ranked} | vars(door)
     (example,) = doctest.DocTestFinder(recurse=False).find(shown, globs=names)
