@@ -21,7 +21,17 @@ PAGES = [ROOT / "README.md", *sorted(set(DOCS.rglob("*.md")) - set(ROOT.glob(REP
 BLOCK = re.compile(
     r'^(?:<!-- (continues|needs [\w ]+) -->\n)?```python(?: title="([\w.]+)")?\n(.*?)^```', re.MULTILINE | re.DOTALL
 )
-SLOW = ("learn_users(", "GAT()", "Ranking(NodeMLP())", "audit(")  # blocks that compile for half a minute
+SLOW = (  # blocks that compile for long
+    "learn_users(",
+    "GAT()",
+    "Ranking(NodeMLP())",
+    "audit(",
+    "api_test(",
+    "sweep(",
+    "class MeanReward",
+    "class TakeTurns",
+    "lambda utilities",
+)
 
 
 def files(page):
@@ -99,7 +109,7 @@ def own_commands():
     for page in PAGES:
         for name in files(page):
             for line in typed(page, f"python {name}"):
-                yield pytest.param(page, line, id=line, marks=marks(line, ["audit"]))
+                yield pytest.param(page, line, id=line, marks=marks(line, ["audit", "incentives"]))
 
 
 @pytest.mark.parametrize(("page", "line"), list(own_commands()))
