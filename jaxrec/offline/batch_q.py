@@ -36,7 +36,7 @@ class BatchQ(struct.PyTreeNode):
     Q(o', .). There are as many passes as the longest log has steps: no return is longer. Attributes marked (leaf) may
     be swept with `vmap`; the others are static.
 
-    Example:
+    Examples:
         >>> import jax, jaxrec
         >>> from jaxrec.envs.preference import PreferenceShift
         >>> from jaxrec.estimation import record

@@ -69,7 +69,7 @@ class Deployed(Environment[DeployedState, DeployedParams]):
     are the model's estimates (Carroll et al. 2022, section 7.2: oracle and estimated evaluation of the same
     interactions). Actions, spaces, observations and policies are forwarded to `users` and `model`.
 
-    Example:
+    Examples:
         >>> import jax
         >>> from jaxrec.envs.learned import BeliefTransformer, Deployed, LearnedUsers
         >>> from jaxrec.envs.preference import PreferenceShift

@@ -81,7 +81,7 @@ class LearnedUsers(SlateEnvironment[LearnedState, LearnedParams]):
 
     `default_params` hold an untrained model, the same in every process.
 
-    Example:
+    Examples:
         >>> import jax
         >>> from jaxrec.envs.learned import BeliefTransformer, LearnedUsers
         >>> env = LearnedUsers(horizon=3, network=BeliefTransformer(width=8, heads=1, layers=1, mixtures=2))

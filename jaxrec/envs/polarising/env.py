@@ -74,7 +74,7 @@ class PolarisingUsers(Environment[PolarisingState, PolarisingParams]):
       society = minus the Euclidean distance of theta from its start, after the step.
     - **influence**: at 0 theta never changes.
 
-    Example:
+    Examples:
         >>> import jax
         >>> from jaxrec.envs.polarising import PolarisingUsers
         >>> env = PolarisingUsers(horizon=5)

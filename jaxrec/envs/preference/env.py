@@ -84,7 +84,7 @@ class PreferenceShift(SlateEnvironment[PreferenceState, PreferenceParams]):
     - **Clicks**: the probability of one given u_t (`dynamics.clicks`), not a draw; users still take one item a step.
     - **influence**: users expect later feeds like a mixture of the slate with the uniform one; at 0 the uniform one.
 
-    Example:
+    Examples:
         >>> import jax, jaxrec
         >>> from jaxrec.envs.preference import PreferenceShift
         >>> env = PreferenceShift(horizon=3)

@@ -19,7 +19,7 @@ class KnownPreference(PreferenceShift):
     all that such a recommender can know. Where the reward counts engagement under initial or natural preferences,
     `observe_as="state"` of `PreferenceShift` is needed.
 
-    Example:
+    Examples:
         >>> import jax
         >>> from jaxrec.envs.preference import KnownPreference
         >>> env = KnownPreference(horizon=3)

@@ -69,7 +69,7 @@ class RewiringGame(Environment[RewiringState, RewiringParams]):
       the fraction of cooperators.
     - **influence**: the probability that a user follows the recommendation; otherwise the local heuristic chooses.
 
-    Example:
+    Examples:
         >>> import jax, jaxrec
         >>> from jaxrec.envs.rewiring import RewiringGame
         >>> env = RewiringGame(num_users=10, degree=4)

@@ -69,7 +69,7 @@ class RewiringMarket(RewiringGame):
       it is, and the reward counts the requests of both. `seated(learner)` gives the same market as one of them sees
       it: only its own turns are requests, and only its own requests pay. `jaxrec.agents.IndependentPPO` trains both.
 
-    Example:
+    Examples:
         >>> import jax, jaxrec
         >>> from jaxrec.envs.rewiring import RewiringMarket
         >>> env = RewiringMarket(num_users=10, degree=4, rivals=("local", "bad"), exclusive=True)
