@@ -19,6 +19,7 @@ from jaxrec.gymnasium.stable_baselines3 import VecEnv  # noqa: E402
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.filterwarnings("ignore:Your observation nodes has an unconventional shape:UserWarning")  # users x features
 @pytest.mark.parametrize("name", jaxrec.registered_envs())
 def test_its_checks_pass(name):
     check_env(Env(name))
