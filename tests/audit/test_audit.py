@@ -127,6 +127,7 @@ def test_bad_input_is_refused(key, untyped):
             audit(**({"env": ENV, "learner": learner, "key": key} | changes))
 
 
+@pytest.mark.slow
 def test_a_learner_finds_what_it_can_gain_by_hand(key):
     """One opposed article makes a user of 0.4 one of 0.75: 0.1 + 2 * 0.75 clicks in place of 3 * 0.4."""
     env = PolarisingUsers(horizon=3)

@@ -228,6 +228,7 @@ def test_users_who_were_asked_before_begin_with_their_answer(key):
     assert np.isnan(untold[told]).all()
 
 
+@pytest.mark.slow
 def test_what_is_expected_of_a_user_can_be_paid_instead_of_what_it_gets(key):
     """On the same steps: the posterior's mean of all kinds, and over many users the same."""
     expected = dataclasses.replace(ENV, paid_for="posterior")

@@ -58,10 +58,11 @@ WRONG = {
 }
 
 
+EACH = [pytest.param(name, marks=[pytest.mark.slow] * (name != "polarising")) for name in DRAWN]  # alike
+
+
 @pytest.mark.parametrize("wrong", WRONG)
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "polarising")) for name in DRAWN]
-)
+@pytest.mark.parametrize("name", EACH)
 def test_what_is_no_episode_is_refused_in_one_line(name, wrong):
     env, draw = DRAWN[name]
     given, message = WRONG[wrong]
@@ -70,7 +71,7 @@ def test_what_is_no_episode_is_refused_in_one_line(name, wrong):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("name", EACH)
 def test_an_episode_of_another_society_is_refused(name):
     env, draw = DRAWN[name]
     with pytest.raises(jaxrec.InputError, match="must be of the environment that draws it, whose states have") as error:
@@ -215,7 +216,7 @@ def test_moments_and_steps_that_are_none_are_refused(draw, message):
         draw(ENVIRONMENTS["rewiring"], played("rewiring").trajectory[:, 0])
 
 
-@pytest.mark.parametrize("name", [name for name in DRAWN if name.endswith("moving")])
+@pytest.mark.parametrize("name", [pytest.param("preference, moving", marks=pytest.mark.slow), "rewiring, moving"])
 def test_an_animation_has_a_frame_for_each_step_of_the_first_episode(name, tmp_path):
     from PIL import Image
 

@@ -168,6 +168,7 @@ def test_putting_ended_episodes_away_loses_none(monkeypatch):
     assert (parts["max_degree"] > 0).all(), "every episode was noted"
 
 
+@pytest.mark.slow
 def test_who_is_recommended_counts_only_where_the_tie_goes_there():
     """Whoever recommends the focused user to itself recommends nobody."""
     env, policies = LearningConfig().env(10, "engagement"), jax.tree.map(lambda leaf: leaf[None], ToThemselves())

@@ -149,6 +149,7 @@ def test_every_parameter_reaches_every_entry_point(env_id, key, capsys, monkeypa
 HEAVY = [env if env == "PolarisingUsers-v0" else pytest.param(env, marks=pytest.mark.slow) for env in SMALL]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("env_id", HEAVY)
 def test_every_constructor_argument_changes_what_comes_out(env_id, key):
     """Another value of one argument: another environment, and other shapes, rewards, observations or dynamics."""

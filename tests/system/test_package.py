@@ -50,7 +50,7 @@ def imports(path):
             yield from (alias.name for alias in node.names if alias.name.startswith("jaxrec"))
 
 
-LAYERS = ["core", "envs", "agents", "training", "audit", "estimation", "experiments", "cli"]
+LAYERS = ["core", "envs", "agents", "training", "audit", "estimation", "offline", "experiments", "cli"]
 
 
 def layer(module):
@@ -73,7 +73,8 @@ def test_dependencies_point_downwards(path):
         "training": {"core", "training"},
         "audit": {"core", "training", "audit"},
         "estimation": {"core", "envs", "agents", "training", "estimation"},
-        "experiments": set(LAYERS[:7]),
+        "offline": {"core", "envs", "agents", "training", "estimation", "offline"},
+        "experiments": set(LAYERS[:8]),
         "cli": set(LAYERS),
     }[mine]
     assert {layer(module) for module in imports(path)} <= allowed

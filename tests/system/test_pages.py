@@ -5,6 +5,7 @@ import re
 import runpy
 import shlex
 import sys
+from unittest import mock
 
 import pytest
 from paths import ROOT
@@ -31,6 +32,12 @@ SLOW = (  # blocks that compile for long
     "class MeanReward",
     "class TakeTurns",
     "lambda utilities",
+    "estimate_value(",
+    "BatchQ(",
+    "deploy(",
+    "rejax.PPO",
+    "learn(400_000)",
+    "exact.optimal(",
 )
 
 
@@ -136,7 +143,7 @@ PLACEHOLDERS = {"COMMAND", "NAME", "PRESET", "STUDY"}
 def nothing_computes(tmp_path, monkeypatch):
     """Stops every command where it has understood its settings and would begin."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "settings.toml").touch()
+    (tmp_path / "settings.toml").write_text("seeds = 10")
     for owner, name in (
         (Study, "run"),
         (Study, "resume"),
@@ -149,7 +156,7 @@ def nothing_computes(tmp_path, monkeypatch):
         monkeypatch.setattr(owner, name, computing)
     monkeypatch.setattr("jaxrec.causal.dependence_of", computing)
     monkeypatch.setattr(studies, "_list_claims", computing)
-    monkeypatch.setattr(studies, "tracker", lambda name: None)
+    monkeypatch.setattr(studies, "tracker", lambda name: mock.Mock())
     monkeypatch.setattr(compilation_cache, "keep_programs", lambda: None)
     monkeypatch.setattr(processes, "initialize", lambda: None)
     for module in ("studies", "audit"):

@@ -13,6 +13,7 @@ from jaxrec.testing import api_test
 KNOWN, WHOLE = KnownPreference(horizon=4), PreferenceShift(horizon=4, observe_as="state")
 
 
+@pytest.mark.slow
 def test_the_user_is_the_same_on_the_same_draws(key):
     """Only what is observed of it differs."""
     known, whole = (jaxrec.rollout(env, RandomSlate(env.slates), key, 20, 4, trajectory=True) for env in (KNOWN, WHOLE))
