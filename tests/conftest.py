@@ -38,6 +38,14 @@ PAGES = Path("/proc/self/statm")
 MAX_RESIDENT = 5_000_000_000  # bytes
 
 
+LONGEST = ("core/test_environment.py", "experiments/test_configuration.py", "system/test_pages.py")
+
+
+def pytest_collection_modifyitems(items):
+    """Begins with the longest files, so that in the end no worker waits long for another."""
+    items.sort(key=lambda item: not item.path.as_posix().endswith(LONGEST))
+
+
 @pytest.fixture
 def polarising():
     return jaxrec.make("PolarisingUsers-v0")

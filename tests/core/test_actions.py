@@ -33,7 +33,11 @@ def made(env_id):
     return env, params, state
 
 
-@pytest.mark.parametrize("env_id", jaxrec.registered_envs())
+HEAVY = ("LearnedUsers-v0", "RewiringMarket-v0")  # to compile
+EACH = [pytest.param(env, marks=[pytest.mark.slow] * (env in HEAVY)) for env in jaxrec.registered_envs()]
+
+
+@pytest.mark.parametrize("env_id", EACH)
 def test_a_concrete_action_outside_its_space_is_refused(env_id, untyped):
     env, params, state = made(env_id)
     for action in (-1, env.num_actions, 99, np.int64(-1)):

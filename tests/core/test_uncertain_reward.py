@@ -253,6 +253,7 @@ def test_the_platforms_proxy_can_be_paid_instead(key):
     np.testing.assert_allclose(played.per_env["user"], played.per_env["value"])
 
 
+@pytest.mark.slow
 def test_a_time_limit_goes_around_it(key):
     env = TimeLimit(ENV, 2)
     played = jaxrec.rollout(env, planned(NOISE, COST), key, 2, 4, PARAMS, trajectory=True).trajectory

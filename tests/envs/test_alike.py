@@ -85,7 +85,7 @@ WRONG = {
 
 
 # Ten seconds each, and more, of compiling; test_render draws one, and refuses the same.
-SLOW = ("rewiring", "rewiring/market", "learned")
+SLOW = ("rewiring", "rewiring/market", "learned", "preference")
 EACH = [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in ENVIRONMENTS]
 
 

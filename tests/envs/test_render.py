@@ -139,6 +139,7 @@ def test_preferences_slates_and_choices_are_drawn():
         np.testing.assert_allclose(line.get_ydata(), engagement, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_society_is_drawn_as_it_was():
     trajectory = played("rewiring").trajectory[:, 0]
     length = int(trajectory.done.argmax()) + 1

@@ -145,6 +145,7 @@ def test_what_joined_stays_until_the_user_leaves(key):
         before = life
 
 
+@pytest.mark.slow
 def test_users_go_where_they_were_engaged(key):
     """Of two platforms: by a logit of mean engagement so far, as a loop over each user's sessions has it."""
     slates = [Platform(Lottery(jnp.eye(6)[slate]), name=f"at {slate}") for slate in (1, 4)]

@@ -67,6 +67,7 @@ def test_a_larger_penalty_never_costs_safety_nor_gains_engagement():
     np.testing.assert_allclose(natural().sum(axis=1), 1, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_calibration_writes_its_readings_and_their_best_constants(tmp_path, monkeypatch):
     first = next(iter(calibration.READINGS))
     monkeypatch.setattr(calibration, "READINGS", {first: calibration.READINGS[first]})  # each compiles for seconds

@@ -54,6 +54,7 @@ def test_a_policy_by_name_follows_parameters_under_vmap(key):
         assert (alone == pytest.approx(float(together[1]), rel=1e-5)) == same
 
 
+@pytest.mark.slow
 def test_the_command_makes_the_policy_for_its_parameters(capsys):
     """The myopic policy of the default parameters earns 7.28 clicks here, of these 9.50 (random 7.94)."""
     argv = "rollout PreferenceShift-v0 --policy myopic --num-envs 500 --json --args counts click --params bait_height 3"

@@ -35,6 +35,7 @@ SLOW = (  # blocks that compile for long
     "estimate_value(",
     "BatchQ(",
     "deploy(",
+    "UncertainReward(",
     "rejax.PPO",
     "learn(400_000)",
     "exact.optimal(",
