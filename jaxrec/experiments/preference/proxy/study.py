@@ -24,4 +24,5 @@ STUDY = Study(
     claims,
     report,
     {"quick": "five seeds give wide intervals, and a hundred thousand slates may end before a proxy is optimised"},
+    {"quick": 5},
 )
