@@ -87,6 +87,7 @@ def test_probe_of_discounting(td_lambda):
     np.testing.assert_allclose(jax.vmap(state.critic)(jnp.eye(3)), [1.75, 1.5, 1.0], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_probe_of_truncation():
     """A clock that pays 1 as long as it is looked at is worth 1 / (1 - gamma), cut off or not."""
     _, (state, _) = trained(TimeLimit(Clock(64), 4), blind, gamma=0.75)

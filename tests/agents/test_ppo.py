@@ -51,7 +51,7 @@ def test_probe_of_truncation():
     assert value(agent, state, jnp.ones(1)) == pytest.approx(4, abs=0.15)
 
 
-@pytest.mark.parametrize("limit", [1, 4, 7])
+@pytest.mark.parametrize("limit", [1, *(pytest.param(limit, marks=pytest.mark.slow) for limit in (4, 7))])
 def test_targets_hold_the_value_of_the_true_final_observation(limit):
     """Every step, some, or none of a batch is cut off: more of them than one block holds, and none at all."""
     env = TimeLimit(Clock(20), limit)
@@ -158,6 +158,7 @@ class AsksInHalf(MaskedArms):
         return {"cue": state.cue}
 
 
+@pytest.mark.slow
 def test_what_is_tracked_is_a_mean_over_all_steps_that_asked():
     """With two games a step, in a quarter of the steps none asks: they count for nothing, not as 0."""
     _, metrics = trained(learner(AsksInHalf(), 2_000, num_envs=2, log_metrics=("cue",)))

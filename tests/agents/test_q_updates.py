@@ -89,7 +89,7 @@ def test_one_environment_is_the_sequential_learner(step_size):
     np.testing.assert_allclose(q, alone[0], rtol=1e-4)
 
 
-@pytest.mark.parametrize("num_envs", [1, 64, 4096])
+@pytest.mark.parametrize("num_envs", [pytest.param(1, marks=pytest.mark.slow), 64, 4096])
 def test_parallel_training_reaches_the_result_of_the_sequential_algorithm(num_envs):
     """The same number of episodes, shared among more environments, ends at the same exact values."""
     env = PolarisingUsers(horizon=2)

@@ -45,7 +45,7 @@ def test_a_concrete_action_outside_its_space_is_refused(env_id, untyped):
             env.step(jax.random.key(1), state, action, params)
 
 
-@pytest.mark.parametrize("env_id", jaxrec.registered_envs())
+@pytest.mark.parametrize("env_id", EACH)
 @pytest.mark.parametrize("action", [1.0, jnp.float32(1), jnp.zeros(1, jnp.int32), np.zeros((1,), int)])
 def test_an_action_of_another_kind_or_shape_is_refused_also_where_it_is_traced(env_id, action, untyped):
     env, params, state = made(env_id)

@@ -108,7 +108,10 @@ def test_what_is_too_large_for_a_table_says_how_large_it_is():
         jaxrec.make("LearnedUsers-v0")[0].observation_index(jnp.zeros(3))
 
 
-@pytest.mark.parametrize("inner", [PolarisingUsers(horizon=4), Kinds()], ids=["counts", "kinds"])
+@pytest.mark.parametrize(
+    "inner",
+    [pytest.param(PolarisingUsers(horizon=4), id="counts", marks=pytest.mark.slow), pytest.param(Kinds(), id="kinds")],
+)
 def test_an_encoded_environment_keeps_the_contract(inner):
     env = EncodeObservation(inner)
     api_test(env, num_envs=8, num_steps=5)

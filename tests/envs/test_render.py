@@ -167,6 +167,7 @@ def drawn_ties(trajectory, step):
     }
 
 
+@pytest.mark.slow
 def test_the_tie_that_goes_and_the_one_that_comes_are_drawn():
     """Against the observation, which the picture does not look at."""
     trajectory = played("rewiring").trajectory[:, 0]

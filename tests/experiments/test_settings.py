@@ -279,7 +279,7 @@ SMALL = {
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "rewiring-competition")) for name in SCANS]
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "rewiring-santos")) for name in SCANS]
 )
 @hypothesis.given(data=st.data())
 @hypothesis.settings(max_examples=12, deadline=None, suppress_health_check=PATCHED)

@@ -205,7 +205,8 @@ print(identity(env=Mine(), network=Net(), step_size=Step(), agent=agent))
 """
 
 
-@pytest.mark.parametrize("hooks", ["", pytest.param(HOOKED, marks=pytest.mark.slow)], ids=["plain", "checked"])
+@pytest.mark.slow
+@pytest.mark.parametrize("hooks", ["", HOOKED], ids=["plain", "checked"])
 def test_it_is_the_same_in_every_process_and_for_a_script_and_a_module(hooks, tmp_path):
     """Also where jaxtyping and beartype put what they make around all functions."""
     (tmp_path / "script.py").write_text(SCRIPT + TOLD)

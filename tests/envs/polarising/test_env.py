@@ -76,7 +76,7 @@ def expected_own(theta, times, points=4001):
     return float((density * np.minimum(theta * np.exp(log_product), 0.75)).sum() / density.sum())
 
 
-@pytest.mark.parametrize("opposed_steps", [0, 1, 3])
+@pytest.mark.parametrize("opposed_steps", [3, *(pytest.param(steps, marks=pytest.mark.slow) for steps in (0, 1))])
 def test_expected_clicks_of_fixed_policies(opposed_steps, key):
     """Opposed content n times, then own content: n * theta_R + (h - n) * E[theta_L after n] on average."""
     horizon, episodes = 6, 200_000
@@ -100,7 +100,13 @@ def test_the_ceiling_is_reached_and_not_passed(key):
     np.testing.assert_array_equal(result.trajectory.next_state.theta[..., :2], np.full((30, 100, 2), np.float32(0.1)))
 
 
-@pytest.mark.parametrize("policy", [Random(), Bandit(10), AlwaysSource(0), AlwaysSource(2)])
+@pytest.mark.parametrize(
+    "policy",
+    [
+        Bandit(10),
+        *(pytest.param(each, marks=pytest.mark.slow) for each in (Random(), AlwaysSource(0), AlwaysSource(2))),
+    ],
+)
 def test_no_influence_leaves_theta_untouched(policy, key):
     env, params = jaxrec.make("PolarisingUsers-v0")
     params = params.replace(influence=0.0, population=population({**TRAINING, **UNSEEN}))
