@@ -19,4 +19,5 @@ STUDY = Study(
     claims,
     report,
     {"quick": "1 million episodes do not converge: what is learned later does not show"},
+    {"quick": 4},
 )
