@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.stdout.write(f"jaxrec {__version__}\n")
         return
     if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # where "module:Name" looks for an environment of one's own
+        sys.path.append(os.getcwd())  # where "module:Name" looks, last: a file here must not hide a library
     try:
         checks.lookup(COMMANDS, argv[0], "command")(argv[1:])
     except checks.InputError as error:
