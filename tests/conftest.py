@@ -25,17 +25,14 @@ import jaxtyping  # noqa: E402
 import pytest  # noqa: E402
 from jaxtyping import install_import_hook  # noqa: E402
 
+# Nothing here imports the library at once: the process that only hands out tests begins seconds earlier.
+
 install_import_hook("jaxrec", "typechecking.checked")
 
 pytest.register_assert_rewrite("run_folders", "societies")
 
-import jax  # noqa: E402
-
-import jaxrec  # noqa: E402
-from jaxrec.envs.polarising import PolarisingUsers  # noqa: E402
-
-PAGES = Path("/proc/self/statm")
-MAX_RESIDENT = 5_000_000_000  # bytes
+PAGES, MAPS = Path("/proc/self/statm"), Path("/proc/self/maps")
+MAX_RESIDENT, MAX_MAPS = 8_000_000_000, 50_000  # bytes; pieces of memory, of which a process may map 65 530
 
 
 LONGEST = ("core/test_environment.py", "experiments/test_configuration.py", "system/test_pages.py")
@@ -48,12 +45,16 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture
 def polarising():
+    import jaxrec
+
     return jaxrec.make("PolarisingUsers-v0")
 
 
 @pytest.fixture(scope="session")
 def small():
     """A society small enough for brute force: (environment, parameters)."""
+    from jaxrec.envs.polarising import PolarisingUsers
+
     env = PolarisingUsers(horizon=4)
     return env, env.default_params
 
@@ -68,10 +69,10 @@ def untyped():
 
 @pytest.fixture(autouse=True, scope="module")
 def _memory_of_a_module():
-    """Gives back what modules compiled once it is much: a process that ran them all would hold 5 GB of programs."""
+    """Gives back what modules compiled once it is much: each of two processes comes to hold 5 GB of programs."""
     yield
-    if not PAGES.exists() or int(PAGES.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") > MAX_RESIDENT:
-        jax.clear_caches()
+    if not PAGES.exists() or resident() > MAX_RESIDENT or MAPS.read_bytes().count(b"\n") > MAX_MAPS:
+        clear()
 
 
 @pytest.fixture(autouse=True)
@@ -79,9 +80,22 @@ def _maps_of_memory(request):
     """Gives back what a slow test compiled: a process may map 65 530 pieces of memory, and XLA dies of one more."""
     yield
     if request.node.get_closest_marker("slow"):
-        jax.clear_caches()
+        clear()
+
+
+def resident():
+    """Bytes of this process that are in memory."""
+    return int(PAGES.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def clear():
+    import jax
+
+    jax.clear_caches()
 
 
 @pytest.fixture
 def key():
+    import jax
+
     return jax.random.key(0)

@@ -11,7 +11,7 @@ from jaxrec.envs.polarising import PolarisingUsers
 from jaxrec.policy import Stochastic
 
 ENV = PolarisingUsers(horizon=3)
-OBS = jnp.array([1, 0, 0, 1, 0, 0])
+OBS = np.array([1, 0, 0, 1, 0, 0])
 
 
 def table(epsilon):
@@ -24,17 +24,17 @@ def network(kind, greedy):
 
 
 POLICIES = {
-    "table": table(0.0),
-    "exploring table": table(0.3),
-    "greedy MLP": network(MLP(3, (4,)), True),
-    "drawing MLP": network(MLP(3, (4,)), False),
-    "drawing LSTM": network(LSTM(3, 4), False),
+    "table": lambda: table(0.0),
+    "exploring table": lambda: table(0.3),
+    "greedy MLP": lambda: network(MLP(3, (4,)), True),
+    "drawing MLP": lambda: network(MLP(3, (4,)), False),
+    "drawing LSTM": lambda: network(LSTM(3, 4), False),
 }
 
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_actions_are_as_frequent_as_probable(name, key):
-    policy = POLICIES[name]
+    policy = POLICIES[name]()
     assert isinstance(policy, Stochastic)
     carry = policy.init(key)
     _, carry = policy.act(carry, OBS, key)  # of an LSTM no longer zeros

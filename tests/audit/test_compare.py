@@ -187,13 +187,14 @@ def test_distances_between_users():
     [
         ({"episodes": 0}, "episodes must be an integer of at least 1"),
         ({"max_steps": 0}, "max_steps must be an integer of at least 1"),
-        ({"decoupled": always(LEFT)}, "policies must be stacked along one leading axis of seeds"),
+        ({"decoupled": lambda: always(LEFT)}, "policies must be stacked along one leading axis of seeds"),
         ({"factual": ENV.policy("random")}, "factual must have init, act and probabilities"),
         ({"params": PARAMS.replace(influence=2.0)}, "influence must be within"),
         ({"key": 3}, "key must be"),
     ],
 )
 def test_bad_input_is_refused(changes, message, key, untyped):
-    given = {"env": ENV, "factual": always(LEFT, RIGHT), "decoupled": always(LEFT, RIGHT), "key": key} | changes
+    given = {"env": ENV, "factual": always(LEFT, RIGHT), "decoupled": always(LEFT, RIGHT), "key": key}
+    given |= {name: value() if callable(value) else value for name, value in changes.items()}
     with pytest.raises(jaxrec.InputError, match=message):
         compare(**given)

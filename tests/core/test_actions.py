@@ -55,7 +55,9 @@ def test_an_action_of_another_kind_or_shape_is_refused_also_where_it_is_traced(e
         jax.eval_shape(lambda action: env.step(jax.random.key(1), state, action, params), action)
 
 
-@pytest.mark.parametrize("env_id", ["PolarisingUsers-v0", "PreferenceShift-v0", "LearnedUsers-v0"])
+@pytest.mark.parametrize(
+    "env_id", ["PolarisingUsers-v0", "PreferenceShift-v0", pytest.param("LearnedUsers-v0", marks=pytest.mark.slow)]
+)
 def test_a_traced_action_outside_its_space_is_counted_and_the_nearest_is_taken(env_id):
     env, params, state = made(env_id)
     step = jax.jit(lambda action: env.step(jax.random.key(1), state, action, params))

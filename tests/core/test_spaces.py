@@ -23,12 +23,18 @@ BOXES = [
 ]
 
 
+def drawn(space, number):
+    """(samples, whether the space contains each); one program, where draws one after another compile dozens."""
+    samples = jax.jit(jax.vmap(space.sample))(jax.random.split(jax.random.key(0), number))
+    return samples, jax.jit(jax.vmap(space.contains))(samples)
+
+
 @pytest.mark.parametrize("space", BOXES, ids=map(repr, BOXES))
 def test_samples_are_finite_and_lie_in_their_space(space):
-    samples = jax.vmap(space.sample)(jax.random.split(jax.random.key(0), 300))
+    samples, contained = drawn(space, 300)
     assert samples.dtype == space.dtype
     assert np.isfinite(np.asarray(samples, float)).all()
-    assert jax.vmap(space.contains)(samples).all()
+    assert contained.all()
     assert len(np.unique(samples)) > 1
 
 
@@ -72,12 +78,11 @@ WHOLE = [jnp.int8, jnp.uint8, jnp.int16, jnp.int32, jnp.uint32]
 def test_integers_up_to_the_last_of_their_dtype_are_drawn(dtype):
     """`randint` is told the one after the last, which the dtype may not have."""
     ends = jnp.iinfo(dtype)
-    keys = jax.random.split(jax.random.key(0), 400)
     for low, high in ((ends.min, ends.max), (ends.max - 1, ends.max), (ends.min, ends.min + 1), (ends.max, ends.max)):
         space = Box(low, high, (2,), dtype)
-        samples = jax.vmap(space.sample)(keys)
+        samples, contained = drawn(space, 400)
         assert samples.dtype == dtype
-        assert jax.vmap(space.contains)(samples).all()
+        assert contained.all()
         if high - low < 2:
             assert set(np.unique(samples).tolist()) == {low, high}
         else:
@@ -89,23 +94,22 @@ def test_integers_up_to_the_last_of_their_dtype_are_drawn(dtype):
 def test_where_a_bound_is_missing_samples_stay_near_the_other(dtype):
     """An exponential of mean 1 (Gymnasium's choice), rounded down for integers, also where few numbers are left."""
     last = jnp.finfo(dtype).max if jnp.issubdtype(dtype, jnp.floating) else jnp.iinfo(dtype).max
-    keys = jax.random.split(jax.random.key(0), 2000)
     for low in (3, last):
         space = Box(low, INFINITY, (), dtype)
-        samples = np.asarray(jax.vmap(space.sample)(keys), float)
-        assert np.isfinite(samples).all()
-        assert (samples >= low).all()
-        assert jax.vmap(space.contains)(jax.vmap(space.sample)(keys)).all()
-    mean = np.asarray(jax.vmap(Box(3, INFINITY, (), dtype).sample)(keys), float).mean()
+        samples, contained = drawn(space, 2000)
+        assert np.isfinite(np.asarray(samples, float)).all()
+        assert (np.asarray(samples, float) >= low).all()
+        assert contained.all()
+    mean = np.asarray(drawn(Box(3, INFINITY, (), dtype), 2000)[0], float).mean()
     assert mean == pytest.approx(3 + (1 if jnp.issubdtype(dtype, jnp.floating) else 1 / (np.e - 1)), abs=0.1)
 
 
 def test_bounds_may_differ_between_entries():
     space = Box(np.array([0.0, -np.inf, 3.0, -np.inf]), np.array([1.0, np.inf, np.inf, -5.0]), (4,))
-    samples = np.asarray(jax.vmap(space.sample)(jax.random.split(jax.random.key(0), 500)))
+    samples, contained = drawn(space, 500)
     assert np.isfinite(samples).all()
-    assert jax.vmap(space.contains)(samples).all()
-    np.testing.assert_array_equal((samples < 0).any(axis=0), [False, True, False, True])
+    assert contained.all()
+    np.testing.assert_array_equal((np.asarray(samples) < 0).any(axis=0), [False, True, False, True])
 
 
 def test_a_difference_beyond_float32_is_no_infinite_sample():

@@ -72,7 +72,7 @@ def test_the_optimum_is_evaluated_from_random_slates(random_logs):
     assert found["doubly robust"].mean() == pytest.approx(7.11, abs=0.12)
 
 
-LEFT = jnp.repeat(10.0 - jnp.arange(11), 36)[:, None] * jnp.ones(6)
+LEFT = np.repeat(10 - np.arange(11, dtype=np.float32), 36)[:, None] * np.ones(6, np.float32)
 """The most that may still be earned: engagement is at most 1 a step."""
 
 

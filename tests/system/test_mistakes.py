@@ -146,7 +146,7 @@ def test_what_are_no_parameters(params, message, untyped):
 
 
 REWIRING = RewiringGame(6, 2, "learning")
-LEARNED = AGENT.init(KEY, PARAMS)
+LEARNED = jax.eval_shape(AGENT.init, KEY, PARAMS)  # compiled it would cost every process that collects tests
 POLICIES = {
     "a class": (ENV, Random, "got the class Random: call it"),
     "a name": (ENV, "bandit", r"must have init\(key\) and act\(carry, obs, key\), got 'bandit'"),

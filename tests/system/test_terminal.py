@@ -54,6 +54,7 @@ def test_a_run_that_is_reproduced_is_named(run):
     assert b"+---" in done.stdout, "a table with lines that an ASCII terminal can draw"
 
 
+@pytest.mark.slow
 def test_what_is_refused_is_one_line_on_stderr(run):
     folder, _ = run
     done = on_ascii(folder, "run", "survivor", "--resume", NAME)

@@ -67,7 +67,7 @@ def chances(policy):
     return lambda history: np.asarray(replayed(history)[0], float)
 
 
-@pytest.mark.parametrize("horizon", [1, 4])
+@pytest.mark.parametrize("horizon", [pytest.param(1, marks=pytest.mark.slow), 4])
 def test_the_value_bounds_the_best_of_all_histories_and_the_policy_nearly_earns_it(horizon):
     env = PolarisingUsers(horizon=horizon)
     params, factors = env.default_params, FACTORS[:, :horizon]

@@ -34,15 +34,18 @@ def test_it_is_an_environment():
 
 SHARES = np.random.default_rng(0).dirichlet(np.ones(6), (4, 36, 36)).transpose(0, 3, 1, 2).astype(np.float32)
 POLICIES = {
-    "random": (RandomSlate(KNOWN.slates), jnp.array([0, 1])),
-    "table": (Table(jnp.asarray(SHARES)), jnp.array([2, 13, 8])),
-    "myopic": (policies.Myopic(jnp.array([[1.0] * 36, [0.0] * 36, [1.0] * 36])), {"current": jnp.full(36, 1 / 36)}),
+    "random": lambda: (RandomSlate(KNOWN.slates), jnp.array([0, 1])),
+    "table": lambda: (Table(jnp.asarray(SHARES)), jnp.array([2, 13, 8])),
+    "myopic": lambda: (
+        policies.Myopic(jnp.array([[1.0] * 36, [0.0] * 36, [1.0] * 36])),
+        {"current": jnp.full(36, 1 / 36)},
+    ),
 }
 
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_slates_are_shown_as_often_as_policies_say(name, key):
-    policy, obs = POLICIES[name]
+    policy, obs = POLICIES[name]()
     assert isinstance(policy, Stochastic)
     given, carry = policy.probabilities((), obs)
     shown, _ = jax.vmap(policy.act, in_axes=(None, None, 0))((), obs, jax.random.split(key, 8000))
