@@ -51,7 +51,7 @@ def test_a_random_order_has_everything_once(count, key):
 def test_a_random_order_has_each_in_each_minibatch_as_often(count):
     """Over orders, the places of one index, of neighbours together, and of all, against what chance gives."""
     orders = np.asarray(
-        jax.vmap(lambda key: on_policy.random_order(key, count))(jax.random.split(jax.random.key(0), 2000))
+        jax.jit(jax.vmap(lambda key: on_policy.random_order(key, count)))(jax.random.split(jax.random.key(0), 2000))
     )
     minibatch = np.argsort(orders, axis=1) * 4 // count  # [orders, index]
     for index in (0, 1, count // 2, count - 1):

@@ -40,7 +40,7 @@ def first(obs):
 def test_renaming_the_users_renames_the_scores(embed, pooling, requests):
     obs = first(requests[0])
     network = Ranking(embed, 8, pooling)
-    weights = network.init(jax.random.key(0), (), obs)
+    weights, apply = jax.jit(network.init)(jax.random.key(0), (), obs), jax.jit(network.apply)
     order = np.random.default_rng(0).permutation(7)
     renamed = obs.replace(
         nodes=obs.nodes[order],
@@ -48,8 +48,8 @@ def test_renaming_the_users_renames_the_scores(embed, pooling, requests):
         action_mask=obs.action_mask[order],
         focused=jnp.asarray(np.flatnonzero(order == obs.focused)[0]),
     )
-    _, scores, value = network.apply(weights, (), obs)
-    _, again, same = network.apply(weights, (), renamed)
+    _, scores, value = apply(weights, (), obs)
+    _, again, same = apply(weights, (), renamed)
     np.testing.assert_allclose(again, scores[order], rtol=1e-4, atol=1e-6)
     assert same == pytest.approx(float(value), rel=1e-4)
     assert np.ptp(scores) > 0
@@ -82,6 +82,7 @@ def test_attention_far_below_the_largest_logit_is_finite():
     graph = jnp.zeros((3, 3), bool).at[0, 1].set(True).at[1, 0].set(True)
     sender = jnp.array([[0.0], [0.0], [500.0]])
 
+    @jax.jit
     def gathered(sent, receiver):
         return graphs.attend(graph, sent, sender, receiver).sum()
 

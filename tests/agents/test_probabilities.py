@@ -11,7 +11,7 @@ from jaxrec.envs.polarising import PolarisingUsers
 from jaxrec.policy import Stochastic
 
 ENV = PolarisingUsers(horizon=3)
-OBS = np.array([1, 0, 0, 1, 0, 0])
+OBS = jnp.array([1, 0, 0, 1, 0, 0])
 
 
 def table(epsilon):

@@ -142,13 +142,13 @@ def looked():
         requested=jnp.array(True),
     )
     network = Ranking(NodeMLP((4,)))
-    return obs, NetworkPolicy(network.init(jax.random.key(3), (), obs), network)
+    return obs, NetworkPolicy(jax.jit(network.init)(jax.random.key(3), (), obs), network)
 
 
 def test_what_a_ranking_looks_for_is_a_mean_over_the_likeliest(looked):
     """Half of those with the highest score are neighbours of the partner, so half of its choices are local."""
     obs, policy = looked
-    scores, salient = interpretation._score(policy, obs)
+    scores, salient = jax.jit(interpretation._score)(policy, obs)
     likeliest = np.asarray(interpretation._likeliest(np.asarray(scores), np.asarray(obs.action_mask)))
     assert likeliest.sum() in (2, 3), "users of one kind"
     near = np.flatnonzero(likeliest)[-1]
@@ -162,17 +162,14 @@ def test_what_a_ranking_looks_for_is_a_mean_over_the_likeliest(looked):
 def test_saliency_is_of_the_score_of_each_of_the_likeliest(looked):
     """The slope of a maximum is shared between those who have it: of each, its own is larger."""
     obs, policy = looked
-    scores, salient = interpretation._score(policy, obs)
+    scores, salient = jax.jit(interpretation._score)(policy, obs)
     likeliest = np.flatnonzero(interpretation._likeliest(np.asarray(scores), np.asarray(obs.action_mask)))
+    slopes = jax.jit(
+        jax.jacrev(lambda nodes: policy.network.apply(policy.network_params, (), obs.replace(nodes=nodes))[1])
+    )
     expected = []
     for user in likeliest:
-        slope = np.abs(
-            jax.grad(
-                lambda nodes, user=user: policy.network.apply(policy.network_params, (), obs.replace(nodes=nodes))[1][
-                    user
-                ]
-            )(obs.nodes)
-        ).sum(axis=1)
+        slope = np.abs(slopes(obs.nodes)[user]).sum(axis=1)
         own, focused = slope[user], slope[obs.focused]
         expected.append([own, focused, slope.sum() - own - focused])
     np.testing.assert_allclose(salient, np.mean(expected, axis=0), rtol=1e-4, atol=1e-8)
