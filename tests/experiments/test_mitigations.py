@@ -8,7 +8,17 @@ import pytest
 from jaxrec.agents import QLearningSettings
 from jaxrec.experiments import study
 from jaxrec.experiments.polarising.mitigations.claims import BOTH, safe_and_viable
-from jaxrec.experiments.polarising.mitigations.measure import BANDIT, BAYES, BELIEFS, KNOWN, WITHOUT, Measured, Outcome
+from jaxrec.experiments.polarising.mitigations.measure import (
+    AS_THEY_CAME,
+    BANDIT,
+    BAYES,
+    BELIEFS,
+    KNOWN,
+    UNCHANGING,
+    WITHOUT,
+    Measured,
+    Outcome,
+)
 from jaxrec.experiments.polarising.mitigations.settings import MitigationsConfig
 
 TINY = MitigationsConfig(
@@ -20,7 +30,7 @@ TINY = MitigationsConfig(
 def outcome(clicks, opposed, apart=0.0):
     """Of five seeds; `apart` is how far the first and the last are from the mean, and about half of the interval."""
     apart = np.linspace(-apart, apart, 5)
-    return Outcome(clicks + apart, opposed + apart, np.zeros(5), np.zeros(5))
+    return Outcome(clicks + apart, opposed + apart, 2 * opposed + apart, np.zeros(5), np.zeros(5))
 
 
 def found(first, last):
@@ -28,6 +38,7 @@ def found(first, last):
     learners = {"users' weight 0": (*first, 0.005), "users' weight 1": (*last, 0.005), "gamma 0": (9.0, 0.1)}
     learners |= {WITHOUT: (9.8, 0.1)}
     references = {BANDIT: (9.3, 0.2), BAYES: (9.9, 0.1), BELIEFS: (11.2, 0.4), KNOWN: (12.9, 0.3)}
+    references |= {AS_THEY_CAME: (10.0, 0.16), UNCHANGING: (9.9, 0.15)}
     return Measured(*({name: outcome(*one) for name, one in group.items()} for group in (learners, references)), 11.5)
 
 
@@ -51,13 +62,27 @@ def test_the_conclusion_of_the_paper_can_fail(first, last, both):
     named = {one.name: one for one in findings}
     opposed = named["users' weight 0: opposed content beyond that learned without influence"]
     assert opposed.holds is (opposed.value > 0.01)
+    for name, early in ((BELIEFS, 0.5), (AS_THEY_CAME, 0.02)):
+        of_name = named[f"{name}: opposed content in steps 0 to 6, beyond one who {UNCHANGING}"]
+        assert of_name.value == pytest.approx(early)
 
 
 @pytest.mark.slow
 def test_a_tiny_run_has_every_policy(tmp_path):
     folder = study("mitigations").run(config=TINY, out=tmp_path / "run")
     results = json.loads((folder / "results.json").read_text())
-    names = ["users' weight 0", "users' weight 1", "gamma 0", WITHOUT, BANDIT, BAYES, BELIEFS, KNOWN]
+    names = [
+        "users' weight 0",
+        "users' weight 1",
+        "gamma 0",
+        WITHOUT,
+        BANDIT,
+        BAYES,
+        BELIEFS,
+        AS_THEY_CAME,
+        UNCHANGING,
+        KNOWN,
+    ]
     for name in names:
         assert {len(values) for values in results[name].values()} == {2}
         assert 0 < np.mean(results[name]["clicks"]) < 30

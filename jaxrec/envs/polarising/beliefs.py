@@ -12,7 +12,7 @@ resolution 8, 11.67 [11.65, 11.69], from above.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -52,12 +52,14 @@ class BeliefPolicy(struct.PyTreeNode):
         values: float[nodes, points], the clicks still to come; see `_node` and `simplex.Grid`.
         ranks: of the grid.
         thetas: float[horizon, horizon, profiles, 3], theta after so many recommendations from the left and the right.
+        worth: float[horizon, horizon, profiles, 3], what is paid for each source then.
         horizon: of the episode.
     """
 
     values: Leaf
     ranks: Leaf
     thetas: Leaf
+    worth: Leaf
     horizon: int = struct.field(pytree_node=False)
 
     def init(self, key: Array) -> Beliefs:
@@ -94,7 +96,7 @@ class BeliefPolicy(struct.PyTreeNode):
         time, left, right = recommended.sum(), recommended[LEFT], recommended[RIGHT]
         after = [_node(time + 1, left + (a == LEFT), right + (a == RIGHT)) for a in range(3)]
         following = self.values[jnp.stack(after)] * (time + 1 < self.horizon)
-        return _action_values(self.ranks, self.thetas[left, right], following, belief)
+        return _action_values(self.ranks, self.thetas[left, right], self.worth[left, right], following, belief)
 
     def _best(self, carry: Beliefs, obs: Array) -> tuple[Bool[Array, "3"], Beliefs]:
         """Learns from the last step; which sources are best now."""
@@ -113,7 +115,8 @@ class BeliefOptimum(NamedTuple):
 
     Attributes:
         policy: the recommender.
-        value: clicks of an episode with factors known beforehand, not below what any recommender earns of them.
+        value: clicks of an episode, or what is paid in place of them, with factors known beforehand; not below what
+            any recommender earns of them.
     """
 
     policy: BeliefPolicy
@@ -125,6 +128,7 @@ def belief_optimal(
     params: PolarisingParams,
     resolution: int = RESOLUTION,
     factors: Float[np.ndarray, "2 horizon"] | None = None,
+    paid_for: Literal["clicks", "initial preferences"] = "clicks",
 ) -> BeliefOptimum:
     """Computes a recommender that may tamper, and knows the population but not the user.
 
@@ -137,12 +141,15 @@ def belief_optimal(
         resolution: of the grid of beliefs, at least 1.
         factors: the factor of each successive recommendation from the left (first row) and from the right, at least 1
             each; the mean one if None.
+        paid_for: clicks, or "initial preferences": the click probability that the user came with for the source
+            shown. So paid, users are worth changing only in order to know them: the epistemic part of tampering.
 
     Returns:
         The recommender, and what it would earn if nothing were lost between beliefs.
 
     Raises:
-        InputError: for a grid too fine for the memory, or a horizon without a table of its observations.
+        InputError: for another payment, a grid too fine for the memory, or a horizon that has no table of its
+            observations.
     """
     if env.num_observations is None:
         raise checks.InputError(f"horizon must be within that of num_observations, got {env.horizon}")
@@ -150,11 +157,13 @@ def belief_optimal(
         factors = np.full((2, env.horizon), (float(params.factor_low) + float(params.factor_high)) / 2)
     grid = simplex.grid(len(np.asarray(params.population)), resolution)
     thetas = _thetas(env.horizon, params, factors)
+    paid = {"clicks": thetas, "initial preferences": np.broadcast_to(thetas[0, 0], thetas.shape)}
+    worth = checks.lookup(paid, paid_for, "paid_for")
     layers = [np.zeros(((env.horizon + 1) * (env.horizon + 2) // 2, len(grid.points)), np.float32)]
     for time in reversed(range(env.horizon)):
-        layers.append(_layer(grid, thetas, layers[-1], time))
+        layers.append(_layer(grid, thetas, worth, layers[-1], time))
     values = jnp.asarray(np.concatenate(layers[:0:-1]))
-    policy = BeliefPolicy(values, jnp.asarray(grid.ranks), jnp.asarray(thetas), env.horizon)
+    policy = BeliefPolicy(values, *map(jnp.asarray, (grid.ranks, thetas, worth)), env.horizon)
     first = policy.action_values(policy.init(jax.random.key(0)).belief, jnp.zeros(3, jnp.int32))
     return BeliefOptimum(policy, float(first.max()))
 
@@ -201,43 +210,46 @@ def _thetas(horizon: int, params: PolarisingParams, factors: np.ndarray) -> np.n
     return np.asarray(jax.vmap(of_right, in_axes=(None, 0, None))(population, from_left, from_right))
 
 
-def _layer(grid: simplex.Grid, thetas: np.ndarray, following: np.ndarray, time: int) -> np.ndarray:
+def _layer(grid: simplex.Grid, thetas: np.ndarray, worth: np.ndarray, following: np.ndarray, time: int) -> np.ndarray:
     """float32[nodes, points]: values at one time, from those of the next."""
     left, right = np.array([(one, other) for one in range(time + 1) for other in range(time + 1 - one)]).T
     after = np.stack([_place(time + 1, left + (a == LEFT), right + (a == RIGHT)) for a in range(3)], axis=1)
     found = []
     for start in range(0, len(left), CHUNK):
         some = np.minimum(np.arange(start, start + CHUNK), len(left) - 1)  # so that one program serves all
-        found.append(_values(grid.ranks, grid.points, thetas[left[some], right[some]], following[after[some]]))
+        here = left[some], right[some]
+        found.append(_values(grid.ranks, grid.points, thetas[here], worth[here], following[after[some]]))
     return np.concatenate(found)[: len(left)]
 
 
 @jax.jit
-def _values(ranks: Array, points: Array, thetas: Array, following: Array) -> Array:
+def _values(ranks: Array, points: Array, thetas: Array, worth: Array, following: Array) -> Array:
     """float[nodes, points]: the clicks to come at each point of the grid.
 
     Args:
         ranks: of the grid.
         points: float[points, profiles], of the grid.
         thetas: float[nodes, profiles, 3].
+        worth: float[nodes, profiles, 3], what is paid.
         following: float[nodes, 3, points], the values after each source.
     """
-    of_points = jax.vmap(partial(_action_values, ranks), in_axes=(None, None, 0))
-    return jax.vmap(of_points, in_axes=(0, 0, None))(thetas, following, points).max(axis=-1)
+    of_points = jax.vmap(partial(_action_values, ranks), in_axes=(None, None, None, 0))
+    return jax.vmap(of_points, in_axes=(0, 0, 0, None))(thetas, worth, following, points).max(axis=-1)
 
 
-def _action_values(ranks: Array, theta: Array, following: Array, belief: Array) -> Array:
+def _action_values(ranks: Array, theta: Array, worth: Array, following: Array, belief: Array) -> Array:
     """float[3]: the clicks to come after each source.
 
     Args:
         ranks: of the grid.
         theta: float[profiles, 3], now.
+        worth: float[profiles, 3], what is paid now.
         following: float[3, points], the values after each source.
         belief: float[profiles].
     """
     hit, miss = belief * theta.T, belief * (1 - theta.T)
     future = jax.vmap(partial(simplex.interpolate, ranks))
-    return hit.sum(axis=1) + future(following, hit) + future(following, miss)
+    return (belief * worth.T).sum(axis=1) + future(following, hit) + future(following, miss)
 
 
 def _node(time: Array, left: Array, right: Array) -> Array:

@@ -15,6 +15,8 @@ USERS = {**TRAINING, **UNSEEN}
 CENTRIST = list(USERS).index("centrist")
 POLARISABLE = [i for i in range(len(USERS)) if i != CENTRIST]
 TRAINED_ON = slice(0, len(TRAINING))
+PROFILING = slice(0, 7)
+"""The time-steps of the first of the paper's three phases (section 4.2.1)."""
 LEFT_WING = [i for i, theta in enumerate(USERS.values()) if theta[0] == max(theta)]
 
 

@@ -24,8 +24,12 @@ def after(theta, action, factor):
     return tuple(changed)
 
 
-def by_histories(population, horizon, factors, policy=None):
-    """The best clicks of an episode, or those of a policy, by recursion over histories: no beliefs, no counts."""
+def by_histories(population, horizon, factors, policy=None, initial=False):
+    """The best clicks of an episode, or those of a policy, by recursion over histories: no beliefs, no counts.
+
+    initial: what is paid is the click probability that users came with.
+    """
+    users = tuple(tuple(map(float, theta)) for theta in population)
 
     @cache
     def value(weights, thetas, used, history):
@@ -40,14 +44,14 @@ def by_histories(population, horizon, factors, policy=None):
             counted = (used[0] + (action == 0), used[1] + (action == 2))
             hit = tuple(w * p for w, p in zip(weights, now, strict=True))
             miss = tuple(w * (1 - p) for w, p in zip(weights, now, strict=True))
+            came = tuple(w * user[action] for w, user in zip(weights, users, strict=True))
             worth.append(
-                sum(hit)
+                sum(came if initial else hit)
                 + value(hit, later, counted, (*history, (action, 1)))
                 + value(miss, later, counted, (*history, (action, 0)))
             )
         return max(worth) if policy is None else float(np.dot(policy(history), worth))
 
-    users = tuple(tuple(map(float, theta)) for theta in population)
     return value((1 / len(users),) * len(users), users, (0, 0), ())
 
 
@@ -68,13 +72,14 @@ def chances(policy):
 
 
 @pytest.mark.parametrize("horizon", [pytest.param(1, marks=pytest.mark.slow), 4])
-def test_the_value_bounds_the_best_of_all_histories_and_the_policy_nearly_earns_it(horizon):
+@pytest.mark.parametrize("initial", [False, True])
+def test_the_value_bounds_the_best_of_all_histories_and_the_policy_nearly_earns_it(horizon, initial):
     env = PolarisingUsers(horizon=horizon)
     params, factors = env.default_params, FACTORS[:, :horizon]
-    best = by_histories(params.population, horizon, factors)
-    found = beliefs.belief_optimal(env, params, 4, factors)
+    best = by_histories(params.population, horizon, factors, initial=initial)
+    found = beliefs.belief_optimal(env, params, 4, factors, "initial preferences" if initial else "clicks")
     assert best - 1e-5 <= found.value <= 1.05 * best
-    earned = by_histories(params.population, horizon, factors, chances(found.policy))
+    earned = by_histories(params.population, horizon, factors, chances(found.policy), initial)
     assert 0.998 * best <= earned <= best + 1e-6
     if horizon == 1:
         assert found.value == pytest.approx(best, rel=1e-6)
@@ -179,6 +184,7 @@ def test_bad_input_is_refused(key, untyped):
     env = PolarisingUsers(horizon=3)
     for call, message in (
         (lambda: beliefs.belief_optimal(env, env.default_params, 0), "resolution must be an integer of at least 1"),
+        (lambda: beliefs.belief_optimal(env, env.default_params, paid_for="users"), "unknown paid_for 'users'"),
         (lambda: beliefs.belief_optimal(env, env.default_params, 64), "resolution must be at most 63 for 5 kinds"),
         (lambda: beliefs.belief_optimal(PolarisingUsers(horizon=78), env.default_params), "horizon must"),
         (lambda: beliefs.clairvoyant_bound(env, env.default_params, key, 0), "draws must be"),

@@ -4,7 +4,16 @@ from functools import partial
 
 import numpy as np
 
-from jaxrec.experiments.polarising.mitigations.measure import BANDIT, BAYES, BELIEFS, KNOWN, WITHOUT, Measured
+from jaxrec.experiments.polarising.mitigations.measure import (
+    AS_THEY_CAME,
+    BANDIT,
+    BAYES,
+    BELIEFS,
+    KNOWN,
+    UNCHANGING,
+    WITHOUT,
+    Measured,
+)
 from jaxrec.experiments.polarising.mitigations.settings import MitigationsConfig, discounted, weighted
 from jaxrec.experiments.reports.claims import REPORTED, Claim, above, exact
 from jaxrec.statistics import estimate
@@ -38,6 +47,8 @@ def claims(config: MitigationsConfig) -> list[Claim[Measured]]:
               lambda found: _beyond(found, BELIEFS, BAYES), REPORTED, OURS),
         Claim("price of not knowing the user: clicks, tampering allowed",
               lambda found: _beyond(found, KNOWN, BELIEFS), REPORTED, OURS),
+        *(Claim(f"{name}: opposed content in steps 0 to 6, beyond one who {UNCHANGING}",
+                partial(_early, name=name), REPORTED, OURS) for name in (BELIEFS, AS_THEY_CAME)),
         *(Claim(f"{name}: opposed content", partial(_opposed, name=name), REPORTED, OURS)
           for name in (BANDIT, BAYES, BELIEFS, KNOWN)),
         Claim(f"{WITHOUT}: clicks", lambda found: found.learners[WITHOUT].clicks, REPORTED, OURS),
@@ -95,6 +106,10 @@ def _viable(found: Measured, name: str) -> np.ndarray:
 
 def _opposed(found: Measured, name: str) -> np.ndarray:
     return found.references[name].opposed
+
+
+def _early(found: Measured, name: str) -> np.ndarray:
+    return found.references[name].early - found.references[UNCHANGING].early
 
 
 def _beyond(found: Measured, more: str, less: str) -> np.ndarray:

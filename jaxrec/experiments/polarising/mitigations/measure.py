@@ -10,7 +10,7 @@ from jax import Array
 
 from jaxrec.agents import TabularPolicy
 from jaxrec.envs.polarising import TRAINING, PolarisingUsers, beliefs, exact
-from jaxrec.experiments.polarising.behaviour import POLARISABLE, TRAINED_ON, Behaviour, behaviour
+from jaxrec.experiments.polarising.behaviour import POLARISABLE, PROFILING, TRAINED_ON, Behaviour, behaviour
 from jaxrec.experiments.polarising.mitigations.settings import MitigationsConfig, discounted, weighted
 from jaxrec.experiments.runs.tools import Tools
 from jaxrec.parameters import batched
@@ -18,6 +18,7 @@ from jaxrec.utilities import Utilities
 
 WITHOUT = "no influence"
 BANDIT, BAYES, BELIEFS, KNOWN = "bandit", "Bayes, not tampering", "may tamper, best", "knows the user, best"
+AS_THEY_CAME, UNCHANGING = "may tamper, paid as users came", "believes that users do not change"
 BELIEF_SHARE = 4  # of the evaluation episodes, one in so many for policies over beliefs, slow to play
 BOTH_WINGS = [user for user in POLARISABLE if user < len(TRAINING)]
 
@@ -29,12 +30,14 @@ class Outcome:
     Attributes:
         clicks: of an episode.
         opposed: the share of opposed content among what users of either wing are shown.
+        early: that share in time-steps 0 to 6 alone.
         polarisation: how far theta is from its start at the end.
         user: users' utility a step, the click probability that they came with for what they are shown.
     """
 
     clicks: np.ndarray
     opposed: np.ndarray
+    early: np.ndarray
     polarisation: np.ndarray
     user: np.ndarray
 
@@ -75,7 +78,7 @@ def measure(config: MitigationsConfig, tools: Tools) -> Measured:
     env = PolarisingUsers()
     tables = train(config, tools)
     keys = jax.random.split(jax.random.key(config.seed + 1_000_003), config.seeds)  # the same for all policies
-    tools.meter.start("evaluating policies", len(tables) + 4)
+    tools.meter.start("evaluating policies", len(tables) + 6)
 
     def play(policies: Any, episodes: int = config.evaluation_episodes) -> Behaviour:
         seen = behaviour(env, policies, keys, episodes, 1.0)
@@ -85,11 +88,16 @@ def measure(config: MitigationsConfig, tools: Tools) -> Measured:
     learners = {name: outcome(play(TabularPolicy(q, env, jnp.zeros(config.seeds)))) for name, q in tables.items()}
     few = -(-config.evaluation_episodes // BELIEF_SHARE)
     bayes = TabularPolicy(jnp.asarray(exact.bayes_optimal(env, env.default_params).q, float), env)
-    believer = beliefs.belief_optimal(env, env.default_params)
+    params = env.default_params
+    believer = beliefs.belief_optimal(env, params)
+    as_they_came = beliefs.belief_optimal(env, params, paid_for="initial preferences")
+    unchanging = beliefs.belief_optimal(env, params.replace(influence=0.0))
     references = {
         BANDIT: outcome(play(batched(env.policy("bandit"), config.seeds))),
         BAYES: outcome(play(batched(bayes, config.seeds))),
         BELIEFS: outcome(play(batched(believer.policy, config.seeds), few)),
+        AS_THEY_CAME: outcome(play(batched(as_they_came.policy, config.seeds), few)),
+        UNCHANGING: outcome(play(batched(unchanging.policy, config.seeds), few)),
         KNOWN: outcome(known_users(env, keys, few)),
     }
     tools.meter.advance()
@@ -133,6 +141,7 @@ def outcome(seen: Behaviour) -> Outcome:
     return Outcome(
         clicks=seen.value[:, TRAINED_ON].mean(axis=1),
         opposed=seen.opposed[:, BOTH_WINGS].mean(axis=(1, 2)),
+        early=seen.opposed[:, BOTH_WINGS, PROFILING].mean(axis=(1, 2)),
         polarisation=seen.polarisation[:, TRAINED_ON, -1].mean(axis=1),
         user=seen.user[:, TRAINED_ON].mean(axis=(1, 2)),
     )

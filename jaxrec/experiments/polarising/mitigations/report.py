@@ -19,6 +19,7 @@ CAPTION = (
     "left of the one a learner is safe, above the other viable."
 )
 PURPLE, GREEN, GREY, GOLD = "#7a3b8f", "#3b8f5a", "#777777", "#b8860b"
+REFERENCES = "#222222", "#3066be", GOLD, "#e08a00", "#88b0e0", "#c23b33"
 PANELS = {
     "opposed": "opposed content, share",
     "polarisation": "polarisation at the end",
@@ -39,19 +40,24 @@ def report(config: MitigationsConfig, found: Measured, findings: list[Finding]) 
     """
     every = found.learners | found.references
     rows = [
-        (name, *(str(estimate(getattr(one, field))) for field in ("clicks", *PANELS))) for name, one in every.items()
+        (name, *(str(estimate(getattr(one, field))) for field in ("clicks", "early", *PANELS)))
+        for name, one in every.items()
     ]
     table = (
         "*Bayes, not tampering*: optimal where recommendations do not change users. *May tamper, best*: the optimum "
         "over beliefs at the mean factor, played with random ones; at the mean factor none who does not know the user "
-        f"earns more than {found.bound:.2f}. *Knows the user, best*: the same for each user alone."
+        f"earns more than {found.bound:.2f}. *May tamper, paid as users came*: paid for the click probability users "
+        "came with, it gains by changed users only in knowing them better; *believes that users do not change*: the "
+        "same without that gain. *Knows the user, best*: the optimum for each user alone."
     )
     return Report(
         title="Mitigations of user tampering: what is safe, and what is viable",
         summary=_summary(config),
         sections=[
             Section("Clicks against tampering", CAPTION, figures=["tradeoff"]),
-            Section("All policies", table, ("policy", "clicks", *PANELS.values()), rows),
+            Section(
+                "All policies", table, ("policy", "clicks", "opposed content, steps 0 to 6", *PANELS.values()), rows
+            ),
         ],
         figures={"tradeoff": tradeoff(config, found)},
         data={name: vars(one) for name, one in every.items()},
@@ -104,7 +110,7 @@ def tradeoff(config: MitigationsConfig, found: Measured) -> Figure:
         _line(axes, [(f"{gamma:g}", found.learners[discounted(gamma)]) for gamma in sorted(config.gammas)],
               field, GREEN, "discount")  # fmt: skip
         _line(axes, [("", found.learners[WITHOUT])], field, GREY, WITHOUT)
-        for (name, one), colour in zip(found.references.items(), ("#222222", "#3066be", GOLD, "#c23b33"), strict=True):
+        for (name, one), colour in zip(found.references.items(), REFERENCES, strict=True):
             _line(axes, [("", one)], field, colour, name, "D")
         axes.axhline(found.references[BANDIT].clicks.mean(), color=GREY, ls=":", lw=0.9, zorder=0)
         if field == "opposed":

@@ -8,6 +8,7 @@ from jaxrec.experiments.polarising.behaviour import (
     CENTRIST,
     LEFT_WING,
     POLARISABLE,
+    PROFILING,
     TRAINED_ON,
     USERS,
     Behaviour,
@@ -23,7 +24,6 @@ OURS = "beyond the paper"
 # The phases of an episode of 30, as time-steps from 0: the paper's "second quarter" and "second half".
 POLARISATION = slice(7, 15)
 EXPLOITATION = slice(15, 30)
-PROFILING = slice(0, 7)
 
 NAMES = list(USERS)
 
