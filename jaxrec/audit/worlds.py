@@ -68,6 +68,7 @@ def audit(
         InputError: for whatever `fit`, `compare` or `diagram_of` refuse, and an environment without `influence`.
     """
     checks.typed_key("key", key)
+    _check(learner)
     params = env.resolve(params)
     if learner_params is None:
         learner_params = params if learner.env == env else learner.env.default_params
@@ -117,9 +118,11 @@ def learn(
         Policies of the world of `params`, of that world at `influence` 0, and paid for initial preferences.
 
     Raises:
-        InputError: for whatever `fit` refuses, an agent without policies, and an environment without `influence`.
+        InputError: for whatever `fit` refuses, an agent without policies or that learns from logs, and an environment
+            without `influence`.
     """
     checks.positive("seeds", seeds)
+    _check(learner)
     params = _influenced(learner, params)
     worlds = [params, params.replace(influence=0.0)]
     if split and is_split(learner.env):
@@ -132,6 +135,15 @@ def learn(
     policies = jax.vmap(learner.policy)(state)  # type: ignore[attr-defined]
     each = [jax.tree.map(lambda leaf, at=at: leaf[at : at + seeds], policies) for at in range(0, len(keys), seeds)]
     return Worlds(each[0], each[1], each[2] if len(each) > 2 else None)
+
+
+def _check(learner: Agent) -> None:
+    """Refuses what does not learn in an environment: its worlds would not differ."""
+    if hasattr(learner, "logs"):
+        raise checks.InputError(
+            f"learner must learn in an environment, and a {type(learner).__name__} learns from its logs, whatever the "
+            "world: record logs at influence 0 too, and give the policies learned from both to jaxrec.audit.compare"
+        )
 
 
 def is_split(env: Environment) -> bool:

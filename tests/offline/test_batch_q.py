@@ -7,6 +7,7 @@ import pytest
 from probes import Chain
 
 import jaxrec
+from jaxrec.audit import audit, learn
 from jaxrec.estimation import Logs
 from jaxrec.offline import BatchQ
 
@@ -135,3 +136,10 @@ def test_what_cannot_be_learned_from_is_refused(name):
     changes, message = BAD[name]
     with pytest.raises(jaxrec.InputError, match=message):
         jaxrec.fit(BatchQ(CHAIN, LOGS).replace(**changes), KEYS, PARAMS)
+
+
+def test_an_audit_would_train_the_same_in_every_world_and_is_refused(key):
+    learner = BatchQ(CHAIN, logs_of([((0, 1), (1, 1), (0.0, 1.0))]))
+    for call in (lambda: audit(CHAIN, learner, key), lambda: learn(learner, key)):
+        with pytest.raises(jaxrec.InputError, match="a BatchQ learns from its logs, whatever the world: record"):
+            call()
