@@ -23,5 +23,6 @@ class TrainConfig(LearningConfig, TrainSettings):
         super().check()
         checks.distinct("compare", self.compare)
         env, params = self.world()
-        for name in self.compare:
-            env.policy(name, params)
+        with checks.prefixed("compare"):
+            for name in self.compare:
+                env.policy(name, params)
