@@ -1,0 +1,242 @@
+"""The report of the search for the unpublished constants."""
+
+from typing import Any
+
+import numpy as np
+
+from jaxrec.experiments.preference import figures
+from jaxrec.experiments.preference.constants import candidates, pictures
+from jaxrec.experiments.preference.constants.candidates import COLUMNS, RANGES
+from jaxrec.experiments.preference.constants.claims import GAP, met
+from jaxrec.experiments.preference.constants.distance import NOISE, NUMBERS, PRINTED, STATEMENTS, WITHIN, pairs
+from jaxrec.experiments.preference.constants.measure import Measured
+from jaxrec.experiments.preference.constants.screen import Screen
+from jaxrec.experiments.preference.constants.settings import ConstantsConfig
+from jaxrec.experiments.preference.constants.society import READINGS
+from jaxrec.experiments.preference.constants.surrogate import CONDITIONS
+from jaxrec.experiments.reports.findings import Finding, spoken
+from jaxrec.experiments.reports.report import Answer, Report, Section
+from jaxrec.statistics import estimate
+
+METRICS = ("r(u_t)", "r(u_0)", "r(u_t^rnd)")
+CONFLICT = 1.5 * WITHIN
+"""Distances from which a pair of numbers counts as a conflict: the draws of the screen's users blur the rest."""
+
+
+def report(config: ConstantsConfig, found: Measured, findings: list[Finding]) -> Report:
+    """Shows which candidates come near the paper, what they do beside the default, and which numbers conflict.
+
+    Args:
+        config: the settings.
+        found: everything measured.
+        findings: what the claims come to.
+
+    Returns:
+        The report.
+    """
+    seeds = found.finalists.values.shape[1]
+    written = Report(
+        "The unpublished constants of shifting preferences",
+        f"{len(found.screen.points)} candidates for the constants that Carroll et al. do not print, played without "
+        "training by recommenders that see beliefs (the fast informed bound, which is exact for myopic ones); PPO with "
+        f"an LSTM for the best {len(found.shortlist.candidates)}; and for the best of those and the default again, at "
+        f"{seeds} seeds. Distances are in units of {NOISE}, which the paper says that its standard errors are below; "
+        "its ratios and sentences have units of their own. Misfit: the root mean square of all distances.",
+    )
+    written.sections = [
+        _table(found), _sentences(found), _shifts(), _finalists(found), _readings(found.screen), _ranges(found.screen),
+        _conflicts(found.screen),
+    ]  # fmt: skip
+    written.figures = {
+        "table": pictures.table(found.finalists, found.best, [f"{each}" for each in NUMBERS]),
+        "default-shifts": _heat_maps(found, 0),
+        "best-shifts": _heat_maps(found, found.best),
+        "profiles": pictures.profiles(found.screen),
+        "conflicts": pictures.conflicts(pairs(found.screen.distances)[0] * NOISE),
+    }
+    written.data = _data(found)
+    written.answers = _answers(found, findings)
+    return written
+
+
+def _answers(found: Measured, findings: list[Finding]) -> list[Answer]:
+    best, gap = found.best, next(one for one in findings if one.name == GAP)
+    first, _, third, *_ = findings
+    constants = ", ".join(
+        f"{name} {value}"
+        for name, value in zip(COLUMNS, candidates.described(found.finalists.candidates[best]), strict=True)
+    )
+    at = [int(met(found.finalists, place).sum()) for place in (0, best)]
+    misfits = found.finalists.mean_misfits
+    return [
+        Answer(
+            "Does any society of the paper's form meet its Table 1? Of its 12 numbers the best candidate of the screen "
+            f"for this meets {first.value:.0f} within two standard errors."
+        ),
+        Answer(
+            f"Which constants come nearest? {constants}. With recommenders trained for it, it meets {at[1]} of 12, the "
+            f"default {at[0]}; its misfit is {misfits[best]:.1f}, the default's {misfits[0]:.1f}.",
+            "table",
+        ),
+        Answer(
+            "Is it nearer than the default beyond the noise of trainings, which is the rule by which the default would "
+            f"be replaced? {spoken(gap.verdict)}: by {gap.estimate}.",
+            "best-shifts",
+        ),
+        Answer(
+            f"What do the paper's numbers rule out? {third.name[0].upper()}{third.name[1:]} is {third.value:.2f}.",
+            "conflicts",
+        ),
+    ]
+
+
+def _table(found: Measured) -> Section:
+    """Table 1: printed, the default, the best candidate."""
+    which = (0, found.best)
+    hits = [met(found.finalists, place) for place in which]
+    rows = []
+    for i, name in enumerate(CONDITIONS):
+        for j, metric in enumerate(METRICS):
+            cells = []
+            for place, hit in zip(which, hits, strict=True):
+                ours = estimate(found.finalists.values[place, :, i, j])
+                cells += [str(ours), "yes" if hit[i, j] else "no"]
+            rows.append((name, metric, f"{PRINTED[i, j]:.2f}", *cells))
+    return Section(
+        "Table 1",
+        "Learned: mean and 95 % interval over seeds. A number is met where the mean is within "
+        f"{WITHIN * NOISE:.1f} of the printed one, two standard errors; how the paper's trainings scatter it does not "
+        "say.",
+        ("recommender", "sum over an episode", "paper", "default", "met", "best candidate", "met"),
+        rows,
+        ["table"],
+    )
+
+
+def _sentences(found: Measured) -> Section:
+    """The text about the figures, and the ratios."""
+    rows = []
+    for i, each in enumerate(STATEMENTS):
+        both = [estimate(found.finalists.said[place, :, i]) for place in (0, found.best)]
+        rows.append((each.text, each.source, f"{each.low:g} to {each.high:g}", *(str(one) for one in both)))
+    return Section(
+        "The text about Figures 1, 6 and 7, and the ratios",
+        "Each sentence as the range that it is read as: a reading of ours, of words.",
+        ("what", "the paper says", "read as", "default", "best candidate"),
+        rows,
+    )
+
+
+def _shifts() -> Section:
+    return Section(
+        "How preferences shift (Figures 1 and 7)",
+        "The share of users that prefer each angle at each time-step, learned recommenders, all seeds together: of the "
+        "best candidate, and of the default.",
+        figures=["best-shifts", "default-shifts"],
+    )
+
+
+def _finalists(found: Measured) -> Section:
+    """All finalists: constants and misfits."""
+    rows = []
+    for i, row in enumerate(found.finalists.candidates):
+        name = "default" if i == 0 else f"{i}"
+        cells = str(estimate(found.finalists.misfits[i])), f"{met(found.finalists, i).sum()}"
+        rows.append((name, *candidates.described(row), *cells))
+    off = np.abs(found.finalists.values.mean(axis=1) - found.predicted)
+    return Section(
+        "Finalists",
+        "Constants, misfit (mean and 95 % interval over seeds), and numbers of Table 1 that are met. What the screen "
+        f"predicted for their recommenders and what these learned differ by {off.mean():.2f} on average, "
+        f"{off.max():.2f} at most.",
+        ("finalist", *COLUMNS, "misfit", "met"),
+        rows,
+    )
+
+
+def _readings(screen: Screen) -> Section:
+    """The best of each kind in the screen."""
+    constants, misfits = candidates.constants_of(screen.points), screen.misfits
+    rows = []
+    for i, slates in enumerate(candidates.SLATES):
+        for j, reading in enumerate(READINGS):
+            mine = np.flatnonzero((constants[:, -2] == i) & (constants[:, -1] == j))
+            if mine.size:
+                best = mine[misfits[mine].argmin()]
+                rows.append(
+                    (reading, slates, *list(candidates.described(constants[best]))[:-2], f"{misfits[best]:.1f}")
+                )
+    return Section(
+        "Readings of V, and slates",
+        "The best candidate of each in the screen.",
+        ("item in V chosen", "slates, degrees", *RANGES, "misfit"),
+        rows,
+    )
+
+
+def _ranges(screen: Screen) -> Section:
+    """Where candidates of the screen lie that fit nearly as well as the best."""
+    allowed = pictures.allowed(screen)
+    fine = candidates.constants_of(screen.points[screen.misfits <= allowed])
+    best = candidates.constants_of(screen.points[[screen.misfits.argmin()]])[0]
+    rows = [
+        (name, f"{candidates.DEFAULT[i]:g}", f"{best[i]:.3g}", f"{fine[:, i].min():.3g} to {fine[:, i].max():.3g}",
+         "{:g} to {:g}".format(*RANGES[name]))
+        for i, name in enumerate(RANGES)
+    ]  # fmt: skip
+    return Section(
+        "How well the constants are pinned down",
+        f"Over the {len(fine)} candidates of the screen whose misfit is at most {allowed:.1f}, where an F test at 95 % "
+        "calls a fit worse than the best; it takes distances for independent, so that the ranges are a guide.",
+        ("constant", "default", "best", "not significantly worse", "searched"),
+        rows,
+        ["profiles"],
+    )
+
+
+def _conflicts(screen: Screen) -> Section:
+    """Pairs of numbers that no candidate meets together."""
+    larger, _ = pairs(screen.distances)
+    alone = np.diag(larger)
+    rows = [
+        (
+            f"{NUMBERS[i]} = {PRINTED.ravel()[i]:g}",
+            f"{NUMBERS[j]} = {PRINTED.ravel()[j]:g}",
+            f"{larger[i, j] * NOISE:.2f}",
+        )
+        for i, j in zip(*np.triu_indices(len(NUMBERS), 1), strict=True)
+        if larger[i, j] > CONFLICT
+    ]
+    return Section(
+        "Numbers that conflict",
+        "For each pair of numbers of Table 1 the candidate of the screen that meets both best, and how far it still is "
+        f"from the worse of the two, where that is more than {CONFLICT * NOISE:.1f}. Each number alone is met within "
+        f"{alone.max() * NOISE:.2f}.",
+        ("number", "number", "distance"),
+        rows,
+        ["conflicts"],
+    )
+
+
+def _heat_maps(found: Measured, place: int) -> Any:
+    users = found.finalists.users[place].mean(axis=0)
+    panels = [("natural", found.finalists.natural[place]), *zip(CONDITIONS, users, strict=True)]
+    return figures.heat_maps(panels)
+
+
+def _data(found: Measured) -> dict[str, Any]:
+    """Further numbers for `results.json`."""
+    trained = {"shortlist": found.shortlist, "finalists": found.finalists}
+    return {
+        name: [
+            {
+                "constants": dict(zip(COLUMNS, row.tolist(), strict=True)),
+                "values": each.values[i].mean(axis=0),
+                "said": each.said[i].mean(axis=0),
+                "misfits": each.misfits[i],
+                "misfit": float(each.mean_misfits[i]),
+            }
+            for i, row in enumerate(each.candidates)
+        ]
+        for name, each in trained.items()
+    }
