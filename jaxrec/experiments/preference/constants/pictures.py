@@ -77,7 +77,7 @@ def profiles(screen: Screen) -> Figure:
 
 def conflicts(larger: np.ndarray) -> Figure:
     """Draws how near a candidate can come to both of two numbers of Table 1: float[12, 12], in engagement."""
-    figure = Figure(figsize=(7.6, 6.4), layout="constrained")
+    figure = Figure(figsize=(8.6, 6.8), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(larger, cmap="magma_r", vmin=0.0)
     for i, j in np.ndindex(*larger.shape):

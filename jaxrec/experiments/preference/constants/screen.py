@@ -51,9 +51,9 @@ class Screen:
     def shortlist(self, number: int) -> np.ndarray:
         """int[number]: the best that lie apart, best first."""
         chosen: list[int] = []
-        for one in np.argsort(self.misfits, kind="stable"):
+        for one in np.argsort(self.misfits, kind="stable").tolist():
             if all(self._apart(one, other) for other in chosen):
-                chosen.append(int(one))
+                chosen.append(one)
             if len(chosen) == number:
                 break
         return np.array(chosen)
