@@ -39,10 +39,10 @@ def test_the_default_candidate_is_the_default_society_bit_for_bit():
 
 @pytest.mark.slow
 def test_a_rollout_with_the_default_candidate_is_one_with_the_default_society_bit_for_bit():
-    key, options = jax.random.key(3), {"reward": "penalised"}
+    key = jax.random.key(3)
     played = [
         jaxrec.rollout(env, env.policy("myopic", params), key, 16, 20, params, trajectory=True)
-        for env, params in ((PreferenceShift(**options), PARAMS), (CandidateUsers(**options), CandidateParams()))
+        for env, params in ((PreferenceShift(reward="penalised"), PARAMS), (ENV, CandidateParams()))
     ]
     same(played[0].trajectory, played[1].trajectory)
 
