@@ -155,21 +155,23 @@ def _finalists(found: Measured) -> Section:
 
 
 def _readings(screen: Screen) -> Section:
-    """The best of each kind in the screen."""
+    """The best of each kind in the screen, lambda as printed or free."""
     constants, misfits = candidates.constants_of(screen.points), screen.misfits
+    met_by = (screen.distances[:, : len(NUMBERS)] <= WITHIN).sum(axis=1)
+    printed = constants[:, -3] == candidates.INERTIA
     rows = []
     for i, slates in enumerate(candidates.SLATES):
         for j, reading in enumerate(READINGS):
-            mine = np.flatnonzero((constants[:, -2] == i) & (constants[:, -1] == j))
-            if mine.size:
-                best = mine[misfits[mine].argmin()]
-                rows.append(
-                    (reading, slates, *list(candidates.described(constants[best]))[:-2], f"{misfits[best]:.1f}")
-                )
+            for text, which in (("as printed", printed), ("free", ~printed)):
+                mine = np.flatnonzero((constants[:, -2] == i) & (constants[:, -1] == j) & which)
+                if mine.size:
+                    best = mine[misfits[mine].argmin()]
+                    cells = list(candidates.described(constants[best]))[: len(RANGES)]
+                    rows.append((reading, slates, text, *cells, f"{misfits[best]:.1f}", f"{met_by[best]}"))
     return Section(
-        "Readings of V, and slates",
-        "The best candidate of each in the screen.",
-        ("item in V chosen", "slates, degrees", *RANGES, "misfit"),
+        "Readings of V, slates, and lambda",
+        f"The best candidate of each in the screen. The paper prints lambda = {candidates.INERTIA}.",
+        ("item in V chosen", "slates, degrees", "lambda", *RANGES, "misfit", "met, of 12"),
         rows,
     )
 
