@@ -8,7 +8,7 @@ from jaxrec.experiments.preference import figures
 from jaxrec.experiments.preference.constants import candidates, pictures
 from jaxrec.experiments.preference.constants.candidates import COLUMNS, RANGES
 from jaxrec.experiments.preference.constants.claims import GAP, met
-from jaxrec.experiments.preference.constants.distance import NOISE, NUMBERS, PRINTED, STATEMENTS, WITHIN, pairs
+from jaxrec.experiments.preference.constants.distance import NOISE, NUMBERS, PRINTED, STATEMENTS, WITHIN, misfit, pairs
 from jaxrec.experiments.preference.constants.measure import Measured
 from jaxrec.experiments.preference.constants.screen import Screen
 from jaxrec.experiments.preference.constants.settings import ConstantsConfig
@@ -45,7 +45,7 @@ def report(config: ConstantsConfig, found: Measured, findings: list[Finding]) ->
     )
     written.sections = [
         _table(found), _sentences(found), _shifts(), _finalists(found), _readings(found.screen), _ranges(found.screen),
-        _conflicts(found.screen),
+        _conflicts(found.screen), _left_out(found.screen),
     ]  # fmt: skip
     written.figures = {
         "table": pictures.table(found.finalists, found.best, [f"{each}" for each in NUMBERS]),
@@ -217,6 +217,23 @@ def _conflicts(screen: Screen) -> Section:
         ("number", "number", "distance"),
         rows,
         ["conflicts"],
+    )
+
+
+def _left_out(screen: Screen) -> Section:
+    """The least misfit without each number of Table 1."""
+    every = screen.distances
+    alone = screen.misfits.argmin()
+    rows = []
+    for i, name in enumerate(NUMBERS):
+        less = misfit(np.delete(every, i, axis=1))
+        rows.append((f"{name} = {PRINTED.ravel()[i]:g}", f"{less.min():.2f}", f"{every[alone, i] * NOISE:.2f}"))
+    return Section(
+        "Without each number",
+        f"The least misfit in the screen, {screen.misfits.min():.2f}, where one number is left out; and how far from "
+        "it the best candidate of the screen is.",
+        ("number", "least misfit without it", "distance"),
+        rows,
     )
 
 
