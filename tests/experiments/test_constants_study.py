@@ -83,6 +83,7 @@ def test_points_of_the_cube_are_candidates_in_the_ranges_and_every_second_has_th
     np.testing.assert_array_equal(candidates.constants_of(near)[:, 5:], np.tile(rows[:3, 5:], (10, 1)))
     assert (near >= 0).all()
     assert (near < 1).all()
+    np.testing.assert_array_equal(candidates.as_printed(near), np.tile(candidates.as_printed(POINTS[:3]), 10))
 
 
 def test_what_the_paper_prints_is_at_no_distance_and_a_standard_error_at_one():
@@ -112,7 +113,11 @@ def test_pairs_and_the_shortlist_are_those_of_plain_loops():
         assert (larger[i, j], which[i, j]) == (min(each), int(np.argmin(each)))
     chosen = found.shortlist(20)
     assert len(set(chosen)) == 20
-    assert found.misfits[chosen].tolist() == sorted(found.misfits[chosen])
+    printed = candidates.constants_of(POINTS)[:, 4] == 0.9
+    for half, mine in ((chosen[:10], printed), (chosen[10:], ~printed)):
+        assert mine[half].all()
+        assert half[0] == np.flatnonzero(mine)[found.misfits[mine].argmin()]
+        assert found.misfits[half].tolist() == sorted(found.misfits[half])
     twins = screen.Screen(*(np.concatenate([part, part]) for part in (found.points, found.values, found.said)))
     assert len({one % 200 for one in twins.shortlist(20)}) == 20  # of two that are alike the second is left out
 
@@ -172,8 +177,8 @@ def test_the_study_writes_its_report(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"screened": 63}, "screened must be at least 64 and twice the shortlist of 3, got 63"),
-        ({"finalists": 4}, "finalists must be at most the shortlist of 3, got 4"),
+        ({"screened": 63}, "screened must be at least 64 and twice the shortlist of 4, got 63"),
+        ({"finalists": 5}, "finalists must be at most the shortlist of 4, got 5"),
         ({"shortlist_steps": 64 * 2**31}, "shortlist_steps must come to at most"),
         ({"seeds": 0}, "seeds must be"),
     ],

@@ -13,7 +13,7 @@ RANGES = {
     "choice_base": (0.0, 1.0),
     "width_80": (5.0, 120.0),
     "width_270": (5.0, 120.0),
-    "rationality": (2.0, 100.0),
+    "rationality": (2.0, 200.0),
     "inertia": (0.5, 0.99),
 }
 """Of beta_c away from its peaks, the widths of the peaks (degrees), beta_d (evenly in its logarithm), and lambda."""
@@ -41,7 +41,7 @@ def spread(number: int, seed: int) -> np.ndarray:
 
 
 def around(parents: np.ndarray, number: int, width: float, rng: np.random.Generator) -> np.ndarray:
-    """Draws points near others, of the same slates and reading.
+    """Draws points near others, of the same slates and reading, with the printed lambda where those have it.
 
     Args:
         parents: float[parents, 7], points of the unit cube.
@@ -56,6 +56,8 @@ def around(parents: np.ndarray, number: int, width: float, rng: np.random.Genera
     constants = near[:, : len(RANGES)]
     moved = constants + rng.normal(0.0, width, constants.shape)
     near[:, : len(RANGES)] = np.abs(1 - np.abs(1 - moved))  # reflected at 0 and at 1
+    printed = as_printed(parents)[np.arange(number) % len(parents)]
+    near[:, -3] = np.where(printed, 0.25, np.maximum(near[:, -3], 0.5))
     return np.clip(near, 0.0, 1.0 - 1e-9)
 
 
@@ -65,10 +67,15 @@ def constants_of(points: np.ndarray) -> np.ndarray:
     constants = low + points[:, : len(RANGES)] * (high - low)
     where = list(RANGES).index("rationality")
     constants[:, where] = low[where] * (high[where] / low[where]) ** points[:, where]
-    half = points[:, -3]
-    constants[:, -1] = np.where(half < 0.5, INERTIA, low[-1] + (2 * half - 1) * (high[-1] - low[-1]))
+    free = low[-1] + (2 * points[:, -3] - 1) * (high[-1] - low[-1])
+    constants[:, -1] = np.where(as_printed(points), INERTIA, free)
     kinds = [(points[:, -2 + i] * number).astype(int) for i, number in enumerate((len(SLATES), len(READINGS)))]
     return np.column_stack([constants, *kinds])
+
+
+def as_printed(points: np.ndarray) -> np.ndarray:
+    """bool[candidates]: which points of the unit cube have the printed lambda."""
+    return points[:, -3] < 0.5
 
 
 def params_of(candidates: np.ndarray) -> Any:

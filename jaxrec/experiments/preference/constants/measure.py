@@ -13,7 +13,7 @@ from jaxrec.agents import NetworkPolicy
 from jaxrec.envs.preference import exact
 from jaxrec.envs.preference.dynamics import clipped_normal
 from jaxrec.experiments.preference.constants import candidates
-from jaxrec.experiments.preference.constants.candidates import DEFAULT
+from jaxrec.experiments.preference.constants.candidates import DEFAULT, INERTIA
 from jaxrec.experiments.preference.constants.distance import distances, misfit, stated
 from jaxrec.experiments.preference.constants.screen import Screen, draws_of, screen
 from jaxrec.experiments.preference.constants.settings import ENV, ConstantsConfig
@@ -40,6 +40,11 @@ class Trained:
     natural: np.ndarray
 
     @property
+    def printed(self) -> np.ndarray:
+        """bool[candidates]: which have the printed lambda."""
+        return self.candidates[:, -3] == INERTIA
+
+    @property
     def said(self) -> np.ndarray:
         """float[candidates, seeds, statements], what the paper's sentences are about."""
         return stated(self.values, self.users[..., -1, :], self.natural[:, None, -1])
@@ -62,7 +67,7 @@ class Measured:
     Attributes:
         screen: all candidates, played without training.
         shortlist: the best of the screen, best first, one training of each recommender.
-        finalists: the default, then the best of the shortlist, best first, at several seeds.
+        finalists: the default, then the best of the shortlist, first those with the printed lambda, at several seeds.
         predicted: float[finalists, conditions, 3], what the screen predicted for them.
     """
 
@@ -73,8 +78,9 @@ class Measured:
 
     @property
     def best(self) -> int:
-        """The finalist that fits best, the default not counted."""
-        return 1 + int(self.finalists.mean_misfits[1:].argmin())
+        """The finalist that fits best, of those that keep the printed lambda, the default not counted."""
+        misfits = np.where(self.finalists.printed, self.finalists.mean_misfits, np.inf)
+        return 1 + int(misfits[1:].argmin())
 
 
 def measure(config: ConstantsConfig, tools: Tools) -> Measured:
@@ -91,8 +97,13 @@ def measure(config: ConstantsConfig, tools: Tools) -> Measured:
     chosen = candidates.constants_of(found.points[found.shortlist(config.shortlist)])
     first, second = jax.random.split(random.key(config.seed, "threefry"))
     shortlist = train(config, chosen, 1, config.shortlist_steps, first, tools)
-    best = np.argsort(shortlist.mean_misfits, kind="stable")[: config.finalists]
-    finals = np.concatenate([DEFAULT[None], chosen[best]])
+    ranked = np.argsort(shortlist.mean_misfits, kind="stable")
+    free = config.finalists // 2
+    best = [
+        ranked[mine[ranked]][:size]
+        for mine, size in ((shortlist.printed, config.finalists - free), (~shortlist.printed, free))
+    ]
+    finals = np.concatenate([DEFAULT[None], *(chosen[each] for each in best)])
     finalists = train(config, finals, config.seeds, config.steps, second, tools)
     predicted = predict(config, finals)
     return Measured(found, shortlist, finalists, predicted)

@@ -15,8 +15,8 @@ from jaxrec.experiments.preference.constants.surrogate import outcomes
 from jaxrec.experiments.runs.tools import Tools
 
 PARENTS = 16
-"""How many of the best, by the misfit over everything, others are drawn around."""
-WIDTHS = (0.1, 0.03)
+"""How many of the best, by the misfit over everything, others are drawn around: half have the printed lambda."""
+WIDTHS = (0.1, 0.05, 0.03, 0.015)
 """How far around, in parts of each range: one round each."""
 APART = 0.05
 """How far candidates of the shortlist are apart in at least one constant, in parts of its range."""
@@ -49,13 +49,14 @@ class Screen:
         return misfit(self.distances)
 
     def shortlist(self, number: int) -> np.ndarray:
-        """int[number]: the best that lie apart, best first."""
-        chosen: list[int] = []
-        for one in np.argsort(self.misfits, kind="stable").tolist():
-            if all(self._apart(one, other) for other in chosen):
-                chosen.append(one)
-            if len(chosen) == number:
-                break
+        """int[at most number]: the best that lie apart; half, best first, have the printed lambda; then the others."""
+        printed, chosen = candidates.as_printed(self.points), []
+        for mine, size in ((printed, number - number // 2), (~printed, number // 2)):
+            some: list[int] = []
+            for one in np.argsort(self.misfits, kind="stable").tolist():
+                if len(some) < size and mine[one] and all(self._apart(one, other) for other in some):
+                    some.append(one)
+            chosen += some
         return np.array(chosen)
 
     def _apart(self, one: int, other: int) -> bool:
@@ -66,7 +67,7 @@ class Screen:
 
 
 def screen(config: ConstantsConfig, tools: Tools) -> Screen:
-    """Plays all candidates: half fill the ranges, then two rounds lie around the best so far.
+    """Plays all candidates: half fill the ranges, then rounds of others lie around the best so far.
 
     Parents of a round are the best by the misfit over everything, and for each pair of numbers of Table 1 the candidate
     that meets both best: what is called a conflict was searched for.
@@ -80,15 +81,14 @@ def screen(config: ConstantsConfig, tools: Tools) -> Screen:
     """
     rng = np.random.default_rng(config.seed)
     first = config.screened // 2
-    rest = config.screened - first
+    rounds = np.diff(np.linspace(first, config.screened, len(WIDTHS) + 1).astype(int)).tolist()
     found = played(config, candidates.spread(first, config.seed), tools)
-    for width, number in zip(WIDTHS, (rest // 2, rest - rest // 2), strict=True):
-        best = np.argsort(found.misfits, kind="stable")[:PARENTS]
+    for width, number in zip(WIDTHS, rounds, strict=True):
         upper = np.triu_indices(len(NUMBERS), 1)
         of_pairs = np.unique(pairs(found.distances)[1][upper])
         halves = [
             candidates.around(found.points[parents], size, width, rng)
-            for parents, size in ((best, number - number // 2), (of_pairs, number // 2))
+            for parents, size in ((found.shortlist(PARENTS), number - number // 2), (of_pairs, number // 2))
         ]
         more = played(config, np.concatenate(halves), tools)
         found = Screen(

@@ -21,11 +21,13 @@ class ConstantsConfig(RecommenderConfig):
     screen_users: int = 128
     """Users of each of them."""
     shortlist: int = 12
-    """The best of the screen, for each of which four recommenders are trained, all in one vmap."""
-    shortlist_steps: int = 64_000
+    """The best of the screen, for each of which four recommenders are trained, all in one vmap; half of them keep the
+    printed lambda."""
+    shortlist_steps: int = 32_000
     """Environment steps (slates) of each of those trainings."""
-    finalists: int = 3
-    """The best of the shortlist, which are trained again for `steps`, together with the default."""
+    finalists: int = 2
+    """The best of the shortlist, which are trained again for `steps`, together with the default; half of them, or one
+    more, keep the printed lambda."""
     seeds: int = 5
     """Independent trainings of each finalist."""
 

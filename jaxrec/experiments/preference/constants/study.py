@@ -15,11 +15,11 @@ from jaxrec.experiments.study import Study
 
 __all__ = ["STUDY", "ConstantsConfig"]
 
-CORE = ConstantsConfig()
-QUICK = dataclasses.replace(
-    CORE, screened=1024, shortlist=3, shortlist_steps=32_000, finalists=1, seeds=2, steps=64_000
+CORE = ConstantsConfig(steps=96_000)
+QUICK = dataclasses.replace(CORE, screened=1024, shortlist=4, finalists=1, seeds=2, steps=64_000)
+GPU = dataclasses.replace(
+    CORE, screened=16_384, shortlist=256, shortlist_steps=128_000, finalists=8, seeds=10, steps=128_000
 )
-GPU = dataclasses.replace(CORE, screened=16_384, shortlist=256, finalists=8, seeds=10)
 
 STUDY = Study(
     "preference-constants",
@@ -29,7 +29,7 @@ STUDY = Study(
     claims,
     report,
     {
-        "quick": "it screens a sixth of the candidates of `core`, and trains two seeds for half as long",
+        "quick": "it screens a sixth of the candidates of `core`, and trains two seeds",
         "core": "twelve candidates are trained for, once each: hundreds take a GPU and the preset `gpu`",
     },
     {"quick": 5},
