@@ -15,6 +15,7 @@ from jaxrec.experiments.reports.figures import error_bars
 from jaxrec.statistics import estimate
 
 PAPER, OLD, NEW = "#333333", "#d1495b", "#3066be"
+COLOURS = (OLD, NEW, "#2e933c", "#e07a1f", "#7b2d8b")
 
 
 def allowed(screen: Screen) -> float:
@@ -23,36 +24,38 @@ def allowed(screen: Screen) -> float:
     return float(screen.misfits.min() * np.sqrt(1 + stats.f.ppf(0.95, 1, spare) / spare))
 
 
-def table(trained: Trained, best: int, names: Sequence[str]) -> Figure:
-    """Draws Table 1: the printed numbers, the default and the best candidate.
+def table(trained: Trained, names: Sequence[str]) -> Figure:
+    """Draws Table 1: the printed numbers and the finalists.
 
     Args:
         trained: the finalists.
-        best: the place of the best candidate.
-        names: of the twelve numbers.
+        names: of them.
 
     Returns:
         The picture.
     """
-    figure = Figure(figsize=(9.0, 4.6), layout="constrained")
+    figure = Figure(figsize=(10.0, 4.8), layout="constrained")
     axes = figure.subplots()
-    at = np.arange(len(names))
-    printed = PRINTED.ravel()
-    axes.errorbar(at, printed, WITHIN * NOISE, fmt="_", ms=16, color=PAPER, capsize=0, lw=1.2, label="paper, 2 SE")
-    for place, label, colour, side in ((0, "default", OLD, -0.18), (best, "best candidate", NEW, 0.18)):
-        values = trained.values[place].reshape(-1, len(names))
+    at = np.arange(len(NUMBERS))
+    printed, spread = PRINTED.ravel(), np.linspace(-0.25, 0.25, len(names))
+    for place, (label, side) in enumerate(zip(names, spread, strict=True)):
+        values = trained.values[place].reshape(-1, len(at))
         means = [estimate(values[:, i]) for i in at]
         axes.errorbar(
-            at + side, [one.value for one in means], error_bars(*means), fmt="o", ms=4.5, color=colour, capsize=2,
-            label=label,
+            at + side, [one.value for one in means], error_bars(*means), fmt="o", ms=4.5, capsize=2, label=label,
+            color=COLOURS[place % len(COLOURS)],
         )  # fmt: skip
+    axes.hlines(printed, at - 0.4, at + 0.4, color=PAPER, lw=1.2, label="paper")
+    axes.bar(
+        at, 2 * WITHIN * NOISE, 0.8, printed - WITHIN * NOISE, color=PAPER, alpha=0.15, label="two standard errors"
+    )
     axes.axhline(0.0, color="#bbbbbb", lw=0.6)
     for edge in (2.5, 5.5, 8.5):
         axes.axvline(edge, color="#dddddd", lw=0.8)
-    axes.set_xticks(at, names, rotation=35, ha="right", fontsize=8)
+    axes.set_xticks(at, NUMBERS, rotation=35, ha="right", fontsize=8)
     axes.set_ylabel("sum over an episode")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 

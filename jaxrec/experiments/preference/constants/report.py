@@ -48,7 +48,7 @@ def report(config: ConstantsConfig, found: Measured, findings: list[Finding]) ->
         _conflicts(found.screen), _left_out(found.screen),
     ]  # fmt: skip
     written.figures = {
-        "table": pictures.table(found.finalists, found.best, [f"{each}" for each in NUMBERS]),
+        "table": pictures.table(found.finalists, _names(found)),
         "default-shifts": _heat_maps(found, 0),
         "best-shifts": _heat_maps(found, found.best),
         "profiles": pictures.profiles(found.screen),
@@ -61,7 +61,10 @@ def report(config: ConstantsConfig, found: Measured, findings: list[Finding]) ->
 
 def _answers(found: Measured, findings: list[Finding]) -> list[Answer]:
     best, gap = found.best, next(one for one in findings if one.name == GAP)
-    first, _, third, *_ = findings
+    first, second, third, *_ = findings
+    larger, _ = pairs(found.screen.distances)
+    pair, alone = np.unravel_index(larger.argmax(), larger.shape), np.diag(larger).max() * NOISE
+    worst = [NUMBERS[each] for each in pair]
     constants = ", ".join(
         f"{name} {value}"
         for name, value in zip(COLUMNS, candidates.described(found.finalists.candidates[best]), strict=True)
@@ -74,40 +77,53 @@ def _answers(found: Measured, findings: list[Finding]) -> list[Answer]:
             f"for this meets {first.value:.0f} within two standard errors."
         ),
         Answer(
-            f"Which constants come nearest? {constants}. With recommenders trained for it, it meets {at[1]} of 12, the "
-            f"default {at[0]}; its misfit is {misfits[best]:.1f}, the default's {misfits[0]:.1f}.",
+            f"Which constants come nearest, with lambda as printed? {constants}. With recommenders trained for them, "
+            f"{at[1]} of 12 numbers are met, by the default {at[0]}; the misfit is {misfits[best]:.1f}, the default's "
+            f"{misfits[0]:.1f}.",
             "table",
         ),
         Answer(
-            "Is it nearer than the default beyond the noise of trainings, which is the rule by which the default would "
-            f"be replaced? {spoken(gap.verdict)}: by {gap.estimate}.",
+            "Are they nearer than the default beyond the noise of trainings, which is the rule by which the default "
+            f"would be replaced? {spoken(gap.verdict)}: by {gap.estimate}.",
             "best-shifts",
         ),
         Answer(
-            f"What do the paper's numbers rule out? {third.name[0].upper()}{third.name[1:]} is {third.value:.2f}.",
+            f"What do the paper's numbers rule out? Any one of the 12 is met by some candidate within {alone:.2f}; the "
+            f"two that conflict most, {worst[0]} = {PRINTED.ravel()[pair[0]]:g} and {worst[1]} = "
+            f"{PRINTED.ravel()[pair[1]]:g}, by none within {third.value:.2f}. All together are "
+            f"{'met' if second.verdict else 'not met'}: the least misfit in the screen is {second.value:.1f} noises.",
             "conflicts",
         ),
     ]
 
 
+def _names(found: Measured) -> list[str]:
+    """What finalists are called."""
+    names = ["default"]
+    for place in range(1, len(found.finalists.candidates)):
+        kind = "lambda as printed" if found.finalists.printed[place] else "lambda free"
+        names.append(f"finalist {place}, {kind}")
+    return names
+
+
 def _table(found: Measured) -> Section:
-    """Table 1: printed, the default, the best candidate."""
-    which = (0, found.best)
-    hits = [met(found.finalists, place) for place in which]
+    """Table 1: printed, the default, the finalists."""
+    places = range(len(found.finalists.candidates))
+    hits = [met(found.finalists, place) for place in places]
     rows = []
     for i, name in enumerate(CONDITIONS):
         for j, metric in enumerate(METRICS):
-            cells = []
-            for place, hit in zip(which, hits, strict=True):
-                ours = estimate(found.finalists.values[place, :, i, j])
-                cells += [str(ours), "yes" if hit[i, j] else "no"]
+            cells = [
+                f"{estimate(found.finalists.values[place, :, i, j])}{', met' if hits[place][i, j] else ''}"
+                for place in places
+            ]
             rows.append((name, metric, f"{PRINTED[i, j]:.2f}", *cells))
     return Section(
         "Table 1",
         "Learned: mean and 95 % interval over seeds. A number is met where the mean is within "
         f"{WITHIN * NOISE:.1f} of the printed one, two standard errors; how the paper's trainings scatter it does not "
         "say.",
-        ("recommender", "sum over an episode", "paper", "default", "met", "best candidate", "met"),
+        ("recommender", "sum over an episode", "paper", *_names(found)),
         rows,
         ["table"],
     )
@@ -117,12 +133,12 @@ def _sentences(found: Measured) -> Section:
     """The text about the figures, and the ratios."""
     rows = []
     for i, each in enumerate(STATEMENTS):
-        both = [estimate(found.finalists.said[place, :, i]) for place in (0, found.best)]
-        rows.append((each.text, each.source, f"{each.low:g} to {each.high:g}", *(str(one) for one in both)))
+        cells = [str(estimate(said[:, i])) for said in found.finalists.said]
+        rows.append((each.text, each.source, f"{each.low:g} to {each.high:g}", *cells))
     return Section(
         "The text about Figures 1, 6 and 7, and the ratios",
         "Each sentence as the range that it is read as: a reading of ours, of words.",
-        ("what", "the paper says", "read as", "default", "best candidate"),
+        ("what", "the paper says", "read as", *_names(found)),
         rows,
     )
 
@@ -139,8 +155,7 @@ def _shifts() -> Section:
 def _finalists(found: Measured) -> Section:
     """All finalists: constants and misfits."""
     rows = []
-    for i, row in enumerate(found.finalists.candidates):
-        name = "default" if i == 0 else f"{i}"
+    for i, (name, row) in enumerate(zip(_names(found), found.finalists.candidates, strict=True)):
         cells = str(estimate(found.finalists.misfits[i])), f"{met(found.finalists, i).sum()}"
         rows.append((name, *candidates.described(row), *cells))
     off = np.abs(found.finalists.values.mean(axis=1) - found.predicted)
