@@ -6,11 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from paths import ROOT
 from preference_loops import PARAMS, plain_slate
 
 import jaxrec
 from jaxrec.agents import PPOSettings
-from jaxrec.envs.preference import PreferenceShift, dynamics, exact
+from jaxrec.envs.preference import PreferenceShift, dynamics, exact, fitted_params
 from jaxrec.experiments import study
 from jaxrec.experiments.preference.constants import candidates, distance, screen, surrogate
 from jaxrec.experiments.preference.constants.candidates import COLUMNS, DEFAULT, RANGES
@@ -109,8 +110,14 @@ def test_pairs_and_the_shortlist_are_those_of_plain_loops():
     found = screen.Screen(POINTS, rng.normal(PRINTED, 1, (200, 4, 3)), rng.uniform(0.5, 0.7, (200, 7)))
     larger, which = distance.pairs(found.distances)
     for i, j in ((0, 0), (3, 7), (11, 2)):
-        each = [max(row[i], row[j]) for row in found.distances]
-        assert (larger[i, j], which[i, j]) == (min(each), int(np.argmin(each)))
+        of_pair = [max(row[i], row[j]) for row in found.distances]
+        assert (larger[i, j], which[i, j]) == (min(of_pair), int(np.argmin(of_pair)))
+    each = {
+        (i, j, k): min(max(row[i], row[j], row[k]) for row in found.distances)
+        for i in range(12) for j in range(i) for k in range(j)
+    }  # fmt: skip
+    places, apart = distance.hardest(found.distances, 3)
+    assert apart == max(each.values()) == each[tuple(sorted(places, reverse=True))]
     chosen = found.shortlist(20)
     assert len(set(chosen)) == 20
     printed = candidates.constants_of(POINTS)[:, 4] == 0.9
@@ -186,3 +193,16 @@ def test_the_study_writes_its_report(tmp_path):
 def test_bad_settings_are_refused(changes, message):
     with pytest.raises(jaxrec.InputError, match=message):
         study("preference-constants").config("quick", **changes).check()
+
+
+def test_the_named_constants_are_those_of_the_default_and_of_the_kept_run():
+    same(fitted_params("optima"), PARAMS)
+    kept = json.loads((ROOT / "docs" / "results" / "preference-constants-core" / "results.json").read_text())
+    default, *others = kept["finalists"]
+    best = min((one for one in others if one["constants"]["inertia"] == 0.9), key=lambda one: one["misfit"])
+    assert best["misfit"] < default["misfit"]
+    params = fitted_params("beliefs")
+    ours = (params.choice_base, *params.choice_widths, params.rationality, params.inertia, 0.0, 0.0)
+    np.testing.assert_allclose(ours, list(best["constants"].values()), rtol=5e-3)
+    with pytest.raises(jaxrec.InputError, match="constants"):
+        fitted_params("believes")

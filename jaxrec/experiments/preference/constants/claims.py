@@ -22,7 +22,7 @@ def claims(config: ConstantsConfig) -> list[Claim[Measured]]:
         Claim("screen: most numbers of Table 1 that one candidate meets (claim: all)", _most, exact(">", 11.5), TABLE),
         Claim("screen: least misfit, in units of the paper's noise (claim: noise)", _least, exact("<=", WITHIN), OURS),
         Claim(
-            "screen: two numbers that no candidate meets together, {}: the larger distance (claim: noise)",
+            "screen: the two numbers that conflict most, {}: the larger distance (claim: noise)",
             _worst_pair, exact("<=", WITHIN * NOISE), TABLE, _worst_names,
         ),
         Claim("misfit: default", lambda found: found.finalists.misfits[0], REPORTED, OURS),

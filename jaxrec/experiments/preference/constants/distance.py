@@ -1,5 +1,6 @@
 """How far a candidate is from what the paper prints: Table 1, the text about its figures, and two ratios."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -136,3 +137,19 @@ def pairs(distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     table = distances[:, : len(NUMBERS)]
     worse = np.stack([np.maximum(table[:, i, None], table).T for i in range(len(NUMBERS))])
     return worse.min(axis=-1), worse.argmin(axis=-1)
+
+
+def hardest(distances: np.ndarray, size: int) -> tuple[tuple[int, ...], float]:
+    """Finds the numbers of Table 1 that conflict most: those that the best candidate is farthest from meeting together.
+
+    Args:
+        distances: float[candidates, 12 or more], of which the first 12 are read.
+        size: how many numbers, 1 to 12.
+
+    Returns:
+        (their places, the largest distance from one of them at the candidate that meets them best).
+    """
+    sets = list(itertools.combinations(range(len(NUMBERS)), size))
+    least = [float(distances[:, each].max(axis=1).min()) for each in sets]
+    worst = int(np.argmax(least))
+    return sets[worst], least[worst]
