@@ -190,6 +190,7 @@ def test_a_setting_is_refused_by_its_own_name_before_a_folder_is_made(name, chan
 
 BUILDERS = (
     "audits",
+    "preference-constants",
     "preference-shift",
     "preference-simulation",
     "proxy",

@@ -4,6 +4,7 @@ Carroll, Dragan, Russell & Hadfield-Menell 2022, "Estimating and Penalizing Indu
 Systems".
 """
 
+from jaxrec.envs.preference.constants import fitted_params
 from jaxrec.envs.preference.env import PreferenceParams, PreferenceShift, PreferenceState
 from jaxrec.envs.preference.known import KnownPreference
 from jaxrec.envs.preference.policies import RandomSlate, Table
@@ -18,4 +19,5 @@ __all__ = [
     "PreferenceState",
     "RandomSlate",
     "Table",
+    "fitted_params",
 ]

@@ -178,7 +178,7 @@ class PreferenceShift(SlateEnvironment[PreferenceState, PreferenceParams]):
         """Returns `Choices`, `Beliefs` or int32[3] (time, u_0, u_t), by `observe_as`."""
         if self.observe_as == "state":
             return jnp.stack([state.time, state.initial, state.preference])
-        slate = jnp.where(state.slate >= 0, self.slates[state.slate], 1 / BINS)
+        slate = jnp.where(state.slate >= 0, self.slates_of(params)[state.slate], 1 / BINS)
         seen = {"slate": slate, "choice": jax.nn.one_hot(state.choice, BINS)}
         if self.observe_as == "choices":
             return Choices(**seen)
@@ -295,4 +295,4 @@ class PreferenceShift(SlateEnvironment[PreferenceState, PreferenceParams]):
 
     def tables(self, params: PreferenceParams) -> Tables:
         """Tabulates what each slate does; all users with the same parameters share the tables."""
-        return dynamics.tables(self.slates, params)
+        return dynamics.tables(self.slates_of(params), params)

@@ -156,9 +156,13 @@ class SlateEnvironment(Environment[State, SlateParams]):
         means, deviations = jnp.asarray(self.slate_means), jnp.asarray(self.deviations)
         return jax.vmap(dynamics.clipped_normal)(means, deviations)
 
+    def slates_of(self, params: ChoiceParams) -> Array:
+        """float[slates, 36]: `slates`; a society whose slates are run-time values reads them from its parameters."""
+        return self.slates
+
     def offers(self, params: ChoiceParams) -> dynamics.Offers:
         """Tabulates choices, engagement and clicks of each slate by the choice model alone."""
-        return dynamics.offers(self.slates, dynamics.users_of(params))
+        return dynamics.offers(self.slates_of(params), dynamics.users_of(params))
 
     def beliefs_space(self, with_beliefs: bool) -> Fields:
         """The space of `Beliefs`, or of `Choices`."""

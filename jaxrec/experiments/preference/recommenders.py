@@ -42,10 +42,19 @@ class RecommenderConfig:
             self.ppo.check()
         check_training("steps", self.steps, self.steps, self.ppo.num_envs, self.ppo.num_steps)
 
-    def agent(self, env: Any, gamma: float) -> PPO:
-        """The learner, with a discount of its own."""
+    def agent(self, env: Any, gamma: float, steps: int | None = None) -> PPO:
+        """Builds the learner, with a discount of its own.
+
+        Args:
+            env: where users are.
+            gamma: discount, in [0, 1].
+            steps: of the training; those of the settings if None.
+
+        Returns:
+            The agent.
+        """
         network = LSTM(env.num_actions, self.hidden_size)
-        return self.ppo.agent(env, network, self.steps, gamma=gamma, reward_scale=0.1)
+        return self.ppo.agent(env, network, self.steps if steps is None else steps, gamma=gamma, reward_scale=0.1)
 
 
 def train_recommenders(
