@@ -65,4 +65,9 @@ def clicks(theta: Float[Array, "3"], action: Int[Array, ""] | int, uniform: Floa
     Returns:
         bool[], a draw from Bernoulli(theta[action]).
     """
-    return uniform < theta[action]
+    return uniform < at_source(theta, action)
+
+
+def at_source(values: Float[Array, "3"], action: Int[Array, ""] | int) -> Float[Array, ""]:
+    """Gives the entry of the source recommended, by choices and not by an index, so that compilers fuse it."""
+    return jnp.where(action == LEFT, values[LEFT], jnp.where(action == CENTRE, values[CENTRE], values[RIGHT]))

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int, PyTree
 from jaxrec import checks
 from jaxrec.environment import Environment, EnvParams, EnvState
 from jaxrec.envs.polarising import counts, dynamics, metrics, policies, populations
+from jaxrec.runtime.fusion import materialised
 from jaxrec.spaces import Box, Discrete
 from jaxrec.utilities import RewardFunction, Utilities
 
@@ -143,9 +144,10 @@ class PolarisingUsers(Environment[PolarisingState, PolarisingParams]):
         Returns:
             (next state, bool[] terminated).
         """
-        uniform = jax.random.uniform(key, (2,))
-        click = dynamics.clicks(state.theta, action, uniform[0])
-        factor = self._factor(uniform[1], params) if self.factor_per == "step" else state.factor
+        one = jnp.where(jnp.asarray(params.ceiling) >= 0, 1.0, 2.0)  # which the compiler does not know to be 1
+        uniform_click, uniform_factor = (materialised(draw, one) for draw in jax.random.uniform(key, (2,)))
+        click = dynamics.clicks(state.theta, action, uniform_click)
+        factor = self._factor(uniform_factor, params) if self.factor_per == "step" else state.factor
         shown = (jnp.arange(3) == action).astype(jnp.int32)
         next_state = state.replace(
             time=state.time + 1,
@@ -175,7 +177,7 @@ class PolarisingUsers(Environment[PolarisingState, PolarisingParams]):
         """
         return Utilities(
             recommender=(next_state.clicked - state.clicked).sum().astype(state.theta.dtype),
-            user=state.initial_theta[action],
+            user=dynamics.at_source(state.initial_theta, action),
             society=-metrics.polarisation(next_state),
         )
 

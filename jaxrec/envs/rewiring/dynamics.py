@@ -13,7 +13,6 @@ from jax import Array
 from jaxtyping import Bool, Int
 
 from jaxrec.envs.rewiring.graph import bitset, draws
-from jaxrec.envs.rewiring.graph.bitset import materialised
 from jaxrec.envs.rewiring.graph.society import Society, contains, flip_ties
 from jaxrec.envs.rewiring.heuristics import Heuristic, candidates
 from jaxrec.envs.rewiring.meetings import (
@@ -28,6 +27,7 @@ from jaxrec.envs.rewiring.meetings import (
     user_at,
 )
 from jaxrec.envs.rewiring.rules import Rules
+from jaxrec.runtime.fusion import materialised
 
 
 @no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
@@ -132,7 +132,7 @@ def rewire(society: Society, met: Meeting, new: Array, eligible: Array, one: Arr
         met: the meeting.
         new: int32[*batch], the new neighbour; any number if it is not eligible.
         eligible: bool[*batch].
-        one: 1, unknown to the compiler, for `bitset.materialised`.
+        one: 1, unknown to the compiler, for `fusion.materialised`.
 
     Returns:
         The society, and bool[*batch]: whether the tie moved.

@@ -16,9 +16,9 @@ from jax.typing import ArrayLike
 
 from jaxrec import checks
 from jaxrec.envs.rewiring.graph import bitset
-from jaxrec.envs.rewiring.graph.bitset import materialised
 from jaxrec.envs.rewiring.graph.society import Society
 from jaxrec.envs.rewiring.meetings import User
+from jaxrec.runtime.fusion import materialised
 
 
 @no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
@@ -101,7 +101,7 @@ def candidates(
         kind: int32[*batch], the index of the user's recommender.
         recommenders: stacked along a leading axis of kinds.
         follows: bool[*batch], the user follows the recommendation; otherwise the local heuristic chooses.
-        unit: 1, unknown to the compiler, for `bitset.materialised`.
+        unit: 1, unknown to the compiler, for `fusion.materialised`.
 
     Returns:
         uint32[words, *batch], the set of candidates.

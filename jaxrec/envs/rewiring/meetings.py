@@ -16,9 +16,9 @@ from jaxtyping import Bool, Float, Int, UInt32
 
 from jaxrec.envs.rewiring.games import PublicGoods, payoff_of_goods
 from jaxrec.envs.rewiring.graph import bitset, draws
-from jaxrec.envs.rewiring.graph.bitset import materialised
 from jaxrec.envs.rewiring.graph.society import Society, edge, neighbours
 from jaxrec.envs.rewiring.rules import Rules
+from jaxrec.runtime.fusion import materialised
 
 WORDS_PER_STEP = 3  # of 32 random bits
 COUNT_BITS = 14  # a degree fits: `user_at` adds up two of them and a flag in one int32
@@ -210,7 +210,7 @@ def other(met: Meeting) -> User:
 
 
 def unit(params: GameValues) -> Array:
-    """1, computed from a parameter so that the compiler does not know it; for `bitset.materialised`."""
+    """1, computed from a parameter so that the compiler does not know it; for `fusion.materialised`."""
     return 1 + 0 * jnp.asarray(params.influence, jnp.float32)
 
 

@@ -81,14 +81,3 @@ def select(words: UInt32[Array, "words *batch"], rank: Int[Array, "*batch"]) -> 
         start = start + jnp.where(beyond, width, 0)
         rank = jnp.where(beyond, rank - in_lower, rank)
     return start.astype(jnp.int32)
-
-
-def materialised(value: Array, one: Array) -> Array:
-    """Returns `value`, computed once.
-
-    XLA on a CPU repeats cheap arithmetic in every kernel that reads its result, for each word of a set, and would
-    repeat the whole choice among neighbours dozens of times: 2.4 microseconds a time-step against 0.3. It does not
-    repeat a division; `optimization_barrier` is removed before that pass. `one` is 1, but unknown to the compiler.
-    """
-    kept = value.astype(jnp.float32) / one
-    return kept > 0.5 if value.dtype == bool else kept.astype(value.dtype)
