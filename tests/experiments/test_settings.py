@@ -66,8 +66,8 @@ REFUSED = {
         ({"env": "PolarisingUser-v0"}, "env, args, params: unknown environment 'PolarisingUser-v0'"),
         ({"env": "PreferenceShift-v0"}, "agent: env must have indexable observations for tabular Q-learning"),
         ({"timesteps": 5_000_000_000}, "timesteps must come to at most 4,294,967,295 steps over all environments"),
-        ({"compare": ("bandits",)}, "compare: unknown policy"),
-        ({"compare": ("random", "random")}, "compare must have each value once"),
+        ({"compare": ("bandits",)}, "unknown policy of PolarisingUsers 'bandits'"),
+        ({"compare": ("random", "random")}, "compare must be"),
     ],
     "preference-shift": [
         ({"steps": 0}, "steps must be an integer of at least 1, got 0"),

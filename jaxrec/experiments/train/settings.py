@@ -23,6 +23,5 @@ class TrainConfig(LearningConfig, TrainSettings):
         super().check()
         checks.distinct("compare", self.compare)
         env, params = self.world()
-        with checks.prefixed("compare"):
-            for name in self.compare:
-                env.policy(name, params)
+        for name in self.compare:
+            env.policy(name, params)
