@@ -11,8 +11,8 @@ import jax
 from rich.console import Console
 
 from jaxrec import checks
+from jaxrec.cli.audit import audit_command
 from jaxrec.cli.incentives import incentives_command
-from jaxrec.cli.learners import audit_command, train_command
 from jaxrec.cli.rollouts import bench_command, rollout_command
 from jaxrec.cli.studies import list_command, report_command, reproduce_command, run_command
 from jaxrec.runtime import interruption
@@ -35,7 +35,6 @@ commands:
   incentives
             what a recommender could use users for, before any is trained:
                                                jaxrec incentives PolarisingUsers-v0 --out diagram.png
-  train     train a learner in any society:    jaxrec train PolarisingUsers-v0 --timesteps 3000000
   audit     whether a learner does use them:   jaxrec audit PolarisingUsers-v0 --agent q-learning
 
 jaxrec COMMAND --help explains each; jaxrec --version says which version this is.
@@ -100,6 +99,5 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "rollout": rollout_command,
     "bench": bench_command,
     "incentives": incentives_command,
-    "train": train_command,
     "audit": audit_command,
 }

@@ -62,13 +62,6 @@ REFUSED = {
         ({"timesteps": 5_000_000_000}, "timesteps must come to at most 4,294,967,295 steps over all environments"),
         ({"evaluation_episodes": MOST + 1}, "evaluation_episodes must be at most 2147483646"),
     ],
-    "train": [
-        ({"env": "PolarisingUser-v0"}, "env, args, params: unknown environment 'PolarisingUser-v0'"),
-        ({"env": "PreferenceShift-v0"}, "agent: env must have indexable observations for tabular Q-learning"),
-        ({"timesteps": 5_000_000_000}, "timesteps must come to at most 4,294,967,295 steps over all environments"),
-        ({"compare": ("bandits",)}, "unknown policy of PolarisingUsers 'bandits'"),
-        ({"compare": ("random", "random")}, "compare must be"),
-    ],
     "preference-shift": [
         ({"steps": 0}, "steps must be an integer of at least 1, got 0"),
         ({"steps": 64 * 2**31}, "steps must come to at most 2,147,483,646 steps of each environment, got 137,4"),

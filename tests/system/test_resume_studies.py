@@ -21,7 +21,6 @@ from jaxrec.experiments.preference.simulation.study import SimulationConfig
 from jaxrec.experiments.rewiring.learning.study import LearningConfig
 from jaxrec.experiments.rewiring.market.study import MarketConfig
 from jaxrec.experiments.runs.metrics_log import FolderLog
-from jaxrec.experiments.train import TrainConfig
 from jaxrec.runtime import interruption
 
 
@@ -57,10 +56,6 @@ REAL = {
         num_chunks=4,
     ),
     "audit": AuditConfig(
-        args=("horizon=4",), seeds=2, timesteps=4000, q_learning=QLearningSettings(num_envs=100, num_steps=4),
-        evaluation_episodes=20, num_chunks=5,
-    ),
-    "train": TrainConfig(
         args=("horizon=4",), seeds=2, timesteps=4000, q_learning=QLearningSettings(num_envs=100, num_steps=4),
         evaluation_episodes=20, num_chunks=5,
     ),
