@@ -15,6 +15,7 @@ from jaxrec.cli.audit import audit_command
 from jaxrec.cli.incentives import incentives_command
 from jaxrec.cli.rollouts import bench_command, rollout_command
 from jaxrec.cli.studies import list_command, report_command, reproduce_command, run_command
+from jaxrec.cli.train import train_command
 from jaxrec.runtime import interruption
 from jaxrec.training import TrainingError
 from jaxrec.version import __version__
@@ -26,6 +27,7 @@ What does a recommender do to the people it serves?
 commands:
   list      the environments, their policies, and the studies with their presets
             the claims of a study:             jaxrec list tampering
+  train     train a learner in a society:      jaxrec train PolarisingUsers-v0 --agent q-learning
   run       run a study and write its report:  jaxrec run tampering --preset quick
             resume one that was cut off:       jaxrec run tampering --resume runs/DIR
   report    judge and draw a run again:        jaxrec report runs/DIR
@@ -93,6 +95,7 @@ def _say(line: str, style: str) -> None:
 
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "list": list_command,
+    "train": train_command,
     "run": run_command,
     "report": report_command,
     "reproduce": reproduce_command,

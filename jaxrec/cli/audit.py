@@ -7,12 +7,10 @@ from typing import Annotated
 
 import tyro
 
-from jaxrec.cli.studies import OUT, print_outcome, use_every_core
+from jaxrec.cli.studies import OUT, run_configured, use_every_core
 from jaxrec.cli.worlds import EnvOptions
-from jaxrec.experiments.audit.settings import AuditConfig, LearnerSettings
-from jaxrec.experiments.catalogue import study
-from jaxrec.runtime import compilation_cache, interruption, processes
-from jaxrec.runtime.progress import meter_for_terminal
+from jaxrec.experiments.audit.settings import AuditConfig, AuditSettings
+from jaxrec.runtime import compilation_cache
 
 
 @dataclass
@@ -46,7 +44,7 @@ class AuditOptions(EnvOptions):
     """
 
     out: Annotated[Path | None, OUT] = None
-    learner: Annotated[LearnerSettings, tyro.conf.arg(name="")] = field(default_factory=LearnerSettings)
+    learner: Annotated[AuditSettings, tyro.conf.arg(name="")] = field(default_factory=AuditSettings)
 
 
 def audit_command(argv: Sequence[str]) -> None:
@@ -54,18 +52,4 @@ def audit_command(argv: Sequence[str]) -> None:
     use_every_core()
     compilation_cache.keep_programs()
     options = tyro.cli(AuditOptions, args=argv, prog="jaxrec audit")
-    config = AuditConfig(
-        env=options.env, args=_written(options.args), params=_written(options.params), **vars(options.learner)
-    )
-    processes.initialize()
-    with interruption.handling_signals():
-        chosen = study("audit")
-        is_preset = config == chosen.config("quick")
-        folder = chosen.run("quick" if is_preset else None, config, options.out, meter_for_terminal())
-    if processes.is_main():
-        print_outcome(folder)
-
-
-def _written(values: dict[str, str]) -> tuple[str, ...]:
-    """Values by name, as settings hold them."""
-    return tuple(f"{name}={value}" for name, value in values.items())
+    run_configured("audit", AuditConfig(**options.settings(), **vars(options.learner)), options.out)

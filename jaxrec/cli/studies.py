@@ -152,6 +152,23 @@ def _limits(chosen: Study, preset: str) -> str:
 OUT = tyro.conf.arg(help="Folder to write, new or empty. Default: runs/, with study, preset, date and time.")
 
 
+def run_configured(name: str, config: object, out: Path | None) -> None:
+    """Runs a study that has a command of its own, and prints the answers.
+
+    Args:
+        name: of the study.
+        config: its settings.
+        out: the folder, new or empty; `runs/...` if None.
+    """
+    processes.initialize()
+    with interruption.handling_signals():
+        chosen = study(name)
+        preset = next((preset for preset in chosen.presets if config == chosen.config(preset)), None)
+        folder = chosen.run(preset, config, out, meter_for_terminal())
+    if processes.is_main():
+        print_outcome(folder)
+
+
 def print_outcome(folder: Path) -> None:
     """Prints the answers of a complete run, what becomes of its claims, and where its report is."""
     outcome = RunFolder.open(folder).manifest()["outcome"]

@@ -20,6 +20,11 @@ class EnvOptions:
     args: dict[str, str] = field(default_factory=dict)
     """Constructor arguments by name, e.g. --args horizon 10"""
 
+    def settings(self) -> dict[str, Any]:
+        """The environment as settings of a study: `env`, `args` and `params`."""
+        args, params = (tuple(f"{name}={value}" for name, value in each.items()) for each in (self.args, self.params))
+        return {"env": self.env, "args": args, "params": params}
+
     def make(self) -> tuple[Environment, Any]:
         """(environment, parameters), checked."""
         return world(self.env, self.args, self.params)

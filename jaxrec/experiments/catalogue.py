@@ -1,12 +1,13 @@
 """The studies of the papers, by name."""
 
 from jaxrec.checks import lookup
-from jaxrec.experiments import audit, audits, polarising, preference, rewiring
+from jaxrec.experiments import audit, audits, polarising, preference, rewiring, train
 from jaxrec.experiments.study import Study
 
 STUDIES: dict[str, Study] = {
     study.name: study
-    for study in (*polarising.STUDIES, *rewiring.STUDIES, *preference.STUDIES, *audit.STUDIES, *audits.STUDIES)
+    for studies in (polarising, rewiring, preference, audit, audits, train)
+    for study in studies.STUDIES
 }
 
 

@@ -1,7 +1,8 @@
 """Environments with constructor arguments and run-time values that are written as text."""
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,39 @@ from jaxrec.environment import Environment
 from jaxrec.registration import make
 
 WORDS = {"true": True, "false": False, "none": None, "inf": np.inf, "-inf": -np.inf, "infinity": np.inf, "nan": np.nan}
+
+
+@dataclass(frozen=True)
+class WorldSettings:
+    """Settings of a society."""
+
+    env: str = "PolarisingUsers-v0"
+    """Environment id; see `jaxrec list`."""
+    args: tuple[str, ...] = ()
+    """Constructor arguments, such as horizon=10."""
+    params: tuple[str, ...] = ()
+    """Run-time values, such as influence=0.5."""
+
+    def world(self) -> tuple[Environment, Any]:
+        """(environment, parameters), checked."""
+        with checks.prefixed("env, args, params"):
+            return world(self.env, named("args", self.args), named("params", self.params))
+
+
+def named(setting: str, pairs: Sequence[str]) -> dict[str, str]:
+    """Reads texts such as "horizon=10".
+
+    Raises:
+        InputError: for one without a name or a value, or a name that stands twice.
+    """
+    split = [pair.partition("=") for pair in pairs]
+    for pair, (name, _, value) in zip(pairs, split, strict=True):
+        if not name or not value:
+            raise checks.InputError(f"{setting} must be of the form name=value, got {pair!r}")
+    found = {name: value for name, _, value in split}
+    if len(found) < len(pairs):
+        raise checks.InputError(f"{setting} must name each value once, got {', '.join(pairs)}")
+    return found
 
 
 def world(env_id: str, args: Mapping[str, str], params: Mapping[str, str]) -> tuple[Environment, Any]:
