@@ -15,6 +15,7 @@ from jaxrec.cli.audit import audit_command
 from jaxrec.cli.incentives import incentives_command
 from jaxrec.cli.rollouts import bench_command, rollout_command
 from jaxrec.cli.studies import list_command, report_command, reproduce_command, run_command
+from jaxrec.cli.sweep import sweep_command
 from jaxrec.cli.train import train_command
 from jaxrec.runtime import interruption
 from jaxrec.training import TrainingError
@@ -28,6 +29,7 @@ commands:
   list      the environments, their policies, and the studies with their presets
             the claims of a study:             jaxrec list tampering
   train     train a learner in a society:      jaxrec train PolarisingUsers-v0 --agent q-learning
+  sweep     train it over a grid of settings:  jaxrec sweep PolarisingUsers-v0 --over params.influence=0,0.5,1
   run       run a study and write its report:  jaxrec run tampering --preset quick
             resume one that was cut off:       jaxrec run tampering --resume runs/DIR
   report    judge and draw a run again:        jaxrec report runs/DIR
@@ -96,6 +98,7 @@ def _say(line: str, style: str) -> None:
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "list": list_command,
     "train": train_command,
+    "sweep": sweep_command,
     "run": run_command,
     "report": report_command,
     "reproduce": reproduce_command,

@@ -157,16 +157,6 @@ class Coins(jaxrec.Environment[CoinState, jaxrec.EnvParams]):
 """
 
 
-def test_every_network_makes_a_learner():
-    for env, network, args in (
-        ("PreferenceShift-v0", "lstm", ()),
-        ("RewiringGame-v0", "ranking", ("num_users=6", "degree=2")),
-    ):
-        config = TrainConfig(env=env, args=args, agent="ppo", network=network, timesteps=100)
-        config.check()
-        assert type(config.learner(config.world()[0]).network).__name__.lower() == network
-
-
 @pytest.mark.parametrize(
     ("argv", "message"),
     [

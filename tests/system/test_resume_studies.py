@@ -21,6 +21,8 @@ from jaxrec.experiments.preference.simulation.study import SimulationConfig
 from jaxrec.experiments.rewiring.learning.study import LearningConfig
 from jaxrec.experiments.rewiring.market.study import MarketConfig
 from jaxrec.experiments.runs.metrics_log import FolderLog
+from jaxrec.experiments.sweep import SweepConfig
+from jaxrec.experiments.train import TrainConfig
 from jaxrec.runtime import interruption
 
 
@@ -58,6 +60,14 @@ REAL = {
     "audit": AuditConfig(
         args=("horizon=4",), seeds=2, timesteps=4000, q_learning=QLearningSettings(num_envs=100, num_steps=4),
         evaluation_episodes=20, num_chunks=5,
+    ),
+    "train": TrainConfig(
+        args=("horizon=4",), seeds=2, timesteps=4000, q_learning=QLearningSettings(num_envs=100, num_steps=4),
+        evaluation_episodes=20, num_chunks=5,
+    ),
+    "sweep": SweepConfig(
+        args=("horizon=4",), seeds=2, timesteps=4000, q_learning=QLearningSettings(num_envs=100, num_steps=4),
+        evaluation_episodes=20, num_chunks=5, over=("gamma=0,0.9", "params.influence=0,1"),
     ),
     "audits": AuditsConfig(
         cases=("polarising-table", "polarising-bandit", "preference-mlp"), seeds=2, horizon=4, table_timesteps=4000,

@@ -85,22 +85,22 @@ def measure(config: TrainConfig, tools: Tools) -> Measured:
         config.num_chunks,
         lambda steps, metrics: {"steps": steps} | metrics,
     )
-    learned, others = jax.vmap(agent.policy)(state), {name: _policy(env, name, params) for name in baselines(env)}
+    learned, others = jax.vmap(agent.policy)(state), {name: recommender(env, name, params) for name in baselines(env)}
     played = []
     for seed, key in enumerate(jax.random.split(key_play, config.seeds)):
         policies = {LEARNED: jax.tree.map(lambda leaf, seed=seed: leaf[seed], learned)} | others
         played.append(evaluate(env, policies, key, config.evaluation_episodes, params, config.max_steps, tools.meter))
-    fares = {name: _fares([each[name] for each in played]) for name in (LEARNED, *others)}
-    return Measured(course.steps, course.metrics["reward"], fares)
+    outcomes = {name: fares([each[name] for each in played]) for name in (LEARNED, *others)}
+    return Measured(course.steps, course.metrics["reward"], outcomes)
 
 
-def _policy(env: Environment, name: str, params: PyTree) -> Policy[Any, Any]:
-    """A recommender of the society; any action, where it names no random one."""
+def recommender(env: Environment, name: str, params: PyTree) -> Policy[Any, Any]:
+    """Makes a recommender of the society; any action, where it names no random one."""
     return env.policy(name, params) if name in env.policies else AnyAction(env.action_space(params))
 
 
-def _fares(seeds: list[Evaluation]) -> Played:
-    """How a policy fares in the episodes of each seed."""
+def fares(seeds: list[Evaluation]) -> Played:
+    """Gathers how a policy fares in the episodes of each seed."""
     return Played(
         value=np.array([seed.sums["reward"].mean(dtype=float) for seed in seeds]),
         user=np.array([seed.means["user"].mean(dtype=float) for seed in seeds]),

@@ -1,0 +1,51 @@
+"""The command that trains one learner over a grid of settings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from jaxrec.cli.studies import OUT, run_command, run_configured, use_every_core
+from jaxrec.cli.worlds import EnvOptions
+from jaxrec.experiments.sweep.settings import SweepConfig, SweepSettings
+from jaxrec.runtime import compilation_cache
+
+
+@dataclass
+class SweepOptions(EnvOptions):
+    """Trains a learner at every point of a grid, all in one call, and says which setting earns most an episode.
+
+    Each `--over NAME=VALUES` is one axis of the grid: a number of the agent that may be swept, such as learning_rate,
+    gamma or ent_coef of PPO, gamma, td_lambda or epsilon_start of Q-learning; or, as params.NAME, a run-time value of
+    the society. All combinations are trained with all seeds, and equal seeds have equal draws.
+
+    The folder that is written has `report.md`, which begins with the setting that earns most, its picture and a table
+    of settings with means and 95 % intervals over seeds; the policies of all are in `checkpoints/001-training`. A sweep
+    that was cut off is resumed, to the same numbers, by `jaxrec sweep --resume DIR`, and drawn again by `jaxrec report
+    DIR`.
+
+    For example:
+
+    jaxrec sweep PolarisingUsers-v0 --agent q-learning --over params.influence=0,0.5,1
+
+    jaxrec sweep PreferenceShift-v0 --agent ppo --over learning_rate=1e-4,3e-4 --over params.influence=0,0.5,1
+    """
+
+    over: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """An axis of the grid: a name and its values, learning_rate=1e-4,3e-4. Give it again for another axis."""
+    out: Annotated[Path | None, OUT] = None
+    learner: Annotated[SweepSettings, tyro.conf.arg(name="")] = field(default_factory=SweepSettings)
+
+
+def sweep_command(argv: Sequence[str]) -> None:
+    """Trains a grid, and prints which setting earns most."""
+    if any(given.partition("=")[0] == "--resume" for given in argv):
+        run_command(["sweep", *argv])
+        return
+    use_every_core()
+    compilation_cache.keep_programs()
+    options = tyro.cli(SweepOptions, args=argv, prog="jaxrec sweep")
+    config = SweepConfig(**options.settings(), **vars(options.learner), over=options.over)
+    run_configured("sweep", config, options.out)

@@ -1,0 +1,96 @@
+"""`jaxrec sweep`: every point of a grid is the training that would have been made alone."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+
+from jaxrec.cli import main
+from jaxrec.experiments.runs.folder import RunFolder
+from jaxrec.experiments.sweep import SweepConfig
+from jaxrec.statistics import estimate
+
+TINY = [
+    "PolarisingUsers-v0", "--args", "horizon", "3", "--timesteps", "1200", "--seeds", "3", "--num-chunks", "2",
+    "--evaluation-episodes", "20", "--q-learning.num-envs", "20", "--q-learning.num-steps", "3",
+]  # fmt: skip
+GRID = list(itertools.product((0.0, 0.9), (0.0, 1.0)))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "sweep"
+    main(["sweep", *TINY, "--over", "gamma=0,0.9", "--over", "params.influence=0,1", "--out", str(out)])
+    return out
+
+
+@pytest.mark.slow
+def test_each_point_is_the_training_alone(run, tmp_path):
+    swept = RunFolder.open(run).read_measured()
+    for at, (gamma, influence) in enumerate(GRID):
+        out = tmp_path / str(at)
+        one = ["--q-learning.gamma", str(gamma), "--params", "influence", str(influence), "--out", str(out)]
+        main(["train", *TINY, *one])
+        alone = RunFolder.open(out).read_measured()
+        np.testing.assert_allclose(swept.reward[:, at], alone.reward, rtol=1e-6)
+        for name, point in (("learned", swept.learned[at]), ("random", swept.random[at])):
+            np.testing.assert_allclose(point.value, alone.played[name].value, rtol=1e-6)
+            np.testing.assert_allclose(point.user, alone.played[name].user, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_report_is_a_table_and_a_picture(run):
+    measured = RunFolder.open(run).read_measured()
+    lines = (run / "report.md").read_text().splitlines()
+    assert lines[0] == "# Sweep of q-learning in PolarisingUsers-v0: which setting earns most?"
+    best = max(range(4), key=lambda at: measured.learned[at].value.mean())
+    gamma, influence = GRID[best]
+    said = f"- Which setting earns most? gamma {gamma:g}, params.influence {influence:g}: "
+    assert lines[2].startswith(said + str(estimate(measured.learned[best].value)))
+    assert lines[4] == "![returns](figures/returns.png)"
+    for at, (gamma, influence) in enumerate(GRID):
+        start = f"| {gamma:g} | {influence:g} | {estimate(measured.learned[at].value)} |"
+        assert sum(line.startswith(start) for line in lines) == 1
+    assert len(json.loads((run / "results.json").read_text())["findings"]) == 8
+
+
+def test_a_grid_is_all_combinations():
+    config = SweepConfig(over=("gamma=0.5,0.9", "params.influence=0,1", "td_lambda=0.1"), seeds=2)
+    config.check()
+    points = [(0.5, 0.0), (0.5, 1.0), (0.9, 0.0), (0.9, 1.0)]
+    assert [tuple(point.values()) for point in config.points()] == [(*point, 0.1) for point in points]
+    params, swept = config.runs()
+    np.testing.assert_allclose(swept["gamma"], np.repeat([gamma for gamma, _ in points], 2))
+    np.testing.assert_allclose(params.influence, np.repeat([influence for _, influence in points], 2))
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["PolarisingUsers-v0"], "over must name at least one setting"),
+        (["PolarisingUsers-v0", "--over", "learning_rate=1e-3"], "that may be swept of QLearning 'learning_rate'"),
+        (["PolarisingUsers-v0", "--over", "gamma=0,2"], "over: gamma must be within [0.0, 1.0]"),
+        (["--resume", "nowhere"], "nowhere"),
+    ],
+)
+def test_bad_input_is_one_line_and_no_folder(argv, message, capsys, tmp_path):
+    out = [] if "--resume" in argv else ["--out", str(tmp_path / "run")]
+    with pytest.raises(SystemExit) as stop:
+        main(["sweep", *argv, *out])
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_help_teaches(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["sweep", "--help"])
+    assert stop.value.code == 0
+    out = " ".join(capsys.readouterr().out.split())
+    for word in ("jaxrec sweep --resume DIR", "--over learning_rate=1e-4,3e-4", "params.NAME"):
+        assert word in out
+    main([])
+    assert "jaxrec sweep PolarisingUsers-v0" in capsys.readouterr().out
