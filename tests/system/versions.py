@@ -51,14 +51,14 @@ def check() -> None:
     import numpy as np
 
     import jaxrec
-    from jaxrec.agents import PPO
+    from jaxrec.agents import MLP, PPO
 
     names = ("jax", "flax", "numpy", "optax", "orbax-checkpoint", "pyarrow", "rich", "scipy")
     print(
         "Python", sys.version.split()[0], *(f"{name} {metadata.version(name)}" for name in names), sep=", ", flush=True
     )
     env, params = jaxrec.make("PolarisingUsers-v0")
-    agent = PPO(env, total_timesteps=4 * 30 * 8, num_envs=4, num_steps=30)
+    agent = PPO(env, MLP(env.num_actions), total_timesteps=4 * 30 * 8, num_envs=4, num_steps=30)
     keys = jax.random.split(jax.random.key(0), 2)
     with tempfile.TemporaryDirectory() as folder:
         learned, again = (
