@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
 from jaxrec import checks
+from jaxrec.course import draw_course
 from jaxrec.utilities import Leaf
 
 Index = SupportsIndex | slice | EllipsisType | ArrayLike | None
@@ -45,6 +46,21 @@ class Trajectory(struct.PyTreeNode):
 
     def __getitem__(self, index: Index | tuple[Index, ...]) -> "Trajectory":
         return jax.tree.map(lambda leaf: leaf[index], self)
+
+    def _repr_png_(self) -> bytes | None:
+        """The picture that a notebook shows for one environment; None, and so text, for many and for traced values.
+
+        A cell never fails for its picture: whatever cannot be drawn is shown as text. `env.render` knows the society.
+        """
+        try:
+            host = jax.device_get(self)
+            if np.ndim(host.done) != 1:
+                return None
+            quantities = {"reward": host.reward, "action": host.action, **(host.metrics or {})}
+            course = {name: np.asarray(values) for name, values in quantities.items() if np.ndim(values) == 1}
+            return draw_course(course, np.asarray(host.done))
+        except Exception:
+            return None
 
 
 def episodes(trajectory: Trajectory) -> list[Trajectory]:

@@ -36,7 +36,7 @@ def test_the_wheel_built_from_the_sdist_holds_every_module_and_nothing_else(tmp_
     (sdist,) = tmp_path.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         top_level = {Path(name).parts[1] for name in archive.getnames() if "/" in name}
-    assert not {"envs", "agents", "experiments"} & top_level
+    assert not {"envs", "agents", "experiments", "tests"} & top_level  # all tests or none: none
 
 
 def imports(path):

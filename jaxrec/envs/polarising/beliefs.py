@@ -163,7 +163,7 @@ def belief_optimal(
     for time in reversed(range(env.horizon)):
         layers.append(_layer(grid, thetas, worth, layers[-1], time))
     values = jnp.asarray(np.concatenate(layers[:0:-1]))
-    policy = BeliefPolicy(values, *map(jnp.asarray, (grid.ranks, thetas, worth)), env.horizon)
+    policy = BeliefPolicy(values, jnp.asarray(grid.ranks), jnp.asarray(thetas), jnp.asarray(worth), env.horizon)
     first = policy.action_values(policy.init(jax.random.key(0)).belief, jnp.zeros(3, jnp.int32))
     return BeliefOptimum(policy, float(first.max()))
 

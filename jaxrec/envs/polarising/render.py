@@ -48,7 +48,9 @@ def render_episode(env: Environment, trajectory: PyTree, params: PyTree = None) 
                 edgecolors=colour,
                 label=label if i == 1 else None,
             )
-        user.plot(np.arange(length + 1) - 0.5, theta[:, i], color=colour, label=source, drawstyle="steps-post", lw=1.8)
+        # Ever thinner, so that lines at the same height are seen under each other.
+        steps, width = np.arange(length + 1) - 0.5, 5.0 - 1.7 * i
+        user.plot(steps, theta[:, i], color=colour, label=source, drawstyle="steps-post", lw=width)
     shown.set(yticks=[0, -1, -2], yticklabels=SOURCES, ylim=(-2.6, 0.6), title="recommended")
     shown.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     user.set(

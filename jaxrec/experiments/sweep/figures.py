@@ -23,9 +23,10 @@ def returns(config: SweepConfig, found: Measured) -> Figure:
     axes = figure.subplots()
     for place, (label, line) in enumerate(lines.items()):
         line = sorted(line, key=lambda at: points[at][first])
-        values = np.array([points[at][first] for at in line])
+        x = np.array([points[at][first] for at in line])
         colour = to_hex(colormaps["viridis"](0.85 * place / max(1, len(lines) - 1)))
-        interval_line(axes, values, np.array([found.learned[at].value for at in line]), label, colour)
+        interval_line(axes, x, np.array([found.learned[at].value for at in line]), label, colour)
+    values = np.array([point[first] for point in points])
     if values.min() > 0 and values.max() / values.min() >= DECADES:
         axes.set_xscale("log")
     axes.set(xlabel=first, ylabel="return of an episode")
