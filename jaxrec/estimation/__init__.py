@@ -5,6 +5,7 @@ Systems", section 4 and Appendices C to H.
 """
 
 from jaxrec.estimation.anticipation import Anticipated, counterfactual_preferences, future_preferences, initial_beliefs
+from jaxrec.estimation.baum_welch import Fitted, HiddenMarkov, baum_welch, smoothed
 from jaxrec.estimation.dataset import generate
 from jaxrec.estimation.log_files import read_logs, write_logs
 from jaxrec.estimation.logs import Logs
@@ -14,12 +15,15 @@ from jaxrec.estimation.user_model import LearnUsers, learn_users
 
 __all__ = [
     "Anticipated",
+    "Fitted",
+    "HiddenMarkov",
     "LearnUsers",
     "Lives",
     "Logs",
     "Platform",
     "Population",
     "Trajectories",
+    "baum_welch",
     "counterfactual_preferences",
     "deploy",
     "future_preferences",
@@ -29,5 +33,6 @@ __all__ = [
     "leaving",
     "read_logs",
     "record",
+    "smoothed",
     "write_logs",
 ]
