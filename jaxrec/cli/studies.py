@@ -152,13 +152,16 @@ def _limits(chosen: Study, preset: str) -> str:
 OUT = tyro.conf.arg(help="Folder to write, new or empty. Default: runs/, with study, preset, date and time.")
 
 
-def run_configured(name: str, config: object, out: Path | None) -> None:
+def run_configured(name: str, config: object, out: Path | None) -> Path:
     """Runs a study that has a command of its own, and prints the answers.
 
     Args:
         name: of the study.
         config: its settings.
         out: the folder, new or empty; `runs/...` if None.
+
+    Returns:
+        The folder.
     """
     processes.initialize()
     with interruption.handling_signals():
@@ -167,6 +170,7 @@ def run_configured(name: str, config: object, out: Path | None) -> None:
         folder = chosen.run(preset, config, out, meter_for_terminal())
     if processes.is_main():
         print_outcome(folder)
+    return folder
 
 
 def print_outcome(folder: Path) -> None:

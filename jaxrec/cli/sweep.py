@@ -1,16 +1,21 @@
 """The command that trains one learner over a grid of settings."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from jaxrec.cli.studies import OUT, run_command, run_configured, use_every_core
 from jaxrec.cli.worlds import EnvOptions
 from jaxrec.experiments.sweep.settings import SweepConfig, SweepSettings
-from jaxrec.runtime import compilation_cache
+from jaxrec.runtime import compilation_cache, processes
+from jaxrec.statistics import Estimate
 
 
 @dataclass
@@ -40,7 +45,7 @@ class SweepOptions(EnvOptions):
 
 
 def sweep_command(argv: Sequence[str]) -> None:
-    """Trains a grid, and prints which setting earns most."""
+    """Trains a grid, and prints which setting earns most, and the table of all."""
     if any(given.partition("=")[0] == "--resume" for given in argv):
         run_command(["sweep", *argv])
         return
@@ -48,4 +53,15 @@ def sweep_command(argv: Sequence[str]) -> None:
     compilation_cache.keep_programs()
     options = tyro.cli(SweepOptions, args=argv, prog="jaxrec sweep")
     config = SweepConfig(**options.settings(), **vars(options.learner), over=options.over)
-    run_configured("sweep", config, options.out)
+    folder = run_configured("sweep", config, options.out)
+    if processes.is_main():
+        _print(json.loads((folder / "results.json").read_text())["table"])
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    """Prints what each setting earns."""
+    table = Table(*map(escape, rows[0]["setting"]), "return of an episode (mean, 95 % interval over seeds)")
+    for row in rows:
+        setting = (f"{value:g}" for value in row["setting"].values())
+        table.add_row(*setting, escape(str(Estimate(**row["return"]))))
+    Console().print(table)

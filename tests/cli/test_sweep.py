@@ -1,5 +1,7 @@
 """`jaxrec sweep`: every point of a grid is the training that would have been made alone."""
 
+import contextlib
+import io
 import itertools
 import json
 
@@ -21,7 +23,9 @@ GRID = list(itertools.product((0.0, 0.9), (0.0, 1.0)))
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "sweep"
-    main(["sweep", *TINY, "--over", "gamma=0,0.9", "--over", "params.influence=0,1", "--out", str(out)])
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        main(["sweep", *TINY, "--over", "gamma=0,0.9", "--over", "params.influence=0,1", "--out", str(out)])
+    (out.parent / "said.txt").write_text(said.getvalue())
     return out
 
 
@@ -49,9 +53,12 @@ def test_the_report_is_a_table_and_a_picture(run):
     said = f"- Which setting earns most? gamma {gamma:g}, params.influence {influence:g}: "
     assert lines[2].startswith(said + str(estimate(measured.learned[best].value)))
     assert lines[4] == "![returns](figures/returns.png)"
+    said = (run.parent / "said.txt").read_text().splitlines()
     for at, (gamma, influence) in enumerate(GRID):
         start = f"| {gamma:g} | {influence:g} | {estimate(measured.learned[at].value)} |"
         assert sum(line.startswith(start) for line in lines) == 1
+        printed = [line for line in said if f"{estimate(measured.learned[at].value)}" in line and "┃" not in line]
+        assert any(line.split("│")[1:3] == [f" {gamma:<5g} ", f" {influence:<16g} "] for line in printed)
     assert len(json.loads((run / "results.json").read_text())["findings"]) == 8
 
 

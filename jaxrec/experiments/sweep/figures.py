@@ -23,11 +23,11 @@ def returns(config: SweepConfig, found: Measured) -> Figure:
     axes = figure.subplots()
     for place, (label, line) in enumerate(lines.items()):
         line = sorted(line, key=lambda at: points[at][first])
-        x = np.array([points[at][first] for at in line])
+        values = np.array([points[at][first] for at in line])
         colour = to_hex(colormaps["viridis"](0.85 * place / max(1, len(lines) - 1)))
-        interval_line(axes, x, np.array([found.learned[at].value for at in line]), label, colour)
-    values = np.array([point[first] for point in points])
-    if values.min() > 0 and values.max() / values.min() >= DECADES:
+        interval_line(axes, values, np.array([found.learned[at].value for at in line]), label, colour)
+    whole = config.grid()[first]
+    if min(whole) > 0 and max(whole) / min(whole) >= DECADES:
         axes.set_xscale("log")
     axes.set(xlabel=first, ylabel="return of an episode")
     axes.spines[["top", "right"]].set_visible(False)

@@ -1,6 +1,7 @@
 """The report of a sweep."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ def report(config: SweepConfig, measured: Measured, findings: list[Finding]) -> 
     Returns:
         The report.
     """
-    points = config.points()
+    points, header, rows = config.points(), (*config.grid(), *COLUMNS), _rows(config, measured)
     return Report(
         title=f"Sweep of {config.agent} in {config.env}: which setting earns most?",
         summary=(
@@ -35,10 +36,10 @@ def report(config: SweepConfig, measured: Measured, findings: list[Finding]) -> 
             "exploration. Equal seeds have equal draws at all settings."
         ),
         sections=[
-            Section("What each setting earns", _caption(config), (*config.grid(), *COLUMNS), _rows(config, measured)),
-            Section("The picture", figures=["returns"]),
+            Section("What each setting earns", _caption(config), header, rows, figures=["returns"]),
         ],
         figures={"returns": figures.returns(config, measured)},
+        data={"table": _table(config, measured)},
         answers=_answers(config, measured, findings),
     )
 
@@ -58,6 +59,12 @@ def _rows(config: SweepConfig, found: Measured) -> list[Sequence[str]]:
         means = (learned.value, found.gain(at), learned.user, learned.society)
         rows.append((*(f"{value:g}" for value in point.values()), *(str(estimate(mean)) for mean in means)))
     return rows
+
+
+def _table(config: SweepConfig, found: Measured) -> list[dict[str, Any]]:
+    """What each setting earns, as numbers: of every run again the same up to rounding, as texts are not."""
+    returns = [vars(estimate(one.value)) for one in found.learned]
+    return [{"setting": point, "return": value} for point, value in zip(config.points(), returns, strict=True)]
 
 
 def _answers(config: SweepConfig, found: Measured, findings: list[Finding]) -> list[Answer]:

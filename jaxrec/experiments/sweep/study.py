@@ -16,4 +16,5 @@ STUDY = Study(
     claims,
     report,
     {"quick": "100 thousand episodes do not converge: which setting is best in the end does not show"},
+    {"quick": 1},
 )

@@ -16,4 +16,5 @@ STUDY = Study(
     claims,
     report,
     {"quick": "100 thousand episodes do not converge: what is learned later does not show"},
+    {"quick": 1},
 )
