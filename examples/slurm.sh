@@ -18,6 +18,10 @@ study=${1:-rewiring-learning}
 folder=${2:-runs/$study-${SLURM_JOB_ID:-laptop}}
 settings=("${@:3}")
 
+if grep -qs '"status": "complete"' "$folder/manifest.json"; then
+    echo "$folder is complete: see $folder/report.md"
+    exit 0
+fi
 if [[ -e $folder/manifest.json ]]; then
     arguments=(run "$study" --resume "$folder")
 else

@@ -178,3 +178,10 @@ def test_the_script_for_slurm_begins_and_goes_on(cluster, tmp_path):
     words = runs("survivor", folder, "--seeds", "4")
     assert words[-1] == f"jaxrec run survivor --resume {folder}"
     assert words[0].startswith("srun") == cluster
+    (folder / "manifest.json").write_text('{\n "status": "complete"\n}')
+    called.unlink()
+    done = subprocess.run(
+        ["bash", script, "survivor", folder], env=environment, cwd=tmp_path, capture_output=True, check=True
+    )
+    assert done.stdout.decode() == f"{folder} is complete: see {folder}/report.md\n"
+    assert not called.exists(), "a job that is done begins nothing"
