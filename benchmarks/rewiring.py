@@ -194,7 +194,7 @@ def jaxrec_runs(users: int, lanes: int, num_steps: int, seed: int, method: Metho
     key_start, key = jax.random.split(jax.random.key(seed))
     state, setting = at_start(users, lanes, lanes, key_start, mesh)
     state = advance(CARVALHO, state, key, setting, num_steps, mesh, method)
-    measured = {name: np.asarray(value, float) for name, value in measure_lanes(state).items()}
+    measured = {name: np.asarray(value, float) for name, value in measure_lanes(state, setting.params, CARVALHO).items()}
     return Ends(
         measured["cooperation"],
         measured["requests"] / measured["opportunities"],
