@@ -38,6 +38,8 @@ def main(name: str, options: type[Given], run: Callable[[Given], Any], argv: Seq
 
 
 def write(result: dict[str, Any], out: Path | None) -> None:
-    """Writes what was measured, if a file was asked for."""
+    """Writes what was measured, if a file was asked for; of that file the manifest says the name, not where it lay."""
     if out is not None:
+        if about := result.get("manifest"):
+            about["command"] = [out.name if word == str(out) else word for word in about["command"]]
         write_atomically(out, f"{json.dumps(result, indent=1)}\n".encode())

@@ -177,7 +177,7 @@ def time_lanes(users: int, lanes: int, mesh: Mesh, size: Sizes, seed: int) -> tu
     compiled = advance.lower(CARVALHO, state, key, setting, num_steps, mesh, size.method).compile()
     compile_s = time.perf_counter() - started
     jax.block_until_ready(state)
-    start, runs = jax.tree.map(jnp.copy, state), []
+    start, runs = jax.tree.map(jnp.copy, state) if whole else None, []  # of a GPU it would be gigabytes
     for _ in range(1 + size.repeats):
         state = jax.block_until_ready(jax.tree.map(jnp.copy, start) if whole else state)
         started = time.perf_counter()

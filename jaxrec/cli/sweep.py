@@ -13,7 +13,8 @@ from rich.table import Table
 
 from jaxrec.cli.studies import OUT, run_command, run_configured, use_every_core
 from jaxrec.cli.worlds import EnvOptions
-from jaxrec.experiments.sweep.settings import SweepConfig, SweepSettings
+from jaxrec.experiments.sweep.settings import SweepConfig
+from jaxrec.experiments.train.settings import TrainSettings
 from jaxrec.runtime import compilation_cache, processes
 from jaxrec.statistics import Estimate
 
@@ -41,7 +42,7 @@ class SweepOptions(EnvOptions):
     over: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """An axis of the grid: a name and its values, learning_rate=1e-4,3e-4. Give it again for another axis."""
     out: Annotated[Path | None, OUT] = None
-    learner: Annotated[SweepSettings, tyro.conf.arg(name="")] = field(default_factory=SweepSettings)
+    learner: Annotated[TrainSettings, tyro.conf.arg(name="")] = field(default_factory=TrainSettings)
 
 
 def sweep_command(argv: Sequence[str]) -> None:

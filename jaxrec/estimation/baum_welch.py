@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 from jax import Array
 from jaxtyping import Bool, Float, Int
@@ -38,7 +39,8 @@ class Fitted(NamedTuple):
 
     Attributes:
         model: after the last iteration.
-        log_likelihood: float[iterations], of a user's choices, the mean over users, before each iteration.
+        log_likelihood: float[iterations], of a user's choices, the mean over users, before each iteration; -inf where
+            some user's choices are impossible by `start`.
     """
 
     model: HiddenMarkov
@@ -78,7 +80,8 @@ def baum_welch(
         The model, and the likelihood on the way. Rows that no user was in stay as they were.
 
     Raises:
-        InputError: for logs without actions or choices, those of other slates or items, and numbers out of range.
+        InputError: for logs without actions or choices, those of other slates or items, choices that no preference
+            makes, and numbers out of range.
     """
     checks.positive("iterations", iterations, checks.MOST_STEPS)
     checks.within("strength", strength, 0.0, checks.LARGEST)
@@ -118,9 +121,10 @@ def _fit(
     def improve(model: HiddenMarkov, _: None) -> tuple[HiddenMarkov, Array]:
         found = _passes(model, evidence, actions, valid)
         first = found.filtered[0] * found.later[0]
-        prior = (first / first.sum(axis=-1, keepdims=True)).mean(axis=0)
+        possible = first.sum(axis=-1, keepdims=True)  # users whom the model rules out say nothing of where they begin
+        prior = jnp.where(possible > 0, first / jnp.where(possible > 0, possible, 1), model.prior).mean(axis=0)
         before = found.filtered[:-1]
-        after = evidence[1:] * found.later[1:] / found.scale[1:, :, None] * valid[1:, :, None]
+        after = evidence[1:] * found.later[1:] / _divisor(found.scale[1:])[..., None] * valid[1:, :, None]
         shown = jax.nn.one_hot(actions[:-1], len(shift), dtype=before.dtype)
         counts = model.shift * jnp.einsum("tua,tui,tuj->aij", shown, before, after) + strength * shift
         rows = counts.sum(axis=-1, keepdims=True)
@@ -147,19 +151,24 @@ def _passes(
         seen, action = step
         joint = belief * seen
         scale = joint.sum(axis=-1)
-        joint = joint / jnp.where(scale > 0, scale, 1)[:, None]
+        joint = joint / _divisor(scale)[:, None]
         return moved(joint, action), (joint, scale)
 
     def backward(message: Array, step: tuple[Array, Array, Array]) -> tuple[Array, Array]:
         seen, action, scale = step
         by_each = jnp.einsum("aij,uj->uai", model.shift, message)
         later = jnp.take_along_axis(by_each, action[:, None, None], axis=1)[:, 0]
-        return later * seen / jnp.where(scale > 0, scale, 1)[:, None], later
+        return later * seen / _divisor(scale)[:, None], later
 
     first = jnp.broadcast_to(model.prior, evidence.shape[1:])
     _, (filtered, scale) = jax.lax.scan(forward, first, (evidence, actions))
     _, later = jax.lax.scan(backward, jnp.ones_like(first), (evidence, actions, scale), reverse=True)
-    return _Pass(filtered, later, jnp.where(scale > 0, scale, 1))
+    return _Pass(filtered, later, scale)
+
+
+def _divisor(scale: Array) -> Array:
+    """`scale`, and 1 where nothing is left to be scaled."""
+    return jnp.where(scale > 0, scale, 1)
 
 
 def _steps(logs: Logs) -> tuple[Array, Array]:
@@ -189,3 +198,7 @@ def _check(logs: Logs, choice: Array, model: HiddenMarkov) -> None:
         known = jnp.where(jnp.asarray(logs.valid), jnp.asarray(values), 0)
         if int(known.max()) >= most or int(known.min()) < 0:
             raise checks.InputError(f"{name} of the logs must be within 0 ... {most - 1}, as `choice` has them")
+    impossible = np.argwhere(np.asarray(_evidence(logs, choice).max(axis=-1)).T == 0)
+    if len(impossible):
+        user, step = impossible[0].tolist()
+        raise checks.InputError(f"choice of user {user} at step {step} has probability 0 whatever the preference")

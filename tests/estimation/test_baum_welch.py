@@ -116,7 +116,20 @@ def test_bad_input_is_refused(untyped):
         (lambda: baum_welch(logs, CHOICE[:1]), r"actions of the logs must be within 0 \.\.\. 0"),
         (lambda: baum_welch(logs, CHOICE[..., :2]), r"choices of the logs must be within 0 \.\.\. 1"),
         (lambda: baum_welch(logs, CHOICE, 1, START.replace(prior=jnp.ones(2))), "start.prior must"),
+        (lambda: baum_welch(logs, CHOICE.at[:, :, int(logs.choices[0, 1])].set(0)), "of user 0 at step"),
         (lambda: smoothed(START, logs.replace(choices=None), CHOICE), "choices"),
     ):
         with pytest.raises(jaxrec.InputError, match=message):
             call()
+
+
+def test_who_is_impossible_by_the_start_is_told_by_the_likelihood_and_spoils_nothing():
+    """Everybody begins in bin 0, where item 0 is never chosen."""
+    table = np.array(TABLE)
+    table[:, 0, 0] = 0
+    logs = logs_of([[0, 0], [0, 0]], [[0, 1], [1, 1]], [2, 2])
+    start = START.replace(prior=jnp.array([1.0, 0.0, 0.0]))
+    model, trace = baum_welch(logs, jnp.asarray(table), 2, start)
+    assert trace[0] == -np.inf
+    np.testing.assert_allclose(model.prior, [1, 0, 0])
+    assert np.isfinite(np.asarray(model.shift)).all()

@@ -39,6 +39,13 @@ def test_the_wheel_built_from_the_sdist_holds_every_module_and_nothing_else(tmp_
     assert not {"envs", "agents", "experiments", "tests"} & top_level  # all tests or none: none
 
 
+def test_no_result_names_a_folder_of_the_machine_that_made_it():
+    texts = [path for kind in ("json", "jsonl", "md") for path in (ROOT / "docs" / "results").rglob(f"*.{kind}")]
+    found = [path.name for path in texts if re.search(r"[\s\"'`=](/tmp|/home|/root|/work|/Users)/", path.read_text())]
+    assert len(texts) > 100
+    assert not found
+
+
 def imports(path):
     """The modules of jaxrec that a file imports."""
     for node in ast.walk(ast.parse(path.read_text())):

@@ -79,6 +79,7 @@ def check() -> None:
 
 
 def main() -> None:
+    """Builds the environment that the command line asks for, and checks it; exits with the status of the check."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("which", choices=["floors", "newest", "check"])
     parser.add_argument("--folder", type=Path, help="where the environment is made; a temporary folder by default")

@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import PyTree
 
 from jaxrec import checks
-from jaxrec.experiments.runs.learners import LearnerSettings
 from jaxrec.experiments.runs.worlds import WorldSettings, named, world
+from jaxrec.experiments.train.settings import TrainSettings
 from jaxrec.parameters import canonical
 from jaxrec.training.parallel import check_swept, with_swept
 
@@ -20,15 +20,7 @@ MAX_POINTS = 1000  # of a grid
 
 
 @dataclass(frozen=True)
-class SweepSettings(LearnerSettings):
-    """Settings of a sweep but for the society and the grid."""
-
-    timesteps: int = 3_000_000
-    """Environment steps of each training."""
-
-
-@dataclass(frozen=True)
-class SweepConfig(WorldSettings, SweepSettings):
+class SweepConfig(WorldSettings, TrainSettings):
     """Settings of a sweep."""
 
     over: tuple[str, ...] = ("params.influence=0,0.5,1",)
