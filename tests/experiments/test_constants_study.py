@@ -11,10 +11,10 @@ from preference_loops import PARAMS, plain_slate
 
 import jaxrec
 from jaxrec.agents import PPOSettings
-from jaxrec.envs.preference import PreferenceShift, dynamics, exact, fitted_params
+from jaxrec.envs.preference import PreferenceParams, PreferenceShift, beliefs, dynamics, exact, fitted_params
 from jaxrec.experiments import study
 from jaxrec.experiments.preference.constants import candidates, distance, screen, surrogate
-from jaxrec.experiments.preference.constants.candidates import COLUMNS, DEFAULT, RANGES
+from jaxrec.experiments.preference.constants.candidates import COLUMNS, OPTIMA, RANGES
 from jaxrec.experiments.preference.constants.distance import NUMBERS, PRINTED, STATEMENTS
 from jaxrec.experiments.preference.constants.settings import ENV, ConstantsConfig
 from jaxrec.experiments.preference.constants.society import READINGS, CandidateParams, CandidateUsers, mixture
@@ -31,11 +31,12 @@ def same(one, other):
 
 
 def test_the_default_candidate_is_the_default_society_bit_for_bit():
-    env, params = PreferenceShift(), CandidateParams()
-    both = jax.jit(lambda of_default, ours: (env.tables(of_default), ENV.tables(ours)))(PARAMS, params)
-    same(*both)
-    row = candidates.params_of(DEFAULT[None])
-    same(jax.tree.map(lambda leaf: leaf[0], row), jaxrec.parameters.canonical(params))
+    env = PreferenceShift()
+    both = jax.jit(lambda of_default, ours: (env.tables(of_default), ENV.tables(ours)))
+    same(*both(env.default_params, CandidateParams()))
+    (row,) = (jax.tree.map(lambda leaf: leaf[0], rows) for rows in (candidates.params_of(OPTIMA[None]),))
+    ours = {name: getattr(row, name) for name in vars(PARAMS)}
+    same(ours, vars(jaxrec.parameters.canonical(PARAMS)))
 
 
 @pytest.mark.slow
@@ -43,7 +44,7 @@ def test_a_rollout_with_the_default_candidate_is_one_with_the_default_society_bi
     key = jax.random.key(3)
     played = [
         jaxrec.rollout(env, env.policy("myopic", params), key, 16, 20, params, trajectory=True)
-        for env, params in ((PreferenceShift(reward="penalised"), PARAMS), (ENV, CandidateParams()))
+        for env, params in ((PreferenceShift(reward="penalised"), PreferenceParams()), (ENV, CandidateParams()))
     ]
     same(played[0].trajectory, played[1].trajectory)
 
@@ -133,7 +134,7 @@ def test_knowing_the_state_late_is_worth_less_than_seeing_it_and_more_than_never
     """Over three steps: between the optimum of a recommender that sees and the best slates chosen once for all."""
     tables = jax.jit(ENV.tables)(CandidateParams())
     paid = exact.rewards(tables, 3).engagement
-    late = np.asarray(jax.jit(surrogate.delayed)(tables, paid, 1.0), float)
+    late = np.asarray(jax.jit(beliefs.delayed)(tables, paid, 1.0), float)
     reward, shift = np.asarray(paid[0, :, 0], float), np.asarray(tables.shift, float)  # [a, u], [a, u, u']
     start = np.asarray(dynamics.clipped_normal(130.0, 20.0), float)
     blind = max(
@@ -173,11 +174,11 @@ def test_the_study_writes_its_report(tmp_path):
     folder = study("preference-constants").run(config=TINY, out=tmp_path / "run")
     result = json.loads((folder / "results.json").read_text())
     assert [len(result[name]) for name in ("shortlist", "finalists")] == [2, 2]
-    assert list(result["finalists"][0]["constants"].values()) == DEFAULT.tolist()
+    assert list(result["finalists"][0]["constants"].values()) == OPTIMA.tolist()
     report = (folder / "report.md").read_text()
     for name, number in (("rl | r(u_t)", 7.49), ("penalised rl | r(u_t^rnd)", 4.57)):
         assert f"| {name} | {number:.2f} |" in report
-    for figure in ("table", "best-shifts", "default-shifts", "profiles", "conflicts"):
+    for figure in ("table", "best-shifts", "optima-shifts", "profiles", "conflicts"):
         assert (folder / "figures" / f"{figure}.png").stat().st_size > 10_000
 
 
@@ -196,12 +197,12 @@ def test_bad_settings_are_refused(changes, message):
 
 
 def test_the_named_constants_are_those_of_the_default_and_of_the_kept_run():
-    same(fitted_params("optima"), PARAMS)
+    same(fitted_params(), PreferenceParams())
     kept = json.loads((ROOT / "docs" / "results" / "preference-constants-core" / "results.json").read_text())
-    default, *others = kept["finalists"]
+    optima, *others = kept["finalists"]
     best = min((one for one in others if one["constants"]["inertia"] == 0.9), key=lambda one: one["misfit"])
-    assert best["misfit"] < default["misfit"]
-    params = fitted_params("beliefs")
+    assert best["misfit"] < optima["misfit"]
+    params = fitted_params("beliefs")  # the default, by the rule of the study
     ours = (params.choice_base, *params.choice_widths, params.rationality, params.inertia, 0.0, 0.0)
     np.testing.assert_allclose(ours, list(best["constants"].values()), rtol=5e-3)
     with pytest.raises(jaxrec.InputError, match="constants"):

@@ -8,10 +8,10 @@ import pytest
 
 import jaxrec
 from jaxrec.agents import PPOSettings
-from jaxrec.envs.preference import PreferenceParams
+from jaxrec.envs.preference import fitted_params
 from jaxrec.experiments import study
 from jaxrec.experiments.preference.calibration import measure as calibration
-from jaxrec.experiments.preference.calibration.measure import CONSTANTS, DEFAULTS
+from jaxrec.experiments.preference.calibration.measure import CONSTANTS, KEPT
 from jaxrec.experiments.preference.calibration.study import CalibrationConfig
 from jaxrec.experiments.preference.reference import METRICS, TABLE_1
 from jaxrec.experiments.preference.shift.measure import natural, optima
@@ -24,6 +24,7 @@ TINY = ShiftConfig(
     hidden_size=8,
     eval_episodes=8,
     num_chunks=4,
+    belief_points=4,
 )
 
 
@@ -84,15 +85,15 @@ def test_the_calibration_writes_its_readings_and_their_best_constants(tmp_path, 
     assert (folder / "figures" / "profiles.png").stat().st_size > 10_000
 
 
-def test_the_error_of_the_defaults_is_that_of_an_independent_fit():
+def test_the_error_of_what_is_kept_is_that_of_an_independent_fit():
     """An independent program reports 0.62 for this reading and these constants."""
     reading, slates = next(iter(calibration.READINGS)), next(iter(calibration.SLATES))
-    assert float(calibration.error(jnp.asarray([DEFAULTS]), reading, slates)[0]) == pytest.approx(0.62, abs=0.03)
+    assert float(calibration.error(jnp.asarray([KEPT]), reading, slates)[0]) == pytest.approx(0.62, abs=0.03)
 
 
-def test_the_defaults_are_those_of_the_environment():
-    params = PreferenceParams()
-    assert (params.choice_base, *params.choice_widths, params.rationality) == DEFAULTS
+def test_what_is_kept_has_a_name():
+    params = fitted_params("optima")
+    assert (params.choice_base, *params.choice_widths, params.rationality) == KEPT
 
 
 @pytest.mark.parametrize(

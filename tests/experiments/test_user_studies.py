@@ -156,7 +156,7 @@ def test_the_mis_specified_choice_model_is_lower_and_wider():
     assert params.influence.shape == (4,)
     np.testing.assert_allclose(params.choice_heights[0], [1, 4])
     np.testing.assert_allclose(params.choice_heights[2], [0.7, 2.5])
-    np.testing.assert_allclose(params.choice_widths[3], [33, 22.5])
+    np.testing.assert_allclose(params.choice_widths[3], [113.7, 53.4])
 
 
 @pytest.mark.parametrize(

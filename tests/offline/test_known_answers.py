@@ -7,13 +7,13 @@ import pytest
 
 import jaxrec
 from jaxrec.agents import TabularPolicy
-from jaxrec.envs.preference import KnownPreference, exact
+from jaxrec.envs.preference import KnownPreference, exact, fitted_params
 from jaxrec.estimation import record
 from jaxrec.offline import METHODS, BatchQ, estimate_value
 
 pytestmark = pytest.mark.slow
 ENV = KnownPreference()
-PARAMS = ENV.default_params
+PARAMS = fitted_params("optima")  # of which the numbers are
 OPTIMUM, MYOPIC, EXPLORING = 7.12, 6.78, 0.05
 
 
@@ -45,7 +45,7 @@ def worth(policy, epsilon=0.0):
 @pytest.fixture(scope="module")
 def random_logs():
     """Of 10 000 users of random slates, four times."""
-    return [record(ENV, ENV.policy("random"), jax.random.key(seed), 10_000)[0] for seed in range(4)]
+    return [record(ENV, ENV.policy("random"), jax.random.key(seed), 10_000, PARAMS)[0] for seed in range(4)]
 
 
 def test_the_references_are_those_of_the_paper_s_users():
@@ -87,7 +87,7 @@ def test_learned_from_a_nearly_myopic_platform(settings, believes, earns, tolera
     """From 3000 users each, three times; the platform itself earns 6.62 and the optimum 7.12."""
     values, true = [], []
     for seed in range(3):
-        logs, _ = record(ENV, table(0.0)[0].replace(epsilon=EXPLORING), jax.random.key(50 + seed), 3000)
+        logs, _ = record(ENV, table(0.0)[0].replace(epsilon=EXPLORING), jax.random.key(50 + seed), 3000, PARAMS)
         agent = BatchQ(ENV, logs, **settings)
         seen = []
         keys, params = jax.random.split(jax.random.key(0), 1), jaxrec.batched(PARAMS, 1)

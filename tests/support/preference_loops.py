@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from jaxrec.envs.preference import PreferenceShift
+from jaxrec.envs.preference import PreferenceShift, fitted_params
 
 ENV = PreferenceShift(observe_as="state")
-PARAMS = ENV.default_params
+PARAMS = fitted_params("optima")
+"""Constants for which independent programs have numbers."""
 
 
 def plain_distance(a, b):

@@ -12,13 +12,13 @@ FITTED = {
 """beta_c away from its peaks, the widths of the peaks (degrees), and beta_d, by what came near Table 1 of the paper."""
 
 
-def fitted_params(to: str = "optima") -> PreferenceParams:
-    """Gives the default society, or the one that comes nearest to the paper with recommenders that see beliefs.
+def fitted_params(to: str = "beliefs") -> PreferenceParams:
+    """Gives the default society, or the one at which optima under full observation come nearest to the paper.
 
     Args:
-        to: "optima", the default: constants at which optima under full observation come near Table 1
-            (`preference-calibration`); or "beliefs": those at which recommenders that see beliefs do, as the paper's
-            did (`preference-constants`). Neither meets all of Table 1.
+        to: "beliefs", the default: constants at which recommenders that see beliefs, as the paper's did, come nearest
+            to Table 1 (`preference-constants`); or "optima": those at which optima under full observation do
+            (`preference-calibration`). Neither meets all of Table 1.
 
     Returns:
         Run-time values of `PreferenceShift` with its default slates.

@@ -43,10 +43,10 @@ class ChoiceParams(EnvParams):
     """
 
     reward_weights: Utilities = Utilities(recommender=1.0, user=1.0, society=0.0)
-    choice_base: float | Array = 0.1
+    choice_base: float | Array = 0.408
     choice_centres: np.ndarray | Array = struct.field(default_factory=lambda: np.array([80.0, 270.0], np.float32))
     choice_heights: np.ndarray | Array = struct.field(default_factory=lambda: np.array([1.0, 4.0], np.float32))
-    choice_widths: np.ndarray | Array = struct.field(default_factory=lambda: np.array([22.0, 15.0], np.float32))
+    choice_widths: np.ndarray | Array = struct.field(default_factory=lambda: np.array([75.8, 35.6], np.float32))
     bait_height: float | Array = 0.0
     bait_centre: float | Array = 200.0
     bait_width: float | Array = 30.0

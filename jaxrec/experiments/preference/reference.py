@@ -10,10 +10,6 @@ TABLE_1 = {
     "penalised rl": (5.28, 6.21, 4.57),
 }
 
-BELIEF_OPTIMUM = {"rl": ("engagement", 6.885), "penalised rl": ("sum", 15.47)}
-"""The best that can be had from slates and choices, without seeing preferences: point-based value iteration (Pineau,
-Gordon & Thrun 2003) on these users with the default constants, undiscounted."""
-
 TABLE_2 = {
     ("oracle", "oracle"): ((7.49, -0.08, -1.09), (5.28, 6.21, 4.57)),
     ("simulation", "oracle"): ((6.40, -1.24, -1.83), (5.48, 5.61, 4.43)),

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 import jaxrec
-from jaxrec.envs.preference import PreferenceShift, Table, dynamics, exact, policies
+from jaxrec.envs.preference import PreferenceShift, Table, dynamics, exact, fitted_params, policies
 from jaxrec.testing import api_test
 
 HEIGHT, CENTRE, WIDTH, COST = 1.5, 210.0, 25.0, 0.8
 ENV = PreferenceShift(observe_as="state")
 CLICKS = PreferenceShift(counts="click")
-PARAMS = ENV.default_params.replace(bait_height=HEIGHT, bait_centre=CENTRE, bait_width=WIDTH, bait_cost=COST)
+PARAMS = fitted_params("optima").replace(bait_height=HEIGHT, bait_centre=CENTRE, bait_width=WIDTH, bait_cost=COST)
 U = range(36)
 tables_at = jax.jit(ENV.tables)
 optimal = jax.jit(exact.optimal, static_argnames=("horizon", "counts"))

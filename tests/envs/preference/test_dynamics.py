@@ -7,41 +7,50 @@ import pytest
 from preference_loops import ENV, PARAMS, plain_distance, plain_slate
 
 import jaxrec
-from jaxrec.envs.preference import PreferenceShift, dynamics
+from jaxrec.envs.preference import PreferenceShift, dynamics, fitted_params
+
+CONSTANTS = {"optima": (0.1, 22, 15, 31), "beliefs": (0.408, 75.8, 35.6, 54.6)}
+"""choice_base, both widths, rationality."""
 
 
 def plain_cos(x, u):
     return np.cos(np.radians(10 * (x - u)))
 
 
-def plain_sharpness(u):
-    first = (1 - 0.1) * np.exp(-((plain_distance(10 * u, 80) / 22) ** 2) / 2)
-    return 0.1 + first + (4 - 0.1) * np.exp(-((plain_distance(10 * u, 270) / 15) ** 2) / 2)
+def plain_sharpness(u, constants):
+    base, first, second, _ = constants
+    near = (1 - base) * np.exp(-((plain_distance(10 * u, 80) / first) ** 2) / 2)
+    return base + near + (4 - base) * np.exp(-((plain_distance(10 * u, 270) / second) ** 2) / 2)
 
 
-def plain_choice(slate, u):
-    weights = np.array([slate[x] * np.exp(plain_sharpness(u) * plain_cos(x, u)) for x in range(36)])
+def plain_choice(slate, u, constants):
+    weights = np.array([slate[x] * np.exp(plain_sharpness(u, constants) * plain_cos(x, u)) for x in range(36)])
     return weights / weights.sum()
 
 
-def plain_shift(slate, u):
+def plain_shift(slate, u, constants):
     belief = slate**3 / (slate**3).sum()
     worth = []
     for new in range(36):
-        chosen = plain_choice(belief, new)
+        chosen = plain_choice(belief, new, constants)
         worth.append(sum(chosen[x] * (0.9 * plain_cos(x, u) + 0.1 * plain_cos(x, new)) for x in range(36)))
-    weights = np.exp(31 * (np.array(worth) - max(worth)))
+    weights = np.exp(constants[3] * (np.array(worth) - max(worth)))
     return weights / weights.sum()
 
 
-def test_tables_equal_plain_loops(tables):
+@pytest.mark.parametrize("fitted", CONSTANTS)
+def test_tables_equal_plain_loops(fitted):
+    tables, constants = jax.jit(ENV.tables)(fitted_params(fitted)), CONSTANTS[fitted]
     for number, mean in ((0, 20), (4, 260)):
         slate = plain_slate(mean, 60)
         np.testing.assert_allclose(ENV.slates[number], slate, rtol=1e-5)
         for u in (0, 8, 13, 27):
-            np.testing.assert_allclose(tables.choice[number, u], plain_choice(slate, u), rtol=1e-4, atol=1e-7)
-            np.testing.assert_allclose(tables.shift[number, u], plain_shift(slate, u), rtol=1e-3, atol=1e-6)
-    np.testing.assert_allclose(tables.natural[13], plain_shift(np.full(36, 1 / 36), 13), rtol=1e-3, atol=1e-6)
+            np.testing.assert_allclose(
+                tables.choice[number, u], plain_choice(slate, u, constants), rtol=1e-4, atol=1e-7
+            )
+            np.testing.assert_allclose(tables.shift[number, u], plain_shift(slate, u, constants), rtol=1e-3, atol=1e-6)
+    natural = plain_shift(np.full(36, 1 / 36), 13, constants)
+    np.testing.assert_allclose(tables.natural[13], natural, rtol=1e-3, atol=1e-6)
 
 
 def test_tables_are_distributions(tables):

@@ -88,32 +88,32 @@ class Measured:
     """Everything measured.
 
     Attributes:
-        fits: every reading with the slates of our defaults, then the first of them with the other slates.
-        default_error: the error of our default constants in the first reading.
-        best_values, default_values: float[conditions, 3], what optima earn at its best constants and at our defaults.
+        fits: every reading with the slates of the society, then the first of them with the other slates.
+        kept_error: the error of the constants kept as "optima" in the first reading.
+        best_values, kept_values: float[conditions, 3], what optima earn at its best constants and at those kept.
     """
 
     fits: list[Fit]
-    default_error: float
+    kept_error: float
     best_values: np.ndarray
-    default_values: np.ndarray
+    kept_values: np.ndarray
 
 
 def readings() -> list[tuple[str, str]]:
-    """What is fitted: every reading with the slates of our defaults, then the first of them with the other slates."""
+    """What is fitted: every reading with the slates of the society, then the first of them with the other slates."""
     ours, other = SLATES
     return [(reading, ours) for reading in READINGS] + [(next(iter(READINGS)), other)]
 
 
 def measure(config: CalibrationConfig, tools: Tools) -> Measured:
-    """Fits every reading with the slates of our defaults, and the best of them with the other slates.
+    """Fits every reading with the slates of the society, and the best of them with the other slates.
 
     Args:
         config: the settings.
         tools: its log takes lines of metrics, its meter is notified of the progress.
 
     Returns:
-        Every fit, and what the best and our default constants come to.
+        Every fit, and what the best constants and those kept come to.
     """
     pairs = readings()
     tools.meter.start(f"fitting {len(pairs)} readings", len(pairs) * (config.generations + 1))
@@ -122,19 +122,19 @@ def measure(config: CalibrationConfig, tools: Tools) -> Measured:
         fits.append(fit(config, reading, slates, tools.meter))
         tools.log(reading=reading, slates=slates, error=fits[-1].error, best=fits[-1].best)
     best = fits[0]
-    default = float(error(jnp.asarray([DEFAULTS]), best.reading, best.slates)[0])
+    kept = float(error(jnp.asarray([KEPT]), best.reading, best.slates)[0])
     env = PreferenceShift(slate_means=SLATES[best.slates], observe_as="state")
     both = [
         np.asarray(jax.jit(optima, static_argnums=(1, 2))(jnp.asarray(constants, float), READINGS[best.reading], env))
-        for constants in (best.best, DEFAULTS)
+        for constants in (best.best, KEPT)
     ]
-    return Measured(fits, default, *both)
+    return Measured(fits, kept, *both)
 
 
 def fit(config: CalibrationConfig, reading: str, slates: str, meter: Meter) -> Fit:
     """Fits one reading by differential evolution (Storn & Price 1997).
 
-    It begins from the bounds alone: our defaults are not among the candidates.
+    It begins from the bounds alone: the constants kept are not among the candidates.
 
     Args:
         config: the settings of the search.
@@ -224,4 +224,4 @@ def _errors(candidates: Array, reading: Worth, env: PreferenceShift) -> Array:
     return jax.lax.map(of_one, candidates, batch_size=8)
 
 
-DEFAULTS = (0.1, 22.0, 15.0, 31.0)  # of `PreferenceParams`, in the order of `CONSTANTS`
+KEPT = (0.1, 22.0, 15.0, 31.0)  # as `fitted_params("optima")`, in the order of `CONSTANTS`

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from jaxrec.experiments.preference.calibration.measure import CONDITIONS, CONSTANTS, DEFAULTS, Fit, Measured
+from jaxrec.experiments.preference.calibration.measure import CONDITIONS, CONSTANTS, KEPT, Fit, Measured
 from jaxrec.experiments.preference.calibration.settings import CalibrationConfig
 from jaxrec.experiments.preference.reference import TABLE_1
 from jaxrec.experiments.reports.findings import Finding, spoken, tally
@@ -37,10 +37,9 @@ def report(config: CalibrationConfig, found: Measured, findings: list[Finding]) 
 
 
 def _answers(found: Measured, findings: list[Finding]) -> list[Answer]:
-    best, default, worse = found.fits[0], findings[1], findings[2:]
+    best, kept, worse = found.fits[0], findings[1], findings[2:]
     ranges = "; ".join(
-        "{}: {:.3g} to {:.3g}, our default {:g}".format(name, *best.interval(i), DEFAULTS[i])
-        for i, name in enumerate(CONSTANTS)
+        "{}: {:.3g} to {:.3g}, kept {:g}".format(name, *best.interval(i), KEPT[i]) for i, name in enumerate(CONSTANTS)
     )
     return [
         Answer(
@@ -48,7 +47,8 @@ def _answers(found: Measured, findings: list[Finding]) -> list[Answer]:
             f"square error of {best.error:.2f} (V: {best.reading})."
         ),
         Answer(
-            f"Are our default constants as good? {spoken(default.verdict)}: their error is {found.default_error:.2f}, "
+            f'Are the constants kept as `fitted_params("optima")` as good? {spoken(kept.verdict)}: their error is '
+            f"{found.kept_error:.2f}, "
             f"and up to {best.allowed:.2f} a fit is not significantly worse."
         ),
         Answer(f"Which values fit as well? {ranges}.", "profiles"),
@@ -72,7 +72,7 @@ def _constants(best: Fit) -> Section:
     constants = [
         (
             name,
-            f"{DEFAULTS[i]:g}",
+            f"{KEPT[i]:g}",
             f"{best.best[i]:.3g}",
             "{:.3g} to {:.3g}".format(*best.interval(i)),
             "{:g} to {:g}".format(*bounds),
@@ -85,7 +85,7 @@ def _constants(best: Fit) -> Section:
         f"the error exceeds {best.allowed:.2f}, where an F test at 95 % calls the fit worse. The ranges are of "
         "what the search tried, so at least as wide; and the test takes the misfits of twelve numbers for "
         "independent, so that they are a guide.",
-        ("constant", "default", "best", "not significantly worse", "searched"),
+        ("constant", "kept", "best", "not significantly worse", "searched"),
         constants,
         ["profiles"],
     )
@@ -104,8 +104,8 @@ def _data(each: Fit) -> dict[str, Any]:
 
 
 def _side_by_side(found: Measured) -> Section:
-    """Table 1 as printed, at the best constants and at our defaults."""
-    both = (found.best_values, found.default_values)
+    """Table 1 as printed, at the best constants and at those kept."""
+    both = (found.best_values, found.kept_values)
     rows = [
         (
             name,
@@ -116,9 +116,7 @@ def _side_by_side(found: Measured) -> Section:
         )
         for i, name in enumerate(CONDITIONS)
     ]
-    return Section(
-        "Table 1: printed / best fit / our defaults", "", ("recommender", "r(u_t)", "r(u_0)", "r(u_t^rnd)"), rows
-    )
+    return Section("Table 1: printed / best fit / kept", "", ("recommender", "r(u_t)", "r(u_0)", "r(u_t^rnd)"), rows)
 
 
 def _profiles(best: Fit) -> Figure:
@@ -133,7 +131,7 @@ def _profiles(best: Fit) -> Figure:
         )
         axes.plot(middles, least, "o-", ms=3, color="#3066be")
         axes.axhline(best.allowed, color="#d1495b", lw=1, ls=":", label="not significantly worse")
-        axes.axvline(DEFAULTS[i], color="#2e933c", lw=1, label="our default")
+        axes.axvline(KEPT[i], color="#2e933c", lw=1, label="kept")
         axes.set(title=name, ylim=(0, 3))
         axes.spines[["top", "right"]].set_visible(False)
     every[0].set_ylabel("least error")

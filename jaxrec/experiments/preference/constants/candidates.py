@@ -31,8 +31,8 @@ SLATES = {
 COLUMNS = (*RANGES, "slates", "reading")
 """The columns of candidates; the last two are indices into `SLATES` and `READINGS`."""
 
-DEFAULT = np.array([0.1, 22.0, 15.0, 31.0, 0.9, 0.0, 0.0])
-"""The default society: constants fitted to optima under full observation (`preference-calibration`)."""
+OPTIMA = np.array([0.1, 22.0, 15.0, 31.0, 0.9, 0.0, 0.0])
+"""The constants fitted to optima under full observation (`preference-calibration`), beside which the others are put."""
 
 
 def spread(number: int, seed: int) -> np.ndarray:

@@ -13,11 +13,11 @@ from jaxrec.statistics import estimate
 
 TABLE = "Carroll et al., Table 1"
 OURS = "beyond the paper"
-GAP = "misfit: default beyond the best candidate"
+GAP = "misfit: fitted to optima beyond the best candidate"
 
 
 def claims(config: ConstantsConfig) -> list[Claim[Measured]]:
-    """Lists the claims, about the default and about the best candidate beside it."""
+    """Lists the claims, about the constants fitted to optima and about the best candidate beside them."""
     found: list[Claim[Measured]] = [
         Claim("screen: most numbers of Table 1 that one candidate meets (claim: all)", _most, exact(">", 11.5), TABLE),
         Claim("screen: least misfit, in units of the paper's noise (claim: noise)", _least, exact("<=", WITHIN), OURS),
@@ -25,11 +25,11 @@ def claims(config: ConstantsConfig) -> list[Claim[Measured]]:
             "screen: the two numbers that conflict most, {}: the larger distance (claim: noise)",
             _worst_pair, exact("<=", WITHIN * NOISE), TABLE, _worst_names,
         ),
-        Claim("misfit: default", lambda found: found.finalists.misfits[0], REPORTED, OURS),
+        Claim("misfit: fitted to optima", lambda found: found.finalists.misfits[0], REPORTED, OURS),
         Claim("misfit: best candidate", lambda found: found.finalists.misfits[found.best], REPORTED, OURS),
         Claim(GAP, lambda found: found.finalists.misfits[0] - found.finalists.misfits[found.best], above(0.0), OURS),
     ]  # fmt: skip
-    for name, which in (("default", _default), ("best candidate", _best)):
+    for name, which in (("fitted to optima", _optima), ("best candidate", _best)):
         found += [
             Claim(f"{name}: numbers of Table 1 {text}, of 12", partial(_count, of=of, which=which), REPORTED, TABLE)
             for text, of in (("within two standard errors of its means", met), ("within its intervals", inside))
@@ -73,7 +73,7 @@ def inside(trained: Trained, place: int) -> np.ndarray:
     return found
 
 
-def _default(found: Measured) -> int:
+def _optima(found: Measured) -> int:
     return 0
 
 

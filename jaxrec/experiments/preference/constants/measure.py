@@ -13,7 +13,7 @@ from jaxrec.agents import NetworkPolicy
 from jaxrec.envs.preference import exact
 from jaxrec.envs.preference.dynamics import clipped_normal
 from jaxrec.experiments.preference.constants import candidates
-from jaxrec.experiments.preference.constants.candidates import DEFAULT, INERTIA
+from jaxrec.experiments.preference.constants.candidates import INERTIA, OPTIMA
 from jaxrec.experiments.preference.constants.distance import distances, misfit, stated
 from jaxrec.experiments.preference.constants.screen import Screen, draws_of, screen
 from jaxrec.experiments.preference.constants.settings import ENV, ConstantsConfig
@@ -67,7 +67,8 @@ class Measured:
     Attributes:
         screen: all candidates, played without training.
         shortlist: the best of the screen, best first, one training of each recommender.
-        finalists: the default, then the best of the shortlist, first those with the printed lambda, at several seeds.
+        finalists: the constants fitted to optima, then the best of the shortlist, those with the printed lambda first,
+            at several seeds.
         predicted: float[finalists, conditions, 3], what the screen predicted for them.
     """
 
@@ -78,7 +79,7 @@ class Measured:
 
     @property
     def best(self) -> int:
-        """The finalist that fits best, of those that keep the printed lambda, the default not counted."""
+        """The finalist that fits best, of those that keep the printed lambda, those fitted to optima not counted."""
         misfits = np.where(self.finalists.printed, self.finalists.mean_misfits, np.inf)
         return 1 + int(misfits[1:].argmin())
 
@@ -103,7 +104,7 @@ def measure(config: ConstantsConfig, tools: Tools) -> Measured:
         ranked[mine[ranked]][:size]
         for mine, size in ((shortlist.printed, config.finalists - free), (~shortlist.printed, free))
     ]
-    finals = np.concatenate([DEFAULT[None], *(chosen[each] for each in best)])
+    finals = np.concatenate([OPTIMA[None], *(chosen[each] for each in best)])
     finalists = train(config, finals, config.seeds, config.steps, second, tools)
     predicted = predict(config, finals)
     return Measured(found, shortlist, finalists, predicted)

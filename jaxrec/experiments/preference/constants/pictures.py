@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from jaxrec.experiments.preference.constants import candidates
-from jaxrec.experiments.preference.constants.candidates import DEFAULT, RANGES
+from jaxrec.experiments.preference.constants.candidates import OPTIMA, RANGES
 from jaxrec.experiments.preference.constants.distance import NOISE, NUMBERS, PRINTED, WITHIN
 from jaxrec.experiments.preference.constants.measure import Trained
 from jaxrec.experiments.preference.constants.screen import Screen
@@ -70,7 +70,7 @@ def profiles(screen: Screen) -> Figure:
         least = [np.flatnonzero(which == k)[misfits[which == k].argmin()] for k in np.unique(which)]
         axes.plot(constants[least, i], misfits[least], "o-", ms=3, color=NEW)
         axes.axhline(allowed(screen), color="#888888", lw=1, ls=":", label="not significantly worse")
-        axes.axvline(DEFAULT[i], color=OLD, lw=1, label="default")
+        axes.axvline(OPTIMA[i], color=OLD, lw=1, label="fitted to optima")
         axes.set(title=name, ylim=(0, 30), xscale="log" if name == "rationality" else "linear")
         axes.spines[["top", "right"]].set_visible(False)
     every[0].set_ylabel("least misfit")

@@ -33,7 +33,7 @@ SIZES = (1, 2, 3, 4, 5, 6)
 
 
 def report(config: ConstantsConfig, found: Measured, findings: list[Finding]) -> Report:
-    """Shows which candidates come near the paper, what they do beside the default, and which numbers conflict.
+    """Shows which candidates come near the paper, beside those fitted to optima, and which numbers conflict.
 
     Args:
         config: the settings.
@@ -48,7 +48,8 @@ def report(config: ConstantsConfig, found: Measured, findings: list[Finding]) ->
         "The unpublished constants of shifting preferences",
         f"{len(found.screen.points)} candidates for the constants that Carroll et al. do not print, played without "
         "training by recommenders that see beliefs (the fast informed bound, which is exact for myopic ones); PPO with "
-        f"an LSTM for the best {len(found.shortlist.candidates)}; and for the best of those and the default again, at "
+        f"an LSTM for the best {len(found.shortlist.candidates)}; and for the best of those, and for the constants "
+        f"fitted to optima under full observation (`preference-calibration`), again at "
         f"{seeds} seeds. Distances are in units of {NOISE}, which the paper says that its standard errors are below; "
         "its ratios and sentences have units of their own. Misfit: the root mean square of all distances.",
     )
@@ -58,7 +59,7 @@ def report(config: ConstantsConfig, found: Measured, findings: list[Finding]) ->
     ]  # fmt: skip
     written.figures = {
         "table": pictures.table(found.finalists, _names(found)),
-        "default-shifts": _heat_maps(found, 0),
+        "optima-shifts": _heat_maps(found, 0),
         "best-shifts": _heat_maps(found, found.best),
         "profiles": pictures.profiles(found.screen),
         "conflicts": pictures.conflicts(pairs(found.screen.distances)[0] * NOISE),
@@ -87,13 +88,13 @@ def _answers(found: Measured, findings: list[Finding]) -> list[Answer]:
         ),
         Answer(
             f"Which constants come nearest, with lambda as printed? {constants}. With recommenders trained for them, "
-            f"{at[1]} of 12 numbers are met, by the default {at[0]}; the misfit is {misfits[best]:.1f}, the default's "
-            f"{misfits[0]:.1f}.",
+            f"{at[1]} of 12 numbers are met, and {at[0]} with constants fitted to optima under full observation; the "
+            f"misfits are {misfits[best]:.1f} and {misfits[0]:.1f}.",
             "table",
         ),
         Answer(
-            "Are they nearer than the default beyond the noise of trainings, which is the rule by which the default "
-            f"would be replaced? {spoken(gap.verdict)}: by {gap.estimate}.",
+            "Are they nearer than those fitted to optima beyond the noise of trainings, which is the rule by which the "
+            f"default is chosen? {spoken(gap.verdict)}: by {gap.estimate}.",
             "best-shifts",
         ),
         Answer(
@@ -109,7 +110,7 @@ def _answers(found: Measured, findings: list[Finding]) -> list[Answer]:
 
 def _names(found: Measured) -> list[str]:
     """What finalists are called."""
-    names = ["default"]
+    names = ["fitted to optima"]
     for place in range(1, len(found.finalists.candidates)):
         kind = "lambda as printed" if found.finalists.printed[place] else "lambda free"
         names.append(f"finalist {place}, {kind}")
@@ -117,7 +118,7 @@ def _names(found: Measured) -> list[str]:
 
 
 def _table(found: Measured) -> Section:
-    """Table 1: printed, the default, the finalists."""
+    """Table 1: printed, fitted to optima, the finalists."""
     places = range(len(found.finalists.candidates))
     hits = [met(found.finalists, place) for place in places]
     rows = []
@@ -157,8 +158,8 @@ def _shifts() -> Section:
     return Section(
         "How preferences shift (Figures 1 and 7)",
         "The share of users that prefer each angle at each time-step, learned recommenders, all seeds together: of the "
-        "best candidate, and of the default.",
-        figures=["best-shifts", "default-shifts"],
+        "best candidate, and of the constants fitted to optima.",
+        figures=["best-shifts", "optima-shifts"],
     )
 
 
@@ -208,7 +209,7 @@ def _ranges(screen: Screen) -> Section:
     fine = candidates.constants_of(screen.points[screen.misfits <= allowed])
     best = candidates.constants_of(screen.points[[screen.misfits.argmin()]])[0]
     rows = [
-        (name, f"{candidates.DEFAULT[i]:g}", f"{best[i]:.3g}", f"{fine[:, i].min():.3g} to {fine[:, i].max():.3g}",
+        (name, f"{candidates.OPTIMA[i]:g}", f"{best[i]:.3g}", f"{fine[:, i].min():.3g} to {fine[:, i].max():.3g}",
          "{:g} to {:g}".format(*RANGES[name]))
         for i, name in enumerate(RANGES)
     ]  # fmt: skip
@@ -216,7 +217,7 @@ def _ranges(screen: Screen) -> Section:
         "How well the constants are pinned down",
         f"Over the {len(fine)} candidates of the screen whose misfit is at most {allowed:.1f}, where an F test at 95 % "
         "calls a fit worse than the best; it takes distances for independent, so that the ranges are a guide.",
-        ("constant", "default", "best", "not significantly worse", "searched"),
+        ("constant", "fitted to optima", "best", "not significantly worse", "searched"),
         rows,
         ["profiles"],
     )

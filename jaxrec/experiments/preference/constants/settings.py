@@ -26,8 +26,8 @@ class ConstantsConfig(RecommenderConfig):
     shortlist_steps: int = 32_000
     """Environment steps (slates) of each of those trainings."""
     finalists: int = 2
-    """The best of the shortlist, which are trained again for `steps`, together with the default; half of them, or one
-    more, keep the printed lambda."""
+    """The best of the shortlist, which are trained again for `steps`, beside the constants fitted to optima; half of
+    them, or one more, keep the printed lambda."""
     seeds: int = 5
     """Independent trainings of each finalist."""
 

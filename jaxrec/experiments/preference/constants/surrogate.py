@@ -17,6 +17,7 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxrec.envs.preference import exact
+from jaxrec.envs.preference.beliefs import delayed
 from jaxrec.envs.preference.dynamics import BINS, DEGREES, Tables, clipped_normal
 from jaxrec.experiments.preference.constants.society import CandidateUsers
 from jaxrec.runtime.jit_by_class import jit
@@ -40,27 +41,6 @@ class Outcome(NamedTuple):
     values: Array
     users: Array
     natural: Array
-
-
-def delayed(
-    tables: Tables, paid: Float[Array, "horizon slates rows 36"], gamma: Array | float
-) -> Float[Array, "horizon slates rows 36"]:
-    """Computes what each slate is worth to a recommender that comes to know the user's state one step late.
-
-    Args:
-        tables: of the slates.
-        paid: the reward of each slate at each time, u_0 (rows) and u_t.
-        gamma: the discount, float[] in [0, 1].
-
-    Returns:
-        The fast informed bound Q(a, u_0, u_t) at each time.
-    """
-
-    def step(later: Array, now: Array) -> tuple[Array, Array]:
-        worth = now + gamma * jnp.einsum("auv,biv->abiu", tables.shift, later).max(axis=1)
-        return worth, worth
-
-    return jax.lax.scan(step, jnp.zeros_like(paid[0]), paid, reverse=True)[1]
 
 
 def outcome(env: CandidateUsers, params: Any, draws: Float[Array, "horizon users"]) -> Outcome:

@@ -10,6 +10,7 @@ from jax import Array
 
 from jaxrec import random
 from jaxrec.envs.preference import PreferenceShift, exact
+from jaxrec.envs.preference.beliefs import belief_optimal
 from jaxrec.envs.preference.dynamics import BINS
 from jaxrec.experiments.preference.recommenders import as_lived, play, train_recommenders
 from jaxrec.experiments.preference.reference import METRICS
@@ -49,6 +50,12 @@ class Learned:
         names = METRICS if metric == "sum" else (metric,)
         return np.sum([self.sums[name].mean(axis=1) for name in names], axis=0)
 
+    @property
+    def paid(self) -> np.ndarray:
+        """float[seeds]: the sum over an episode of what it is trained for."""
+        engagement, *safe = (self.means(name) for name in METRICS)
+        return engagement + self.penalty * np.sum(safe, axis=0)
+
 
 @dataclass(frozen=True)
 class Exact:
@@ -79,11 +86,14 @@ class Measured:
         learned: every recommender, without foresight and with it, at each penalty.
         optima: the optima under full observation.
         natural: float[horizon + 1, 36], P(u_t) under uniform slates.
+        from_beliefs: recommender that looks ahead -> float[2], what a plan earns that does not see preferences, and
+            what none exceeds, of what that recommender is paid for.
     """
 
     learned: list[Learned]
     optima: list[Exact]
     natural: np.ndarray
+    from_beliefs: dict[str, np.ndarray]
 
     @property
     def named(self) -> dict[str, Learned]:
@@ -108,13 +118,13 @@ def measure(config: ShiftConfig, tools: Tools) -> Measured:
         tools: its log takes lines of metrics, its meter is notified of the progress.
 
     Returns:
-        Every recommender, the optima, and natural preferences.
+        Every recommender, the optima, natural preferences, and what can be had from beliefs.
     """
     key_train, key_play = jax.random.split(random.key(config.seed, config.generator))
     learned: list[Learned] = []
     for name, gamma in ((MYOPIC, 0.0), (RL, config.ppo.gamma)):
         learned += train(config, name, gamma, key_train, key_play, tools)
-    return Measured(learned, optima(config), natural())
+    return Measured(learned, optima(config), natural(), from_beliefs(config, tools))
 
 
 def train(
@@ -166,6 +176,19 @@ def optima(config: ShiftConfig) -> list[Exact]:
         worth, users = at(jnp.asarray(gamma))
         sums = np.stack(worth, axis=1)
         found += [Exact(name, float(nu), sums[i], np.asarray(users[i])) for i, nu in enumerate(weights)]
+    return found
+
+
+def from_beliefs(config: ShiftConfig, tools: Tools) -> dict[str, np.ndarray]:
+    """The bounds of what can be had from beliefs, looking ahead, at every penalty; on draws of their own."""
+    tools.meter.start("planning from beliefs", len(config.penalties))
+    params = ENV.default_params
+    tables, key = jax.jit(ENV.tables)(params), jax.random.key(config.seed)
+    found = {}
+    for nu in config.penalties:
+        bounds = belief_optimal(tables, ENV.horizon, params, key, (nu, nu), config.belief_points)
+        found[title(RL, nu)] = np.array(bounds)
+        tools.meter.advance(title(RL, nu))
     return found
 
 

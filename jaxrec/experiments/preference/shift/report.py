@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxrec.experiments.preference import figures
 from jaxrec.experiments.preference.reference import METRICS, TABLE_1
-from jaxrec.experiments.preference.shift.claims import LABELS, PAPER
+from jaxrec.experiments.preference.shift.claims import FROM_BELIEFS, LABELS, PAPER
 from jaxrec.experiments.preference.shift.measure import Exact, Learned, Measured
 from jaxrec.experiments.preference.shift.settings import ShiftConfig
 from jaxrec.experiments.reports.findings import Finding, tally
@@ -52,7 +52,7 @@ def report(config: ShiftConfig, found: Measured, findings: list[Finding]) -> Rep
         Section("Learning curves", "What each is paid for, slates drawn from the policy.", figures=["curves"])
     )
     written.data = _data(found)
-    written.answers = _answers(named, findings)
+    written.answers = _answers(found, findings)
     return written
 
 
@@ -75,7 +75,8 @@ def _add_heat_maps(found: Measured, named: dict[str, Learned], best: dict[str, E
     )
 
 
-def _answers(named: dict[str, Learned], findings: list[Finding]) -> list[Answer]:
+def _answers(found: Measured, findings: list[Finding]) -> list[Answer]:
+    named = found.named
     paper = [one for one in findings if one.source == PAPER]
     shifts = [one for one in paper if ": myopic beyond rl" in one.name]
     penalised = [one for one in paper if one.name.startswith("sum:")]
@@ -100,13 +101,15 @@ def _answers(named: dict[str, Learned], findings: list[Finding]) -> list[Answer]
                 f"and {estimate(safe.means('sum'))}."
             )
         )
-    optimum = [one for one in findings if "optimum from beliefs" in one.name]
+    optimum = [one for one in findings if FROM_BELIEFS in one.name]
     if optimum:
+        bounds = ", ".join(f"{bound / plan:.3f}" for plan, bound in found.from_beliefs.values())
         fractions = ", ".join(f"{one.name.partition(':')[0]} {one.value:.3f}" for one in optimum)
         answers.append(
             Answer(
-                f"How close is that to the best that can be had from beliefs? The fractions are {fractions}; of the "
-                f"claims that they exceed 0.97, these hold: {tally(optimum)}."
+                f"How close is that to the best that can be had from beliefs? Of the best plan that was found the "
+                f"fractions are {fractions}; of the claims that they exceed 0.97, these hold: {tally(optimum)}. No "
+                f"recommender reaches more than {bounds} of those plans."
             )
         )
     return answers
@@ -132,6 +135,7 @@ def _data(found: Measured) -> dict[str, Any]:
             for one in optima
         ],
         "natural": natural,
+        "from_beliefs": found.from_beliefs,
     }
 
 

@@ -24,9 +24,13 @@ class ShiftConfig(RecommenderConfig):
     penalties: tuple[float, ...] = (0.0, 1.0)
     """Weights nu_1 = nu_2 of engagement under initial and under natural preferences; the paper's are 0 and 1."""
 
+    belief_points: int = 128
+    """Beliefs at each time for which plans are sought that do not see preferences (point-based value iteration)."""
+
     def check(self) -> None:
         """Raises InputError for a setting out of range."""
         checks.positive("seeds", self.seeds)
+        checks.positive("belief_points", self.belief_points)
         checks.seed("seed", self.seed)
         checks.lookup(random.GENERATORS, self.generator, "generator")
         named = {f"{nu:g}" for nu in self.penalties}  # as the report does: what it takes for one must be one
