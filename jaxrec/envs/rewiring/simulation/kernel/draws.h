@@ -40,7 +40,10 @@ inline float Uniform(uint32_t word) { return static_cast<float>(word >> 8) * 0x1
 inline bool Below(float chance, float x) {
   const float slope = 0.125f * x, size = std::fabs(slope);
   const float low = 0.5f + (slope - size), high = 0.5f + (slope + size);
-  if (__builtin_expect((chance >= low) & (chance < high), false)) return chance < 1.0f / (1.0f + std::exp(-x));
+  // One comparison that is almost never true, and not two of which one often is: compilers branch on each.
+  if (__builtin_expect(std::fabs(chance - 0.5f - slope) <= size + 1e-6f, false)) {
+    if (chance >= low && chance < high) return chance < 1.0f / (1.0f + std::exp(-x));
+  }
   return chance < low;
 }
 

@@ -205,10 +205,11 @@ struct Society {
     const float adopting = num_kinds ? 1.0f - 1.0f / (1.0f + params.adoption_timescale) : 0.0f;
     const float strategy = adopting + (1.0f - adopting) / (1.0f + params.timescale);
     Counts added{0, 0, 0};
+    uint32_t next[3] = {generator.Draw(), generator.Draw(), generator.Draw()};
     for (int step = 0; step < num_steps; ++step) {
-      const uint32_t word = generator.Draw();
-      const float number = Uniform(generator.Draw());
-      const uint32_t choice = generator.Draw();
+      const uint32_t word = next[0], choice = next[2];
+      const float number = Uniform(next[1]);
+      for (uint32_t& each : next) each = generator.Draw();  // early: no branch has to wait for them
       if (rules.single_clock) {
         Structural(word, number, choice, pool, &added);
       } else if (number >= strategy) {
