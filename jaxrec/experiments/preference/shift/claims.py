@@ -42,7 +42,7 @@ def claims(config: ShiftConfig) -> list[Claim[Measured]]:
             if more in trained and less in trained
         ),
         *(
-            Claim(f"{name}: what it is paid for as a fraction of {FROM_BELIEFS}, {{}}", partial(_fraction, name=name),
+            Claim(f"{name}: what it is paid as a fraction of {FROM_BELIEFS}, {{}}", partial(_fraction, name=name),
                   above(0.97), OURS, partial(_best, name=name))
             for name in (title(RL, penalty) for penalty in config.penalties)
         ),
@@ -65,8 +65,12 @@ def _gap(found: Measured, more: str, less: str, metric: str) -> np.ndarray:
 
 
 def _fraction(found: Measured, name: str) -> np.ndarray:
-    """What a recommender earns as a fraction of what can be had from what it sees."""
-    return found.named[name].paid / found.from_beliefs[name][0]
+    """What a recommender is paid as a fraction of what can be had from what it sees.
+
+    Not the sum of metrics: a user and its twin under uniform slates share their draws, so that the item chosen suits
+    the twin better than the reward expects, which knows the twin by u_0 alone.
+    """
+    return found.named[name].means("reward") / found.from_beliefs[name][0]
 
 
 def _best(found: Measured, name: str) -> str:
@@ -80,7 +84,7 @@ def _share(found: Measured, name: str, centre: float) -> np.ndarray:
 
 def _natural_share(found: Measured) -> list[float]:
     """The share of users near the first centre at the end, under uniform slates: one number."""
-    return [found.natural[-1, _near(CENTRES[0])].sum()]
+    return [float(found.natural[-1, _near(CENTRES[0])].sum())]
 
 
 def _near(centre: float) -> np.ndarray:

@@ -30,7 +30,7 @@ class Learned:
         name: "myopic" or "rl".
         penalty: nu_1 = nu_2.
         curve: float[chunks, seeds], the return of an episode during training.
-        sums: metric -> float[seeds, trajectories], over an episode.
+        sums: metric -> float[seeds, trajectories], over an episode; "reward" is what it is paid, expected over beliefs.
         users: float[seeds, horizon + 1, 36], how many of the users prefer what at each time.
     """
 
@@ -49,12 +49,6 @@ class Learned:
         """float[seeds]: the sum over an episode; "sum" is that of all three."""
         names = METRICS if metric == "sum" else (metric,)
         return np.sum([self.sums[name].mean(axis=1) for name in names], axis=0)
-
-    @property
-    def paid(self) -> np.ndarray:
-        """float[seeds]: the sum over an episode of what it is trained for."""
-        engagement, *safe = (self.means(name) for name in METRICS)
-        return engagement + self.penalty * np.sum(safe, axis=0)
 
 
 @dataclass(frozen=True)
@@ -150,7 +144,7 @@ def train(
     keys = jax.random.split(key_play, runs)
     sums, users = play(ENV, policies, keys, params, config.eval_episodes, as_lived)
     return [
-        Learned(name, nu, curves[:, mine], {metric: sums[metric][mine] for metric in METRICS}, users[mine])
+        Learned(name, nu, curves[:, mine], {metric: sums[metric][mine] for metric in (*METRICS, "reward")}, users[mine])
         for nu, mine in ((nu, penalties == np.float32(nu)) for nu in config.penalties)
     ]
 

@@ -158,8 +158,9 @@ def _table(named: dict[str, Learned], best: dict[str, Exact]) -> Section:
         "Table 1",
         "Learned: mean and 95 % interval over seeds; then the largest standard error over the trajectories of a seed. "
         "The optimum sees the user's preferences, which no recommender does, and is optimal for what it is paid for "
-        "(discounted), not for each figure. The paper does not publish all constants of its users: ours come from "
-        "fitting the optima to its table.",
+        "(discounted), not for each figure. Learned ones can exceed it in r(u_t^rnd): a user and its twin under "
+        "uniform slates share their draws. The paper does not publish all constants of its users: ours come from "
+        "fitting recommenders that see beliefs to its table.",
         ("recommender", "sum over an episode", "paper", "optimum, full observation", "learned", "standard error"),
         rows,
     )
