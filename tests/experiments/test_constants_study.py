@@ -11,7 +11,9 @@ from preference_loops import PARAMS, plain_slate
 
 import jaxrec
 from jaxrec.agents import PPOSettings
+from jaxrec.envs.learned import LearnedUsers
 from jaxrec.envs.preference import PreferenceParams, PreferenceShift, beliefs, dynamics, exact, fitted_params
+from jaxrec.envs.preference.constants import with_constants
 from jaxrec.experiments import study
 from jaxrec.experiments.preference.constants import candidates, distance, screen, surrogate
 from jaxrec.experiments.preference.constants.candidates import COLUMNS, OPTIMA, RANGES
@@ -207,3 +209,16 @@ def test_the_named_constants_are_those_of_the_default_and_of_the_kept_run():
     np.testing.assert_allclose(ours, list(best["constants"].values()), rtol=5e-3)
     with pytest.raises(jaxrec.InputError, match="constants"):
         fitted_params("believes")
+
+
+def test_learned_users_can_choose_by_the_constants_of_either_name():
+    model = LearnedUsers().default_params
+    chosen = with_constants(model, "optima")
+    assert (chosen.choice_base, *chosen.choice_widths) == (0.1, 22, 15)
+    same(chosen.weights, model.weights)
+    for name in ("proxy", "retraining-rounds"):
+        config = study(name).config("quick", constants="optima")
+        world = config.world() if name == "proxy" else config.params(PreferenceParams())
+        assert (float(world.rationality), float(world.bait_height)) == (31.0, 1.5)
+        with pytest.raises(jaxrec.InputError, match="constants"):
+            study(name).config("quick", constants="paper").check()

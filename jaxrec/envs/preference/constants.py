@@ -4,6 +4,7 @@ import numpy as np
 
 from jaxrec import checks
 from jaxrec.envs.preference.env import PreferenceParams
+from jaxrec.envs.preference.slates import SlateParams
 
 FITTED = {
     "optima": {"choice_base": 0.1, "choice_widths": (22.0, 15.0), "rationality": 31.0},
@@ -26,9 +27,22 @@ def fitted_params(to: str = "beliefs") -> PreferenceParams:
     Raises:
         InputError: for another name.
     """
-    values = checks.lookup(FITTED, to, "constants")
-    return PreferenceParams().replace(
-        choice_base=values["choice_base"],
-        choice_widths=np.array(values["choice_widths"], np.float32),
-        rationality=values["rationality"],
-    )
+    return with_constants(PreferenceParams(), to)
+
+
+def with_constants(params: SlateParams, to: str) -> SlateParams:
+    """Puts the constants of that name into parameters; those of learned users have no `rationality`.
+
+    Args:
+        params: of `PreferenceShift` or `LearnedUsers`.
+        to: a name in `FITTED`.
+
+    Returns:
+        The same parameters otherwise.
+
+    Raises:
+        InputError: for another name.
+    """
+    values = dict(checks.lookup(FITTED, to, "constants"))
+    values["choice_widths"] = np.array(values["choice_widths"], np.float32)
+    return params.replace(**{name: value for name, value in values.items() if hasattr(params, name)})

@@ -6,7 +6,8 @@ import numpy as np
 
 from jaxrec import checks, random
 from jaxrec.agents import MLP, PPO, PPOSettings
-from jaxrec.envs.preference import PreferenceParams, PreferenceShift
+from jaxrec.envs.preference import PreferenceParams, PreferenceShift, fitted_params
+from jaxrec.envs.preference.constants import FITTED
 from jaxrec.experiments.runs.limits import check_training
 from jaxrec.wrappers import UncertainParams, UncertainReward
 
@@ -34,6 +35,8 @@ class ProxyConfig:
     """Of random numbers: threefry, JAX's own; or hash, which compiles sooner and fuses on a GPU (`jaxrec.random`)."""
     seeds: int = 5
     """Independent trainings of each recommender."""
+    constants: str = "beliefs"
+    """Of the users, those that Carroll et al. do not print: beliefs, the default, or optima (`fitted_params`)."""
     shares: tuple[float, ...] = (0.25, 0.25, 0.25, 0.25)
     """Of users who browse, who enjoy, who want to stay the same, and who regret bait; they sum to 1."""
     cost: float = 0.1
@@ -68,6 +71,7 @@ class ProxyConfig:
         checks.positive("eval_episodes", self.eval_episodes, checks.MOST_STEPS)
         checks.seed("seed", self.seed)
         checks.lookup(random.GENERATORS, self.generator, "generator")
+        checks.lookup(FITTED, self.constants, "constants")
         for name, most in (("noise", 1.0), ("told", 0.9), ("bait_centre", 360.0)):
             checks.within(name, getattr(self, name), 0.0, most)
         for name in ("cost", "bait_height", "betas"):
@@ -94,8 +98,8 @@ class ProxyConfig:
         return env.default_params.replace(env=self.world(), prior=shares, cost=self.cost, noise=self.noise)
 
     def world(self) -> PreferenceParams:
-        """The run-time values of the society: the paper's, with bait."""
-        return PreferenceParams(bait_height=self.bait_height, bait_centre=self.bait_centre)
+        """The run-time values of the society, with bait."""
+        return fitted_params(self.constants).replace(bait_height=self.bait_height, bait_centre=self.bait_centre)
 
     def agent(self, env: UncertainReward) -> PPO:
         """The learner, which records what values are made of."""

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from jaxrec import checks
 from jaxrec.envs.learned import LearnedUsers
+from jaxrec.envs.preference.constants import FITTED, with_constants
 from jaxrec.envs.preference.slates import ENGAGEMENTS
 from jaxrec.estimation import Population
 from jaxrec.experiments.preference.models import ModelConfig
@@ -19,6 +20,8 @@ PAID = {"click": "clicks", "dwell": "dwelling"}
 class RoundsConfig(RecommenderConfig, ModelConfig):
     """Settings of retraining in rounds."""
 
+    constants: str = "beliefs"
+    """Of the users, those that Carroll et al. do not print: beliefs, the default, or optima (`fitted_params`)."""
     rounds: int = 2
     """Times that a learning platform learns a model from the logs and a recommender from the model."""
     counts: tuple[str, ...] = ("dwell",)
@@ -47,6 +50,7 @@ class RoundsConfig(RecommenderConfig, ModelConfig):
     def check(self) -> None:
         """Raises InputError for a setting out of range."""
         super().check()
+        checks.lookup(FITTED, self.constants, "constants")
         self.check_recommenders()
         for name in ("rounds", "exact_rounds", "survivor_sessions"):
             checks.positive(name, getattr(self, name))
@@ -69,8 +73,10 @@ class RoundsConfig(RecommenderConfig, ModelConfig):
         self.agent(LearnedUsers(), self.ppo.gamma).check()
 
     def params(self, default: Any) -> Any:
-        """`default` with bait."""
-        return default.replace(bait_height=self.bait_height, bait_centre=self.bait_centre)
+        """`default` with bait, and with the constants."""
+        return with_constants(default, self.constants).replace(
+            bait_height=self.bait_height, bait_centre=self.bait_centre
+        )
 
     def population(self) -> Population:
         """The users of a learning platform before its first round."""
