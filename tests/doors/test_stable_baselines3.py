@@ -5,6 +5,7 @@ import pytest
 from probes import Chain, MaskedArms
 
 import jaxrec
+from jaxrec.envs.preference import fitted_params
 from jaxrec.wrappers import TimeLimit
 
 sb3 = pytest.importorskip("stable_baselines3")
@@ -45,18 +46,18 @@ def test_masks_reach_maskable_agents():
 
 
 @pytest.mark.parametrize(
-    ("name", "policy", "num_steps", "before", "after"),
+    ("name", "policy", "params", "num_steps", "before", "after"),
     [
-        ("PolarisingUsers-v0", "MlpPolicy", 400_000, 7.9, 10.0),
-        ("PreferenceShift-v0", "MultiInputPolicy", 200_000, 6.5, 6.6),
+        ("PolarisingUsers-v0", "MlpPolicy", None, 400_000, 7.9, 10.0),
+        ("PreferenceShift-v0", "MultiInputPolicy", fitted_params("optima"), 200_000, 6.5, 6.6),
     ],
 )
-def test_ppo_learns(name, policy, num_steps, before, after):
-    envs = VecMonitor(VecEnv(name, 16))
+def test_ppo_learns(name, policy, params, num_steps, before, after):
+    envs = VecMonitor(VecEnv(name, 16, params))
     agent = sb3.PPO(policy, envs, n_steps=256, batch_size=256, n_epochs=4, learning_rate=1e-3, gamma=1.0, seed=0)
     scores = []
     for steps in (0, num_steps):
         agent.learn(steps) if steps else None
-        scores.append(evaluate_policy(agent, VecMonitor(VecEnv(name, 64)), 512, deterministic=bool(steps))[0])
+        scores.append(evaluate_policy(agent, VecMonitor(VecEnv(name, 64, params)), 512, deterministic=bool(steps))[0])
     assert scores[0] < before
     assert scores[1] > after
