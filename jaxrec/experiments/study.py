@@ -32,7 +32,7 @@ class Study:
     """One study of a paper: what it measures, and what the paper's claims come to by that.
 
     Attributes:
-        name: what `jaxrec run` calls it.
+        name: what `jaxrec run` calls it; of one's own "module:NAME", from where it can be imported.
         summary: one line.
         presets: configurations by name; the first is the default. Dataclasses of numbers, strings, tuples of them
             and dataclasses, whose `check()` raises InputError for what is out of range, before anything is written.
@@ -128,7 +128,9 @@ class Study:
         config.check()
         about = processes.run_on_main(lambda: manifest(self.name, preset, configuration.to_json(config), self.measure))
         folder = RunFolder(
-            processes.run_on_main(lambda: RunFolder.create(out, f"{self.name}-{preset or 'custom'}").path)
+            processes.run_on_main(
+                lambda: RunFolder.create(out, f"{self.name.replace(':', '-')}-{preset or 'custom'}").path
+            )
         )
         with folder.locked():
             processes.run_on_main(folder.check_unused)  # another run may have been there since
