@@ -128,9 +128,7 @@ class Study:
         config.check()
         about = processes.run_on_main(lambda: manifest(self.name, preset, configuration.to_json(config), self.measure))
         folder = RunFolder(
-            processes.run_on_main(
-                lambda: RunFolder.create(out, f"{self.name.replace(':', '-')}-{preset or 'custom'}").path
-            )
+            processes.run_on_main(lambda: RunFolder.create(out, f"{self.name}-{preset or 'custom'}").path)
         )
         with folder.locked():
             processes.run_on_main(folder.check_unused)  # another run may have been there since
@@ -254,6 +252,7 @@ class Study:
             folder.write_measured(measured)
             report = self.judged(config, measured)
             self._write(folder, report, about, config, before + time.perf_counter() - started)
+            tracked.outcome([one.result() for one in report.findings], [folder.figure(name) for name in report.figures])
             note("complete")
         except BaseException as error:
             interrupted = isinstance(error, KeyboardInterrupt)

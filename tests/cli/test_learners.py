@@ -32,6 +32,9 @@ class Witness:
             Witness.stops = False
             os.kill(os.getpid(), signal.SIGTERM)
 
+    def outcome(self, findings, figures):
+        self.told.append(("outcome", [path.stem for path in figures] != []))
+
     def end(self, status):
         self.told.append(("end", status))
 
@@ -52,7 +55,7 @@ def test_one_that_was_cut_off_is_resumed_and_tells_its_tracker(command, tmp_path
 
     main([command, "--resume", str(run), "--track", "witness"])
     kept = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert Witness.told[3:] == [("start", command), ("line", 0), ("line", 1), ("end", "complete")]
+    assert Witness.told[3:] == [("start", command), ("line", 0), ("line", 1), ("outcome", True), ("end", "complete")]
     assert [line["steps"] for line in kept] == [300, 600]
     said = capsys.readouterr().out
     assert "report: " in said
