@@ -60,7 +60,7 @@ class EnvParams(struct.PyTreeNode):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Lets `replace` name the nearest parameter where there is none of a name."""
         super().__init_subclass__(**kwargs)  # flax gives each class a `replace` of its own
-        cls.replace = _replace
+        cls.replace = _replace  # pyright: ignore[reportAttributeAccessIssue]
 
     @property
     def max_steps_in_episode(self) -> int:
