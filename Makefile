@@ -14,7 +14,7 @@ help:
 	@echo "make docs       build the site of docs/ into build/site"
 	@echo "make benchmark  speed against NumPy, numba, NetworkX and rejax on this machine"
 
-demo: $(VENV)/installed
+demo: $(VENV)/jaxrec
 	$(BIN)/jaxrec run tampering --preset quick
 
 test: lint
@@ -45,13 +45,21 @@ benchmark: $(VENV)/installed
 	$(BIN)/python -m benchmarks.seeds
 	$(BIN)/python -m benchmarks.scaling
 
-$(VENV)/installed: pyproject.toml
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11) and "jaxrec needs Python 3.11 or newer, and " + \
+	sys.executable + " is " + sys.version.split()[0] + "; name another one: make PYTHON=python3.12")
+
+# What a command installs: jaxrec alone, or with the tools of its developers.
+$(VENV)/jaxrec: EXTRAS :=
+$(VENV)/installed: EXTRAS := [dev]
+$(VENV)/jaxrec $(VENV)/installed: pyproject.toml
 	@if command -v uv >/dev/null; then \
-		uv venv --python ">=3.11" $(VENV) --allow-existing && uv pip install --python $(BIN)/python -e ".[dev]"; \
+		uv venv --python ">=3.11" $(VENV) --allow-existing && uv pip install --python $(BIN)/python -e ".$(EXTRAS)"; \
 	else \
-		$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --upgrade pip && $(BIN)/python -m pip install --quiet -e ".[dev]"; \
+		$(PYTHON) -c '$(NEW_ENOUGH)' && \
+		{ $(BIN)/python -c '$(NEW_ENOUGH)' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV); } && \
+		$(BIN)/python -m pip install --quiet --upgrade pip && $(BIN)/python -m pip install --quiet -e ".$(EXTRAS)"; \
 	fi
-	@touch $@
+	@touch $(VENV)/jaxrec $@
 
 clean:
 	rm -rf $(VENV) .cache build dist *.egg-info

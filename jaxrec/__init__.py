@@ -46,8 +46,12 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
+LAZY = ("agents", "audit", "causal", "estimation", "experiments", "gymnasium", "offline", "slates", "wrappers")
+"""Modules that are imported where they are first used: what stands behind them is slow to import."""
+
+
 def __getattr__(name: str) -> ModuleType:
-    """Imports `jaxrec.causal` where it is first used: networkx is slow to import."""
-    if name == "causal":
-        return importlib.import_module("jaxrec.causal")
+    """Imports one of `LAZY`."""
+    if name in LAZY:
+        return importlib.import_module(f"jaxrec.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

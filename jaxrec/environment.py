@@ -36,6 +36,13 @@ class EnvState(struct.PyTreeNode):
     time: Leaf
 
 
+def _replace(params: "EnvParams", **values: object) -> Any:
+    """Gives parameters with other values; raises InputError for an unknown name."""
+    for name in values:
+        checks.lookup(vars(params), name, f"parameter of {type(params).__name__}")
+    return dataclasses.replace(params, **values)
+
+
 class EnvParams(struct.PyTreeNode):
     """Run-time values: each may be swept with `vmap` without recompiling.
 
@@ -49,6 +56,11 @@ class EnvParams(struct.PyTreeNode):
 
     influence: Leaf | float = 1.0
     reward_weights: Utilities = Utilities(recommender=1.0, user=1.0, society=1.0)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Lets `replace` name the nearest parameter where there is none of a name."""
+        super().__init_subclass__(**kwargs)  # flax gives each class a `replace` of its own
+        cls.replace = _replace  # pyright: ignore[reportAttributeAccessIssue]
 
     @property
     def max_steps_in_episode(self) -> int:

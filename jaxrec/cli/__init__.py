@@ -95,7 +95,7 @@ def _say(line: str, style: str) -> None:
     Console(stderr=True).print(f"jaxrec: {line}", style=style, highlight=False, markup=False, soft_wrap=True)
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
+COMMANDS: dict[str, Callable[[Sequence[str]], object]] = {
     "list": list_command,
     "train": train_command,
     "sweep": sweep_command,

@@ -2,19 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from jaxrec.cli.studies import OUT, run_configured, use_every_core
-from jaxrec.cli.worlds import EnvOptions
+from jaxrec.cli.learners import RunOptions, learner_command
 from jaxrec.experiments.audit.settings import AuditConfig, AuditSettings
-from jaxrec.runtime import compilation_cache
 
 
 @dataclass
-class AuditOptions(EnvOptions):
+class AuditOptions(RunOptions):
     """Trains a learner in a society and asks: could it use users as a means, does it, does that pay, and for whom?
 
     It learns twice from the same draws: where recommendations change users (its policy is pi_1), and where they do not
@@ -32,7 +29,7 @@ class AuditOptions(EnvOptions):
     direct: changed users pay.
 
     The folder that is written has `report.md`, which begins with the answers and their pictures. A run that was cut off
-    is resumed by `jaxrec run audit --resume DIR`, and drawn again by `jaxrec report DIR`.
+    is resumed, to the same numbers, by `jaxrec audit --resume DIR`, and drawn again by `jaxrec report DIR`.
 
     For example:
 
@@ -43,13 +40,13 @@ class AuditOptions(EnvOptions):
     jaxrec audit RewiringGame-v0 --args num_users 10 degree 4 --agent ppo --network ranking --timesteps 100000
     """
 
-    out: Annotated[Path | None, OUT] = None
     learner: Annotated[AuditSettings, tyro.conf.arg(name="")] = field(default_factory=AuditSettings)
+
+    def config(self) -> AuditConfig:
+        """The settings of the study."""
+        return AuditConfig(**self.settings(), **vars(self.learner))
 
 
 def audit_command(argv: Sequence[str]) -> None:
     """Audits a learner, and prints the answers."""
-    use_every_core()
-    compilation_cache.keep_programs()
-    options = tyro.cli(AuditOptions, args=argv, prog="jaxrec audit")
-    run_configured("audit", AuditConfig(**options.settings(), **vars(options.learner)), options.out)
+    learner_command("audit", argv, AuditOptions)

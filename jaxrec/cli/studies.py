@@ -77,8 +77,8 @@ def _presets(one: Study) -> str:
     return ", ".join(f"{name} ({one.minutes[name]} min)" if name in one.minutes else name for name in one.presets)
 
 
-def run_command(argv: Sequence[str]) -> None:
-    """Runs a study."""
+def run_command(argv: Sequence[str]) -> Path:
+    """Runs a study, and gives the folder."""
     use_every_core()
     compilation_cache.keep_programs()
     if not argv or argv[0].startswith("-"):
@@ -101,7 +101,7 @@ def run_command(argv: Sequence[str]) -> None:
         given, rest = parser.parse_known_args(argv[1:])
     except argparse.ArgumentError as error:
         raise checks.InputError(str(error)) from None
-    trackers = [tracker(name) for name in given.track]
+    trackers = named_trackers(given.track)
     with interruption.handling_signals():
         if given.resume is None:
             folder = _run(chosen, *_configured(chosen, given), rest, trackers)
@@ -113,6 +113,16 @@ def run_command(argv: Sequence[str]) -> None:
             )
     if processes.is_main():
         print_outcome(folder)
+    return folder
+
+
+def named_trackers(names: Sequence[str]) -> list[Tracker]:
+    """The trackers of these names, each once.
+
+    Raises:
+        InputError: if there is none of a name, or its library is not installed.
+    """
+    return [tracker(name) for name in dict.fromkeys(names)]
 
 
 def _configured(chosen: Study, given: argparse.Namespace) -> tuple[str, Any]:
@@ -150,27 +160,6 @@ def _limits(chosen: Study, preset: str) -> str:
 
 
 OUT = tyro.conf.arg(help="Folder to write, new or empty. Default: runs/, with study, preset, date and time.")
-
-
-def run_configured(name: str, config: object, out: Path | None) -> Path:
-    """Runs a study that has a command of its own, and prints the answers.
-
-    Args:
-        name: of the study.
-        config: its settings.
-        out: the folder, new or empty; `runs/...` if None.
-
-    Returns:
-        The folder.
-    """
-    processes.initialize()
-    with interruption.handling_signals():
-        chosen = study(name)
-        preset = next((preset for preset in chosen.presets if config == chosen.config(preset)), None)
-        folder = chosen.run(preset, config, out, meter_for_terminal())
-    if processes.is_main():
-        print_outcome(folder)
-    return folder
 
 
 def print_outcome(folder: Path) -> None:

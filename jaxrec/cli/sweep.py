@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
@@ -11,16 +10,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from jaxrec.cli.studies import OUT, run_command, run_configured, use_every_core
-from jaxrec.cli.worlds import EnvOptions
+from jaxrec.cli.learners import RunOptions, learner_command
 from jaxrec.experiments.sweep.settings import SweepConfig
 from jaxrec.experiments.train.settings import TrainSettings
-from jaxrec.runtime import compilation_cache, processes
+from jaxrec.runtime import processes
 from jaxrec.statistics import Estimate
 
 
 @dataclass
-class SweepOptions(EnvOptions):
+class SweepOptions(RunOptions):
     """Trains a learner at every point of a grid, all in one call, and says which setting earns most an episode.
 
     Each `--over NAME=VALUES` is one axis of the grid: a number of the agent that may be swept, such as learning_rate,
@@ -41,20 +39,16 @@ class SweepOptions(EnvOptions):
 
     over: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """An axis of the grid: a name and its values, learning_rate=1e-4,3e-4. Give it again for another axis."""
-    out: Annotated[Path | None, OUT] = None
     learner: Annotated[TrainSettings, tyro.conf.arg(name="")] = field(default_factory=TrainSettings)
+
+    def config(self) -> SweepConfig:
+        """The settings of the study."""
+        return SweepConfig(**self.settings(), **vars(self.learner), over=self.over)
 
 
 def sweep_command(argv: Sequence[str]) -> None:
     """Trains a grid, and prints which setting earns most, and the table of all."""
-    if any(given.partition("=")[0] == "--resume" for given in argv):
-        run_command(["sweep", *argv])
-        return
-    use_every_core()
-    compilation_cache.keep_programs()
-    options = tyro.cli(SweepOptions, args=argv, prog="jaxrec sweep")
-    config = SweepConfig(**options.settings(), **vars(options.learner), over=options.over)
-    folder = run_configured("sweep", config, options.out)
+    folder = learner_command("sweep", argv, SweepOptions)
     if processes.is_main():
         _print(json.loads((folder / "results.json").read_text())["table"])
 

@@ -2,19 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from jaxrec.cli.studies import OUT, run_command, run_configured, use_every_core
-from jaxrec.cli.worlds import EnvOptions
+from jaxrec.cli.learners import RunOptions, learner_command
 from jaxrec.experiments.train.settings import TrainConfig, TrainSettings
-from jaxrec.runtime import compilation_cache
 
 
 @dataclass
-class TrainOptions(EnvOptions):
+class TrainOptions(RunOptions):
     """Trains a learner in a society, and says what it earns an episode, against the society's own recommenders.
 
     Every seed is a training of its own, all at once. The policies that they learned are then played without exploration
@@ -41,16 +38,13 @@ class TrainOptions(EnvOptions):
     jaxrec train mysociety:MySociety --agent ppo --timesteps 100000 --out runs/mine
     """
 
-    out: Annotated[Path | None, OUT] = None
     learner: Annotated[TrainSettings, tyro.conf.arg(name="")] = field(default_factory=TrainSettings)
+
+    def config(self) -> TrainConfig:
+        """The settings of the study."""
+        return TrainConfig(**self.settings(), **vars(self.learner))
 
 
 def train_command(argv: Sequence[str]) -> None:
     """Trains a learner, and prints what it earns."""
-    if any(given.partition("=")[0] == "--resume" for given in argv):
-        run_command(["train", *argv])
-        return
-    use_every_core()
-    compilation_cache.keep_programs()
-    options = tyro.cli(TrainOptions, args=argv, prog="jaxrec train")
-    run_configured("train", TrainConfig(**options.settings(), **vars(options.learner)), options.out)
+    learner_command("train", argv, TrainOptions)

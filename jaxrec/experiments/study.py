@@ -32,7 +32,7 @@ class Study:
     """One study of a paper: what it measures, and what the paper's claims come to by that.
 
     Attributes:
-        name: what `jaxrec run` calls it.
+        name: what `jaxrec run` calls it; of one's own "module:NAME", from where it can be imported.
         summary: one line.
         presets: configurations by name; the first is the default. Dataclasses of numbers, strings, tuples of them
             and dataclasses, whose `check()` raises InputError for what is out of range, before anything is written.
@@ -252,6 +252,7 @@ class Study:
             folder.write_measured(measured)
             report = self.judged(config, measured)
             self._write(folder, report, about, config, before + time.perf_counter() - started)
+            tracked.outcome([one.result() for one in report.findings], [folder.figure(name) for name in report.figures])
             note("complete")
         except BaseException as error:
             interrupted = isinstance(error, KeyboardInterrupt)

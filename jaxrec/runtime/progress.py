@@ -1,6 +1,8 @@
 """Progress meters of long loops. The null object `NoMeter` shows no progress, so that loops need no `if`."""
 
 import sys
+import time
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from rich import get_console
@@ -16,6 +18,9 @@ from rich.progress import (
 )
 
 from jaxrec.runtime import processes
+
+SECONDS_A_LINE = 60.0
+"""Between two lines of a log."""
 
 
 @runtime_checkable
@@ -87,15 +92,50 @@ class RichMeter:
 
 
 class LineMeter(NoMeter):
-    """A meter for logs: one line as each task begins."""
+    """A meter for logs: one line as each task begins, then one a minute with the time left.
+
+    Attributes:
+        clock: gives seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        self.clock = clock
+        self._task, self._total, self._done = "", 0, 0
+        self._started = self._told = clock()
 
     def start(self, task: str, total: int) -> None:
         """Prints the task."""
-        print(task, file=sys.stderr, flush=True)  # noqa: T201
+        self._task, self._total, self._done = task, total, 0
+        self._started = self._told = self.clock()
+        _print(task)
+
+    def advance(self, note: str = "") -> None:
+        """Prints how far the task is, if the last line is a minute old."""
+        self._done, now = self._done + 1, self.clock()
+        if now - self._told < SECONDS_A_LINE or self._done >= self._total:
+            return
+        self._told, spent = now, now - self._started
+        left = spent * (self._total - self._done) / self._done
+        _print(
+            f"{self._task}: {self._done} of {self._total} in {_spoken(spent)}, about {_spoken(left)} left"
+            + (f"; {note}" if note else "")
+        )
+
+
+def _spoken(seconds: float) -> str:
+    """A time such as "40 s", "12 min" or "3 h 05 min"."""
+    minutes = round(seconds / 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02} min"
+    return f"{minutes} min" if minutes else f"{seconds:.0f} s"
+
+
+def _print(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def meter_for_terminal() -> Meter:
-    """Chooses bars for a terminal, else one line a task; of several processes only the first shows progress."""
+    """Chooses bars for a terminal, else lines; of several processes only the first shows progress."""
     if not processes.is_main():
         return NoMeter()
     console = Console(stderr=True)

@@ -89,11 +89,14 @@ def test_every_network_makes_a_learner():
         (["PolarisingUsers-v0", "--timesteps", "5000000000"], "timesteps must come to at most"),
         (["PolarisingUsers-v0", "--seeds", "0"], "seeds must be an integer of at least 1"),
         (["PolarisingUsers-v0", "--hidden-size", "99999"], "hidden_size must be at most 4096"),
+        (["--resume", "nowhere"], "nowhere"),
+        (["PolarisingUsers-v0", "--resume", "nowhere"], "--resume goes on with what 'nowhere' was begun with"),
     ],
 )
 def test_bad_input_is_one_line_and_no_folder(argv, message, capsys, tmp_path):
+    out = [] if "--resume" in argv else ["--out", str(tmp_path / "run")]
     with pytest.raises(SystemExit) as stop:
-        main(["audit", *argv, "--out", str(tmp_path / "run")])
+        main(["audit", *argv, *out])
     assert stop.value.code == 2
     error = capsys.readouterr().err
     assert message in error
@@ -112,7 +115,7 @@ def test_help_teaches(capsys):
         main(["audit", "--help"])
     assert stop.value.code == 0
     out = " ".join(capsys.readouterr().out.split())
-    for word in ("Definition 1", "Definition 2", "epistemic", "jaxrec run audit --resume DIR", "--network ranking"):
+    for word in ("Definition 1", "Definition 2", "epistemic", "jaxrec audit --resume DIR", "--network ranking"):
         assert word in out
     main([])
     assert "jaxrec audit PolarisingUsers-v0" in capsys.readouterr().out

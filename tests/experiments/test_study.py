@@ -7,6 +7,7 @@ import pytest
 
 import jaxrec
 from jaxrec.agents import QLearningSettings
+from jaxrec.cli import main
 from jaxrec.experiments import STUDIES, study
 from jaxrec.experiments.polarising.tampering.settings import TamperingConfig
 from jaxrec.experiments.runs.configuration import changed, from_json
@@ -108,3 +109,34 @@ def test_presets_are_those_promised():
     assert all(preset.seeds >= 5 for preset in STUDIES["tampering"].presets.values())
     published = (1 - 2 / paper.episodes) ** paper.episodes * 0.45
     assert learner.alpha_end == pytest.approx(published, abs=0.001)
+
+
+OURS = """
+import dataclasses
+
+import survivor
+
+STUDY = dataclasses.replace(survivor.STUDY, name="ours:STUDY")
+MISNAMED = dataclasses.replace(survivor.STUDY, name="ours")
+NUMBER = 3
+"""
+
+
+def test_a_study_of_ones_own_is_called_by_where_it_is(tmp_path, monkeypatch):
+    (tmp_path / "ours.py").write_text(OURS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    main(["run", "ours:STUDY", "--num-chunks", "3"])
+    (run,) = (tmp_path / "runs").iterdir()
+    assert run.name.startswith("ours-STUDY-quick-")
+    before = (run / "results.json").read_bytes()
+    main(["report", str(run)])  # the folder alone says which study it is
+    assert (run / "results.json").read_bytes() == before
+    for name, message in (
+        ("ours:MISNAMED", "must have this as its name, got name='ours'"),
+        ("ours:NUMBER", "must be a jaxrec.experiments.Study, got 3"),
+        ("ours:STUDIES", "must be one that can be imported"),
+        ("nobodys:STUDY", "must be one that can be imported"),
+    ):
+        with pytest.raises(jaxrec.InputError, match=message):
+            study(name)

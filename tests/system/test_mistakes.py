@@ -145,6 +145,15 @@ def test_what_are_no_parameters(params, message, untyped):
             call()
 
 
+def test_an_unknown_parameter_names_the_nearest():
+    with pytest.raises(
+        jaxrec.InputError, match=r"parameter of PolarisingParams 'influenc'\. Did you mean 'influence'\?"
+    ):
+        PARAMS.replace(influenc=0.0)
+    changed = PARAMS.replace(influence=0.25)
+    assert (changed.influence, changed.replace(ceiling=0.5).influence, PARAMS.influence) == (0.25, 0.25, 1.0)
+
+
 REWIRING = RewiringGame(6, 2, "learning")
 LEARNED = jax.eval_shape(AGENT.init, KEY, PARAMS)  # compiled it would cost every process that collects tests
 POLICIES = {

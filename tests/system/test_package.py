@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -101,6 +102,33 @@ def test_import_is_light():
     assert done.stdout.strip() == "set()"
 
 
+DOTTED = re.compile(r"`(jaxrec(?:\.\w+)+)")
+
+
+def test_dotted_names_of_the_documents_are_there_after_import():
+    """In a new process, where no other test has imported anything; a module may need an import, its classes none."""
+    changes = {"CHANGELOG.md", "changelog.md"}  # which have names of the past
+    pages = [*ROOT.glob("*.md"), *(page for page in (ROOT / "docs").rglob("*.md") if "results" not in page.parts)]
+    names = {name for page in pages if page.name not in changes for name in DOTTED.findall(page.read_text())}
+    names -= {"jaxrec.logs"}  # metadata of Parquet
+    assert len(names) > 30
+    code = f"""
+import pkgutil, jaxrec
+
+def missing(look_up, name):
+    try:
+        look_up(name)
+    except (AttributeError, ImportError):
+        return True
+
+absent = [name for name in {sorted(names)} if missing(eval, name)]  # all before any is imported
+print([name for name in absent if name.count(".") == 2 and name.split(".")[2][0].isupper()])
+print([name for name in absent if missing(pkgutil.resolve_name, name)])
+"""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["[]", "[]"]
+
+
 NOTEBOOKS = [pytest.param(path, id=path.name) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
 
 
@@ -111,6 +139,25 @@ def test_notebooks_run(path, tmp_path, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "agg")
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+
+
+OLD_PYTHON = """#!/bin/sh
+exec {python} -c "import sys; sys.version_info = (3, 10, 1); sys.version = '3.10.1 (main)'; exec(sys.argv[1])" "$2"
+"""
+
+
+@pytest.mark.skipif(bool(shutil.which("uv")) or not shutil.which("make"), reason="make without uv")
+def test_an_old_python_is_refused_before_anything_is_made(tmp_path):
+    python = tmp_path / "python3.10"
+    python.write_text(OLD_PYTHON.format(python=sys.executable))
+    python.chmod(0o755)
+    venv = tmp_path / "venv"
+    made = ["make", "-C", str(ROOT), "demo", f"PYTHON={python}", f"VENV={venv}"]
+    done = subprocess.run(made, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "jaxrec needs Python 3.11 or newer, and " in done.stderr
+    assert "is 3.10.1; name another one: make PYTHON=python3.12" in done.stderr
+    assert not venv.exists()
 
 
 def test_documents_name_no_path_of_this_machine():

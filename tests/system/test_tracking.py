@@ -8,6 +8,7 @@ import types
 
 import pytest
 import survivor
+from matplotlib.figure import Figure
 
 import jaxrec
 from jaxrec.cli import main
@@ -37,6 +38,9 @@ class Witness:
     def line(self, number, values):
         self._note("line", number, dict(values))
 
+    def outcome(self, findings, figures):
+        self._note("outcome", findings, figures)
+
     def end(self, status):
         self._note("end", status)
 
@@ -64,11 +68,16 @@ def test_a_tracker_is_told_what_the_folder_holds(tmp_path):
     witness, run = Witness(), tmp_path / "run"
     assert isinstance(witness, Tracker)
     survivor.STUDY.run("quick", CONFIG, run, trackers=(witness,))
-    start, *told, end = witness.told
+    start, *told, outcome, end = witness.told
     assert start == ("start", "survivor", json.loads((run / "manifest.json").read_text())["config"], run)
     assert [("line", number, line) for number, line in enumerate(lines(run))] == told
     assert len(told) == 7
     assert end == ("end", "complete")
+    _, findings, figures = outcome
+    assert findings == json.loads((run / "results.json").read_text())["findings"]
+    assert set(figures) == set((run / "figures").iterdir())
+    assert figures
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in figures)
 
 
 def test_one_that_goes_on_tells_its_lines_again(tmp_path, monkeypatch, capsys):
@@ -81,17 +90,18 @@ def test_one_that_goes_on_tells_its_lines_again(tmp_path, monkeypatch, capsys):
     assert [number for _, number, _ in before] == [0, 1, 2, 3]
     survivor.STUDY.resume(run, trackers=[witness])
     assert witness.told[1:5] == before
-    assert [("line", number, line) for number, line in enumerate(lines(run))] == witness.told[1:-1]
+    assert [("line", number, line) for number, line in enumerate(lines(run))] == witness.told[1:-2]
+    assert witness.told[-2][0] == "outcome"
 
 
-@pytest.mark.parametrize("fails", [("start",), ("line", 2), ("end",)])
+@pytest.mark.parametrize("fails", [("start",), ("line", 2), ("outcome",), ("end",)])
 def test_one_that_fails_is_left_out_and_the_run_goes_on(fails, tmp_path):
     broken, witness = Witness(fails), Witness()
     with pytest.warns(UserWarning, match="Witness failed and is left out; the run goes on: ConnectionError") as said:
         run = survivor.STUDY.run("quick", CONFIG, tmp_path / "run", trackers=(broken, witness))
     assert len(said) == 1
     assert broken.told[-1][: len(fails)] == fails
-    assert len(witness.told) == 9
+    assert len(witness.told) == 10
     assert json.loads((run / "manifest.json").read_text())["status"] == "complete"
 
 
@@ -137,6 +147,9 @@ class FakeWandb:
         run.log, run.finish = log, lambda exit_code: run.exits.append(exit_code)
         return run
 
+    def Image(self, path):  # noqa: N802
+        return f"the picture of {path}"
+
 
 def test_wandb_has_every_line_once_under_one_id(tmp_path, monkeypatch):
     fake, run = FakeWandb(), tmp_path / "run"
@@ -149,7 +162,11 @@ def test_wandb_has_every_line_once_under_one_id(tmp_path, monkeypatch):
     assert [step for step, _ in there.logged] == list(range(7))
     assert [values for _, values in there.logged] == [dict(scalars(line)) for line in lines(run)]
     assert there.exits == [1, 0]
-    assert there.summary == {"status": "complete"}
+    results = json.loads((run / "results.json").read_text())
+    summary = {f"findings/{one['name']}": one["value"] for one in results["findings"]}
+    summary |= {f"figures/{path.stem}": f"the picture of {path}" for path in (run / "figures").iterdir()}
+    assert there.summary == summary | {"status": "complete"}
+    assert len(summary) > 1
     asked = there.settings
     assert (asked["project"], asked["group"], asked["name"], asked["dir"]) == ("jaxrec", "survivor", "run", str(run))
     assert asked["resume"] == "allow"
@@ -163,8 +180,11 @@ class FakeTensorboard:
         self.writers = []
 
     def SummaryWriter(self, logdir, purge_step):  # noqa: N802
-        writer = types.SimpleNamespace(logdir=logdir, purge_step=purge_step, scalars=[], texts={}, closed=False)
+        writer = types.SimpleNamespace(
+            logdir=logdir, purge_step=purge_step, scalars=[], texts={}, images={}, closed=False
+        )
         writer.add_scalar = lambda *event: writer.scalars.append(event)
+        writer.add_image = lambda tag, image, step, dataformats: writer.images.update({tag: (image.shape, dataformats)})
         writer.add_text = lambda tag, text, step: writer.texts.update({tag: text})
         writer.close = lambda: setattr(writer, "closed", True)
         self.writers.append(writer)
@@ -180,8 +200,13 @@ def test_tensorboard_counts_the_lines_of_each_series(tmp_path, monkeypatch):
         [{"task": "a", "loss": 3.0}, {"task": "a", "loss": 2.0}, {"task": "b", "loss": 1.0}, {"task": "a", "loss": 0.0}]
     ):
         there.line(number, line)
+    picture = tmp_path / "curve.png"
+    Figure(figsize=(2, 1), dpi=50).savefig(picture)
+    there.outcome([{"name": "loss", "value": 0.5, "low": 0.4, "high": 0.6, "holds": True}], [picture])
     there.end("complete")
     (writer,) = fake.writers
+    assert "| loss | 0.5 | 0.4 | 0.6 | True |" in writer.texts["findings"]
+    assert writer.images == {"figures/curve": ((50, 100, 4), "HWC")}
     assert writer.scalars == [("a/loss", 3.0, 0), ("a/loss", 2.0, 1), ("b/loss", 1.0, 0), ("a/loss", 0.0, 2)]
     assert (writer.logdir, writer.purge_step, writer.closed) == (str(tmp_path / "tensorboard"), 0, True)
     assert "| seeds | 2 |" in writer.texts["config"]
@@ -235,6 +260,7 @@ def test_tensorboard_itself_reads_every_line_once(tmp_path, monkeypatch):
     events = reader.EventAccumulator(str(run / "tensorboard"))
     events.Reload()
     read = events.Scalars("reward/1")
+    assert events.Tags()["images"] == [f"figures/{path.stem}" for path in (run / "figures").iterdir()]
     assert [event.step for event in read] == list(range(6))
     assert [event.value for event in read] == pytest.approx([line["reward"][1] for line in lines(run)[:-1]])
 

@@ -60,7 +60,7 @@ class RunFolder:
                 raise checks.InputError(f"out={str(folder.path)!r} cannot be made: {error}") from None
             folder.check_unused()
             return folder
-        base = Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+        base = Path("runs") / f"{name.replace(':', '-')}-{datetime.now():%Y%m%d-%H%M%S}"
         for attempt in range(1000):
             path = base if attempt == 0 else base.with_name(f"{base.name}-{attempt}")
             with contextlib.suppress(FileExistsError):
@@ -191,11 +191,15 @@ class RunFolder:
             )
         return measurements.read(path)
 
+    def figure(self, name: str) -> Path:
+        """Where the picture of this name is."""
+        return self.path / "figures" / f"{name}.png"
+
     def write_figure(self, name: str, figure: Figure) -> None:
         """Writes `figures/NAME.png`, atomically."""
         if not processes.is_main():
             return
-        path = self.path / "figures" / f"{name}.png"
+        path = self.figure(name)
         path.parent.mkdir(exist_ok=True)
         with replacing(path) as temporary:
             figure.savefig(temporary, dpi=110, format="png")

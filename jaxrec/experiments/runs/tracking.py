@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+
 from jaxrec import checks
 from jaxrec.experiments.runs.configuration import flat
 from jaxrec.runtime.atomic_files import write_atomically
@@ -30,6 +32,10 @@ class Tracker(Protocol):
 
     def line(self, number: int, values: Mapping[str, Any]) -> None:
         """Line `number`, from 0, of `metrics.jsonl`, with its values as JSON knows them."""
+        ...
+
+    def outcome(self, findings: Sequence[Mapping[str, Any]], figures: Sequence[Path]) -> None:
+        """What the run comes to, as in `results.json`, and its pictures, PNG files; only of a run that is complete."""
         ...
 
     def end(self, status: str) -> None:
@@ -58,6 +64,10 @@ class Trackers:
         """Tells all, and counts."""
         self._tell(lambda tracker: tracker.line(self._lines, values))
         self._lines += 1
+
+    def outcome(self, findings: Sequence[Mapping[str, Any]], figures: Sequence[Path]) -> None:
+        """Tells all."""
+        self._tell(lambda tracker: tracker.outcome(findings, figures))
 
     def end(self, status: str) -> None:
         """Tells all."""
@@ -114,6 +124,11 @@ class WandbTracker:
         if number >= self._first:
             self._run.log(dict(scalars(values)), step=number)
 
+    def outcome(self, findings: Sequence[Mapping[str, Any]], figures: Sequence[Path]) -> None:
+        """Puts the mean of each finding, and the pictures, into the summary."""
+        self._run.summary.update({f"findings/{one['name']}": one["value"] for one in findings})
+        self._run.summary.update({f"figures/{path.stem}": self._wandb.Image(str(path)) for path in figures})
+
     def end(self, status: str) -> None:
         """Notes how the run ended, and finishes it."""
         self._run.summary["status"] = status
@@ -150,6 +165,16 @@ class TensorBoardTracker:
         step = self._steps[_series(values)] = self._steps.get(_series(values), -1) + 1
         for name, value in scalars(values):
             self._writer.add_scalar(name, value, step)
+
+    def outcome(self, findings: Sequence[Mapping[str, Any]], figures: Sequence[Path]) -> None:
+        """Writes a table of the findings, and the pictures."""
+        rows = (
+            " | ".join(str(one[column]) for column in ("name", "value", "low", "high", "holds")) for one in findings
+        )
+        head = "| finding | value | low | high | holds |\n| --- | --- | --- | --- | --- |"
+        self._writer.add_text("findings", "\n".join([head, *(f"| {row} |" for row in rows)]), 0)
+        for path in figures:
+            self._writer.add_image(f"figures/{path.stem}", _pixels(path), 0, dataformats="HWC")
 
     def end(self, status: str) -> None:
         """Writes how the run ended, and closes the files."""
@@ -201,6 +226,13 @@ def _numbers(name: str, value: Any) -> Iterator[tuple[str, float]]:
             yield f"{name}/mean", sum(value) / len(value)
         for place, item in enumerate(value):
             yield from _numbers(f"{name}/{place}", item)
+
+
+def _pixels(path: Path) -> np.ndarray:
+    """The picture in a PNG file, float[height, width, 4] in [0, 1]."""
+    from matplotlib.image import imread  # matplotlib is slow to import
+
+    return imread(path)
 
 
 def _extra(module: str, extra: str) -> Any:
