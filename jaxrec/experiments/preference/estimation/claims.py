@@ -56,6 +56,12 @@ def _of_task(task: str, where: str, asked: float) -> list[Claim[Measured]]:
             above(0.0),
             where,
         ),
+        Claim(
+            f"{task}, loss of preferences: Baum-Welch (one fit) beyond the network",
+            partial(_network_gains, task=task),
+            above(0.0),
+            "a network against expectation maximisation",
+        ),
     ]
 
 
@@ -67,3 +73,8 @@ def _closed(found: Measured, task: str, metric: str) -> np.ndarray:
 def _cost(found: Measured, task: str) -> np.ndarray:
     """float[seeds]: how much more choices are worth, in loss, to the mis-specified choice model."""
     return found.values("mis-specified", task, "choice_loss") - found.values("correct", task, "choice_loss")
+
+
+def _network_gains(found: Measured, task: str) -> np.ndarray:
+    """float[seeds]: how much less the preferences cost the networks than the hidden Markov model, in loss."""
+    return found.values("baum-welch", task, "preference_loss") - found.values("correct", task, "preference_loss")
