@@ -84,6 +84,27 @@ def estimated(env: LearnedUsers, params: LearnedParams, logs: Logs, twins: Logs)
     return jax.tree.map(jnp.exp, jax.lax.map(of_user, (logs, twins), batch_size=BATCH))
 
 
+@partial(jax.jit, static_argnums=0)
+def future(env: LearnedUsers, params: LearnedParams, logs: Logs) -> Array:
+    """Computes the beliefs of a learned model in future preferences alone: `Beliefs.future`.
+
+    Args:
+        env: the model's environment.
+        params: of the model; the other two networks are not read.
+        logs: of the users.
+
+    Returns:
+        float[users, steps, 36].
+    """
+    users = dynamics.users_of(params)
+
+    def of_user(one: Logs) -> Array:
+        seen = inference.remembered(one.slates, one.choices, users)
+        return inference.future(env.network, params.weights.future, seen)[:-1]
+
+    return jnp.exp(jax.lax.map(of_user, logs, batch_size=BATCH))
+
+
 @jax.jit
 def oracle(logs: Logs, twins: Logs, params: Any) -> Beliefs:
     """Computes beliefs by exact inference with the true dynamics: the best that can be believed.

@@ -11,15 +11,17 @@ from jaxrec.envs.learned import LearnedParams, LearnedUsers
 from jaxrec.envs.preference import PreferenceShift, dynamics
 from jaxrec.envs.preference.dynamics import BINS
 from jaxrec.envs.preference.policies import RandomSlate
-from jaxrec.estimation import future_preferences
-from jaxrec.experiments.preference.estimation.beliefs import estimated, everywhere, natural_twins, oracle
+from jaxrec.estimation import Logs, future_preferences
+from jaxrec.estimation.user_model import KINDS
+from jaxrec.experiments.preference.estimation.beliefs import estimated, everywhere, future, natural_twins, oracle
 from jaxrec.experiments.preference.estimation.hidden_markov import believed, fit_kernels
-from jaxrec.experiments.preference.estimation.scores import Scores, scores
+from jaxrec.experiments.preference.estimation.scores import Scores, score_future, scores
 from jaxrec.experiments.preference.estimation.settings import EstimationConfig
-from jaxrec.experiments.preference.models import choice_models, learn, log_users, run
+from jaxrec.experiments.preference.models import Data, choice_models, learn, log_users, run
 from jaxrec.experiments.runs.tools import Tools
 
-CHOICE_MODELS = ("correct", "mis-specified")
+CHOICE_MODELS = {"correct": 0.0, "mis-specified": 1.0}
+"""The predictors with networks, and how far their choice models are from the correct one."""
 BAUM_WELCH = ("baum-welch, one kernel", "baum-welch")
 """The predictors of `fit_kernels`."""
 
@@ -32,11 +34,17 @@ class Measured:
         scored: predictor -> one for each seed, task -> `Scores`.
         natural: float[steps, 36], P(u_t^rnd) over the validation users.
         simulated: float[seeds, steps, 36], the same by users simulated by the models.
+        doses: float[doses], how far each choice model is from the correct one, in order.
+        sharpness: float[doses, 36], beta_c(u) of each choice model.
+        dosed: metric -> float[doses, seeds], of future preferences by models with each choice model.
     """
 
     scored: dict[str, list[dict[str, Scores]]]
     natural: np.ndarray
     simulated: np.ndarray
+    doses: np.ndarray
+    sharpness: np.ndarray
+    dosed: dict[str, np.ndarray]
 
     def values(self, predictor: str, task: str, metric: str) -> np.ndarray:
         """One number of a predictor.
@@ -84,32 +92,49 @@ def measure(config: EstimationConfig, tools: Tools) -> Measured:
     key_logs, key_learn, key_twins, key_natural = jax.random.split(random.key(config.seed, config.generator), 4)
     data = log_users(config, key_logs)
     env = LearnedUsers()
-    params = choice_models(CHOICE_MODELS, config.seeds, env.default_params)
-    params = learn(config, env, params, key_learn, data.training, data.validation, tools)
-    world = PreferenceShift(observe_as="state")
-    truth_params = world.default_params
-    twins = natural_twins(key_twins, data.truth, truth_params)
-    steps = data.validation.num_steps
-    scored = {"random": [scores(everywhere(data.validation), data.validation, data.truth, twins, None)]}
-    scored["oracle"] = [
-        scores(oracle(data.validation, twins, truth_params), data.validation, data.truth, twins, truth_params)
-    ]
-    users = dynamics.users_of(truth_params)
-    for name, fitted in zip(BAUM_WELCH, fit_kernels(data.training, users), strict=True):
-        beliefs = believed(fitted, users, data.validation, twins)
-        scored[name] = [scores(beliefs, data.validation, data.truth, twins, truth_params)]
-    tools.meter.start("holding beliefs against preferences", 2 * config.seeds)
+    params = choice_models((*CHOICE_MODELS.values(), *config.doses), config.seeds, env.default_params)
+    params = learn(config, env, params, key_learn, data.training, data.validation, tools, KINDS[:1])
+    dosed = _dosed(config, env, params, data)
+    models = jax.tree.map(lambda leaf: leaf[: len(CHOICE_MODELS) * config.seeds], params)
+    models = learn(config, env, models, key_learn, data.training, data.validation, tools, KINDS[1:])
+    twins = natural_twins(key_twins, data.truth, PreferenceShift().default_params)
+    scored = _without_network(data, twins)
+    tools.meter.start("holding beliefs against preferences", len(CHOICE_MODELS) * config.seeds)
     for number, name in enumerate(CHOICE_MODELS):
         scored[name] = []
         for seed in range(config.seeds):
-            model = run(params, number * config.seeds + seed)
+            model = run(models, number * config.seeds + seed)
             beliefs = estimated(env, model, data.validation, twins)
             scored[name].append(scores(beliefs, data.validation, data.truth, twins, model))
             tools.meter.advance(name)
-    true = np.asarray(jax.nn.one_hot(data.truth.natural[:, :steps], BINS).mean(axis=0))
-    natural = np.stack([natural_shifts(config, run(params, seed), jax.random.fold_in(key_natural, seed))
+    true = np.asarray(jax.nn.one_hot(data.truth.natural[:, : data.validation.num_steps], BINS).mean(axis=0))
+    natural = np.stack([natural_shifts(config, run(models, seed), jax.random.fold_in(key_natural, seed))
                         for seed in range(config.seeds)])  # fmt: skip
-    return Measured(scored, true, natural)
+    wrong = [env.default_params.mis_specified(dose) for dose in config.all_doses]
+    sharpness = np.stack([np.asarray(dynamics.choice_sharpness(each)) for each in wrong])
+    return Measured(scored, true, natural, np.array(config.all_doses), sharpness, dosed)
+
+
+def _without_network(data: Data, twins: Logs) -> dict[str, list[dict[str, Scores]]]:
+    """Scores the guess, exact inference with the true dynamics, and with those that Baum-Welch learns."""
+    params = PreferenceShift().default_params
+    users, logs = dynamics.users_of(params), data.validation
+    beliefs = {"random": everywhere(logs), "oracle": oracle(logs, twins, params)}
+    for name, fitted in zip(BAUM_WELCH, fit_kernels(data.training, users), strict=True):
+        beliefs[name] = believed(fitted, users, logs, twins)
+    knows = {name: None if name == "random" else params for name in beliefs}
+    return {name: [scores(each, logs, data.truth, twins, knows[name])] for name, each in beliefs.items()}
+
+
+def _dosed(config: EstimationConfig, env: LearnedUsers, params: LearnedParams, data: Data) -> dict[str, np.ndarray]:
+    """Scores the future preferences of every model; `params` has the rows of `CHOICE_MODELS`, then `config.doses`."""
+    rows = []
+    for number in range(len(config.all_doses) * config.seeds):
+        model = run(params, number)
+        rows.append(score_future(future(env, model, data.validation), data.validation, data.truth, model))
+    order = np.argsort((*CHOICE_MODELS.values(), *config.doses))
+    metrics = vars(jax.tree.map(lambda *each: np.array(each).reshape(-1, config.seeds), *rows))
+    return {name: values[order] for name, values in metrics.items()}
 
 
 def natural_shifts(config: EstimationConfig, params: LearnedParams, key: Array) -> np.ndarray:

@@ -68,6 +68,23 @@ def score(beliefs: Beliefs, logs: Logs, truth: Trajectories, twins: Logs, params
     return {name: _score(users, logs.valid, *task) for name, task in tasks.items()}
 
 
+@jax.jit
+def score_future(belief: Array, logs: Logs, truth: Trajectories, params: Any) -> Scores:
+    """Scores beliefs in future preferences alone: `score` of the task "future".
+
+    Args:
+        belief: float[users, steps, 36], `Beliefs.future`.
+        logs: of the users.
+        truth: what they prefer.
+        params: with the choice model that predicts choices.
+
+    Returns:
+        The scores.
+    """
+    preferences = truth.preferences[:, : logs.num_steps]
+    return _score(dynamics.users_of(params), logs.valid, belief, preferences, belief, logs.slates, logs.choices)
+
+
 def _score(
     users: Any, valid: Array, belief: Array, preference: Array, predicting: Array, slates: Array, choices: Array
 ) -> Scores:
