@@ -105,6 +105,28 @@ def future(env: LearnedUsers, params: LearnedParams, logs: Logs) -> Array:
     return jnp.exp(jax.lax.map(of_user, logs, batch_size=BATCH))
 
 
+@partial(jax.jit, static_argnums=0)
+def first(env: LearnedUsers, params: LearnedParams, logs: Logs) -> tuple[Array, Array]:
+    """Computes the beliefs of a learned model in initial preferences after all steps.
+
+    Args:
+        env: the model's environment, whose network may be bidirectional.
+        params: of the model; the other two networks are not read.
+        logs: of the users.
+
+    Returns:
+        P(u_0 | steps 1 ... T) and P(u_0 | steps 0 ... T), float[users, 36] each.
+    """
+    users = dynamics.users_of(params)
+
+    def of_user(one: Logs) -> tuple[Array, Array]:
+        seen = inference.remembered(one.slates, one.choices, users)
+        later = inference.initial_from_later(env.network, params.weights.initial, seen)
+        return later[-1], inference.initial(env.network, params.weights.initial, seen)[-1]
+
+    return jax.tree.map(jnp.exp, jax.lax.map(of_user, logs, batch_size=BATCH))
+
+
 @jax.jit
 def oracle(logs: Logs, twins: Logs, params: Any) -> Beliefs:
     """Computes beliefs by exact inference with the true dynamics: the best that can be believed.

@@ -37,6 +37,12 @@ def claims(config: EstimationConfig) -> list[Claim[Measured]]:
             "Figure 6",
         ),
         *_of_choice_models(config),
+        Claim(
+            "u_0 from all steps, loss of preferences: causal beyond bidirectional masks",
+            lambda found: found.masked["causal"]["preference_loss"] - found.masked["bidirectional"]["preference_loss"],
+            above(0.0),
+            "Appendix H.2, whose masks are bidirectional",
+        ),
     ]
 
 

@@ -13,9 +13,16 @@ from jaxrec.envs.preference.dynamics import BINS
 from jaxrec.envs.preference.policies import RandomSlate
 from jaxrec.estimation import Logs, future_preferences
 from jaxrec.estimation.user_model import KINDS
-from jaxrec.experiments.preference.estimation.beliefs import estimated, everywhere, future, natural_twins, oracle
+from jaxrec.experiments.preference.estimation.beliefs import (
+    estimated,
+    everywhere,
+    first,
+    future,
+    natural_twins,
+    oracle,
+)
 from jaxrec.experiments.preference.estimation.hidden_markov import believed, fit_kernels
-from jaxrec.experiments.preference.estimation.scores import Scores, score_future, scores
+from jaxrec.experiments.preference.estimation.scores import Scores, score_first, score_future, scores
 from jaxrec.experiments.preference.estimation.settings import EstimationConfig
 from jaxrec.experiments.preference.models import Data, choice_models, learn, log_users, run
 from jaxrec.experiments.runs.tools import Tools
@@ -37,6 +44,7 @@ class Measured:
         doses: float[doses], how far each choice model is from the correct one, in order.
         sharpness: float[doses, 36], beta_c(u) of each choice model.
         dosed: metric -> float[doses, seeds], of future preferences by models with each choice model.
+        masked: "oracle", "causal" or "bidirectional" -> metric -> float[seeds], of u_0 from all steps.
     """
 
     scored: dict[str, list[dict[str, Scores]]]
@@ -45,6 +53,7 @@ class Measured:
     doses: np.ndarray
     sharpness: np.ndarray
     dosed: dict[str, np.ndarray]
+    masked: dict[str, dict[str, np.ndarray]]
 
     def values(self, predictor: str, task: str, metric: str) -> np.ndarray:
         """One number of a predictor.
@@ -112,7 +121,25 @@ def measure(config: EstimationConfig, tools: Tools) -> Measured:
                         for seed in range(config.seeds)])  # fmt: skip
     wrong = [env.default_params.mis_specified(dose) for dose in config.all_doses]
     sharpness = np.stack([np.asarray(dynamics.choice_sharpness(each)) for each in wrong])
-    return Measured(scored, true, natural, np.array(config.all_doses), sharpness, dosed)
+    masked = _masked(config, env, run(models, slice(config.seeds)), key_learn, data, tools)
+    return Measured(scored, true, natural, np.array(config.all_doses), sharpness, dosed, masked)
+
+
+def _masked(
+    config: EstimationConfig, env: LearnedUsers, models: LearnedParams, key: Array, data: Data, tools: Tools
+) -> dict[str, dict[str, np.ndarray]]:
+    """Learns u_0 from all steps with bidirectional masks too, and scores both and exact inference."""
+    both = dataclasses.replace(env, network=env.network.clone(bidirectional=True))
+    attentive = learn(config, both, models, key, data.training, data.validation, tools, KINDS[1:2])
+    truth = PreferenceShift().default_params
+    exact = oracle(data.validation, data.validation, truth)
+    rows = {"oracle": [score_first(exact.later[:, -1], exact.initial[:, -1], data.validation, data.truth, truth)]}
+    for name, society, learned in (("causal", env, models), ("bidirectional", both, attentive)):
+        each = [run(learned, seed) for seed in range(config.seeds)]
+        rows[name] = [
+            score_first(*first(society, model, data.validation), data.validation, data.truth, model) for model in each
+        ]
+    return {name: vars(jax.tree.map(lambda *seeds: np.array(seeds), *each)) for name, each in rows.items()}
 
 
 def _without_network(data: Data, twins: Logs) -> dict[str, list[dict[str, Scores]]]:

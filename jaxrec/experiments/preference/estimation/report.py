@@ -36,6 +36,7 @@ def report(config: EstimationConfig, found: Measured, findings: list[Finding]) -
     for task, (where, _) in TASKS.items():
         written.sections.append(_section(found, task, where))
         written.figures[task] = drawn.bars(found, task)
+    written.sections.append(_masks(found))
     written.sections.append(_choice_models(written, found))
     written.sections.append(_natural(written, found))
     written.data = {
@@ -47,6 +48,7 @@ def report(config: EstimationConfig, found: Measured, findings: list[Finding]) -
         "doses": found.doses,
         "sharpness": found.sharpness,
         "dosed": found.dosed,
+        "masked": found.masked,
         "natural": found.natural,
         "simulated": found.simulated,
     }  # fmt: skip
@@ -103,6 +105,17 @@ def _section(found: Measured, task: str, where: str) -> Section:
         "their logged steps tell of, and the steps before t under uniform slates.",
     }[task]
     return Section(f"{task.capitalize()} preferences ({where})", text, ("predictor", *METRICS.values()), rows, [task])
+
+
+def _masks(found: Measured) -> Section:
+    return Section(
+        "Masks (Appendix H.2)",
+        "P(u_0) from all steps and P(x_0) from all but the first, by networks whose tokens attend to earlier steps "
+        "alone (causal), like those above, or to all of them (bidirectional), like the paper's; the settings and the "
+        "seeds are the same.",
+        ("predictor", *METRICS.values()),
+        [(name, *(str(estimate(scores[metric])) for metric in METRICS)) for name, scores in found.masked.items()],
+    )
 
 
 def _choice_models(written: Report, found: Measured) -> Section:

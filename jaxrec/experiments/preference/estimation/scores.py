@@ -85,6 +85,27 @@ def score_future(belief: Array, logs: Logs, truth: Trajectories, params: Any) ->
     return _score(dynamics.users_of(params), logs.valid, belief, preferences, belief, logs.slates, logs.choices)
 
 
+@jax.jit
+def score_first(later: Array, every: Array, logs: Logs, truth: Trajectories, params: Any) -> Scores:
+    """Scores beliefs in initial preferences after all steps: `score` of the task "initial" at the last step.
+
+    Args:
+        later: float[users, 36], P(u_0 | steps 1 ... T), which predicts the first choice.
+        every: float[users, 36], P(u_0 | steps 0 ... T).
+        logs: of the users.
+        truth: what they prefer.
+        params: with the choice model that predicts choices.
+
+    Returns:
+        The scores.
+    """
+    users, of_first = dynamics.users_of(params), slice(1)
+    slates, choices = logs.slates[:, of_first], logs.choices[:, of_first]
+    return _score(
+        users, logs.valid[:, of_first], every[:, None], truth.preferences[:, of_first], later[:, None], slates, choices
+    )
+
+
 def _score(
     users: Any, valid: Array, belief: Array, preference: Array, predicting: Array, slates: Array, choices: Array
 ) -> Scores:

@@ -15,7 +15,7 @@ class EstimationConfig(ModelConfig):
 
     simulated_users: int = 1000
     """Simulated users of the natural shifts (Figure 6)."""
-    doses: tuple[float, ...] = (-1.0, 0.5, 2.0)
+    doses: tuple[float, ...] = (-1.0, 2.0)
     """Further wrong choice models, by how far they are from the correct one (0); 1 is the mis-specified one."""
 
     def check(self) -> None:
