@@ -8,7 +8,8 @@ import pytest
 from jaxrec.envs.preference import PreferenceParams, PreferenceShift, dynamics
 from jaxrec.estimation import HiddenMarkov, Logs, generate
 from jaxrec.estimation.dataset import logging_env
-from jaxrec.experiments.preference.estimation import hidden_markov
+from jaxrec.experiments.preference.estimation import claims, hidden_markov, measure
+from jaxrec.experiments.preference.estimation.settings import EstimationConfig
 
 BINS = dynamics.BINS
 USERS = dynamics.users_of(PreferenceParams())
@@ -88,3 +89,20 @@ def test_kernels_are_counted_where_choices_tell_preferences():
     np.testing.assert_allclose(pooled.prior, np.bincount(choices[:, 0], minlength=BINS) / 2000, atol=1e-3)
     np.testing.assert_allclose(pooled.shift[0][rows], expected, atol=1e-3)
     np.testing.assert_allclose(kernels.shift[12][rows], expected, atol=1e-3)
+
+
+def test_claims_about_choice_models_compare_the_losses_by_hand():
+    """Two seeds, doses -1, 0, 1 and 2; in the second seed a wrong model fits held-out choices better."""
+    choices = np.array([[3.02, 3.03], [3.00, 3.01], [3.05, 3.00], [3.09, 3.08]])
+    preferences = np.array([[2.4, 2.5], [2.1, 2.2], [2.6, 2.5], [2.9, 3.0]])
+    found = measure.Measured(
+        {}, np.zeros((10, BINS)), np.zeros((2, 10, BINS)), np.array([-1.0, 0.0, 1.0, 2.0]), np.zeros((4, BINS)),
+        {"choice_loss": choices, "preference_loss": preferences}, {},
+    )  # fmt: skip
+    listed = {one.name: one for one in claims.claims(EstimationConfig()) if one.name.startswith("choice models")}
+    expected = {"best wrong": [0.02, -0.01], "dose with": [0, 1], "preferences: dose 2": [0.3, 0.5],
+                "choices: dose 2": [0.04, 0.08]}  # fmt: skip
+    assert len(listed) == len(expected)
+    for text, values in expected.items():
+        (claim,) = (one for name, one in listed.items() if text in name)
+        np.testing.assert_allclose(claim.statistic(found), values, atol=1e-9)
