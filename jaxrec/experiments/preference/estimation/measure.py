@@ -14,6 +14,7 @@ from jaxrec.envs.preference.policies import RandomSlate
 from jaxrec.estimation import Logs, future_preferences
 from jaxrec.estimation.user_model import KINDS
 from jaxrec.experiments.preference.estimation.beliefs import (
+    Beliefs,
     estimated,
     everywhere,
     first,
@@ -107,7 +108,8 @@ def measure(config: EstimationConfig, tools: Tools) -> Measured:
     models = jax.tree.map(lambda leaf: leaf[: len(CHOICE_MODELS) * config.seeds], params)
     models = learn(config, env, models, key_learn, data.training, data.validation, tools, KINDS[1:])
     twins = natural_twins(key_twins, data.truth, PreferenceShift().default_params)
-    scored = _without_network(data, twins)
+    best = oracle(data.validation, twins, PreferenceShift().default_params)
+    scored = _without_network(data, twins, best)
     tools.meter.start("holding beliefs against preferences", len(CHOICE_MODELS) * config.seeds)
     for number, name in enumerate(CHOICE_MODELS):
         scored[name] = []
@@ -121,19 +123,19 @@ def measure(config: EstimationConfig, tools: Tools) -> Measured:
                         for seed in range(config.seeds)])  # fmt: skip
     wrong = [env.default_params.mis_specified(dose) for dose in config.all_doses]
     sharpness = np.stack([np.asarray(dynamics.choice_sharpness(each)) for each in wrong])
-    masked = _masked(config, env, run(models, slice(config.seeds)), key_learn, data, tools)
+    masked = _masked(config, env, run(models, slice(config.seeds)), key_learn, data, tools, best)
     return Measured(scored, true, natural, np.array(config.all_doses), sharpness, dosed, masked)
 
 
 def _masked(
-    config: EstimationConfig, env: LearnedUsers, models: LearnedParams, key: Array, data: Data, tools: Tools
-) -> dict[str, dict[str, np.ndarray]]:
+    config: EstimationConfig, env: LearnedUsers, models: LearnedParams, key: Array, data: Data, tools: Tools,
+    best: Beliefs,
+) -> dict[str, dict[str, np.ndarray]]:  # fmt: skip
     """Learns u_0 from all steps with bidirectional masks too, and scores both and exact inference."""
     both = dataclasses.replace(env, network=env.network.clone(bidirectional=True))
     attentive = learn(config, both, models, key, data.training, data.validation, tools, KINDS[1:2])
     truth = PreferenceShift().default_params
-    exact = oracle(data.validation, data.validation, truth)
-    rows = {"oracle": [score_first(exact.later[:, -1], exact.initial[:, -1], data.validation, data.truth, truth)]}
+    rows = {"oracle": [score_first(best.later[:, -1], best.initial[:, -1], data.validation, data.truth, truth)]}
     for name, society, learned in (("causal", env, models), ("bidirectional", both, attentive)):
         each = [run(learned, seed) for seed in range(config.seeds)]
         rows[name] = [
@@ -142,11 +144,11 @@ def _masked(
     return {name: vars(jax.tree.map(lambda *seeds: np.array(seeds), *each)) for name, each in rows.items()}
 
 
-def _without_network(data: Data, twins: Logs) -> dict[str, list[dict[str, Scores]]]:
+def _without_network(data: Data, twins: Logs, best: Beliefs) -> dict[str, list[dict[str, Scores]]]:
     """Scores the guess, exact inference with the true dynamics, and with those that Baum-Welch learns."""
     params = PreferenceShift().default_params
     users, logs = dynamics.users_of(params), data.validation
-    beliefs = {"random": everywhere(logs), "oracle": oracle(logs, twins, params)}
+    beliefs = {"random": everywhere(logs), "oracle": best}
     for name, fitted in zip(BAUM_WELCH, fit_kernels(data.training, users), strict=True):
         beliefs[name] = believed(fitted, users, logs, twins)
     knows = {name: None if name == "random" else params for name in beliefs}

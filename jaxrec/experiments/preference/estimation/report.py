@@ -111,8 +111,8 @@ def _masks(found: Measured) -> Section:
     return Section(
         "Masks (Appendix H.2)",
         "P(u_0) from all steps and P(x_0) from all but the first, by networks whose tokens attend to earlier steps "
-        "alone (causal), like those above, or to all of them (bidirectional), like the paper's; the settings and the "
-        "seeds are the same.",
+        "alone (causal), like those above, or to all of them (bidirectional), like the paper's; the settings are the "
+        "same.",
         ("predictor", *METRICS.values()),
         [(name, *(str(estimate(scores[metric])) for metric in METRICS)) for name, scores in found.masked.items()],
     )
