@@ -123,7 +123,8 @@ def measure(config: EstimationConfig, tools: Tools) -> Measured:
                         for seed in range(config.seeds)])  # fmt: skip
     wrong = [env.default_params.mis_specified(dose) for dose in config.all_doses]
     sharpness = np.stack([np.asarray(dynamics.choice_sharpness(each)) for each in wrong])
-    masked = _masked(config, env, run(models, slice(config.seeds)), key_learn, data, tools, best)
+    correct = jax.tree.map(lambda leaf: leaf[: config.seeds], models)
+    masked = _masked(config, env, correct, key_learn, data, tools, best)
     return Measured(scored, true, natural, np.array(config.all_doses), sharpness, dosed, masked)
 
 
