@@ -1,5 +1,6 @@
 """What estimating preferences measures: losses and accuracies of beliefs, and natural shifts."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import jax
