@@ -23,7 +23,8 @@ COLOURS = {
 def bars(found: Measured, task: str) -> Figure:
     """Draws a panel for each metric, with a bar and its interval over seeds for each predictor."""
     figure = Figure(figsize=(11, 0.32 * len(found.scored) + 0.9), layout="constrained")
-    for axes, (metric, label) in zip(figure.subplots(1, len(METRICS), sharey=True), METRICS.items(), strict=True):
+    panels = figure.subplots(1, len(METRICS), sharey=True)
+    for axes, (metric, label) in zip(panels, METRICS.items(), strict=True):
         for place, name in enumerate(found.scored):
             value = estimate(found.values(name, task, metric))
             whiskers = error_bars(value)
@@ -34,7 +35,7 @@ def bars(found: Measured, task: str) -> Figure:
         axes.set_yticks(range(len(found.scored)), list(found.scored), fontsize=8)
         axes.set(title=label)
         axes.spines[["top", "right"]].set_visible(False)
-    axes.invert_yaxis()
+    panels[0].invert_yaxis()
     return figure
 
 
