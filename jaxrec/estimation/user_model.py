@@ -54,7 +54,8 @@ class LearningState(struct.PyTreeNode):
 class LearnUsers(struct.PyTreeNode):
     """Trains one of the three networks of a user model; `jaxrec.training.fit` runs it like an agent.
 
-    One pass gives a loss for every number of earlier steps, since each token attends to earlier steps alone. The best
+    One pass gives a loss for every number of earlier steps, since each token attends to earlier steps alone; of a
+    bidirectional network (`BeliefTransformer.bidirectional`) all beliefs are those after all steps. The best
     weights are those of the epoch with the lowest loss on validation users: a likelihood of choices, which real logs
     have.
 
@@ -98,6 +99,10 @@ class LearnUsers(struct.PyTreeNode):
                 raise checks.InputError(
                     f"{name} must have horizon={self.env.horizon} steps, got {steps}: use `Logs.padded`"
                 )
+            if self.env.network.bidirectional and not np.asarray(getattr(self, name).valid).all():
+                raise checks.InputError(f"{name} must have all steps of every user: the network reads them all")
+        if self.env.network.bidirectional and self.kind != "initial":
+            raise checks.InputError(f'kind must be "initial" for a bidirectional network, got {self.kind!r}')
         if self.logs.num_users < self.batch_size:
             raise checks.InputError(f"batch_size must be at most the users in logs, {self.logs.num_users}")
 

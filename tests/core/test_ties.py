@@ -10,7 +10,7 @@ from jaxrec.agents import NetworkPolicy, NodeMLP, Ranking
 from jaxrec.envs.polarising import PolarisingUsers
 from jaxrec.envs.preference.policies import Myopic
 from jaxrec.envs.rewiring import RewiringGame
-from jaxrec.experiments.preference.estimation.measure import _score
+from jaxrec.experiments.preference.estimation.scores import _score
 from jaxrec.experiments.rewiring.learning import interpretation
 from jaxrec.policy import one_of
 

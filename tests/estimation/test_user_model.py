@@ -1,5 +1,6 @@
 """Learning users from logs: what training keeps, and that beliefs follow the data."""
 
+import dataclasses
 from functools import partial
 from types import SimpleNamespace
 
@@ -201,6 +202,22 @@ def test_bad_settings_are_refused(params, changes, message, untyped):
     settings = {"kind": "future", "logs": scribbled_logs(6), "validation": scribbled_logs(6), "batch_size": 2}
     with pytest.raises(jaxrec.InputError, match=message):
         fit(LearnUsers(MODEL, **settings | changes), jax.random.split(jax.random.key(0), 1), params)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kind": "future"}, 'kind must be "initial" for a bidirectional network'),
+        ({"logs": scribbled_logs(6, steps=3).padded(4)}, "logs must have all steps of every user"),
+        ({"validation": scribbled_logs(6, steps=3).padded(4)}, "validation must have all steps of every user"),
+    ],
+)
+def test_a_bidirectional_network_learns_initial_preferences_from_whole_logs(changes, message, untyped):
+    model = dataclasses.replace(MODEL, network=NETWORK.clone(bidirectional=True))
+    settings = {"kind": "initial", "logs": scribbled_logs(6), "validation": scribbled_logs(6), "batch_size": 2}
+    LearnUsers(model, **settings).check()
+    with pytest.raises(jaxrec.InputError, match=message):
+        LearnUsers(model, **settings | changes).check()
 
 
 def test_logs_longer_than_the_model_are_refused(params, key):

@@ -14,7 +14,8 @@ from jaxrec.envs.preference import exact as dynamic
 from jaxrec.envs.preference import inference as exact
 from jaxrec.estimation import generate
 from jaxrec.experiments import study
-from jaxrec.experiments.preference.estimation import measure as estimation
+from jaxrec.experiments.preference.estimation import beliefs as estimation
+from jaxrec.experiments.preference.estimation import scores as scoring
 from jaxrec.experiments.preference.estimation.claims import METRICS, TASKS
 from jaxrec.experiments.preference.models import choice_models
 from jaxrec.experiments.preference.rounds import ratchet
@@ -36,10 +37,11 @@ def run(name, folder, **changes):
 
 @pytest.mark.slow
 def test_estimation_holds_predictors_against_each_other(tmp_path):
-    result, folder = run("preference-estimation", tmp_path / "out", **MODEL, simulated_users=5)
-    assert set(result["scores"]) == {"random", "oracle", "correct", "mis-specified"}
+    result, folder = run("preference-estimation", tmp_path / "out", **MODEL, simulated_users=5, doses=(2.0,))
+    one_fit = {"random", "oracle", "baum-welch, one kernel", "baum-welch"}
+    assert set(result["scores"]) == one_fit | {"correct", "mis-specified"}
     for name, tasks in result["scores"].items():
-        seeds = 2 if "c" in name and name != "oracle" else 1
+        seeds = 1 if name in one_fit else 2
         for task in TASKS:
             assert all(np.isfinite(tasks[task][metric]).all() for metric in METRICS)
             assert len(tasks[task]["choice_loss"]) == seeds
@@ -47,7 +49,13 @@ def test_estimation_holds_predictors_against_each_other(tmp_path):
         assert result["scores"]["random"][task]["preference_loss"] == pytest.approx([np.log(36)], rel=1e-5)
         assert result["scores"]["oracle"][task]["preference_loss"][0] < 2.6  # of 3.58
     np.testing.assert_allclose(np.sum(result["simulated"], axis=2), 1, rtol=1e-4)
-    for figure in (*TASKS, "natural", "apart"):
+    assert result["doses"] == [0, 1, 2]
+    for dose, name in enumerate(("correct", "mis-specified")):
+        for metric in METRICS:
+            np.testing.assert_allclose(
+                result["dosed"][metric][dose], result["scores"][name]["future"][metric], rtol=1e-4
+            )
+    for figure in (*TASKS, "natural", "apart", "sharpness", "doses"):
         assert (folder / "figures" / f"{figure}.png").stat().st_size > 5_000
 
 
@@ -145,18 +153,26 @@ def test_the_oracle_is_exact_inference():
 def test_a_guess_is_worth_what_a_guess_is():
     logs, truth = generate(jax.random.key(0), None, 6)
     twins = estimation.natural_twins(jax.random.key(1), truth, PreferenceParams())
-    scores = estimation.score(estimation.everywhere(logs), logs, truth, twins, None)
+    scores = scoring.score(estimation.everywhere(logs), logs, truth, twins, None)
     for task in scores.values():
         assert task.preference_loss == pytest.approx(np.log(36), rel=1e-5)
         assert task.choice_loss == pytest.approx(np.log(36), rel=1e-5)
 
 
 def test_the_mis_specified_choice_model_is_lower_and_wider():
-    params = choice_models(("correct", "mis-specified"), 2, LearnedUsers().default_params)
-    assert params.influence.shape == (4,)
-    np.testing.assert_allclose(params.choice_heights[0], [1, 4])
-    np.testing.assert_allclose(params.choice_heights[2], [0.7, 2.5])
-    np.testing.assert_allclose(params.choice_widths[3], [113.7, 53.4])
+    """By 0.7, 0.625 and 1.5, to the power of the dose; a dose of 0 changes nothing."""
+    right = LearnedUsers().default_params
+    params = choice_models((0.0, 1.0, 2.0), 2, right)
+    assert params.influence.shape == (6,)
+    heights, widths = (np.asarray(getattr(right, name), float) for name in ("choice_heights", "choice_widths"))
+    np.testing.assert_array_equal(params.choice_heights[:2], [heights.astype(np.float32)] * 2)
+    np.testing.assert_array_equal(params.choice_widths[:2], [widths.astype(np.float32)] * 2)
+    np.testing.assert_allclose(params.choice_heights[2:4], [heights * [0.7, 0.625]] * 2, rtol=1e-6)
+    np.testing.assert_allclose(params.choice_widths[2:4], [widths * 1.5] * 2, rtol=1e-6)
+    np.testing.assert_allclose(params.choice_heights[4:], [heights * [0.49, 0.390625]] * 2, rtol=1e-6)
+    np.testing.assert_allclose(params.choice_widths[4:], [widths * 2.25] * 2, rtol=1e-6)
+    with pytest.raises(jaxrec.InputError, match="dose must be within"):
+        right.mis_specified(11.0)
 
 
 @pytest.mark.parametrize(
@@ -166,6 +182,9 @@ def test_the_mis_specified_choice_model_is_lower_and_wider():
         ("preference-estimation", {"model": {"batch_size": 8_000}}, "model: batch_size"),
         ("preference-estimation", {"model": {"num_epochs": 0}}, "model: num_epochs"),
         ("preference-estimation", {"simulated_users": 0}, "simulated_users"),
+        ("preference-estimation", {"doses": (0.5, 1.0)}, "doses must be different ones, and neither 0 nor 1"),
+        ("preference-estimation", {"doses": (0.5, 0.5)}, "doses must be different ones"),
+        ("preference-estimation", {"doses": (11.0,)}, "doses must be within"),
         ("preference-estimation", {"model": {"ent_coef": -1.0}}, "model: ent_coef"),
         ("preference-simulation", {"ppo": {"gamma": 2.0}}, "gamma"),
         ("preference-simulation", {"eval_episodes": 0}, "eval_episodes"),

@@ -15,7 +15,7 @@ from jaxrec import checks
 from jaxrec.environment import EnvState
 from jaxrec.envs.learned import inference, metrics
 from jaxrec.envs.learned.inference import Memory, Weights
-from jaxrec.envs.learned.network import BeliefTransformer, Steps, earlier_steps
+from jaxrec.envs.learned.network import BeliefTransformer, Steps
 from jaxrec.envs.preference import dynamics, policies
 from jaxrec.envs.preference.dynamics import BINS
 from jaxrec.envs.preference.slates import Beliefs, ChoiceParams, Choices, SlateEnvironment
@@ -255,7 +255,7 @@ class LearnedUsers(SlateEnvironment[LearnedState, LearnedParams]):
     def init_network(self, key: Array) -> PyTree:
         """Draws untrained weights of one network."""
         steps = Steps(jnp.zeros((self.horizon, BINS)), jnp.zeros((self.horizon, BINS)), jnp.zeros(self.horizon))
-        return self.network.init(key, steps, jnp.zeros(BINS), earlier_steps(self.horizon))
+        return self.network.init(key, steps, jnp.zeros(BINS), self.network.attends(self.horizon))
 
     def _check_network(self) -> None:
         network = self.network

@@ -2,7 +2,8 @@
 
 Carroll et al. 2022, section 4.2, Appendix C and Figure 11: three networks of one architecture that differ in their mask
 and in the belief that they are given. Each returns one belief for every number of steps observed, 0 ... steps: position
-t holds the belief after t steps. The choice model is known: a choice enters by its `likelihood` alone.
+t holds the belief after t steps, but that of a bidirectional network after all steps of the memory. The choice model is
+known: a choice enters by its `likelihood` alone.
 """
 
 from typing import no_type_check
@@ -13,7 +14,7 @@ from flax import struct
 from jax import Array
 from jaxtyping import Float, Int, PyTree
 
-from jaxrec.envs.learned.network import BeliefTransformer, Steps, earlier_steps
+from jaxrec.envs.learned.network import BeliefTransformer, Steps
 from jaxrec.envs.preference.dynamics import BINS, Users
 
 MAX_EVIDENCE = 3.0  # a rare choice must not dominate the others
@@ -182,5 +183,5 @@ def _read(
     ratio = memory.likelihood / memory.likelihood.mean(axis=1, keepdims=True) - 1
     steps = Steps(memory.slates, jnp.where(known[:, None], jnp.minimum(ratio, MAX_EVIDENCE), 0), known.astype(float))
     rngs = None if key is None else {"dropout": key}
-    mask = earlier_steps(len(memory.slates))
+    mask = network.attends(len(memory.slates))
     return network.apply(weights, steps, asked, mask, training=key is not None, rngs=rngs)  # type: ignore[return-value]

@@ -49,6 +49,8 @@ class BeliefTransformer(nn.Module):
         dropout: share of activations dropped in training, in [0, 1].
         concentration: of the von Mises distributions before training (about 1 / variance in radians); it stays near
             this value if choices hardly depend on preferences, for then the data say little about their spread.
+        bidirectional: whether tokens attend to later steps too, so that one pass gives beliefs after all steps alone.
+            Such a network estimates initial preferences; for others it would read the choices that it predicts.
     """
 
     width: int = 32
@@ -57,6 +59,7 @@ class BeliefTransformer(nn.Module):
     mixtures: int = 4
     dropout: float = 0.1
     concentration: float = 8.0
+    bidirectional: bool = False
 
     @nn.compact
     def __call__(
@@ -83,6 +86,10 @@ class BeliefTransformer(nn.Module):
             hidden = nn.gelu(nn.Dense(4 * self.width)(nn.LayerNorm()(x)))
             x = x + dropped(nn.Dense(self.width)(hidden))
         return self._mixture(nn.LayerNorm()(x))
+
+    def attends(self, steps: int) -> Bool[Array, "tokens tokens"]:
+        """The mask of `__call__`: every step, or the earlier ones alone."""
+        return jnp.ones((steps + 1, steps + 1), bool) if self.bidirectional else earlier_steps(steps)
 
     def _mixture(self, x: Float[Array, "tokens width"]) -> Float[Array, "tokens 36"]:
         """Maps each token to a mixture of von Mises distributions: weights, mean directions and concentrations."""

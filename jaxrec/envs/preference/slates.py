@@ -21,6 +21,7 @@ from jaxrec.utilities import Utilities
 
 SLATE_MEANS = (20.0, 80.0, 140.0, 200.0, 260.0, 320.0)
 ENGAGEMENTS = ("dwell", "click")
+MAX_DOSE = 10.0  # of mis-specification: factors of 0.01 ... 110
 MIN_DEVIATION = 1e-3  # degrees: in a narrower bell the square of a distance overflows float32
 
 
@@ -53,13 +54,20 @@ class ChoiceParams(EnvParams):
     bait_cost: float | Array = 1.0
     safe_weights: np.ndarray | Array = struct.field(default_factory=lambda: np.ones(2, np.float32))
 
-    def mis_specified(self) -> Self:
+    def mis_specified(self, dose: float = 1.0) -> Self:
         """Returns these parameters with a wrong choice model: both peaks lowered and widened.
 
-        1 -> 0.7, 4 -> 2.5, widths 1.5 times as large; the paper's own (Figure 10) is published as a picture only.
+        Heights are 0.7 and 0.625 times as large at a dose of 1 (1 -> 0.7, 4 -> 2.5), widths 1.5 times; at another dose
+        these factors are raised to its power, so that 0 gives the parameters back, and a dose below 0 peaks too high
+        and narrow. The paper's own wrong model (Figure 10) is published as a picture only.
+
+        Raises:
+            InputError: for a dose beyond -10 ... 10.
         """
-        heights = np.asarray(self.choice_heights) * np.array([0.7, 0.625], np.float32)
-        return self.replace(choice_heights=heights, choice_widths=np.asarray(self.choice_widths) * np.float32(1.5))
+        checks.within("dose", dose, -MAX_DOSE, MAX_DOSE)
+        lower, wider = (np.asarray(np.power(factor, dose), np.float32) for factor in ([0.7, 0.625], 1.5))
+        heights = np.asarray(self.choice_heights) * lower
+        return self.replace(choice_heights=heights, choice_widths=np.asarray(self.choice_widths) * wider)
 
 
 SlateParams = TypeVar("SlateParams", bound=ChoiceParams)

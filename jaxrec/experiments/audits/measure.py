@@ -74,7 +74,7 @@ def learned_users(config: AuditsConfig, key: Array, tools: Tools) -> LearnedPara
     """
     key_log, key_learn = jax.random.split(key)
     data, model = log_users(config.user_model, key_log), LearnedUsers()
-    untrained = choice_models(("correct",), 1, model.default_params)
+    untrained = choice_models((0.0,), 1, model.default_params)
     return run(learn(config.user_model, model, untrained, key_learn, data.training, data.validation, tools), 0)
 
 

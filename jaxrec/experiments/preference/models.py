@@ -107,19 +107,18 @@ def log_users(config: ModelConfig, key: Array, params: Any = None) -> Data:
     return Data(training, validation, jax.tree.map(lambda leaf: leaf[config.training_users :], truth))
 
 
-def choice_models(names: tuple[str, ...], seeds: int, params: LearnedParams) -> LearnedParams:
+def choice_models(doses: Sequence[float], seeds: int, params: LearnedParams) -> LearnedParams:
     """Parameters with each of several choice models, for all seeds.
 
     Args:
-        names: "correct", "mis-specified", or both.
+        doses: of mis-specification (`LearnedParams.mis_specified`); 0 for the correct choice model.
         seeds: rows of each.
         params: with the correct choice model.
 
     Returns:
-        Leaves [names * seeds, ...].
+        Leaves [doses * seeds, ...].
     """
-    each = {"correct": params, "mis-specified": params.mis_specified()}
-    parts = [batched(each[name], seeds) for name in names]
+    parts = [batched(params.mis_specified(dose), seeds) for dose in doses]
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
 
 

@@ -61,6 +61,23 @@ def test_what_is_believed_after_some_steps_depends_on_those_alone(rough, step):
             assert np.abs(before[name][step + 1] - after[name][step + 1]).max() > 1e-3, name
 
 
+@jax.jit
+def looking_both_ways(weights, memory):
+    """Beliefs in the initial preference from later steps, of a bidirectional network."""
+    return inference.initial_from_later(NETWORK.clone(bidirectional=True), weights, memory)
+
+
+@pytest.mark.parametrize("step", range(1, STEPS))
+def test_a_bidirectional_network_believes_after_all_steps(rough, step):
+    """A later choice changes all that is believed, from the first position on; step 0 stays masked."""
+    memory = memory_of()
+    other = memory.replace(likelihood=changed(memory, step).likelihood)
+    before, after = (looking_both_ways(rough.weights.initial, each) for each in (memory, other))
+    assert (np.abs(before - after).max(axis=1) > 1e-4).all()
+    np.testing.assert_allclose(np.exp(before).sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(before, looking_both_ways(rough.weights.initial, changed(memory, 0)))
+
+
 def test_earlier_steps_matter_to_all_later_beliefs(rough):
     memory = memory_of()
     before, after = (beliefs(rough.weights, each) for each in (memory, changed(memory, slice(0, 1))))

@@ -1,1 +1,1 @@
-"""Preferences estimated from logs: Carroll et al., Figures 5, 6, 13 and 14."""
+"""Preferences estimated from logs: Carroll et al., Figures 5, 6, 9, 10, 13 and 14."""

@@ -1,5 +1,6 @@
 """What is believed about users from their logs: by a learned model, by exact inference, and by a guess."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -9,8 +10,7 @@ from jax import Array
 
 from jaxrec.envs.learned import LearnedParams, LearnedUsers, inference
 from jaxrec.envs.preference import dynamics
-from jaxrec.envs.preference import inference as exact
-from jaxrec.envs.preference.dynamics import BINS
+from jaxrec.envs.preference.dynamics import BINS, Users
 from jaxrec.estimation import Logs, Trajectories
 
 BATCH = 250  # users whose beliefs are computed at a time
@@ -84,6 +84,49 @@ def estimated(env: LearnedUsers, params: LearnedParams, logs: Logs, twins: Logs)
     return jax.tree.map(jnp.exp, jax.lax.map(of_user, (logs, twins), batch_size=BATCH))
 
 
+@partial(jax.jit, static_argnums=0)
+def future(env: LearnedUsers, params: LearnedParams, logs: Logs) -> Array:
+    """Computes the beliefs of a learned model in future preferences alone: `Beliefs.future`.
+
+    Args:
+        env: the model's environment.
+        params: of the model; the other two networks are not read.
+        logs: of the users.
+
+    Returns:
+        float[users, steps, 36].
+    """
+    users = dynamics.users_of(params)
+
+    def of_user(one: Logs) -> Array:
+        seen = inference.remembered(one.slates, one.choices, users)
+        return inference.future(env.network, params.weights.future, seen)[:-1]
+
+    return jnp.exp(jax.lax.map(of_user, logs, batch_size=BATCH))
+
+
+@partial(jax.jit, static_argnums=0)
+def first(env: LearnedUsers, params: LearnedParams, logs: Logs) -> tuple[Array, Array]:
+    """Computes the beliefs of a learned model in initial preferences after all steps.
+
+    Args:
+        env: the model's environment, whose network may be bidirectional.
+        params: of the model; the other two networks are not read.
+        logs: of the users.
+
+    Returns:
+        P(u_0 | steps 1 ... T) and P(u_0 | steps 0 ... T), float[users, 36] each.
+    """
+    users = dynamics.users_of(params)
+
+    def of_user(one: Logs) -> tuple[Array, Array]:
+        seen = inference.remembered(one.slates, one.choices, users)
+        later = inference.initial_from_later(env.network, params.weights.initial, seen)
+        return later[-1], inference.initial(env.network, params.weights.initial, seen)[-1]
+
+    return jax.tree.map(jnp.exp, jax.lax.map(of_user, logs, batch_size=BATCH))
+
+
 @jax.jit
 def oracle(logs: Logs, twins: Logs, params: Any) -> Beliefs:
     """Computes beliefs by exact inference with the true dynamics: the best that can be believed.
@@ -98,26 +141,44 @@ def oracle(logs: Logs, twins: Logs, params: Any) -> Beliefs:
     """
     users = dynamics.users_of(params)
 
-    def seen(slate: Array) -> Array:
-        """What shifts preferences: the slate as far as `influence` says."""
-        return params.influence * slate + (1 - params.influence) / BINS
+    def shift(slate: Array) -> Array:
+        """What moves preferences is the slate as far as `influence` says."""
+        seen = params.influence * slate + (1 - params.influence) / BINS
+        return dynamics.shifts(seen, users, params)
+
+    first = dynamics.clipped_normal(params.initial_mean, params.initial_deviation)
+    return exactly(logs, twins, users, first, shift)
+
+
+def exactly(logs: Logs, twins: Logs, users: Users, first: Array, shift: Callable[[Array], Array]) -> Beliefs:
+    """Computes beliefs by exact inference in a hidden Markov model of users.
+
+    Args:
+        logs: of the users.
+        twins: of the same users under uniform slates.
+        users: the choice model.
+        first: float[36], the distribution of u_0.
+        shift: float[36] slate -> float[36, 36], the distribution of the next preference (rows: the present one).
+
+    Returns:
+        Beliefs about each user.
+    """
+    prior = jnp.diag(first)
 
     def passed(joint: Array, step: tuple[Array, Array]) -> tuple[Array, tuple[Array, Array]]:
         """P(u_0, u_t) before and after the choice at t, then P(u_0, u_t+1)."""
         slate, choice = step
         after = joint * dynamics.choices(slate, users)[:, choice]
         after = after / after.sum()
-        return after @ dynamics.shifts(seen(slate), users, params), (joint, after)
+        return after @ shift(slate), (joint, after)
 
     def of_user(each: tuple[Logs, Logs]) -> Beliefs:
         (slates, choices), (under_uniform, chosen) = ((one.slates, one.choices) for one in each)
-        _, (before, after) = jax.lax.scan(passed, exact.prior(params), (slates, choices))
-        unseen = exact.prior(params) @ dynamics.shifts(seen(slates[0]), users, params)
-        _, (_, later) = jax.lax.scan(passed, unseen, (slates[1:], choices[1:]))
+        _, (before, after) = jax.lax.scan(passed, prior, (slates, choices))
+        _, (_, later) = jax.lax.scan(passed, prior @ shift(slates[0]), (slates[1:], choices[1:]))
         initial = after.sum(axis=2)
         twin = jnp.diag(initial[-1])
         _, (counterfactual, _) = jax.lax.scan(passed, twin, (under_uniform, chosen))
-        first = exact.smoothed(exact.prior(params))
         return Beliefs(
             before.sum(axis=1),
             jnp.concatenate([first[None], later.sum(axis=2)]),

@@ -36,7 +36,38 @@ def claims(config: EstimationConfig) -> list[Claim[Measured]]:
             REPORTED,
             "Figure 6",
         ),
+        *_of_choice_models(config),
+        Claim(
+            "u_0 from all steps, loss of preferences: causal beyond bidirectional masks",
+            lambda found: found.masked["causal"]["preference_loss"] - found.masked["bidirectional"]["preference_loss"],
+            above(0.0),
+            "Appendix H.2, whose masks are bidirectional",
+        ),
     ]
+
+
+def _of_choice_models(config: EstimationConfig) -> list[Claim[Measured]]:
+    """Lists the claims about how far the choice model is from the correct one."""
+    picking = [
+        Claim(
+            "choice models: held-out loss of choices, the best wrong one beyond the correct one",
+            _told_apart,
+            above(0.0),
+            "section 7.1 and Appendix B",
+        ),
+        Claim("choice models: dose with the lowest held-out loss of choices", _picked, REPORTED, "section 7.1"),
+    ]
+    most = max(config.all_doses)
+    further = [
+        Claim(
+            f"choice models, future, {METRICS[metric]}: dose {most:g} beyond dose 1",
+            partial(_further, metric=metric),
+            above(0.0),
+            "Appendix H.2",
+        )
+        for metric in ("preference_loss", "choice_loss")
+    ]
+    return picking + (further if most > 1 else [])
 
 
 def _of_task(task: str, where: str, asked: float) -> list[Claim[Measured]]:
@@ -56,6 +87,12 @@ def _of_task(task: str, where: str, asked: float) -> list[Claim[Measured]]:
             above(0.0),
             where,
         ),
+        Claim(
+            f"{task}, loss of preferences: Baum-Welch (one fit) beyond the network",
+            partial(_network_gains, task=task),
+            above(0.0),
+            "a network against expectation maximisation",
+        ),
     ]
 
 
@@ -67,3 +104,24 @@ def _closed(found: Measured, task: str, metric: str) -> np.ndarray:
 def _cost(found: Measured, task: str) -> np.ndarray:
     """float[seeds]: how much more choices are worth, in loss, to the mis-specified choice model."""
     return found.values("mis-specified", task, "choice_loss") - found.values("correct", task, "choice_loss")
+
+
+def _network_gains(found: Measured, task: str) -> np.ndarray:
+    """float[seeds]: how much less the preferences cost the networks than the hidden Markov model, in loss."""
+    return found.values("baum-welch", task, "preference_loss") - found.values("correct", task, "preference_loss")
+
+
+def _told_apart(found: Measured) -> np.ndarray:
+    """float[seeds]: how far the correct choice model is below the best of the others, in loss of held-out choices."""
+    losses, correct = found.dosed["choice_loss"], found.doses == 0
+    return losses[~correct].min(axis=0) - losses[correct][0]
+
+
+def _picked(found: Measured) -> np.ndarray:
+    """float[seeds]: the dose of the choice model with the lowest loss of held-out choices."""
+    return found.doses[found.dosed["choice_loss"].argmin(axis=0)]
+
+
+def _further(found: Measured, metric: str) -> np.ndarray:
+    """float[seeds]: the loss at the largest dose beyond that of the mis-specified choice model."""
+    return found.dosed[metric][-1] - found.dosed[metric][found.doses == 1][0]

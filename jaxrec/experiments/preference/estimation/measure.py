@@ -1,12 +1,10 @@
 """What estimating preferences measures: losses and accuracies of beliefs, and natural shifts."""
 
+import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from flax import struct
 from jax import Array
 
 from jaxrec import random
@@ -14,29 +12,27 @@ from jaxrec.envs.learned import LearnedParams, LearnedUsers
 from jaxrec.envs.preference import PreferenceShift, dynamics
 from jaxrec.envs.preference.dynamics import BINS
 from jaxrec.envs.preference.policies import RandomSlate
-from jaxrec.estimation import Logs, Trajectories, future_preferences
+from jaxrec.estimation import Logs, future_preferences
+from jaxrec.estimation.user_model import KINDS
 from jaxrec.experiments.preference.estimation.beliefs import (
-    BATCH,
     Beliefs,
     estimated,
     everywhere,
+    first,
+    future,
     natural_twins,
     oracle,
 )
+from jaxrec.experiments.preference.estimation.hidden_markov import believed, fit_kernels
+from jaxrec.experiments.preference.estimation.scores import Scores, score_first, score_future, scores
 from jaxrec.experiments.preference.estimation.settings import EstimationConfig
-from jaxrec.experiments.preference.models import choice_models, learn, log_users, run
+from jaxrec.experiments.preference.models import Data, choice_models, learn, log_users, run
 from jaxrec.experiments.runs.tools import Tools
 
-CHOICE_MODELS = ("correct", "mis-specified")
-
-
-class Scores(struct.PyTreeNode):
-    """Over validation users and time-steps: mean negative log-likelihood, and how often the likeliest is right."""
-
-    preference_loss: Any
-    preference_accuracy: Any
-    choice_loss: Any
-    choice_accuracy: Any
+CHOICE_MODELS = {"correct": 0.0, "mis-specified": 1.0}
+"""The predictors with networks, and how far their choice models are from the correct one."""
+BAUM_WELCH = ("baum-welch, one kernel", "baum-welch")
+"""The predictors of `fit_kernels`."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +43,19 @@ class Measured:
         scored: predictor -> one for each seed, task -> `Scores`.
         natural: float[steps, 36], P(u_t^rnd) over the validation users.
         simulated: float[seeds, steps, 36], the same by users simulated by the models.
+        doses: float[doses], how far each choice model is from the correct one, in order.
+        sharpness: float[doses, 36], beta_c(u) of each choice model.
+        dosed: metric -> float[doses, seeds], of future preferences by models with each choice model.
+        masked: "oracle", "causal" or "bidirectional" -> metric -> float[seeds], of u_0 from all steps.
     """
 
     scored: dict[str, list[dict[str, Scores]]]
     natural: np.ndarray
     simulated: np.ndarray
+    doses: np.ndarray
+    sharpness: np.ndarray
+    dosed: dict[str, np.ndarray]
+    masked: dict[str, dict[str, np.ndarray]]
 
     def values(self, predictor: str, task: str, metric: str) -> np.ndarray:
         """One number of a predictor.
@@ -99,101 +103,69 @@ def measure(config: EstimationConfig, tools: Tools) -> Measured:
     key_logs, key_learn, key_twins, key_natural = jax.random.split(random.key(config.seed, config.generator), 4)
     data = log_users(config, key_logs)
     env = LearnedUsers()
-    params = choice_models(CHOICE_MODELS, config.seeds, env.default_params)
-    params = learn(config, env, params, key_learn, data.training, data.validation, tools)
-    world = PreferenceShift(observe_as="state")
-    truth_params = world.default_params
-    twins = natural_twins(key_twins, data.truth, truth_params)
-    steps = data.validation.num_steps
-    scored = {"random": [scores(everywhere(data.validation), data.validation, data.truth, twins, None)]}
-    scored["oracle"] = [
-        scores(oracle(data.validation, twins, truth_params), data.validation, data.truth, twins, truth_params)
-    ]
-    tools.meter.start("holding beliefs against preferences", 2 * config.seeds)
+    params = choice_models((*CHOICE_MODELS.values(), *config.doses), config.seeds, env.default_params)
+    params = learn(config, env, params, key_learn, data.training, data.validation, tools, KINDS[:1])
+    dosed = _dosed(config, env, params, data)
+    models = jax.tree.map(lambda leaf: leaf[: len(CHOICE_MODELS) * config.seeds], params)
+    models = learn(config, env, models, key_learn, data.training, data.validation, tools, KINDS[1:])
+    twins = natural_twins(key_twins, data.truth, PreferenceShift().default_params)
+    best = oracle(data.validation, twins, PreferenceShift().default_params)
+    scored = _without_network(data, twins, best)
+    tools.meter.start("holding beliefs against preferences", len(CHOICE_MODELS) * config.seeds)
     for number, name in enumerate(CHOICE_MODELS):
         scored[name] = []
         for seed in range(config.seeds):
-            model = run(params, number * config.seeds + seed)
+            model = run(models, number * config.seeds + seed)
             beliefs = estimated(env, model, data.validation, twins)
             scored[name].append(scores(beliefs, data.validation, data.truth, twins, model))
             tools.meter.advance(name)
-    true = np.asarray(jax.nn.one_hot(data.truth.natural[:, :steps], BINS).mean(axis=0))
-    natural = np.stack([natural_shifts(config, run(params, seed), jax.random.fold_in(key_natural, seed))
+    true = np.asarray(jax.nn.one_hot(data.truth.natural[:, : data.validation.num_steps], BINS).mean(axis=0))
+    natural = np.stack([natural_shifts(config, run(models, seed), jax.random.fold_in(key_natural, seed))
                         for seed in range(config.seeds)])  # fmt: skip
-    return Measured(scored, true, natural)
+    wrong = [env.default_params.mis_specified(dose) for dose in config.all_doses]
+    sharpness = np.stack([np.asarray(dynamics.choice_sharpness(each)) for each in wrong])
+    correct = jax.tree.map(lambda leaf: leaf[: config.seeds], models)
+    masked = _masked(config, env, correct, key_learn, data, tools, best)
+    return Measured(scored, true, natural, np.array(config.all_doses), sharpness, dosed, masked)
 
 
-def scores(beliefs: Beliefs, logs: Logs, truth: Trajectories, twins: Logs, params: Any) -> dict[str, Scores]:
-    """Scores beliefs in each task, in NumPy arrays.
-
-    Args:
-        beliefs: about the users of the logs.
-        logs: of the users.
-        truth: what they prefer.
-        twins: of the same users under uniform slates.
-        params: of the model.
-
-    Returns:
-        task -> scores.
-    """
-    return jax.tree.map(np.asarray, score(beliefs, logs, truth, twins, params))
-
-
-@jax.jit
-def score(beliefs: Beliefs, logs: Logs, truth: Trajectories, twins: Logs, params: Any) -> dict[str, Scores]:
-    """Scores beliefs in each task.
-
-    Args:
-        beliefs: about the users of the logs.
-        logs: of the users.
-        truth: what they prefer.
-        twins: of the same users under uniform slates.
-        params: with the choice model that predicts choices; None to guess them.
-
-    Returns:
-        Task -> scores.
-    """
-    users = None if params is None else dynamics.users_of(params)
-    steps = logs.num_steps
-    first = jnp.broadcast_to(truth.preferences[:, :1], logs.choices.shape)
-    slates = jnp.broadcast_to(logs.slates[:, :1], logs.slates.shape)
-    choices = jnp.broadcast_to(logs.choices[:, :1], logs.choices.shape)
-    tasks = {
-        "future": (beliefs.future, truth.preferences[:, :steps], beliefs.future, logs.slates, logs.choices),
-        "initial": (beliefs.initial, first, beliefs.later, slates, choices),
-        "counterfactual": (
-            beliefs.counterfactual, truth.natural[:, :steps], beliefs.counterfactual, twins.slates, twins.choices,
-        ),
-    }  # fmt: skip
-    return {name: _score(users, logs.valid, *task) for name, task in tasks.items()}
+def _masked(
+    config: EstimationConfig, env: LearnedUsers, models: LearnedParams, key: Array, data: Data, tools: Tools,
+    best: Beliefs,
+) -> dict[str, dict[str, np.ndarray]]:  # fmt: skip
+    """Learns u_0 from all steps with bidirectional masks too, and scores both and exact inference."""
+    both = dataclasses.replace(env, network=env.network.clone(bidirectional=True))
+    attentive = learn(config, both, models, key, data.training, data.validation, tools, KINDS[1:2])
+    truth = PreferenceShift().default_params
+    rows = {"oracle": [score_first(best.later[:, -1], best.initial[:, -1], data.validation, data.truth, truth)]}
+    for name, society, learned in (("causal", env, models), ("bidirectional", both, attentive)):
+        each = [run(learned, seed) for seed in range(config.seeds)]
+        rows[name] = [
+            score_first(*first(society, model, data.validation), data.validation, data.truth, model) for model in each
+        ]
+    return {name: vars(jax.tree.map(lambda *seeds: np.array(seeds), *each)) for name, each in rows.items()}
 
 
-def _score(
-    users: Any, valid: Array, belief: Array, preference: Array, predicting: Array, slates: Array, choices: Array
-) -> Scores:
-    """Means over users and their valid time-steps.
+def _without_network(data: Data, twins: Logs, best: Beliefs) -> dict[str, list[dict[str, Scores]]]:
+    """Scores the guess, exact inference with the true dynamics, and with those that Baum-Welch learns."""
+    params = PreferenceShift().default_params
+    users, logs = dynamics.users_of(params), data.validation
+    beliefs = {"random": everywhere(logs), "oracle": best}
+    for name, fitted in zip(BAUM_WELCH, fit_kernels(data.training, users), strict=True):
+        beliefs[name] = believed(fitted, users, logs, twins)
+    knows = {name: None if name == "random" else params for name in beliefs}
+    return {name: [scores(each, logs, data.truth, twins, knows[name])] for name, each in beliefs.items()}
 
-    Of several likeliest bins each counts as predicted as often as the others: a uniform belief is right 1 / 36 of the
-    time, whichever bin comes first.
-    """
 
-    def mean(values: Array) -> Array:
-        return jnp.where(valid, values, 0).sum() / valid.sum()
-
-    def of_user(each: tuple[Array, Array]) -> Array:
-        if users is None:
-            return jnp.full(each[0].shape, 1 / BINS)
-        return jax.vmap(lambda belief, slate: belief @ dynamics.choices(slate, users))(*each)
-
-    chosen = jax.lax.map(of_user, (predicting, slates), batch_size=BATCH)
-    losses = []
-    for predicted, happened in ((belief, preference), (chosen, choices)):
-        likelihood = jnp.take_along_axis(predicted, happened[..., None], axis=-1)[..., 0]
-        losses.append(mean(-jnp.log(jnp.maximum(likelihood, 1e-12))))
-        likeliest = predicted == predicted.max(axis=-1, keepdims=True)
-        hit = jnp.take_along_axis(likeliest, happened[..., None], axis=-1)[..., 0]
-        losses.append(mean(hit / likeliest.sum(axis=-1)))
-    return Scores(*losses)
+def _dosed(config: EstimationConfig, env: LearnedUsers, params: LearnedParams, data: Data) -> dict[str, np.ndarray]:
+    """Scores the future preferences of every model; `params` has the rows of `CHOICE_MODELS`, then `config.doses`."""
+    rows = []
+    for number in range(len(config.all_doses) * config.seeds):
+        model = run(params, number)
+        rows.append(score_future(future(env, model, data.validation), data.validation, data.truth, model))
+    order = np.argsort((*CHOICE_MODELS.values(), *config.doses))
+    metrics = vars(jax.tree.map(lambda *each: np.array(each).reshape(-1, config.seeds), *rows))
+    return {name: values[order] for name, values in metrics.items()}
 
 
 def natural_shifts(config: EstimationConfig, params: LearnedParams, key: Array) -> np.ndarray:

@@ -1,7 +1,7 @@
 """How well preferences are estimated from slates and choices alone, before any recommender is trained on it.
 
 Carroll, Dragan, Russell & Hadfield-Menell 2022, "Estimating and Penalizing Induced Preference Shifts in Recommender
-Systems", section 7.1 and Appendix I: Figures 5, 6, 13 and 14.
+Systems", section 7.1 and Appendix I: Figures 5, 6, 9, 10, 13 and 14.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from jaxrec.experiments.study import Study
 __all__ = ["STUDY", "EstimationConfig"]
 
 QUICK = EstimationConfig()
-PAPER = dataclasses.replace(QUICK, seeds=5)
+PAPER = dataclasses.replace(QUICK, seeds=5, doses=(-1.0, 0.5, 2.0))
 PUBLISHED = dataclasses.replace(
     QUICK, model=UserModelSettings(num_epochs=100, batch_size=500, learning_rate=3e-5, ent_coef=0.0)
 )
@@ -24,7 +24,7 @@ PUBLISHED = dataclasses.replace(
 
 STUDY = Study(
     "preference-estimation",
-    "Preferences estimated from logged choices alone (Carroll et al., Figures 5, 6, 13 and 14)",
+    "Preferences estimated from logged choices alone (Carroll et al., Figures 5, 6, 9, 10, 13 and 14)",
     {"quick": QUICK, "paper": PAPER, "published": PUBLISHED},
     measure,
     claims,

@@ -71,7 +71,7 @@ def measure(config: SimulationConfig, tools: Tools) -> Measured:
     """
     key_logs, key_learn, key_train, key_play = jax.random.split(random.key(config.seed, config.generator), 4)
     data = log_users(config, key_logs)
-    models = choice_models(("correct",), config.seeds, MODEL.default_params)
+    models = choice_models((0.0,), config.seeds, MODEL.default_params)
     models = learn(config, MODEL, models, key_learn, data.training, data.validation, tools)
     worlds = batched(WORLD.default_params, config.seeds)
     oracle, _ = train_recommenders(config, WORLD, config.ppo.gamma, key_train, penalised(worlds), tools, "oracle")
