@@ -3,7 +3,7 @@
 import numpy as np
 
 from jaxrec import checks
-from jaxrec.envs.preference.env import PreferenceParams
+from jaxrec.envs.preference.params import PreferenceParams
 
 FITTED = {
     "optima": {"choice_base": 0.1, "choice_widths": (22.0, 15.0), "rationality": 31.0},

@@ -120,23 +120,29 @@ def counterfactual(
     return predict(smoothed(joint), tables, policy)
 
 
+def powers(kernel: Float[Array, "36 36"], most: int) -> Float[Array, "powers 36 36"]:
+    """Gives a transition matrix to the powers of 1, 2, 4 ... up to `most`: what `after` rolls forward by."""
+    squares = [kernel]
+    for _ in range(1, most.bit_length()):
+        squares.append(squares[-1] @ squares[-1])
+    return jnp.stack(squares)
+
+
 def after(
-    belief: Float[Array, "*batch 36"], kernel: Float[Array, "36 36"], time: Int[Array, ""] | int, most: int
+    belief: Float[Array, "*batch 36"], powers: Float[Array, "powers 36 36"], time: Int[Array, ""] | int
 ) -> Float[Array, "*batch 36"]:
     """Rolls forward by `time` steps of one transition matrix, which many users share.
 
     Args:
         belief: a distribution over preferences in each row, or a sum of such.
-        kernel: the transition matrix.
+        powers: of the transition matrix (`powers`), up to the largest `time`.
         time: steps, from 0.
-        most: steps at most; the matrix is squared log2(most) times.
 
     Returns:
         The rows times the matrix to the power of `time`.
     """
-    for place in range(most.bit_length()):
-        belief = jnp.where(time >> place & 1, belief @ kernel, belief)
-        kernel = kernel @ kernel
+    for place, power in enumerate(powers):
+        belief = jnp.where(time >> place & 1, belief @ power, belief)
     return belief
 
 
