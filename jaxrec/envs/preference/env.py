@@ -146,12 +146,14 @@ class PreferenceShift(SlateEnvironment[PreferenceState, PreferenceParams]):
         """
         lookup, uniform = self._lookup(params), jax.random.uniform(key, (2,))
         action, tables, joint = jnp.asarray(action, jnp.int32), lookup.tables, state.joint
-        choice = lookup.choice.draw(uniform[0], action, state.preference)
+        row = action * BINS + state.preference
+        choice = lookup.choice.draw(uniform[0], row)
         if self.infers:
-            joint = inference.propagate(inference.condition(joint, tables, action, choice), tables, action)
+            seen = inference.condition(joint, lookup.likelihood[action * BINS + choice])
+            joint = inference.propagate(seen, tables, action)
         next_state = state.replace(
             time=state.time + 1,
-            preference=lookup.shift.draw(uniform[1], action, state.preference),
+            preference=lookup.shift.draw(uniform[1], row),
             natural=lookup.natural.draw(uniform[1], state.natural),
             slate=action,
             choice=choice,

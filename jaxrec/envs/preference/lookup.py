@@ -7,17 +7,21 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxrec.envs.preference import inference
-from jaxrec.envs.preference.dynamics import Cumulated, Tables
+from jaxrec.envs.preference.dynamics import BINS, Cumulated, Tables
 
 
 @no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
 class Lookup(struct.PyTreeNode):
     """What follows from the run-time values alone.
 
+    Rows for two indices are looked up by one, the first times 36 plus the second: on a GPU two take a further kernel.
+
     Attributes:
         slates: float[slates, 36], the probability of each item.
         tables: of the slates.
-        choice, shift, natural: the tables of these names, to draw from.
+        choice, shift: `tables.choice` and `tables.shift` to draw from; a row for each slate and u.
+        natural: `tables.natural` to draw from.
+        likelihood: float[slates * 36, 36], P(x | s, u) for all u; a row for each slate and x.
         powers: float[n, 36, 36], `inference.powers` of `tables.natural`, up to the length of an episode.
     """
 
@@ -26,6 +30,7 @@ class Lookup(struct.PyTreeNode):
     choice: Cumulated
     shift: Cumulated
     natural: Cumulated
+    likelihood: Float[Array, "rows 36"]
     powers: Float[Array, "powers 36 36"]
 
     @classmethod
@@ -40,5 +45,6 @@ class Lookup(struct.PyTreeNode):
         Returns:
             All that follows.
         """
-        drawn = map(Cumulated.of, (tables.choice, tables.shift, tables.natural))
-        return cls(slates, tables, *drawn, inference.powers(tables.natural, horizon))
+        drawn = (Cumulated.of(table.reshape(-1, BINS)) for table in (tables.choice, tables.shift, tables.natural))
+        likelihood = tables.choice.swapaxes(1, 2).reshape(-1, BINS)
+        return cls(slates, tables, *drawn, likelihood, inference.powers(tables.natural, horizon))
