@@ -45,6 +45,7 @@ class Lookup(struct.PyTreeNode):
         Returns:
             All that follows.
         """
-        drawn = (Cumulated.of(table.reshape(-1, BINS)) for table in (tables.choice, tables.shift, tables.natural))
+        choice, shift = (Cumulated.of(table.reshape(-1, BINS)) for table in (tables.choice, tables.shift))
+        natural, powers = Cumulated.of(tables.natural), inference.powers(tables.natural, horizon)
         likelihood = tables.choice.swapaxes(1, 2).reshape(-1, BINS)
-        return cls(slates, tables, *drawn, likelihood, inference.powers(tables.natural, horizon))
+        return cls(slates, tables, choice, shift, natural, likelihood, powers)
