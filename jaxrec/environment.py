@@ -84,9 +84,9 @@ class Environment(Interface[State, Params]):
     Constructor arguments fix shapes, topology, spaces and the choice of reward; `EnvParams` holds run-time values.
     A subclass is a `dataclass(unsafe_hash=True)`: two equal environments hash equal, and the second does not recompile.
     It supplies `reset_env`, `transition`, `observe`, `utilities`, `metrics`, the spaces and `default_params`, and those
-    of `check_params`, `reward_components`, `fixed_horizon`, `num_observations` with `observation_index`, and `render`
-    that apply to it. `class Mine(Environment[MyState, MyParams])` tells type checkers the classes of its states and
-    parameters.
+    of `check_params`, `prepare`, `reward_components`, `fixed_horizon`, `num_observations` with `observation_index`, and
+    `render` that apply to it. `class Mine(Environment[MyState, MyParams])` tells type checkers the classes of its
+    states and parameters.
 
     *Actions* of another shape or kind (integers, floats) than the elements of `action_space` are refused, traced or
     not. `step` refuses concrete actions outside the space; in place of a traced one the nearest in the space is taken

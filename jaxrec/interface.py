@@ -54,6 +54,14 @@ class Interface(ABC, Generic[State, Params]):
         for name in ("recommender", "user", "society"):
             checks.shaped(f"reward_weights.{name}", getattr(weights, name), batch)
 
+    def prepare(self, params: Params) -> Params:
+        """Gives `params` with all that each step would compute from them alone, such as tables; by default the same.
+
+        Loops over steps call it once, before the first. What it gives is for the other methods: none of its values may
+        be replaced, for what was computed from them would stay.
+        """
+        return params
+
     @abstractmethod
     def reset_env(self, key: Array, params: Params) -> tuple[Any, State]:
         """Begins an episode and gives (observation, state)."""

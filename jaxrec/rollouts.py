@@ -195,6 +195,7 @@ def _rollout(
 ) -> Rollout:
     *key_start, key_steps = jax.random.split(key, 3)
     playing = _start(env, policy, jnp.stack(key_start), num_envs, params)
+    params = env.prepare(params)
     advance = partial(_advance, env, policy, params, metrics)
 
     def body(carry, inputs):

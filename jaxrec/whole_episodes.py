@@ -168,6 +168,7 @@ def _advance(
     env: Environment, policies: PyTree, under: _Under, key: Array, params: PyTree, tally: Tally, size: int
 ) -> _Under:
     """Plays every episode for `size` steps."""
+    params = env.prepare(params)
 
     def of_policy(policy: Policy, under: _Under, key: Array) -> _Under:
         def step(under: _Under, key: Array) -> tuple[_Under, None]:

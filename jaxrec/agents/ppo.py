@@ -195,6 +195,7 @@ class PPO(struct.PyTreeNode):
         self, state: PPOState, params: PyTree, update: Count, key: Array
     ) -> tuple[PPOState, Batch, dict[str, Array]]:
         """`num_steps` steps of every environment, with advantages."""
+        params = self.env.prepare(params)
 
         def body(state: PPOState, inputs: tuple[Array, Array]) -> tuple[PPOState, PyTree]:
             key_act, key_step, key_reset = inputs[1]

@@ -184,7 +184,7 @@ class QLearning(struct.PyTreeNode):
         self, state: QLearningState, params: PyTree, batch: Count, epsilon: Array, key: Array
     ) -> tuple[QLearningState, "Experience"]:
         """`num_steps` steps of every environment under a frozen table."""
-        index = jax.vmap(self.env.observation_index)
+        index, params = jax.vmap(self.env.observation_index), self.env.prepare(params)
 
         def body(carry, inputs):
             here, env_state = carry

@@ -13,7 +13,8 @@ from jaxrec.environment import Environment, EnvParams, EnvState
 from jaxrec.envs.episodes import check_one_environment
 from jaxrec.envs.learned import metrics
 from jaxrec.envs.learned.env import LearnedParams, LearnedState, LearnedUsers
-from jaxrec.envs.preference.env import PreferenceParams, PreferenceShift, PreferenceState
+from jaxrec.envs.preference.env import PreferenceShift, PreferenceState
+from jaxrec.envs.preference.params import PreferenceParams
 from jaxrec.spaces import Discrete, Space
 from jaxrec.utilities import RewardFunction, Utilities
 

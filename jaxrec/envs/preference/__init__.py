@@ -5,8 +5,9 @@ Systems".
 """
 
 from jaxrec.envs.preference.constants import fitted_params
-from jaxrec.envs.preference.env import PreferenceParams, PreferenceShift, PreferenceState
+from jaxrec.envs.preference.env import PreferenceShift, PreferenceState
 from jaxrec.envs.preference.known import KnownPreference
+from jaxrec.envs.preference.params import PreferenceParams
 from jaxrec.envs.preference.policies import RandomSlate, Table
 from jaxrec.envs.preference.slates import Beliefs, Choices
 

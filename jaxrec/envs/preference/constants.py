@@ -3,7 +3,7 @@
 import numpy as np
 
 from jaxrec import checks
-from jaxrec.envs.preference.env import PreferenceParams
+from jaxrec.envs.preference.params import PreferenceParams
 from jaxrec.envs.preference.slates import SlateParams
 
 FITTED = {

@@ -8,7 +8,7 @@ bait promised: r(x, u) = cos(x - u) - bait_cost b(x).
 
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol, no_type_check, runtime_checkable
+from typing import Protocol, Self, no_type_check, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -84,6 +84,29 @@ class Offers(struct.PyTreeNode):
     choice: Float[Array, "slates 36 36"]
     liked: Float[Array, "slates 36 3"]
     click: Float[Array, "slates 36"]
+
+
+@no_type_check
+class Cumulated(struct.PyTreeNode):
+    """Distributions to draw from, cumulated once for all users who share them: prefix sums are costly.
+
+    Attributes:
+        reached: float[*rows, 36], the cumulated probability of each bin, 0 for bins of probability 0.
+        total: float[*rows], the largest of each row.
+    """
+
+    reached: Float[Array, "*rows 36"]
+    total: Float[Array, "*rows"]
+
+    @classmethod
+    def of(cls, probabilities: Float[Array, "*rows 36"]) -> Self:
+        """Cumulates distributions; prefix sums round, and need not grow: bins of probability 0 must be left out."""
+        reached = jnp.where(probabilities > 0, jnp.cumsum(probabilities, axis=-1), 0)
+        return cls(reached, reached.max(axis=-1))
+
+    def draw(self, uniform: Float[Array, ""], *row: Int[Array, ""]) -> Int[Array, ""]:
+        """Returns the first bin of a row whose cumulated probability is beyond a draw from U[0, 1)."""
+        return jnp.argmax(self.reached[row] > uniform * self.total[row]).astype(jnp.int32)
 
 
 @no_type_check
@@ -229,18 +252,4 @@ def draw(uniform: Float[Array, ""], probabilities: Float[Array, "36"]) -> Int[Ar
 
     The same draw gives twins the same bin as long as their probabilities are equal.
     """
-    return first_beyond(uniform, cumulated(probabilities))
-
-
-def cumulated(probabilities: Float[Array, "*rows 36"]) -> Float[Array, "*rows 36"]:
-    """The cumulated probability of each bin, 0 for bins of probability 0.
-
-    Prefix sums round, and need not grow monotonically: bins of probability 0 must be left out. They are costly too, so
-    that rows of tables that many users share are cumulated once, for `first_beyond`.
-    """
-    return jnp.where(probabilities > 0, jnp.cumsum(probabilities, axis=-1), 0)
-
-
-def first_beyond(uniform: Float[Array, ""], reached: Float[Array, "36"]) -> Int[Array, ""]:
-    """Returns the first bin whose cumulated probability is beyond a draw from U[0, 1): `draw` from `cumulated`."""
-    return jnp.argmax(reached > uniform * reached.max()).astype(jnp.int32)
+    return Cumulated.of(probabilities).draw(uniform)

@@ -13,7 +13,9 @@ from jaxrec import checks
 from jaxrec.environment import EnvState
 from jaxrec.envs.preference import dynamics, inference, metrics, policies
 from jaxrec.envs.preference.dynamics import BINS, JUDGES, Tables
-from jaxrec.envs.preference.slates import MIN_DEVIATION, Beliefs, ChoiceParams, Choices, SlateEnvironment
+from jaxrec.envs.preference.lookup import Lookup
+from jaxrec.envs.preference.params import PreferenceParams
+from jaxrec.envs.preference.slates import MIN_DEVIATION, Beliefs, Choices, SlateEnvironment
 from jaxrec.spaces import Box, Space
 from jaxrec.utilities import RewardFunction, Utilities
 
@@ -42,23 +44,6 @@ class PreferenceState(EnvState):
     steered: Float[Array, "36"]
     unsteered: Float[Array, "36"]
     joint: Float[Array, "bins bins"]
-
-
-@no_type_check
-class PreferenceParams(ChoiceParams):
-    """Run-time values, those of `ChoiceParams` and these; angles in degrees.
-
-    Attributes:
-        initial_mean, initial_deviation: float[], mean (0 ... 360) and deviation (at least 0.001) of the clipped normal
-            that u_0 is drawn from.
-        rationality: float[] from 0, beta_d, how strictly users take over convenient preferences.
-        inertia: float[] in [0, 1], lambda, how much of V the old preference judges.
-    """
-
-    initial_mean: float | Array = 130.0
-    initial_deviation: float | Array = 20.0
-    rationality: float | Array = 54.6
-    inertia: float | Array = 0.9
 
 
 @dataclasses.dataclass(unsafe_hash=True)
@@ -126,6 +111,10 @@ class PreferenceShift(SlateEnvironment[PreferenceState, PreferenceParams]):
         checks.within("rationality", params.rationality, 0.0, float("inf"))
         checks.within("inertia", params.inertia, 0.0, 1.0)
 
+    def prepare(self, params: PreferenceParams) -> PreferenceParams:
+        """Tabulates what steps look up."""
+        return params.replace(lookup=self._lookup(params))
+
     def reset_env(self, key: Array, params: PreferenceParams) -> tuple[Any, PreferenceState]:
         """Draws a user from the initial preferences."""
         start = dynamics.clipped_normal(params.initial_mean, params.initial_deviation)
@@ -155,17 +144,17 @@ class PreferenceShift(SlateEnvironment[PreferenceState, PreferenceParams]):
             action: int32[], the slate shown.
             params: run-time values.
         """
-        tables, uniform = self.tables(params), jax.random.uniform(key, (2,))
-        action = jnp.asarray(action, jnp.int32)
-        chosen, shifted, unshifted = map(dynamics.cumulated, (tables.choice, tables.shift, tables.natural))
-        choice = dynamics.first_beyond(uniform[0], chosen[action, state.preference])
-        joint = state.joint
+        lookup, uniform = self._lookup(params), jax.random.uniform(key, (2,))
+        action, tables, joint = jnp.asarray(action, jnp.int32), lookup.tables, state.joint
+        row = action * BINS + state.preference
+        choice = lookup.choice.draw(uniform[0], row)
         if self.infers:
-            joint = inference.propagate(inference.condition(joint, tables, action, choice), tables, action)
+            seen = inference.condition(joint, lookup.likelihood[action * BINS + choice])
+            joint = inference.propagate(seen, tables, action)
         next_state = state.replace(
             time=state.time + 1,
-            preference=dynamics.first_beyond(uniform[1], shifted[action, state.preference]),
-            natural=dynamics.first_beyond(uniform[1], unshifted[state.natural]),
+            preference=lookup.shift.draw(uniform[1], row),
+            natural=lookup.natural.draw(uniform[1], state.natural),
             slate=action,
             choice=choice,
             steered=state.steered @ tables.shift[action],
@@ -178,12 +167,12 @@ class PreferenceShift(SlateEnvironment[PreferenceState, PreferenceParams]):
         """Returns `Choices`, `Beliefs` or int32[3] (time, u_0, u_t), by `observe_as`."""
         if self.observe_as == "state":
             return jnp.stack([state.time, state.initial, state.preference])
-        slate = jnp.where(state.slate >= 0, self.slates_of(params)[state.slate], 1 / BINS)
+        slate = jnp.where(state.slate >= 0, self._lookup(params).slates[state.slate], 1 / BINS)
         seen = {"slate": slate, "choice": jax.nn.one_hot(state.choice, BINS)}
         if self.observe_as == "choices":
             return Choices(**seen)
         initial, current = inference.smoothed(state.joint), inference.filtered(state.joint)
-        natural = inference.after(initial, self.tables(params).natural, state.time, self.horizon)
+        natural = inference.after(initial, self._lookup(params).powers, state.time)
         known = {"initial": initial, "current": current, "natural": natural}
         return Beliefs(**seen, **{name: jnp.minimum(belief, 1) for name, belief in known.items()})  # sums round up
 
@@ -199,9 +188,9 @@ class PreferenceShift(SlateEnvironment[PreferenceState, PreferenceParams]):
             params: run-time values.
         """
         engagement, initial, natural = metrics.engagements(state, next_state, params)
-        weights = jnp.asarray(params.safe_weights)
+        weights, click = jnp.asarray(params.safe_weights), self._lookup(params).tables.click
         return Utilities(
-            recommender=engagement if self.counts == "dwell" else self.tables(params).click[action, state.preference],
+            recommender=engagement if self.counts == "dwell" else click[action, state.preference],
             user=weights[0] * initial + weights[1] * natural,
             society=-metrics.steered(next_state),
         )
@@ -217,7 +206,7 @@ class PreferenceShift(SlateEnvironment[PreferenceState, PreferenceParams]):
             next_state: after the step.
             params: run-time values.
         """
-        return metrics.transition_metrics(state, action, next_state, params, self.tables(params))
+        return metrics.transition_metrics(state, action, next_state, params, self._lookup(params).tables)
 
     def observation_space(self, params: PreferenceParams | None = None) -> Space:
         """The space of `observe`."""
@@ -251,13 +240,13 @@ class PreferenceShift(SlateEnvironment[PreferenceState, PreferenceParams]):
         worth = self.utilities(state, action, next_state, params)
         if self.paid_for == "sampled":
             return worth
-        tables, judges = self.tables(params), jnp.asarray(JUDGES)
-        liked, click = tables.liked[action], tables.click[action]  # [u_t, 3], [u_t]
+        lookup, judges = self._lookup(params), jnp.asarray(JUDGES)
+        liked, click = lookup.tables.liked[action], lookup.tables.click[action]  # [u_t, 3], [u_t]
         if self.infers:
             current, by_first = inference.filtered(state.joint), state.joint @ liked  # [u_t], [u_0, 3]
             engagement, clicked = (current[:, None] * liked * judges).sum(), current @ click
             initial = (by_first * judges).sum()
-            by_natural = inference.after(by_first.T, tables.natural, state.time, self.horizon)  # [3, u_t^rnd]
+            by_natural = inference.after(by_first.T, lookup.powers, state.time)  # [3, u_t^rnd]
             natural = (by_natural * judges.T).sum()
         else:
             item, clicked = liked[state.preference], click[state.preference]
@@ -296,3 +285,8 @@ class PreferenceShift(SlateEnvironment[PreferenceState, PreferenceParams]):
     def tables(self, params: PreferenceParams) -> Tables:
         """Tabulates what each slate does; all users with the same parameters share the tables."""
         return dynamics.tables(self.slates_of(params), params)
+
+    def _lookup(self, params: PreferenceParams) -> Lookup:
+        if params.lookup is not None:
+            return params.lookup
+        return Lookup.of(self.slates_of(params), self.tables(params), self.horizon)

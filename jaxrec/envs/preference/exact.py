@@ -49,7 +49,8 @@ def natural_preferences(tables: Tables, horizon: int, age: int = 0) -> Float[Arr
     def step(now: Array, _: None) -> tuple[Array, Array]:
         return now @ tables.natural, now
 
-    return jax.lax.scan(step, inference.after(jnp.eye(BINS), tables.natural, age, age), None, horizon)[1]
+    first = inference.after(jnp.eye(BINS), inference.powers(tables.natural, age), age)
+    return jax.lax.scan(step, first, None, horizon)[1]
 
 
 def rewards(tables: Tables, horizon: int, age: int = 0) -> Worth:

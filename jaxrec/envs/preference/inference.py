@@ -18,19 +18,9 @@ def prior(params: ShiftValues) -> Float[Array, "36 36"]:
     return jnp.diag(clipped_normal(params.initial_mean, params.initial_deviation))
 
 
-def condition(joint: Float[Array, "36 36"], tables: Tables, slate: Array | int, choice: Array | int) -> Array:
-    """Conditions on the choice from the slate at t (Bayes' rule).
-
-    Args:
-        joint: P(u_0, u_t | slates and choices before t).
-        tables: of the slates.
-        slate: int32[], the slate shown at t.
-        choice: int32[], the bin of the item chosen.
-
-    Returns:
-        float[36, 36], P(u_0, u_t | slates and choices up to t).
-    """
-    joint = joint * tables.choice[slate, :, choice]
+def condition(joint: Float[Array, "36 36"], likelihood: Float[Array, "36"]) -> Float[Array, "36 36"]:
+    """Conditions P(u_0, u_t | slates and choices before t) on the choice at t, which has this likelihood given u_t."""
+    joint = joint * likelihood
     return joint / joint.sum()
 
 
@@ -76,7 +66,7 @@ def infer(
     def step(joint: Array, inputs: tuple[Array, Array]) -> tuple[Array, tuple[Array, Array]]:
         slate, choice = inputs
         likelihood = (joint.sum(axis=0) * tables.choice[slate, :, choice]).sum()
-        joint = propagate(condition(joint, tables, slate, choice), tables, slate)
+        joint = propagate(condition(joint, tables.choice[slate, :, choice]), tables, slate)
         return joint, (joint, jnp.log(likelihood))
 
     _, (joints, logs) = jax.lax.scan(step, prior(params), (slates, choices))
@@ -120,23 +110,29 @@ def counterfactual(
     return predict(smoothed(joint), tables, policy)
 
 
+def powers(kernel: Float[Array, "36 36"], most: int) -> Float[Array, "powers 36 36"]:
+    """Gives a transition matrix to the powers of 1, 2, 4 ... up to `most`: what `after` rolls forward by."""
+    squares = [kernel]
+    for _ in range(1, most.bit_length()):
+        squares.append(squares[-1] @ squares[-1])
+    return jnp.stack(squares)
+
+
 def after(
-    belief: Float[Array, "*batch 36"], kernel: Float[Array, "36 36"], time: Int[Array, ""] | int, most: int
+    belief: Float[Array, "*batch 36"], powers: Float[Array, "powers 36 36"], time: Int[Array, ""] | int
 ) -> Float[Array, "*batch 36"]:
     """Rolls forward by `time` steps of one transition matrix, which many users share.
 
     Args:
         belief: a distribution over preferences in each row, or a sum of such.
-        kernel: the transition matrix.
+        powers: of the transition matrix (`powers`), up to the largest `time`.
         time: steps, from 0.
-        most: steps at most; the matrix is squared log2(most) times.
 
     Returns:
         The rows times the matrix to the power of `time`.
     """
-    for place in range(most.bit_length()):
-        belief = jnp.where(time >> place & 1, belief @ kernel, belief)
-        kernel = kernel @ kernel
+    for place, power in enumerate(powers):
+        belief = jnp.where(time >> place & 1, belief @ power, belief)
     return belief
 
 

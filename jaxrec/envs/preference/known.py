@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxrec.envs.preference.dynamics import BINS
-from jaxrec.envs.preference.env import PreferenceParams, PreferenceShift, PreferenceState
+from jaxrec.envs.preference.env import PreferenceShift, PreferenceState
+from jaxrec.envs.preference.params import PreferenceParams
 from jaxrec.spaces import Box, Space
 
 

@@ -159,7 +159,8 @@ def wait(
         return jax.tree.map(lambda old, new: old if new is old else jnp.where(goes_on, new, old), state, after), None
 
     words = jax.vmap(lambda waited: _words(jax.random.fold_in(key, waited)))(jnp.arange(max_wait))
-    return jax.lax.scan(masked, state, words)[0]
+    each = partial(jax.lax.scan, masked)  # a loop copies its state, on a GPU in kernels; unrolled it compiles longer
+    return jax.lax.platform_dependent(state, words, cpu=each, default=partial(each, unroll=True))[0]
 
 
 def is_over(state: RewiringState, params: GameValues) -> Bool[Array, ""]:

@@ -6,6 +6,7 @@ along the last axis, as vector units of a CPU and threads of a GPU need them. A 
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jaxtyping import Bool, Int, UInt32
 
@@ -36,7 +37,8 @@ def unpack(words: UInt32[Array, "words *batch"], size: int) -> Bool[Array, "size
 
 def everyone(size: int) -> UInt32[Array, " words"]:
     """The set of all users."""
-    return pack(jnp.ones(size, bool))
+    left = np.clip(size - BITS * np.arange(num_words(size)), 0, BITS)
+    return jnp.asarray((2**left - 1).astype(np.uint32))
 
 
 def word_of(user: Int[Array, "*batch"]) -> UInt32[Array, "*batch"]:

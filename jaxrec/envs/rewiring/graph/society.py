@@ -101,13 +101,13 @@ def flip_ties(society: Society, user: Array, old: Array, new: Array, do: Array, 
     Returns:
         The society after the replacement.
     """
+    row, column = jnp.stack([user, old, user, new]), jnp.stack([old, user, new, user])
+    index = row * society.adjacency.shape[-1] + (column >> bitset.BITS_SHIFT)
+    bit = jnp.where(do, bitset.word_of(column), jnp.uint32(0))
     flat = society.adjacency.reshape(-1)
-    base = _base(society.adjacency)
-    words = society.adjacency.shape[-1]
-    for row, column, sign in ((user, old, -1), (old, user, -1), (user, new, 1), (new, user, 1)):
-        bit = jnp.where(do, bitset.word_of(column), jnp.uint32(0))
-        index = base + (row * words + (column >> bitset.BITS_SHIFT)).astype(jnp.uint32)
-        flat = flat.at[index].add(bit if sign > 0 else -bit, mode="promise_in_bounds", unique_indices=True)
+    flat = flat.at[_base(society.adjacency) + index.astype(jnp.uint32)].add(
+        jnp.concatenate([-bit[:2], bit[2:]]), mode="promise_in_bounds"
+    )
     society = society.replace(adjacency=flat.reshape(society.adjacency.shape))
     if society.degrees.shape[0]:
         step = do.astype(jnp.int32)
