@@ -160,7 +160,7 @@ def nothing_computes(tmp_path, monkeypatch):
     monkeypatch.setattr(studies, "tracker", lambda name: mock.Mock())
     monkeypatch.setattr(compilation_cache, "keep_programs", lambda: None)
     monkeypatch.setattr(processes, "initialize", lambda: None)
-    for module in ("studies", "audit"):
+    for module in ("studies", "learners"):
         monkeypatch.setattr(f"jaxrec.cli.{module}.use_every_core", lambda devices=None: None)
 
 
