@@ -37,10 +37,14 @@ class EnvState(struct.PyTreeNode):
 
 
 def _replace(params: "EnvParams", **values: object) -> Any:
-    """Gives parameters with other values; raises InputError for an unknown name."""
+    """Gives parameters with other values, without what `prepare` had made of the old ones.
+
+    Raises:
+        InputError: for an unknown name.
+    """
     for name in values:
         checks.lookup(vars(params), name, f"parameter of {type(params).__name__}")
-    return dataclasses.replace(params, **values)
+    return dataclasses.replace(params, **{**dict.fromkeys(params.prepared), **values})
 
 
 class EnvParams(struct.PyTreeNode):
@@ -53,6 +57,9 @@ class EnvParams(struct.PyTreeNode):
             action is independent of theta (Evans & Kasirzadeh, "User Tampering", Definition 2).
         reward_weights: a weight for each utility, read by `reward="penalised"`.
     """
+
+    prepared: ClassVar[tuple[str, ...]] = ()
+    """The fields that `Environment.prepare` fills, None elsewhere."""
 
     influence: Leaf | float = 1.0
     reward_weights: Utilities = Utilities(recommender=1.0, user=1.0, society=1.0)
@@ -70,6 +77,9 @@ class EnvParams(struct.PyTreeNode):
         only; an environment cuts none off but by `TimeLimit`.
         """
         return MAX_STEPS_IN_EPISODE
+
+
+EnvParams.replace = _replace  # pyright: ignore[reportAttributeAccessIssue]
 
 
 class Environment(Interface[State, Params]):

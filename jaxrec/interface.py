@@ -57,8 +57,8 @@ class Interface(ABC, Generic[State, Params]):
     def prepare(self, params: Params) -> Params:
         """Gives `params` with all that each step would compute from them alone, such as tables; by default the same.
 
-        Loops over steps call it once, before the first. What it gives is for the other methods: none of its values may
-        be replaced, for what was computed from them would stay.
+        Loops over steps call it once, before the first. What it gives is for the other methods; `replace` drops what
+        was prepared (`EnvParams.prepared`).
         """
         return params
 

@@ -11,7 +11,7 @@ from jaxrec.agents import PPOSettings
 from jaxrec.envs.preference import fitted_params
 from jaxrec.experiments import study
 from jaxrec.experiments.preference.calibration import measure as calibration
-from jaxrec.experiments.preference.calibration.measure import CONSTANTS, KEPT
+from jaxrec.experiments.preference.calibration.measure import CONSTANTS, OPTIMA_CONSTANTS
 from jaxrec.experiments.preference.calibration.study import CalibrationConfig
 from jaxrec.experiments.preference.reference import METRICS, TABLE_1
 from jaxrec.experiments.preference.shift.measure import natural, optima
@@ -88,12 +88,14 @@ def test_the_calibration_writes_its_readings_and_their_best_constants(tmp_path, 
 def test_the_error_of_what_is_kept_is_that_of_an_independent_fit():
     """An independent program reports 0.62 for this reading and these constants."""
     reading, slates = next(iter(calibration.READINGS)), next(iter(calibration.SLATES))
-    assert float(calibration.error(jnp.asarray([KEPT]), reading, slates)[0]) == pytest.approx(0.62, abs=0.03)
+    assert float(calibration.error(jnp.asarray([OPTIMA_CONSTANTS]), reading, slates)[0]) == pytest.approx(
+        0.62, abs=0.03
+    )
 
 
 def test_what_is_kept_has_a_name():
     params = fitted_params("optima")
-    assert (params.choice_base, *params.choice_widths, params.rationality) == KEPT
+    assert (params.choice_base, *params.choice_widths, params.rationality) == OPTIMA_CONSTANTS
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from jaxrec import checks
 from jaxrec.envs.preference import exact, inference
 from jaxrec.envs.preference.dynamics import BINS, ShiftValues, Tables
 
-EXPLORING = 0.2  # of the slates by which beliefs are reached are drawn at random
+RANDOM_SHARE = 0.2  # of the slates by which beliefs are reached are drawn at random
 
 
 class BeliefBounds(NamedTuple):
@@ -120,7 +120,7 @@ def _met(tables: Tables, plans: Plans, start: Array, key: Array, points: int) ->
         slate_key, chance_key, choice_key = jax.random.split(key, 3)
         best = slates[jnp.einsum("piu,iu->p", values, joint).argmax()]
         random = jax.random.randint(slate_key, (), 0, tables.choice.shape[0])
-        slate = jnp.where(jax.random.bernoulli(chance_key, EXPLORING), random, best)
+        slate = jnp.where(jax.random.bernoulli(chance_key, RANDOM_SHARE), random, best)
         choice = jax.random.categorical(choice_key, jnp.log(joint.sum(axis=0) @ tables.choice[slate]))
         return inference.propagate(inference.condition(joint, tables.choice[slate, :, choice]), tables, slate)
 
@@ -135,7 +135,7 @@ def _met(tables: Tables, plans: Plans, start: Array, key: Array, points: int) ->
 
 
 def _improved(tables: Tables, paid: Array, beliefs: Float[Array, "horizon points 36 36"]) -> Plans:
-    """The best plan for each belief, backwards in time: a slate, and after each choice one of the plans thereafter."""
+    """Finds the best plan for each belief, backwards in time: a slate, and a later plan after each choice from it."""
 
     def step(later: Array, now: tuple[Array, Array]) -> tuple[Array, tuple[Array, Array]]:
         rewards, joints = now

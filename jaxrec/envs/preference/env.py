@@ -110,6 +110,8 @@ class PreferenceShift(SlateEnvironment[PreferenceState, PreferenceParams]):
         checks.within("initial_deviation", params.initial_deviation, MIN_DEVIATION, float("inf"))
         checks.within("rationality", params.rationality, 0.0, float("inf"))
         checks.within("inertia", params.inertia, 0.0, 1.0)
+        if not isinstance(params.lookup, Lookup | None):
+            raise checks.InputError(f"lookup must be left to `prepare`, got {checks.brief(params.lookup)}")
 
     def prepare(self, params: PreferenceParams) -> PreferenceParams:
         """Tabulates what steps look up."""

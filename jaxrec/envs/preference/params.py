@@ -1,6 +1,6 @@
 """The run-time values of PreferenceShift."""
 
-from typing import no_type_check
+from typing import ClassVar, no_type_check
 
 from jax import Array
 
@@ -19,6 +19,8 @@ class PreferenceParams(ChoiceParams):
         inertia: float[] in [0, 1], lambda, how much of V the old preference judges.
         lookup: what `PreferenceShift.prepare` tabulates from all others; None elsewhere.
     """
+
+    prepared: ClassVar[tuple[str, ...]] = ("lookup",)
 
     initial_mean: float | Array = 130.0
     initial_deviation: float | Array = 20.0

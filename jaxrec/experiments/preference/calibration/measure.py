@@ -122,11 +122,11 @@ def measure(config: CalibrationConfig, tools: Tools) -> Measured:
         fits.append(fit(config, reading, slates, tools.meter))
         tools.log(reading=reading, slates=slates, error=fits[-1].error, best=fits[-1].best)
     best = fits[0]
-    kept = float(error(jnp.asarray([KEPT]), best.reading, best.slates)[0])
+    kept = float(error(jnp.asarray([OPTIMA_CONSTANTS]), best.reading, best.slates)[0])
     env = PreferenceShift(slate_means=SLATES[best.slates], observe_as="state")
     both = [
         np.asarray(jax.jit(optima, static_argnums=(1, 2))(jnp.asarray(constants, float), READINGS[best.reading], env))
-        for constants in (best.best, KEPT)
+        for constants in (best.best, OPTIMA_CONSTANTS)
     ]
     return Measured(fits, kept, *both)
 
@@ -224,4 +224,4 @@ def _errors(candidates: Array, reading: Worth, env: PreferenceShift) -> Array:
     return jax.lax.map(of_one, candidates, batch_size=8)
 
 
-KEPT = (0.1, 22.0, 15.0, 31.0)  # as `fitted_params("optima")`, in the order of `CONSTANTS`
+OPTIMA_CONSTANTS = (0.1, 22.0, 15.0, 31.0)  # as `fitted_params("optima")`, in the order of `CONSTANTS`

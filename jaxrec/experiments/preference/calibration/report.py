@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from jaxrec.experiments.preference.calibration.measure import CONDITIONS, CONSTANTS, KEPT, Fit, Measured
+from jaxrec.experiments.preference.calibration.measure import CONDITIONS, CONSTANTS, OPTIMA_CONSTANTS, Fit, Measured
 from jaxrec.experiments.preference.calibration.settings import CalibrationConfig
 from jaxrec.experiments.preference.reference import TABLE_1
 from jaxrec.experiments.reports.findings import Finding, spoken, tally
@@ -39,7 +39,8 @@ def report(config: CalibrationConfig, found: Measured, findings: list[Finding]) 
 def _answers(found: Measured, findings: list[Finding]) -> list[Answer]:
     best, kept, worse = found.fits[0], findings[1], findings[2:]
     ranges = "; ".join(
-        "{}: {:.3g} to {:.3g}, kept {:g}".format(name, *best.interval(i), KEPT[i]) for i, name in enumerate(CONSTANTS)
+        "{}: {:.3g} to {:.3g}, kept {:g}".format(name, *best.interval(i), OPTIMA_CONSTANTS[i])
+        for i, name in enumerate(CONSTANTS)
     )
     return [
         Answer(
@@ -72,7 +73,7 @@ def _constants(best: Fit) -> Section:
     constants = [
         (
             name,
-            f"{KEPT[i]:g}",
+            f"{OPTIMA_CONSTANTS[i]:g}",
             f"{best.best[i]:.3g}",
             "{:.3g} to {:.3g}".format(*best.interval(i)),
             "{:g} to {:g}".format(*bounds),
@@ -131,7 +132,7 @@ def _profiles(best: Fit) -> Figure:
         )
         axes.plot(middles, least, "o-", ms=3, color="#3066be")
         axes.axhline(best.allowed, color="#d1495b", lw=1, ls=":", label="not significantly worse")
-        axes.axvline(KEPT[i], color="#2e933c", lw=1, label="kept")
+        axes.axvline(OPTIMA_CONSTANTS[i], color="#2e933c", lw=1, label="kept")
         axes.set(title=name, ylim=(0, 3))
         axes.spines[["top", "right"]].set_visible(False)
     every[0].set_ylabel("least error")

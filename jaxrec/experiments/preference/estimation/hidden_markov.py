@@ -15,7 +15,7 @@ from jaxrec.estimation import HiddenMarkov, Logs, baum_welch
 from jaxrec.experiments.preference.estimation.beliefs import Beliefs, exactly
 
 SECTORS = 12  # of 30 degrees; the first is around 0 degrees
-ITERATIONS = 30  # more of them raise the likelihood of choices yet, and know less of preferences
+ITERATIONS = 30  # held-out choices would have more; more know less of preferences, which were looked at
 STRENGTH = 3.0  # transitions from each preference, counted as the kernel of all slates has them
 
 

@@ -174,7 +174,7 @@ def optima(config: ShiftConfig) -> list[Exact]:
 
 
 def from_beliefs(config: ShiftConfig, tools: Tools) -> dict[str, np.ndarray]:
-    """The bounds of what can be had from beliefs, looking ahead, at every penalty; on draws of their own."""
+    """Computes the bounds of what can be had from beliefs, looking ahead, at every penalty; on draws of their own."""
     tools.meter.start("planning from beliefs", len(config.penalties))
     params = ENV.default_params
     tables, key = jax.jit(ENV.tables)(params), jax.random.key(config.seed)

@@ -136,6 +136,7 @@ def _data(found: Measured) -> dict[str, Any]:
         ],
         "natural": natural,
         "from_beliefs": found.from_beliefs,
+        "paid": {one.title: one.means("reward") for one in learned},
     }
 
 
