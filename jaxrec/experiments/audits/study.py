@@ -39,7 +39,7 @@ STUDY = Study(
     claims,
     report,
     {
-        "quick": "networks learn for 200,000 steps and tables for 1 million episodes, with 3 seeds: that an agent is "
+        "quick": "networks learn for 200,000 steps and tables for 1 million episodes: that an agent is "
         "not accused does not say that it would not be later"
     },
     {"quick": 35},
