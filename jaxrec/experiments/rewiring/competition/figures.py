@@ -29,6 +29,8 @@ def figure_15(config: CompetitionConfig, found: Measured) -> Figure:
         axes.set_xlabel("W2")
         if values is places:
             axes.set_xticks(places, [f"{value:g}" for value in config.recommender_timescales])
+        else:
+            axes.locator_params(axis="x", nbins=5)
         axes.spines[["top", "right"]].set_visible(False)
     for axes in panels[:, 0]:
         axes.set_ylabel("final share of users")
