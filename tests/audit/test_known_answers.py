@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from known_users import KnownUsers, best, of_user
 
-import jaxrec
 from jaxrec.agents import QLearning, TabularPolicy, VisitStep
 from jaxrec.audit import Tampering, audit, compare
 from jaxrec.causal import Diagram
