@@ -1,5 +1,6 @@
 """What train, sweep and audit share: a study that has a command of its own, which begins or resumes a run."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,16 +16,16 @@ from jaxrec.runtime.progress import meter_for_terminal
 
 
 @dataclass
-class RunOptions(EnvOptions):
+class RunOptions(EnvOptions, ABC):
     """Which environment, where the run is written, and who takes its metrics."""
 
     out: Annotated[Path | None, OUT] = None
     track: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """A tracker of every line of metrics, wandb or tensorboard. Give it again for another."""
 
+    @abstractmethod
     def config(self) -> object:
         """The settings of the study."""
-        raise NotImplementedError
 
 
 def learner_command(name: str, argv: Sequence[str], kind: type[RunOptions]) -> Path:

@@ -27,7 +27,8 @@ class Wrapper(Environment[Any, Any]):
 
     Every method forwards with the state, the action and the run-time values of the environment inside, which `inner`,
     `inner_action` and `inner_params` give: a subclass whose own differ overrides them. `__getattr__` forwards other
-    attributes. The methods are documented at `Environment`.
+    attributes. The methods are documented at `Environment`. `prepare` alone does not forward, since wrappers replace
+    run-time values in a step.
 
     Attributes:
         env: the environment inside.

@@ -36,7 +36,7 @@ def test_the_default_candidate_is_the_default_society_bit_for_bit():
     env = PreferenceShift()
     both = jax.jit(lambda of_default, ours: (env.tables(of_default), ENV.tables(ours)))
     same(*both(env.default_params, CandidateParams()))
-    (row,) = (jax.tree.map(lambda leaf: leaf[0], rows) for rows in (candidates.params_of(OPTIMA[None]),))
+    row = jax.tree.map(lambda leaf: leaf[0], candidates.params_of(OPTIMA[None]))
     ours = {name: getattr(row, name) for name in vars(PARAMS)}
     same(ours, vars(jaxrec.parameters.canonical(PARAMS)))
 

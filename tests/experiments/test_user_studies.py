@@ -153,7 +153,7 @@ def test_the_oracle_is_exact_inference():
 def test_a_guess_is_worth_what_a_guess_is():
     logs, truth = generate(jax.random.key(0), None, 6)
     twins = estimation.natural_twins(jax.random.key(1), truth, PreferenceParams())
-    scores = scoring.score(estimation.everywhere(logs), logs, truth, twins, None)
+    scores = scoring.scores(estimation.everywhere(logs), logs, truth, twins, None)
     for task in scores.values():
         assert task.preference_loss == pytest.approx(np.log(36), rel=1e-5)
         assert task.choice_loss == pytest.approx(np.log(36), rel=1e-5)

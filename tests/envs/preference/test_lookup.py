@@ -53,12 +53,12 @@ def test_loops_over_different_values_are_loops_over_each(key):
         return jaxrec.rollout(env, env.policy("random"), key, 4, 3, params, trajectory=True).trajectory
 
     both = jax.jit(jax.vmap(played))(key, rows)
-    step = jax.jit(env.tables)
+    tables = jax.jit(env.tables)
     for row in range(2):
         params = jax.tree.map(lambda leaf, row=row: leaf[row], rows)
         alone = jax.jit(played)(key[row], params)
         np.testing.assert_array_equal(both.state.preference[row], alone.state.preference)
-        chance = np.asarray(step(params).shift)[alone.action, alone.state.preference, alone.next_state.preference]
+        chance = np.asarray(tables(params).shift)[alone.action, alone.state.preference, alone.next_state.preference]
         assert (chance > 0).all()
-        expected = np.einsum("tes,tesv->tev", alone.state.steered, np.asarray(step(params).shift)[alone.action])
+        expected = np.einsum("tes,tesv->tev", alone.state.steered, np.asarray(tables(params).shift)[alone.action])
         np.testing.assert_allclose(alone.next_state.steered[:2], expected[:2], atol=1e-6)

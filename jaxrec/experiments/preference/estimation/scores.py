@@ -31,28 +31,16 @@ def scores(beliefs: Beliefs, logs: Logs, truth: Trajectories, twins: Logs, param
         logs: of the users.
         truth: what they prefer.
         twins: of the same users under uniform slates.
-        params: of the model.
-
-    Returns:
-        task -> scores.
-    """
-    return jax.tree.map(np.asarray, score(beliefs, logs, truth, twins, params))
-
-
-@jax.jit
-def score(beliefs: Beliefs, logs: Logs, truth: Trajectories, twins: Logs, params: Any) -> dict[str, Scores]:
-    """Scores beliefs in each task.
-
-    Args:
-        beliefs: about the users of the logs.
-        logs: of the users.
-        truth: what they prefer.
-        twins: of the same users under uniform slates.
         params: with the choice model that predicts choices; None to guess them.
 
     Returns:
         Task -> scores.
     """
+    return jax.tree.map(np.asarray, _scores(beliefs, logs, truth, twins, params))
+
+
+@jax.jit
+def _scores(beliefs: Beliefs, logs: Logs, truth: Trajectories, twins: Logs, params: Any) -> dict[str, Scores]:
     users = None if params is None else dynamics.users_of(params)
     steps = logs.num_steps
     first = jnp.broadcast_to(truth.preferences[:, :1], logs.choices.shape)
@@ -70,7 +58,7 @@ def score(beliefs: Beliefs, logs: Logs, truth: Trajectories, twins: Logs, params
 
 @jax.jit
 def score_future(belief: Array, logs: Logs, truth: Trajectories, params: Any) -> Scores:
-    """Scores beliefs in future preferences alone: `score` of the task "future".
+    """Scores beliefs in future preferences alone: `scores` of the task "future".
 
     Args:
         belief: float[users, steps, 36], `Beliefs.future`.
@@ -87,7 +75,7 @@ def score_future(belief: Array, logs: Logs, truth: Trajectories, params: Any) ->
 
 @jax.jit
 def score_first(later: Array, every: Array, logs: Logs, truth: Trajectories, params: Any) -> Scores:
-    """Scores beliefs in initial preferences after all steps: `score` of the task "initial" at the last step.
+    """Scores beliefs in initial preferences after all steps: `scores` of the task "initial" at the last step.
 
     Args:
         later: float[users, 36], P(u_0 | steps 1 ... T), which predicts the first choice.
