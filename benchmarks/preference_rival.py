@@ -27,7 +27,7 @@ def rows(weights: np.ndarray) -> np.ndarray:
 def sharpness() -> np.ndarray:
     """beta_c."""
     away = [(10.0 * np.arange(BINS) - centre + 180) % 360 - 180 for centre in (80, 270)]
-    return 0.1 + 0.9 * np.exp(-((away[0] / 22) ** 2) / 2) + 3.9 * np.exp(-((away[1] / 15) ** 2) / 2)
+    return 0.408 + 0.592 * np.exp(-((away[0] / 75.8) ** 2) / 2) + 3.592 * np.exp(-((away[1] / 35.6) ** 2) / 2)
 
 
 def choices(slate: np.ndarray) -> np.ndarray:
@@ -39,7 +39,7 @@ def shifts(slate: np.ndarray) -> np.ndarray:
     """P(u' | s, u), [u, u']."""
     chosen = choices(slate**3)
     worth = 0.9 * COS @ chosen.T + 0.1 * (chosen * COS).sum(axis=1)
-    return rows(np.exp(31 * (worth - worth.max(axis=1, keepdims=True))))
+    return rows(np.exp(54.6 * (worth - worth.max(axis=1, keepdims=True))))
 
 
 SLATES = [around(mean, 60) for mean in MEANS]
