@@ -104,17 +104,19 @@ def play(num_envs: int, num_steps: int, key: Array, params: PolarisingParams) ->
     """The environment alone under random recommendations: (summed reward of each copy, final states)."""
 
     def body(carry: Any, inputs: Any) -> tuple[Any, None]:
-        (obs, state), total = carry
+        state, total = carry
         key_act, key_step, key_reset = inputs[1]
         action = jnp.int32(3 * jax.random.uniform(key_act, (num_envs,)))
-        step = vectorized.step(ENV, key_step, state, obs, action, params)
-        return (vectorized.auto_reset(ENV, key_reset, step, params), total + step.reward), None
+        step = vectorized.step(ENV, key_step, state, None, action, params)
+        _, state = vectorized.auto_reset(ENV, key_reset, step, params)
+        return (state, total + step.reward), None
 
     def restart(carry: Any, inputs: Any) -> Any:
-        return vectorized.begin_together(ENV, inputs[1][2], carry[0], params, inputs[0]), carry[1]
+        state, total = carry
+        return vectorized.begin_together(ENV, inputs[1][2], (None, state), params, inputs[0])[1], total
 
     key_reset, key_steps = jax.random.split(key)
-    start = (vectorized.reset(ENV, key_reset, params, num_envs), jnp.zeros(num_envs))
+    start = (vectorized.reset(ENV, key_reset, params, num_envs)[1], jnp.zeros(num_envs))
     (final, total), _ = vectorized.scan(ENV, body, restart, start, vectorized.clock(0, num_steps, key_steps, 3))
     return total, final
 

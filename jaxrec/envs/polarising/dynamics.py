@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Int, Num
 
+from jaxrec.fusion import materialised, unit
+
 LEFT, CENTRE, RIGHT = 0, 1, 2
 SOURCES = ("left", "centre", "right")
 
@@ -48,10 +50,11 @@ def polarise(
     Returns:
         float[3] in [0, 1], the next theta.
     """
-    source = jnp.arange(3)
-    own_wing = (is_left_wing(theta) & (source == LEFT)) | (is_right_wing(theta) & (source == RIGHT))
-    raised = jnp.minimum(theta * (1 + influence * (factor - 1)), jnp.maximum(theta, ceiling))
-    return jnp.where(own_wing & opposed(theta, action), raised, theta)
+    left_wing = is_left_wing(theta)
+    own = jnp.where(left_wing, theta[LEFT], theta[RIGHT])
+    raised = jnp.minimum(own * (1 + influence * (factor - 1)), jnp.maximum(own, ceiling))
+    own = materialised(jnp.where(opposed(theta, action), raised, own), unit(ceiling))  # not three times
+    return jnp.where(jnp.arange(3) == jnp.where(left_wing, LEFT, RIGHT), own, theta)
 
 
 def clicks(theta: Float[Array, "3"], action: Int[Array, ""] | int, uniform: Float[Array, ""]) -> Bool[Array, ""]:
