@@ -8,6 +8,7 @@ return of uniformly random recommendations has to agree. Compilation is timed ap
 """
 
 import dataclasses
+import itertools
 import math
 import sys
 import time
@@ -28,7 +29,7 @@ from benchmarks import command
 from benchmarks import polarising_rivals as rivals
 from benchmarks.polarising_rivals import Played
 from benchmarks.timed import Timed
-from jaxrec import InputError, checks, rollout, vectorized
+from jaxrec import InputError, checks, random, rollout, vectorized
 from jaxrec.agents import GeometricStep, QLearning, VisitStep
 from jaxrec.envs.polarising import PolarisingParams, PolarisingUsers, Random
 from jaxrec.experiments.runs.manifest import manifest
@@ -41,9 +42,9 @@ NUMPY, NUMBA, JAXREC = "Python + NumPy", "Numba, one core", "jaxrec"
 TOLERANCE = 4.0
 LIMITS = (
     "What to expect: each figure is the median of repeats on a machine that may serve others too; min - max shows how "
-    "quiet it was. The noisiest are jaxrec on a CPU, where XLA may use every core it finds free (the rivals use one), "
-    "and the learners, whose table of 23 MB lives or dies with the caches. The plain Python rival plays one user at a "
-    "time; NumPy over many users at once was not measured."
+    "quiet it was. The noisiest are jaxrec on a CPU, where XLA may use every core it finds free (the rivals use one; "
+    "`taskset -c 0` gives both one), and the learners, whose table of 23 MB lives or dies with the caches. The plain "
+    "Python rival plays one user at a time; NumPy over many users at once was not measured."
 )
 
 
@@ -79,7 +80,7 @@ class Measurement(Timed):
     Attributes:
         game: `PLAY` or `LEARN`.
         by: who plays: `NUMPY`, `NUMBA` or `JAXREC`.
-        what: which variant.
+        what: which variant; of jaxrec with the generator of its keys.
         batch: environments in parallel.
         steps: environment steps in each run.
         compile_s: seconds of compilation, apart.
@@ -132,18 +133,18 @@ LEARNERS: dict[str, dict[str, Any]] = {
 
 
 def measure_jaxrec(size: Sizes, seed: int) -> Iterable[Measurement]:
-    """Times every variant in jaxrec at each batch size."""
-    args = (jax.random.key(seed), ENV.default_params)
-    for what, player in {"environment alone": play, "rollout with all metrics": _rollout}.items():
-        for batch in size.batches:
+    """Times every variant in jaxrec at each batch size, with keys of each generator."""
+    for generator, batch in itertools.product(random.GENERATORS, size.batches):
+        args = (random.key(seed, generator), ENV.default_params)
+        for what, player in {"environment alone": play, "rollout with all metrics": _rollout}.items():
             num_steps = max(1, size.scaled(size.jax_play, batch) // batch // ENV.horizon) * ENV.horizon
             timing = measure(partial(player, batch, num_steps), *args, repeats=size.repeats)
-            yield Measurement(PLAY, JAXREC, what, batch, batch * num_steps, *timing)
-    for what, settings in LEARNERS.items():
-        for batch in size.batches:
+            yield Measurement(PLAY, JAXREC, f"{what}, {generator}", batch, batch * num_steps, *timing)
+        for what, settings in LEARNERS.items():
             agent = QLearning(ENV, size.scaled(size.jax_learn, batch), batch, **settings)
             timing = measure(agent.train, *args, repeats=size.repeats)
-            yield Measurement(LEARN, JAXREC, what, batch, agent.num_updates * batch * agent.num_steps, *timing)
+            steps = agent.num_updates * batch * agent.num_steps
+            yield Measurement(LEARN, JAXREC, f"{what}, {generator}", batch, steps, *timing)
 
 
 def _rollout(num_envs: int, num_steps: int, key: Array, params: PolarisingParams) -> Any:
@@ -297,10 +298,11 @@ def to_json(options: "Options", same: list[Check], measurements: list[Measuremen
 
 @dataclass
 class Options(command.Options):
-    """Times PolarisingUsers-v0 in jaxrec, in plain Python with NumPy, and in Numba on one core; about two minutes.
+    """Times PolarisingUsers-v0 in jaxrec, in plain Python with NumPy, and in Numba on one core; about five minutes.
 
-    Every figure comes from this one run on this one machine. First it checks that all three play the same game; then it
-    prints environment steps a second (median, slowest and fastest of several runs) with ratios. Compilation is apart.
+    jaxrec draws from keys of threefry and of the hash (`jaxrec.random`). Every figure comes from this one run on this
+    one machine. First it checks that all three play the same game; then it prints environment steps a second (median,
+    slowest and fastest of several runs) with ratios. Compilation is apart.
     """
 
 

@@ -1,8 +1,8 @@
-"""Hints to XLA on a CPU, which fuses more than is fast.
+"""Hints to XLA on a CPU, which fuses more than is fast; elsewhere they do nothing.
 
-It repeats cheap arithmetic in every kernel that reads its result, and in each for every entry of an array that it is
-broadcast to: draws of a hash, or the choice among neighbours, are then computed dozens of times. It does not repeat a
-division; `optimization_barrier` is removed before that pass.
+On a CPU it repeats cheap arithmetic in every kernel that reads its result, and in each for every entry of an array that
+it is broadcast to: draws of a hash, or the choice among neighbours, are then computed dozens of times. It does not
+repeat a division; `optimization_barrier` is removed before that pass.
 """
 
 import jax
@@ -29,10 +29,14 @@ def materialised(value: Array, one: Array) -> Array:
     Returns:
         The same values, of the same dtype.
     """
-    if jnp.issubdtype(value.dtype, jnp.floating):
-        return value / one.astype(value.dtype)
-    kept = value.astype(jnp.float32) / one
-    return kept > 0.5 if value.dtype == bool else kept.astype(value.dtype)
+
+    def divided(value: Array) -> Array:
+        if jnp.issubdtype(value.dtype, jnp.floating):
+            return value / one.astype(value.dtype)
+        kept = value.astype(jnp.float32) / one
+        return kept > 0.5 if value.dtype == bool else kept.astype(value.dtype)
+
+    return jax.lax.platform_dependent(value, cpu=divided, default=lambda value: value)
 
 
 def once(value: Array) -> Array:

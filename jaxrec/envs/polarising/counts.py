@@ -36,7 +36,7 @@ def rank(counts: Int[Array, "... 6"] | Int[np.ndarray, "... 6"]) -> Any:
     Each binomial is a product that is divided as it grows, so that int32 suffices up to time `MAX_TIME`; unsigned
     numbers divide sooner, having no sign to look at.
     """
-    total, index = 0, 0
+    total, index = np.uint32(0), np.uint32(0)
     for j in range(NUM_COUNTS):
         total = total + counts[..., j].astype(np.uint32)
         binomial = total

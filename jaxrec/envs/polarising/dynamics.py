@@ -4,7 +4,7 @@ A user is theta = (left, centre, right), float[3]: the probability of a click fo
 """
 
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jaxtyping import Bool, Float, Int, Num
 
 from jaxrec.fusion import materialised, unit
@@ -53,8 +53,10 @@ def polarise(
     left_wing = is_left_wing(theta)
     own = jnp.where(left_wing, theta[LEFT], theta[RIGHT])
     raised = jnp.minimum(own * (1 + influence * (factor - 1)), jnp.maximum(own, ceiling))
-    own = materialised(jnp.where(opposed(theta, action), raised, own), unit(ceiling))  # not three times
-    return jnp.where(jnp.arange(3) == jnp.where(left_wing, LEFT, RIGHT), own, theta)
+    own = materialised(jnp.where(opposed(theta, action), raised, own), unit(ceiling))
+    # What comes now needs one entry of theta for each: kept apart from what needs all, a GPU writes it in place.
+    own, index = lax.optimization_barrier((own, jnp.where(left_wing, LEFT, RIGHT)))
+    return jnp.where(jnp.arange(3) == index, own, theta)
 
 
 def clicks(theta: Float[Array, "3"], action: Int[Array, ""] | int, uniform: Float[Array, ""]) -> Bool[Array, ""]:
