@@ -53,10 +53,10 @@ def polarise(
     left_wing = is_left_wing(theta)
     own = jnp.where(left_wing, theta[LEFT], theta[RIGHT])
     raised = jnp.minimum(own * (1 + influence * (factor - 1)), jnp.maximum(own, ceiling))
-    own = materialised(jnp.where(opposed(theta, action), raised, own), unit(ceiling))
+    index = jnp.where(opposed(theta, action), jnp.where(left_wing, LEFT, RIGHT), -1)
     # What comes now needs one entry of theta for each: kept apart from what needs all, a GPU writes it in place.
-    own, index = lax.optimization_barrier((own, jnp.where(left_wing, LEFT, RIGHT)))
-    return jnp.where(jnp.arange(3) == index, own, theta)
+    raised, index = lax.optimization_barrier((materialised(raised, unit(ceiling)), index))
+    return jnp.where(jnp.arange(3) == index, raised, theta)
 
 
 def clicks(theta: Float[Array, "3"], action: Int[Array, ""] | int, uniform: Float[Array, ""]) -> Bool[Array, ""]:
