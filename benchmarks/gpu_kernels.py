@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -22,6 +23,7 @@ from rich.table import Table
 
 import jaxrec
 from benchmarks import command, loops
+from benchmarks.polarising import play
 from jaxrec import InputError, checks, random
 from jaxrec.agents import GAT, MLP, PPO, QLearning, Ranking
 from jaxrec.envs.polarising import PolarisingUsers
@@ -59,7 +61,11 @@ def programs(quick: bool, generator: str) -> dict[str, tuple[Callable[..., Any],
         return lambda key, params: jaxrec.rollout(env, env.policy(policy), key, num_envs, num_steps, params)
 
     found: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
-        "rollout, PolarisingUsers, bandit": (rolled(polarising, "bandit", 65_536, 30), (key, polarising.default_params))
+        "environment alone, PolarisingUsers": (partial(play, 65_536, 30), (key, polarising.default_params)),
+        "rollout, PolarisingUsers, bandit": (
+            rolled(polarising, "bandit", 65_536, 30),
+            (key, polarising.default_params),
+        ),
     }
     if quick:
         return found

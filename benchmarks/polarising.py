@@ -8,6 +8,7 @@ return of uniformly random recommendations has to agree. Compilation is timed ap
 """
 
 import dataclasses
+import itertools
 import math
 import sys
 import time
@@ -28,7 +29,7 @@ from benchmarks import command
 from benchmarks import polarising_rivals as rivals
 from benchmarks.polarising_rivals import Played
 from benchmarks.timed import Timed
-from jaxrec import InputError, checks, rollout, vectorized
+from jaxrec import InputError, checks, random, rollout, vectorized
 from jaxrec.agents import GeometricStep, QLearning, VisitStep
 from jaxrec.envs.polarising import PolarisingParams, PolarisingUsers, Random
 from jaxrec.experiments.runs.manifest import manifest
@@ -41,9 +42,9 @@ NUMPY, NUMBA, JAXREC = "Python + NumPy", "Numba, one core", "jaxrec"
 TOLERANCE = 4.0
 LIMITS = (
     "What to expect: each figure is the median of repeats on a machine that may serve others too; min - max shows how "
-    "quiet it was. The noisiest are jaxrec on a CPU, where XLA may use every core it finds free (the rivals use one), "
-    "and the learners, whose table of 23 MB lives or dies with the caches. The plain Python rival plays one user at a "
-    "time; NumPy over many users at once was not measured."
+    "quiet it was. The noisiest are jaxrec on a CPU, where XLA may use every core it finds free (the rivals use one; "
+    "`taskset -c 0` gives both one), and the learners, whose table of 23 MB lives or dies with the caches. The plain "
+    "Python rival plays one user at a time; NumPy over many users at once was not measured."
 )
 
 
@@ -79,7 +80,7 @@ class Measurement(Timed):
     Attributes:
         game: `PLAY` or `LEARN`.
         by: who plays: `NUMPY`, `NUMBA` or `JAXREC`.
-        what: which variant.
+        what: which variant; of jaxrec with the generator of its keys.
         batch: environments in parallel.
         steps: environment steps in each run.
         compile_s: seconds of compilation, apart.
@@ -104,17 +105,19 @@ def play(num_envs: int, num_steps: int, key: Array, params: PolarisingParams) ->
     """The environment alone under random recommendations: (summed reward of each copy, final states)."""
 
     def body(carry: Any, inputs: Any) -> tuple[Any, None]:
-        (obs, state), total = carry
+        state, total = carry
         key_act, key_step, key_reset = inputs[1]
         action = jnp.int32(3 * jax.random.uniform(key_act, (num_envs,)))
-        step = vectorized.step(ENV, key_step, state, obs, action, params)
-        return (vectorized.auto_reset(ENV, key_reset, step, params), total + step.reward), None
+        step = vectorized.step(ENV, key_step, state, None, action, params)
+        _, state = vectorized.auto_reset(ENV, key_reset, step, params)
+        return (state, total + step.reward), None
 
     def restart(carry: Any, inputs: Any) -> Any:
-        return vectorized.begin_together(ENV, inputs[1][2], carry[0], params, inputs[0]), carry[1]
+        state, total = carry
+        return vectorized.begin_together(ENV, inputs[1][2], (None, state), params, inputs[0])[1], total
 
     key_reset, key_steps = jax.random.split(key)
-    start = (vectorized.reset(ENV, key_reset, params, num_envs), jnp.zeros(num_envs))
+    start = (vectorized.reset(ENV, key_reset, params, num_envs)[1], jnp.zeros(num_envs))
     (final, total), _ = vectorized.scan(ENV, body, restart, start, vectorized.clock(0, num_steps, key_steps, 3))
     return total, final
 
@@ -130,18 +133,18 @@ LEARNERS: dict[str, dict[str, Any]] = {
 
 
 def measure_jaxrec(size: Sizes, seed: int) -> Iterable[Measurement]:
-    """Times every variant in jaxrec at each batch size."""
-    args = (jax.random.key(seed), ENV.default_params)
-    for what, player in {"environment alone": play, "rollout with all metrics": _rollout}.items():
-        for batch in size.batches:
+    """Times every variant in jaxrec at each batch size, with keys of each generator."""
+    for generator, batch in itertools.product(random.GENERATORS, size.batches):
+        args = (random.key(seed, generator), ENV.default_params)
+        for what, player in {"environment alone": play, "rollout with all metrics": _rollout}.items():
             num_steps = max(1, size.scaled(size.jax_play, batch) // batch // ENV.horizon) * ENV.horizon
             timing = measure(partial(player, batch, num_steps), *args, repeats=size.repeats)
-            yield Measurement(PLAY, JAXREC, what, batch, batch * num_steps, *timing)
-    for what, settings in LEARNERS.items():
-        for batch in size.batches:
+            yield Measurement(PLAY, JAXREC, f"{what}, {generator}", batch, batch * num_steps, *timing)
+        for what, settings in LEARNERS.items():
             agent = QLearning(ENV, size.scaled(size.jax_learn, batch), batch, **settings)
             timing = measure(agent.train, *args, repeats=size.repeats)
-            yield Measurement(LEARN, JAXREC, what, batch, agent.num_updates * batch * agent.num_steps, *timing)
+            steps = agent.num_updates * batch * agent.num_steps
+            yield Measurement(LEARN, JAXREC, f"{what}, {generator}", batch, steps, *timing)
 
 
 def _rollout(num_envs: int, num_steps: int, key: Array, params: PolarisingParams) -> Any:
@@ -295,10 +298,11 @@ def to_json(options: "Options", same: list[Check], measurements: list[Measuremen
 
 @dataclass
 class Options(command.Options):
-    """Times PolarisingUsers-v0 in jaxrec, in plain Python with NumPy, and in Numba on one core; about two minutes.
+    """Times PolarisingUsers-v0 in jaxrec, in plain Python with NumPy, and in Numba on one core; about five minutes.
 
-    Every figure comes from this one run on this one machine. First it checks that all three play the same game; then it
-    prints environment steps a second (median, slowest and fastest of several runs) with ratios. Compilation is apart.
+    jaxrec draws from keys of threefry and of the hash (`jaxrec.random`). Every figure comes from this one run on this
+    one machine. First it checks that all three play the same game; then it prints environment steps a second (median,
+    slowest and fastest of several runs) with ratios. Compilation is apart.
     """
 
 

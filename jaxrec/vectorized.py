@@ -191,26 +191,35 @@ def clock(before: ArrayLike, steps: int, key: Array, purposes: int) -> tuple[Arr
     return jnp.asarray(before) + 1 + jnp.arange(steps), keys
 
 
-def begin_together(env: Environment, key: Array, last: tuple[PyTree, PyTree], params: PyTree, time: Array) -> Any:
+def begin_together(
+    env: Environment,
+    key: Array,
+    last: tuple[PyTree, PyTree],
+    params: PyTree,
+    time: Array,
+    seen: Callable[[PyTree], PyTree] = lambda obs: obs,
+) -> Any:
     """Begins the next episode of every environment where all have just ended, being of the same length.
 
     Args:
         env: the society, with a `fixed_horizon`.
         key: a typed key.
-        last: (observations, states) after a step; None in place of observations that are not needed.
+        last: (observations, states) after a step; None in place of observations that are not needed, or what `seen`
+            makes of them.
         params: run-time values, the same for all.
         time: int32[], the steps that the batch has taken since its first reset. It is not batched under a `vmap` over
             seeds, so that the condition on it stays a branch.
+        seen: what the loop carries of observations, such as their index; all of them by default.
 
     Returns:
-        (observations, states) of the next step; None in place of observations where `last` has it.
+        (observations, states) of the next step, of the kind of `last`.
     """
     assert env.fixed_horizon is not None
     num_envs = jax.tree.leaves(last[1])[0].shape[0]
 
     def begin() -> tuple[PyTree, PyTree]:
         obs, state = reset(env, key, params, num_envs)
-        return None if last[0] is None else obs, state
+        return None if last[0] is None else seen(obs), state
 
     return jax.lax.cond(time % env.fixed_horizon == 0, begin, lambda: shard_envs(last))
 

@@ -29,8 +29,9 @@ from jaxtyping import Bool, Float, Int, Key, PyTree, UInt32
 from jaxrec import checks, observations, sums, vectorized
 from jaxrec.agents.on_policy import Count
 from jaxrec.agents.step_sizes import GeometricStep, StepSize, VisitStep
-from jaxrec.agents.tabular_policy import TabularPolicy, epsilon_greedy
+from jaxrec.agents.tabular_policy import TabularPolicy, epsilon_greedy, highest
 from jaxrec.environment import Environment
+from jaxrec.fusion import apart, unit
 from jaxrec.inputs import check_clock, check_env
 from jaxrec.slates import Slate
 from jaxrec.utilities import Leaf
@@ -170,7 +171,7 @@ class QLearning(struct.PyTreeNode):
         key, key_collect = jax.random.split(state.key)
         state, experience = self._collect(state.replace(key=key), params, batch, epsilon, key_collect)
         learn = partial(self._learn, progress=progress)
-        bootstrap = state.q[experience.there[-1]].max(axis=-1)
+        bootstrap = highest(state.q[experience.there[-1]])
         (q, visits, _), _ = jax.lax.scan(learn, (state.q, state.visits, bootstrap), experience, reverse=True)
         metrics = {"reward": experience.reward.mean(), "epsilon": epsilon}
         return state.replace(q=q, visits=visits), metrics
@@ -184,25 +185,27 @@ class QLearning(struct.PyTreeNode):
         self, state: QLearningState, params: PyTree, batch: Count, epsilon: Array, key: Array
     ) -> tuple[QLearningState, "Experience"]:
         """`num_steps` steps of every environment under a frozen table."""
-        index, params = jax.vmap(self.env.observation_index), self.env.prepare(params)
+        params, one = self.env.prepare(params), unit(epsilon)
+
+        def index(obs: PyTree) -> Array:
+            return apart(jax.vmap(self.env.observation_index)(obs), one)
 
         def body(carry, inputs):
             here, env_state = carry
             key_act, key_step, key_reset = inputs[1]
             action = jax.vmap(epsilon_greedy, in_axes=(0, None, 0))(
-                state.q[here], epsilon, jax.random.uniform(key_act, (self.num_envs,))
+                apart(state.q[here], one), epsilon, jax.random.uniform(key_act, (self.num_envs,))
             )
             step = vectorized.step(self.env, key_step, env_state, None, action, params)
             obs, env_state = vectorized.auto_reset(self.env, key_reset, step, params)
             there = index(step.next_obs)
             truncated = step.truncated if self.env.may_truncate else None
-            taken = Experience(here, action, step.reward, there, step.terminated, truncated)
-            return (index(obs), env_state), taken
+            taken = Experience(here, step.action, step.reward, there, step.terminated, truncated)
+            return (there if self.env.fixed_horizon else index(obs), env_state), taken
 
         def restart(carry, inputs):
             time, keys = inputs
-            _, env_state = vectorized.begin_together(self.env, keys[2], (None, carry[1]), params, time)
-            return index(vectorized.observe(self.env, env_state, params)), env_state
+            return vectorized.begin_together(self.env, keys[2], carry, params, time, index)
 
         inputs = vectorized.clock(batch * self.num_steps, self.num_steps, key, 3)
         start = (index(state.obs), state.env_state)
@@ -217,7 +220,8 @@ class QLearning(struct.PyTreeNode):
         """Learns from one step of every environment; the last entry of the carry is the return that followed it."""
         q, visits, followed = carry
         assert experience.truncated is not None  # `_collect` has filled it in
-        bootstrap = q[experience.there].max(axis=-1)
+        one = unit(progress)
+        bootstrap = highest(apart(q[experience.there], one))
         future = jnp.where(experience.truncated, bootstrap, bootstrap + self.td_lambda * (followed - bootstrap))
         target = experience.reward + self.gamma * jnp.where(experience.terminated, 0, future)
         cell = (experience.here, experience.action)
@@ -225,9 +229,11 @@ class QLearning(struct.PyTreeNode):
         # That what is added depends on `before` makes XLA read it first: else it copies the table to read it later.
         counted = before <= np.uint32(MOST_VISITS - 2 * self.num_envs)  # else visits + k might begin anew
         visits = visits.at[cell].add(counted.astype(visits.dtype))
-        k = jnp.where(counted, visits[cell] - before, self.num_envs)  # as many as there may be, where none is counted
+        k = jnp.where(
+            counted, apart(visits[cell], one) - before, self.num_envs
+        )  # as many as there may be, where none is counted
         step = self.step_size(before, k, progress)
-        return (q.at[cell].add(step / k * (target - q[cell])), visits, target), None
+        return (q.at[cell].add(step / k * (target - apart(q[cell], one))), visits, target), None
 
 
 @no_type_check

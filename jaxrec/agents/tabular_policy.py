@@ -1,5 +1,7 @@
 """The policy of a table of action values, and how Q-learning explores."""
 
+from functools import reduce
+
 import jax
 import jax.numpy as jnp
 from flax import struct
@@ -55,6 +57,13 @@ class TabularPolicy(Stateless):
         return self.epsilon / len(values) + (1 - self.epsilon) * evenly(values == values.max()), carry
 
 
+def highest(values: Float[Array, "... actions"]) -> Float[Array, "..."]:
+    """Gives the largest of the values of each row, written out where they are few: a reduction is slow there."""
+    if values.shape[-1] > MAX_WRITTEN_OUT:
+        return values.max(axis=-1)
+    return reduce(jnp.maximum, (values[..., each] for each in range(values.shape[-1])))
+
+
 def epsilon_greedy(
     values: Float[Array, " actions"], epsilon: Float[Array, ""] | float, uniform: Float[Array, ""]
 ) -> Int[Array, ""]:
@@ -69,13 +78,14 @@ def epsilon_greedy(
     """
     explore = uniform < epsilon
     within = jnp.where(explore, uniform / epsilon, (uniform - epsilon) / (1 - epsilon))
-    candidates = explore | (values == values.max())
+    best = highest(values)
     if len(values) > MAX_WRITTEN_OUT:
-        order = jnp.cumsum(candidates)
+        order = jnp.cumsum(explore | (values == best))
         return jnp.argmax(order > jnp.floor(within * order[-1])).astype(jnp.int32)
-    passed = jnp.floor(within * candidates.sum())  # candidates before the one that is chosen
+    candidates = [explore | (value == best) for value in values]
+    passed = jnp.floor(within * sum(candidate.astype(jnp.int32) for candidate in candidates))  # before the chosen one
     before, action = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32)
-    for each in range(len(values)):
-        action = jnp.where(candidates[each] & (before == passed), each, action)
-        before = before + candidates[each]
+    for each, candidate in enumerate(candidates):
+        action = jnp.where(candidate & (before == passed), each, action)
+        before = before + candidate
     return action

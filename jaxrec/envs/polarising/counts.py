@@ -33,16 +33,17 @@ def from_observation(obs: Int[Array, "... 6"]) -> Int[Array, "... 6"]:
 def rank(counts: Int[Array, "... 6"] | Int[np.ndarray, "... 6"]) -> Any:
     """int32[...]: the ranks of count states int32[..., 6], of NumPy or JAX.
 
-    Each binomial is a product that is divided as it grows, so that int32 suffices up to time `MAX_TIME`.
+    Each binomial is a product that is divided as it grows, so that int32 suffices up to time `MAX_TIME`; unsigned
+    numbers divide sooner, having no sign to look at.
     """
-    total, index = 0, 0
+    total, index = np.uint32(0), np.uint32(0)
     for j in range(NUM_COUNTS):
-        total = total + counts[..., j]
+        total = total + counts[..., j].astype(np.uint32)
         binomial = total
         for i in range(1, j + 1):
             binomial = binomial * (total + i) // (i + 1)
         index = index + binomial
-    return index
+    return index.astype(np.int32)
 
 
 @cache

@@ -4,8 +4,10 @@ A user is theta = (left, centre, right), float[3]: the probability of a click fo
 """
 
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jaxtyping import Bool, Float, Int, Num
+
+from jaxrec.fusion import materialised, unit
 
 LEFT, CENTRE, RIGHT = 0, 1, 2
 SOURCES = ("left", "centre", "right")
@@ -48,10 +50,13 @@ def polarise(
     Returns:
         float[3] in [0, 1], the next theta.
     """
-    source = jnp.arange(3)
-    own_wing = (is_left_wing(theta) & (source == LEFT)) | (is_right_wing(theta) & (source == RIGHT))
-    raised = jnp.minimum(theta * (1 + influence * (factor - 1)), jnp.maximum(theta, ceiling))
-    return jnp.where(own_wing & opposed(theta, action), raised, theta)
+    left_wing = is_left_wing(theta)
+    own = jnp.where(left_wing, theta[LEFT], theta[RIGHT])
+    raised = jnp.minimum(own * (1 + influence * (factor - 1)), jnp.maximum(own, ceiling))
+    index = jnp.where(opposed(theta, action), jnp.where(left_wing, LEFT, RIGHT), -1)
+    # What comes now needs one entry of theta for each: kept apart from what needs all, a GPU writes it in place.
+    raised, index = lax.optimization_barrier((materialised(raised, unit(ceiling)), index))
+    return jnp.where(jnp.arange(3) == index, raised, theta)
 
 
 def clicks(theta: Float[Array, "3"], action: Int[Array, ""] | int, uniform: Float[Array, ""]) -> Bool[Array, ""]:

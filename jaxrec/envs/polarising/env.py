@@ -14,7 +14,7 @@ from jaxtyping import Float, Int, PyTree
 from jaxrec import checks
 from jaxrec.environment import Environment, EnvParams, EnvState
 from jaxrec.envs.polarising import counts, dynamics, metrics, policies, populations
-from jaxrec.runtime.fusion import materialised
+from jaxrec.fusion import materialised, unit
 from jaxrec.spaces import Box, Discrete
 from jaxrec.utilities import RewardFunction, Utilities
 
@@ -144,7 +144,7 @@ class PolarisingUsers(Environment[PolarisingState, PolarisingParams]):
         Returns:
             (next state, bool[] terminated).
         """
-        one = jnp.where(jnp.asarray(params.ceiling) >= 0, 1.0, 2.0)  # which the compiler does not know to be 1
+        one = unit(params.ceiling)
         uniform_click, uniform_factor = (materialised(draw, one) for draw in jax.random.uniform(key, (2,)))
         click = dynamics.clicks(state.theta, action, uniform_click)
         factor = self._factor(uniform_factor, params) if self.factor_per == "step" else state.factor

@@ -23,11 +23,10 @@ from jaxrec.envs.rewiring.meetings import (
     meet,
     other,
     payoff,
-    unit,
     user_at,
 )
 from jaxrec.envs.rewiring.rules import Rules
-from jaxrec.runtime.fusion import materialised
+from jaxrec.fusion import materialised, unit
 
 
 @no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
@@ -81,7 +80,7 @@ def time_step(
     """
     met = meet(society, words, rules, params, competition)
     society = imitate(society, met)
-    one = unit(params)
+    one = unit(params.influence)
     advice = recommend(society, met, recommenders, params)
     society, moved = rewire(society, met, advice.new, advice.eligible, one)
     if rules.single_clock:
@@ -116,10 +115,12 @@ def recommend(society: Society, met: Meeting, recommenders: Heuristic, params: G
     """
     user, partner = actor(met), other(met)
     follows = draws.uniform(met.coin) < params.influence
-    pool = candidates(society, user, partner, recommender_of(society, user.index), recommenders, follows, unit(params))
+    pool = candidates(
+        society, user, partner, recommender_of(society, user.index), recommenders, follows, unit(params.influence)
+    )
     size = bitset.count(pool)
     new = bitset.select(pool, draws.choose(met.choice, size)[0])
-    return Advice(materialised(new, unit(params)), size > 0)
+    return Advice(materialised(new, unit(params.influence)), size > 0)
 
 
 def rewire(society: Society, met: Meeting, new: Array, eligible: Array, one: Array) -> tuple[Society, Array]:

@@ -18,7 +18,7 @@ from jaxrec import checks
 from jaxrec.envs.rewiring.graph import bitset
 from jaxrec.envs.rewiring.graph.society import Society
 from jaxrec.envs.rewiring.meetings import User
-from jaxrec.runtime.fusion import materialised
+from jaxrec.fusion import materialised
 
 
 @no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings

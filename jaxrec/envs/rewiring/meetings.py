@@ -18,7 +18,7 @@ from jaxrec.envs.rewiring.games import PublicGoods, payoff_of_goods
 from jaxrec.envs.rewiring.graph import bitset, draws
 from jaxrec.envs.rewiring.graph.society import Society, edge, neighbours
 from jaxrec.envs.rewiring.rules import Rules
-from jaxrec.runtime.fusion import materialised
+from jaxrec.fusion import materialised, unit
 
 WORDS_PER_STEP = 3  # of 32 random bits
 COUNT_BITS = 14  # a degree fits: `user_at` adds up two of them and a flag in one int32
@@ -111,7 +111,7 @@ def meet(
     Returns:
         The decisions before the recommendation.
     """
-    one = unit(params)
+    one = unit(params.influence)
     adopting, structural, chance = _event(draws.uniform(words[1]), rules, params, competition)
     index, left = draws.choose(words[0], society.num_users - rules.unfocused)
     tie, ends, spare = None, None, words[0]
@@ -207,11 +207,6 @@ def actor(met: Meeting) -> User:
 def other(met: Meeting) -> User:
     """Returns the partner of the actor, who would lose a neighbour."""
     return jax.tree.map(lambda x, y: jnp.where(met.x_acts, y, x), met.x, met.y)
-
-
-def unit(params: GameValues) -> Array:
-    """1, computed from a parameter so that the compiler does not know it; for `fusion.materialised`."""
-    return 1 + 0 * jnp.asarray(params.influence, jnp.float32)
 
 
 def _event(chance: Array, rules: Rules, params: GameValues, competition: Rivalry | None) -> tuple[Array, Array, Array]:

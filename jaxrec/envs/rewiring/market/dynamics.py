@@ -15,10 +15,11 @@ from jaxrec.envs.rewiring import dynamics, requests
 from jaxrec.envs.rewiring.dynamics import recommender_of
 from jaxrec.envs.rewiring.graph.society import Society, contains, tie_between
 from jaxrec.envs.rewiring.heuristics import Heuristic
-from jaxrec.envs.rewiring.meetings import GameValues, Meeting, actor, meet, other, unit
+from jaxrec.envs.rewiring.meetings import GameValues, Meeting, actor, meet, other
 from jaxrec.envs.rewiring.requests import RewiringState
 from jaxrec.envs.rewiring.rules import Rules
 from jaxrec.envs.rewiring.simulation.competition import Competition
+from jaxrec.fusion import unit
 
 
 @no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
@@ -112,7 +113,7 @@ def _served(
     tied = met
     if society.edges.shape[0] and met.tie is None:
         tied = met.replace(tie=tie_between(society.edges, actor(met).index, other(met).index))
-    society, moved = dynamics.rewire(society, tied, advice.new, advice.eligible, unit(params))
+    society, moved = dynamics.rewire(society, tied, advice.new, advice.eligible, unit(params.influence))
     if rules.single_clock:
         after = dynamics.imitate_after(society, met, advice.new, moved, rules, params)
         society = society.replace(cooperators=jnp.where(waits, society.cooperators, after.cooperators))

@@ -1,0 +1,69 @@
+"""Hints to XLA on a CPU, which fuses more than is fast; elsewhere they do nothing.
+
+On a CPU it repeats cheap arithmetic in every kernel that reads its result, and in each for every entry of an array that
+it is broadcast to: draws of a hash, or the choice among neighbours, are then computed dozens of times. It does not
+repeat a division; `optimization_barrier` is removed before that pass.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+LARGEST = 2**29
+"""Integers up to this size are what `once` takes."""
+
+
+def unit(parameter: ArrayLike) -> Array:
+    """Makes a 1 for `materialised` of a run-time value that is not negative, so that the compiler does not know it."""
+    return jnp.where(jnp.asarray(parameter) >= 0, 1.0, 2.0)
+
+
+def materialised(value: Array, one: Array) -> Array:
+    """Returns `value`, computed once.
+
+    Args:
+        value: bools, floats, or integers that float32 holds.
+        one: float[], 1, but unknown to the compiler (`unit`).
+
+    Returns:
+        The same values, of the same dtype.
+    """
+
+    def divided(value: Array) -> Array:
+        if jnp.issubdtype(value.dtype, jnp.floating):
+            return value / one.astype(value.dtype)
+        kept = value.astype(jnp.float32) / one
+        return kept > 0.5 if value.dtype == bool else kept.astype(value.dtype)
+
+    return jax.lax.platform_dependent(value, cpu=divided, default=lambda value: value)
+
+
+def once(value: Array) -> Array:
+    """Returns integers of at most `LARGEST`, either sign, computed once on a CPU; they need no `unit`."""
+    return jax.lax.platform_dependent(value, cpu=_divided, default=lambda value: value)
+
+
+def _divided(value: Array) -> Array:
+    # The compiler does not see that this is `value`, for the product might overflow.
+    wide = value if value.dtype.itemsize >= 4 else value.astype(jnp.int32)
+    return jax.lax.div(wide * 3, jnp.full_like(wide, 3)).astype(value.dtype)
+
+
+def apart(value: Array, one: Array) -> Array:
+    """Returns `value`, computed in a kernel of its own on a CPU, which is worth it for rows gathered from a table.
+
+    Arithmetic in one kernel with a gather is not vectorised.
+
+    Args:
+        value: of any shape and dtype.
+        one: float[], 1, but unknown to the compiler.
+
+    Returns:
+        The same values.
+    """
+
+    def kept(value: Array) -> Array:
+        return jax.lax.cond(one == 1, lambda value: value, jnp.zeros_like, value)
+
+    return jax.lax.platform_dependent(value, cpu=kept, default=lambda value: value)

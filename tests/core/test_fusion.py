@@ -1,0 +1,52 @@
+"""What the hints to the compiler give back is what they are given."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrec.fusion import LARGEST, apart, materialised, once, unit
+
+VALUES = {
+    "float": np.array([0.0, 1 / 3, np.nextafter(np.float32(1), np.float32(0)), -2.5e-30], np.float32),
+    "int": np.array([0, 1, -7, 2**24], np.int32),
+    "bool": np.array([True, False, True]),
+}
+INTEGERS = {
+    "int8": np.arange(-128, 128, dtype=np.int8),
+    "uint8": np.arange(256, dtype=np.uint8),
+    "int32": np.array([0, 1, -1, 2, -2, 3, LARGEST, -LARGEST, LARGEST - 1], np.int32),
+    "uint32": np.array([0, 1, 2, LARGEST], np.uint32),
+}
+
+
+@pytest.mark.parametrize("hint", [materialised, apart])
+@pytest.mark.parametrize("kind", VALUES)
+def test_a_value_keeps_its_kind_and_every_bit(kind, hint):
+    value = VALUES[kind]
+    kept = np.asarray(jax.jit(lambda value, influence: hint(value, unit(influence)))(value, 0.0))
+    assert kept.dtype == value.dtype
+    np.testing.assert_array_equal(kept, value)
+
+
+@pytest.mark.parametrize("kind", INTEGERS)
+def test_integers_need_no_unit(kind):
+    value = INTEGERS[kind]
+    kept = np.asarray(jax.jit(once)(value))
+    assert kept.dtype == value.dtype
+    np.testing.assert_array_equal(kept, value)
+
+
+def test_rows_from_a_table_are_not_gathered_in_the_kernel_that_reads_them():
+    table, index, influence = jnp.zeros((100, 3)), jnp.zeros(64, jnp.int32), jnp.float32(0.5)
+
+    def kernels(hint):
+        def step(table, index, influence):
+            rows = hint(table[index], unit(influence))
+            return jnp.exp(rows[:, 0]) + jnp.exp(rows[:, 1]) * rows[:, 2]
+
+        program = jax.jit(step).lower(table, index, influence).compile().as_text()
+        return [body for body in program.split("\n\n") if " exponential(" in body and " gather(" in body]
+
+    assert kernels(lambda rows, one: rows)  # else the hint is not needed any more
+    assert not kernels(apart)
