@@ -42,12 +42,12 @@ class MLP(nn.Module):
     """Two multi-layer perceptrons, of policy and value, on the flattened observation.
 
     Attributes:
-        num_actions: of the environment.
+        num_actions: of the environment; None for an agent to take them from there.
         hidden: widths of the hidden layers.
         activation: between them.
     """
 
-    num_actions: int
+    num_actions: int | None = None
     hidden: tuple[int, ...] = (64, 64)
     activation: Callable[[Array], Array] = nn.tanh
     is_recurrent: ClassVar[bool] = False
@@ -60,7 +60,7 @@ class MLP(nn.Module):
     def __call__(self, carry: PyTree, obs: PyTree) -> tuple[PyTree, Array, Array]:
         """Maps (carry, observation) to (carry, logits, value)."""
         x = flatten(obs)
-        logits = _head(self.num_actions, 0.01)(_layers(x, self.hidden, self.activation))
+        logits = _logits(self.num_actions)(_layers(x, self.hidden, self.activation))
         value = _head(1, 1.0)(_layers(x, self.hidden, self.activation))
         return carry, logits, value[0]
 
@@ -71,11 +71,11 @@ class LSTM(nn.Module):
     Hochreiter & Schmidhuber 1997, "Long short-term memory".
 
     Attributes:
-        num_actions: of the environment.
+        num_actions: of the environment; None for an agent to take them from there.
         width: of the memory, and of the layer before it.
     """
 
-    num_actions: int
+    num_actions: int | None = None
     width: int = 64
     is_recurrent: ClassVar[bool] = True
 
@@ -91,7 +91,7 @@ class LSTM(nn.Module):
         # runs on itself, where several are batched by `vmap` on as many cores.
         recurrent = nn.initializers.lecun_normal()
         carry, out = nn.OptimizedLSTMCell(self.width, recurrent_kernel_init=recurrent)(carry, x)
-        return carry, _head(self.num_actions, 0.01)(out), _head(1, 1.0)(out)[0]
+        return carry, _logits(self.num_actions)(out), _head(1, 1.0)(out)[0]
 
 
 class NodeMLP(nn.Module):
@@ -217,6 +217,13 @@ class Ranking(nn.Module):
         return each, jnp.concatenate([whole, each[field_of(obs, "focused")]])
 
 
+def for_actions(network: Network, env: Environment) -> Network:
+    """Gives a network that was not told its number of actions that of `env`; another one as it is."""
+    if isinstance(network, nn.Module) and getattr(network, "num_actions", 0) is None:
+        return network.clone(num_actions=env.num_actions)
+    return network
+
+
 def check_network(network: Network, env: Environment) -> None:
     """Raises InputError unless `network` takes the observations of `env` and has a logit for each of its actions.
 
@@ -250,6 +257,13 @@ def _layers(x: Array, widths: tuple[int, ...], activation: Callable[[Array], Arr
     for width in widths:
         x = activation(nn.Dense(width)(x))
     return x
+
+
+def _logits(num_actions: int | None) -> nn.Dense:
+    """A last layer of one output an action, nearly 0 at first."""
+    if num_actions is None:
+        raise checks.InputError("num_actions must be given where no agent takes it from an environment, got None")
+    return _head(num_actions, 0.01)
 
 
 def _head(width: int, scale: float) -> nn.Dense:
