@@ -38,7 +38,7 @@ else:
     Network = Any  # `check_network` says what is wrong with another value
 
 
-class MLP(nn.Module):
+class MLP(checks.KnownKeywords, nn.Module):
     """Two multi-layer perceptrons, of policy and value, on the flattened observation.
 
     Attributes:
@@ -65,7 +65,7 @@ class MLP(nn.Module):
         return carry, logits, value[0]
 
 
-class LSTM(nn.Module):
+class LSTM(checks.KnownKeywords, nn.Module):
     """A long short-term memory on the flattened observation, with a head for the policy and one for the value.
 
     Hochreiter & Schmidhuber 1997, "Long short-term memory".
@@ -94,7 +94,7 @@ class LSTM(nn.Module):
         return carry, _logits(self.num_actions)(out), _head(1, 1.0)(out)[0]
 
 
-class NodeMLP(nn.Module):
+class NodeMLP(checks.KnownKeywords, nn.Module):
     """Embeds each user by its own features alone.
 
     Attributes:
@@ -109,7 +109,7 @@ class NodeMLP(nn.Module):
         return _layers(nodes, self.hidden, nn.tanh)
 
 
-class Neighbourhood(nn.Module):
+class Neighbourhood(checks.KnownKeywords, nn.Module):
     """Embeds each user by its own features and the sum of its neighbours', one layer.
 
     Hamilton et al. 2017, "Inductive Representation Learning on Large Graphs", Algorithm 1, with sums for its means: how
@@ -127,7 +127,7 @@ class Neighbourhood(nn.Module):
         return _layers(jnp.concatenate([nodes, graphs.gather(graph, nodes)], axis=1), (self.width,), nn.tanh)
 
 
-class GAT(nn.Module):
+class GAT(checks.KnownKeywords, nn.Module):
     """Embeds each user by graph attention over its neighbours and itself (Velickovic et al. 2018).
 
     Attributes:
@@ -167,7 +167,7 @@ class _Attention(nn.Module):
         return gathered.reshape(nodes.shape[0], -1)
 
 
-class Ranking(nn.Module):
+class Ranking(checks.KnownKeywords, nn.Module):
     """Scores every user as the recommendation to the focused one.
 
     Carvalho, "Modelling the Recommender Alignment Problem", section 4.1 and Figure 8: score_i = S(h_g, h_f, h_i), with

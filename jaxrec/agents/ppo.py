@@ -26,7 +26,7 @@ from jaxrec.runtime.sharding import shard_envs
 from jaxrec.utilities import Leaf
 
 
-class PPO(struct.PyTreeNode):
+class PPO(checks.KnownKeywords, struct.PyTreeNode):
     """PPO with clipped policy and value losses for any environment whose actions are discrete, or slates.
 
     Bootstraps through truncation with the value of the true final observation, not through termination. Attributes

@@ -58,7 +58,7 @@ class QLearningState(struct.PyTreeNode):
     key: Key[Array, "*runs"]
 
 
-class QLearning(struct.PyTreeNode):
+class QLearning(checks.KnownKeywords, struct.PyTreeNode):
     """Tabular Q-learning (Watkins 1989) for any environment whose observations can be indexed.
 
     Epsilon-greedy; bootstraps through truncation, not through termination. Attributes marked (leaf) may be swept with
