@@ -97,6 +97,10 @@ class QLearning(checks.KnownKeywords, struct.PyTreeNode):
                 f"env must have indexable observations for tabular Q-learning; {self.env.name} has not"
                 + observations.too_many(self.env.observation_space(self.env.default_params))
             )
+        if "action_mask" in getattr(self.env.observation_space(self.env.default_params), "fields", {}):
+            raise checks.InputError(
+                f"env must allow every action for tabular Q-learning, which reads no mask; {self.env.name} has one"
+            )
         for name in ("total_timesteps", "num_envs", "num_steps"):
             checks.positive(name, getattr(self, name))
         check_clock(self)
