@@ -71,7 +71,7 @@ def programs(quick: bool) -> dict[str, tuple[Callable[[Array], Any], int]]:
         "rollout, PreferenceShift": _rollout(preference, "random", 256 // scale, 100),
         "rollout, RewiringGame, N = 100": _rollout(RewiringGame(100, 28), "local", 128 // scale, 64),
         "PPO, PolarisingUsers, MLP": _training(
-            PPO(polarising, MLP(3), 4 * 1024 * 30 // scale, num_envs=1024 // scale, num_steps=30)
+            PPO(polarising, MLP(), 4 * 1024 * 30 // scale, num_envs=1024 // scale, num_steps=30)
         ),
         "PPO, RewiringGame, N = 10, MLP": _training(
             PPO(ten, Ranking(NodeMLP()), 4 * 256 * 64 // scale, num_envs=256 // scale, num_steps=64)

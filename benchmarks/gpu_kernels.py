@@ -83,7 +83,7 @@ def programs(quick: bool, generator: str) -> dict[str, tuple[Callable[..., Any],
         )
     ten = RewiringGame(10, 4, "learning")
     for name, agent in {
-        "PPO, PolarisingUsers, MLP": PPO(polarising, MLP(3), 4 * 4096 * 30, num_envs=4096, num_steps=30),
+        "PPO, PolarisingUsers, MLP": PPO(polarising, MLP(), 4 * 4096 * 30, num_envs=4096, num_steps=30),
         "PPO, RewiringGame, N = 10, GAT": PPO(ten, Ranking(GAT()), 4 * 1024 * 64, num_envs=1024, num_steps=64),
     }.items():
         found[name] = (agent.train, (key, agent.env.default_params))

@@ -150,7 +150,7 @@ def ours(steps: int) -> PPO:
     """Our learner."""
     kept = {"learning_rate_end": SETTINGS["learning_rate"], "ent_coef_end": SETTINGS["ent_coef"]}
     settings: dict[str, Any] = SETTINGS | kept | {"value_clip_eps": 0.2}
-    return PPO(Gymnax("CartPole-v1"), MLP(2, (64, 64)), steps, **settings)
+    return PPO(Gymnax("CartPole-v1"), MLP(), steps, **settings)
 
 
 def theirs(steps: int) -> Any:

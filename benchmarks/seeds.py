@@ -57,8 +57,8 @@ def agents(quick: bool) -> dict[str, PPO]:
     settings: dict[str, Any] = {"num_envs": 128, "num_minibatches": 4, "num_epochs": 4}
     polarising, preference = PolarisingUsers(), PreferenceShift(observe_as="choices", paid_for="sampled")
     return {
-        "PolarisingUsers, MLP": PPO(polarising, MLP(3), steps, num_steps=30, **settings),
-        "PreferenceShift, LSTM": PPO(preference, LSTM(preference.num_actions), steps, num_steps=10, **settings),
+        "PolarisingUsers, MLP": PPO(polarising, MLP(), steps, num_steps=30, **settings),
+        "PreferenceShift, LSTM": PPO(preference, LSTM(), steps, num_steps=10, **settings),
     }
 
 

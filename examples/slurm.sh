@@ -18,6 +18,10 @@ study=${1:-rewiring-learning}
 folder=${2:-runs/$study-${SLURM_JOB_ID:-laptop}}
 settings=("${@:3}")
 
+# What JAX compiles is kept for the next job, a folder for each kind of CPU: others may lack its instructions.
+cpu=$( (grep -m1 -s flags /proc/cpuinfo || uname -m) | cksum | cut -d' ' -f1)
+export JAX_COMPILATION_CACHE_DIR=${JAX_COMPILATION_CACHE_DIR:-${SCRATCH:-$HOME}/.cache/jaxrec/$cpu}
+
 if grep -qs '"status": "complete"' "$folder/manifest.json"; then
     echo "$folder is complete: see $folder/report.md"
     exit 0

@@ -8,9 +8,11 @@ from jaxrec.checks import InputError
 from jaxrec.environment import Environment, EnvParams, EnvState
 from jaxrec.evaluation import Evaluation, evaluate
 from jaxrec.parameters import batched
-from jaxrec.policy import Policy
+from jaxrec.policy import Policy, Random, Stateless
 from jaxrec.registration import make, register, registered_envs
 from jaxrec.rollouts import Rollout, rollout
+from jaxrec.slates import Slate
+from jaxrec.spaces import Box, Discrete, Fields
 from jaxrec.testing import api_test
 from jaxrec.training import fit, load_policy
 from jaxrec.trajectories import Trajectory, episodes
@@ -18,13 +20,19 @@ from jaxrec.utilities import Utilities
 from jaxrec.version import __version__
 
 __all__ = [
+    "Box",
+    "Discrete",
     "EnvParams",
     "EnvState",
     "Environment",
     "Evaluation",
+    "Fields",
     "InputError",
     "Policy",
+    "Random",
     "Rollout",
+    "Slate",
+    "Stateless",
     "Trajectory",
     "Utilities",
     "__version__",

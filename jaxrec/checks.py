@@ -5,8 +5,10 @@ Only concrete values can be checked: under `jit` and `vmap` parameters are trace
 
 import contextlib
 import difflib
+import inspect
 import reprlib
 from collections.abc import Collection, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -57,6 +59,27 @@ def lookup(table: Mapping[str, T], name: str, kind: str) -> T:
     nearest = difflib.get_close_matches(str(name), table, n=1, cutoff=0.4)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
     raise InputError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(map(repr, sorted(table)))}")
+
+
+class KnownKeywords:
+    """A class whose constructor refuses a keyword that it does not have by the nearest one that it has."""
+
+    def __new__(cls, *args: Any, **kwargs: Any):  # of its own class, which beartype does not know where this stands
+        """Raises InputError for an unknown keyword."""
+        known = _keywords(cls) if kwargs else None
+        if known is not None:
+            for name in kwargs:
+                lookup(known, name, f"argument of {cls.__name__}")
+        return super().__new__(cls)
+
+
+@cache
+def _keywords(kind: type) -> dict[str, None] | None:
+    """The keywords of a constructor; None where it takes any."""
+    parameters = list(inspect.signature(kind.__init__).parameters.values())[1:]
+    if any(one.kind is one.VAR_KEYWORD for one in parameters):
+        return None
+    return dict.fromkeys(one.name for one in parameters)
 
 
 def positive(name: str, value: object, most: float = float("inf")) -> None:

@@ -47,7 +47,7 @@ def _replace(params: "EnvParams", **values: object) -> Any:
     return dataclasses.replace(params, **{**dict.fromkeys(params.prepared), **values})
 
 
-class EnvParams(struct.PyTreeNode):
+class EnvParams(checks.KnownKeywords, struct.PyTreeNode):
     """Run-time values: each may be swept with `vmap` without recompiling.
 
     Their size is at most a million (`checks.LARGEST`), unless a parameter has bounds of its own.

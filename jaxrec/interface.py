@@ -18,7 +18,7 @@ State = TypeVar("State")
 Params = TypeVar("Params")
 
 
-class Interface(ABC, Generic[State, Params]):
+class Interface(checks.KnownKeywords, ABC, Generic[State, Params]):
     """The methods of a society, of which `jaxrec.Environment` makes an environment.
 
     `State` and `Params` are the classes of its states and of its run-time values.

@@ -5,7 +5,9 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import jax.numpy as jnp
 from flax import struct
 from jax import Array
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, PyTree
+
+from jaxrec.spaces import Space
 
 Carry = TypeVar("Carry")
 Obs = TypeVar("Obs", contravariant=True)
@@ -56,6 +58,29 @@ class Stateless(struct.PyTreeNode):
     def init(self, key: Array) -> tuple[()]:
         """Gives the empty carry."""
         return ()
+
+
+class Random(Stateless):
+    """Recommends any action, each equally often, whatever is observed: `Random(env.action_space(params))`.
+
+    Attributes:
+        space: of actions.
+    """
+
+    space: Space = struct.field(pytree_node=False)
+
+    def act(self, carry: tuple[()], obs: PyTree, key: Array) -> tuple[Any, tuple[()]]:
+        """Draws an action from the space.
+
+        Args:
+            carry: ().
+            obs: not read.
+            key: a typed key.
+
+        Returns:
+            (action, ()).
+        """
+        return self.space.sample(key), carry
 
 
 def evenly(best: Bool[Array, " n"]) -> Float[Array, " n"]:

@@ -20,7 +20,7 @@ class Slate(Bounded):
         >>> Slate(100, 5).sample(jax.random.key(0)).shape
         (5,)
 
-    Agents whose network gives n numbers, a score for each item, choose slates: `PPO(env, MLP(env.num_actions))`.
+    Agents whose network gives n numbers, a score for each item, choose slates: `PPO(env, MLP())`.
 
     Attributes:
         n: the number of items, at least 1.

@@ -74,7 +74,7 @@ class NetworkValue:
         return None, steps.value, on_policy.advantages(steps, steps.value, last, ends, *settings)
 
 
-class LeastSquares(struct.PyTreeNode):
+class LeastSquares(checks.KnownKeywords, struct.PyTreeNode):
     """The value of a policy by ridge regression of returns on features.
 
     Attributes:

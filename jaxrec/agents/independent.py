@@ -67,7 +67,7 @@ class ByTurn(struct.PyTreeNode):
         return jnp.stack([action for action, _ in acted])[obs.turn], tuple(each for _, each in acted)
 
 
-class IndependentPPO(struct.PyTreeNode):
+class IndependentPPO(checks.KnownKeywords, struct.PyTreeNode):
     """PPO for each of several learners of one environment, all in one scan.
 
     A state is a tuple of `PPOState`, one for each learner; the first holds the reset pool.

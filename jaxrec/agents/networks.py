@@ -38,16 +38,16 @@ else:
     Network = Any  # `check_network` says what is wrong with another value
 
 
-class MLP(nn.Module):
+class MLP(checks.KnownKeywords, nn.Module):
     """Two multi-layer perceptrons, of policy and value, on the flattened observation.
 
     Attributes:
-        num_actions: of the environment.
+        num_actions: of the environment; None for an agent to take them from there.
         hidden: widths of the hidden layers.
         activation: between them.
     """
 
-    num_actions: int
+    num_actions: int | None = None
     hidden: tuple[int, ...] = (64, 64)
     activation: Callable[[Array], Array] = nn.tanh
     is_recurrent: ClassVar[bool] = False
@@ -60,22 +60,22 @@ class MLP(nn.Module):
     def __call__(self, carry: PyTree, obs: PyTree) -> tuple[PyTree, Array, Array]:
         """Maps (carry, observation) to (carry, logits, value)."""
         x = flatten(obs)
-        logits = _head(self.num_actions, 0.01)(_layers(x, self.hidden, self.activation))
+        logits = _logits(self.num_actions)(_layers(x, self.hidden, self.activation))
         value = _head(1, 1.0)(_layers(x, self.hidden, self.activation))
         return carry, logits, value[0]
 
 
-class LSTM(nn.Module):
+class LSTM(checks.KnownKeywords, nn.Module):
     """A long short-term memory on the flattened observation, with a head for the policy and one for the value.
 
     Hochreiter & Schmidhuber 1997, "Long short-term memory".
 
     Attributes:
-        num_actions: of the environment.
+        num_actions: of the environment; None for an agent to take them from there.
         width: of the memory, and of the layer before it.
     """
 
-    num_actions: int
+    num_actions: int | None = None
     width: int = 64
     is_recurrent: ClassVar[bool] = True
 
@@ -91,10 +91,10 @@ class LSTM(nn.Module):
         # runs on itself, where several are batched by `vmap` on as many cores.
         recurrent = nn.initializers.lecun_normal()
         carry, out = nn.OptimizedLSTMCell(self.width, recurrent_kernel_init=recurrent)(carry, x)
-        return carry, _head(self.num_actions, 0.01)(out), _head(1, 1.0)(out)[0]
+        return carry, _logits(self.num_actions)(out), _head(1, 1.0)(out)[0]
 
 
-class NodeMLP(nn.Module):
+class NodeMLP(checks.KnownKeywords, nn.Module):
     """Embeds each user by its own features alone.
 
     Attributes:
@@ -109,7 +109,7 @@ class NodeMLP(nn.Module):
         return _layers(nodes, self.hidden, nn.tanh)
 
 
-class Neighbourhood(nn.Module):
+class Neighbourhood(checks.KnownKeywords, nn.Module):
     """Embeds each user by its own features and the sum of its neighbours', one layer.
 
     Hamilton et al. 2017, "Inductive Representation Learning on Large Graphs", Algorithm 1, with sums for its means: how
@@ -127,7 +127,7 @@ class Neighbourhood(nn.Module):
         return _layers(jnp.concatenate([nodes, graphs.gather(graph, nodes)], axis=1), (self.width,), nn.tanh)
 
 
-class GAT(nn.Module):
+class GAT(checks.KnownKeywords, nn.Module):
     """Embeds each user by graph attention over its neighbours and itself (Velickovic et al. 2018).
 
     Attributes:
@@ -167,7 +167,7 @@ class _Attention(nn.Module):
         return gathered.reshape(nodes.shape[0], -1)
 
 
-class Ranking(nn.Module):
+class Ranking(checks.KnownKeywords, nn.Module):
     """Scores every user as the recommendation to the focused one.
 
     Carvalho, "Modelling the Recommender Alignment Problem", section 4.1 and Figure 8: score_i = S(h_g, h_f, h_i), with
@@ -217,6 +217,13 @@ class Ranking(nn.Module):
         return each, jnp.concatenate([whole, each[field_of(obs, "focused")]])
 
 
+def for_actions(network: Network, env: Environment) -> Network:
+    """Gives a network that was not told its number of actions that of `env`; another one as it is."""
+    if isinstance(network, nn.Module) and getattr(network, "num_actions", 0) is None:
+        return network.clone(num_actions=env.num_actions)
+    return network
+
+
 def check_network(network: Network, env: Environment) -> None:
     """Raises InputError unless `network` takes the observations of `env` and has a logit for each of its actions.
 
@@ -250,6 +257,13 @@ def _layers(x: Array, widths: tuple[int, ...], activation: Callable[[Array], Arr
     for width in widths:
         x = activation(nn.Dense(width)(x))
     return x
+
+
+def _logits(num_actions: int | None) -> nn.Dense:
+    """A last layer of one output an action, nearly 0 at first."""
+    if num_actions is None:
+        raise checks.InputError("num_actions must be given where no agent takes it from an environment, got None")
+    return _head(num_actions, 0.01)
 
 
 def _head(width: int, scale: float) -> nn.Dense:

@@ -18,7 +18,7 @@ from jaxrec.agents import collection, losses, on_policy
 from jaxrec.agents.critic import LeastSquares, NetworkValue, check_critic
 from jaxrec.agents.masks import judged, slate_size
 from jaxrec.agents.network_policy import NetworkPolicy
-from jaxrec.agents.networks import Network, check_network
+from jaxrec.agents.networks import Network, check_network, for_actions
 from jaxrec.agents.on_policy import Batch, Count, PPOState, Scalar
 from jaxrec.environment import Environment
 from jaxrec.inputs import check_clock, check_env
@@ -26,7 +26,7 @@ from jaxrec.runtime.sharding import shard_envs
 from jaxrec.utilities import Leaf
 
 
-class PPO(struct.PyTreeNode):
+class PPO(checks.KnownKeywords, struct.PyTreeNode):
     """PPO with clipped policy and value losses for any environment whose actions are discrete, or slates.
 
     Bootstraps through truncation with the value of the true final observation, not through termination. Attributes
@@ -82,6 +82,7 @@ class PPO(struct.PyTreeNode):
         for name in ("total_timesteps", "num_envs", "num_steps", "num_epochs", "num_minibatches"):
             checks.positive(name, getattr(self, name))
         check_clock(self)
+        object.__setattr__(self, "network", for_actions(self.network, self.env))
         check_network(self.network, self.env)
         whole = self.num_envs * (1 if self.network.is_recurrent else self.num_steps)
         if whole % self.num_minibatches:

@@ -59,7 +59,7 @@ class QLearningState(struct.PyTreeNode):
     key: Key[Array, "*runs"]
 
 
-class QLearning(struct.PyTreeNode):
+class QLearning(checks.KnownKeywords, struct.PyTreeNode):
     """Tabular Q-learning (Watkins 1989) for any environment whose observations can be indexed.
 
     Epsilon-greedy; bootstraps through truncation, not through termination. Attributes marked (leaf) may be swept with
@@ -97,6 +97,10 @@ class QLearning(struct.PyTreeNode):
             raise checks.InputError(
                 f"env must have indexable observations for tabular Q-learning; {self.env.name} has not"
                 + observations.too_many(self.env.observation_space(self.env.default_params))
+            )
+        if "action_mask" in getattr(self.env.observation_space(self.env.default_params), "fields", {}):
+            raise checks.InputError(
+                f"env must allow every action for tabular Q-learning, which reads no mask; {self.env.name} has one"
             )
         for name in ("total_timesteps", "num_envs", "num_steps"):
             checks.positive(name, getattr(self, name))

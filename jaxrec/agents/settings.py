@@ -15,7 +15,7 @@ from jaxrec.environment import Environment
 
 
 @dataclass(frozen=True)
-class PPOSettings:
+class PPOSettings(checks.KnownKeywords):
     """Hyper-parameters of PPO but for how long it trains, which a study says in its own words."""
 
     num_envs: int = 64
@@ -65,7 +65,7 @@ class PPOSettings:
 
 
 @dataclass(frozen=True)
-class QLearningSettings:
+class QLearningSettings(checks.KnownKeywords):
     """Hyper-parameters of tabular Q-learning but for how long it trains, which a study says in its own words."""
 
     num_envs: int = 8192

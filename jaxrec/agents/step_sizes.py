@@ -12,7 +12,7 @@ from jaxrec.utilities import Leaf
 SMALLEST_STEP = 1e-9
 
 
-class GeometricStep(struct.PyTreeNode):
+class GeometricStep(checks.KnownKeywords, struct.PyTreeNode):
     """A step size that falls geometrically from `start` to `end` over the training, whatever the visits.
 
     Attributes:
@@ -42,7 +42,7 @@ class GeometricStep(struct.PyTreeNode):
         return -jnp.expm1(k * jnp.log1p(-alpha))  # 1 - (1 - alpha)^k; a power takes longer for each cell
 
 
-class VisitStep(struct.PyTreeNode):
+class VisitStep(checks.KnownKeywords, struct.PyTreeNode):
     """A step size that falls with the visits of the cell: the n-th visit has 1 - ((n - 1) / n)^weight.
 
     At weight 1 this is 1 / n: the value is the average of all targets so far. A larger weight is about weight / n, and

@@ -1,45 +1,18 @@
 """Paired interventions: steps that were visited, and the same steps with one input of another."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 from jax import Array
 from jaxtyping import PyTree
 
 from jaxrec.causal.outcomes import Inputs, Outcome, named, outcome
 from jaxrec.environment import Environment
 from jaxrec.inputs import check_acts
-from jaxrec.policy import Policy, Stateless
+from jaxrec.policy import Policy, Random
 from jaxrec.runtime.jit_by_class import jit
-from jaxrec.spaces import Space
 
 NUM_STEPS = 16  # steps of an episode that are visited, at most
-
-
-class AnyAction(Stateless):
-    """Recommends any action, whatever is observed.
-
-    Attributes:
-        space: of actions.
-    """
-
-    space: Space = struct.field(pytree_node=False)
-
-    def act(self, carry: tuple[()], obs: PyTree, key: Array) -> tuple[Any, tuple[()]]:
-        """Draws an action from the space.
-
-        Args:
-            carry: ().
-            obs: not read.
-            key: a typed key.
-
-        Returns:
-            (action, ()).
-        """
-        return self.space.sample(key), carry
 
 
 def visited(env: Environment, params: PyTree, key: Array, policy: Policy | None, samples: int) -> Inputs:
@@ -56,7 +29,7 @@ def visited(env: Environment, params: PyTree, key: Array, policy: Policy | None,
         Leaves [samples, ...]; keys of their own.
     """
     if policy is None:
-        policy = env.policy("random", params) if "random" in env.policies else AnyAction(env.action_space(params))
+        policy = env.policy("random", params) if "random" in env.policies else Random(env.action_space(params))
     num_steps = min(NUM_STEPS, env.fixed_horizon or NUM_STEPS, max(1, samples // 2))
     key_play, key_steps = jax.random.split(key)
     check_acts(policy, env, jax.eval_shape(env.reset_env, key, params)[0])

@@ -1,22 +1,17 @@
 """The command `jaxrec`: a thin skin over the Python API."""
 
+import importlib
 import io
 import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import jax
 from rich.console import Console
 
 from jaxrec import checks
-from jaxrec.cli.audit import audit_command
-from jaxrec.cli.incentives import incentives_command
-from jaxrec.cli.rollouts import bench_command, rollout_command
-from jaxrec.cli.studies import list_command, report_command, reproduce_command, run_command
-from jaxrec.cli.sweep import sweep_command
-from jaxrec.cli.train import train_command
 from jaxrec.runtime import interruption
 from jaxrec.training import TrainingError
 from jaxrec.version import __version__
@@ -64,7 +59,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # where "module:Name" looks, last: a file here must not hide a library
     try:
-        checks.lookup(COMMANDS, argv[0], "command")(argv[1:])
+        module = importlib.import_module(f"jaxrec.cli.{checks.lookup(COMMANDS, argv[0], 'command')}")
+        getattr(module, f"{argv[0]}_command")(argv[1:])
     except checks.InputError as error:
         _say(str(error), "red")
         sys.exit(2)
@@ -95,15 +91,16 @@ def _say(line: str, style: str) -> None:
     Console(stderr=True).print(f"jaxrec: {line}", style=style, highlight=False, markup=False, soft_wrap=True)
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], object]] = {
-    "list": list_command,
-    "train": train_command,
-    "sweep": sweep_command,
-    "run": run_command,
-    "report": report_command,
-    "reproduce": reproduce_command,
-    "rollout": rollout_command,
-    "bench": bench_command,
-    "incentives": incentives_command,
-    "audit": audit_command,
+COMMANDS = {
+    "list": "studies",
+    "train": "train",
+    "sweep": "sweep",
+    "run": "studies",
+    "report": "studies",
+    "reproduce": "studies",
+    "rollout": "rollouts",
+    "bench": "rollouts",
+    "incentives": "incentives",
+    "audit": "audit",
 }
+"""The module of each command, imported where it is given; NAME_command in it runs NAME."""

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from jaxrec.cli.learners import RunOptions, learner_command
-from jaxrec.experiments.sweep.settings import SweepConfig
+from jaxrec.experiments.sweep.settings import SweepConfig, said
 from jaxrec.experiments.train.settings import TrainSettings
 from jaxrec.runtime import processes
 from jaxrec.statistics import Estimate
@@ -19,14 +19,19 @@ from jaxrec.statistics import Estimate
 
 @dataclass
 class SweepOptions(RunOptions):
-    """Trains a learner at every point of a grid, all in one call, and says which setting earns most an episode.
+    """Trains a learner at every point of a grid, and says which setting earns most an episode.
 
-    Each `--over NAME=VALUES` is one axis of the grid: a number of the agent that may be swept, such as learning_rate,
-    gamma or ent_coef of PPO, gamma, td_lambda or epsilon_start of Q-learning; or, as params.NAME, a run-time value of
-    the society. All combinations are trained with all seeds, and equal seeds have equal draws.
+    Each `--over NAME=VALUES` is one axis of the grid. All combinations are trained with all seeds, and equal seeds have
+    equal draws.
+
+    - Numbers that change no shape are trained side by side, in one call: learning_rate, gamma or ent_coef of PPO;
+    gamma, td_lambda or epsilon_start of Q-learning; and, as params.NAME, a run-time value of the society.
+    - For each value of what does, a program is compiled, and these run one after the other: num_envs, num_steps,
+    num_epochs, num_minibatches, network, hidden_size, num_layers or timesteps of PPO; num_envs, num_steps, step_size,
+    visit_weight, alpha_start, alpha_end or timesteps of Q-learning; and, as args.NAME, a constructor argument.
 
     The folder that is written has `report.md`, which begins with the setting that earns most, its picture and a table
-    of settings with means and 95 % intervals over seeds; the policies of all are in `checkpoints/001-training`. A sweep
+    of settings with means and 95 % intervals over seeds; `checkpoints` has the policies, a folder a program. A sweep
     that was cut off is resumed, to the same numbers, by `jaxrec sweep --resume DIR`, and drawn again by `jaxrec report
     DIR`.
 
@@ -35,6 +40,8 @@ class SweepOptions(RunOptions):
     jaxrec sweep PolarisingUsers-v0 --agent q-learning --over params.influence=0,0.5,1
 
     jaxrec sweep PreferenceShift-v0 --agent ppo --over learning_rate=1e-4,3e-4 --over params.influence=0,0.5,1
+
+    jaxrec sweep PreferenceShift-v0 --agent ppo --over num_layers=1,2 --over learning_rate=1e-4,3e-4
     """
 
     over: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
@@ -57,6 +64,6 @@ def _print(rows: list[dict[str, Any]]) -> None:
     """Prints what each setting earns."""
     table = Table(*map(escape, rows[0]["setting"]), "return of an episode (mean, 95 % interval over seeds)")
     for row in rows:
-        setting = (f"{value:g}" for value in row["setting"].values())
+        setting = map(said, row["setting"].values())
         table.add_row(*setting, escape(str(Estimate(**row["return"]))))
     Console().print(table)

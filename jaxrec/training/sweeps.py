@@ -81,7 +81,7 @@ def sweep(
 ) -> Sweep:
     """Trains every combination of hyper-parameters with every seed, as the runs of one `fit`.
 
-        agent = PPO(env, MLP(env.num_actions), total_timesteps=100_000)
+        agent = PPO(env, MLP(), total_timesteps=100_000)
         found = sweep(agent, {"learning_rate": [1e-3, 1e-2], "clip_eps": [0.1, 0.2]}, seeds=4, key=jax.random.key(0))
         found.summary()  # four configurations: mean and interval of each metric
         found.write("sweep.csv")  # sixteen rows

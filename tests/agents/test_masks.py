@@ -10,7 +10,7 @@ import pytest
 from probes import MaskedArms
 
 import jaxrec
-from jaxrec.agents import MLP, PPO, NetworkPolicy, NodeMLP, Ranking
+from jaxrec.agents import MLP, PPO, NetworkPolicy, NodeMLP, QLearning, Ranking
 from jaxrec.agents.masks import distribution
 from jaxrec.envs.rewiring import RewiringGame
 from jaxrec.spaces import Box, Fields, field_of
@@ -106,6 +106,11 @@ def test_a_policy_refuses_the_mask_of_an_environment_with_other_actions():
     for greedy in (True, False):
         with pytest.raises(jaxrec.InputError, match=r"action_mask must be bool\[3\], got bool\[1\]"):
             jaxrec.rollout(env, policy.replace(greedy=greedy), jax.random.key(0), 2, 2)
+
+
+def test_a_table_which_reads_no_mask_refuses_one():
+    with pytest.raises(jaxrec.InputError, match=r"must allow every action .* MaskedArms has one"):
+        QLearning(MaskedArms(), 64)
 
 
 @pytest.mark.slow

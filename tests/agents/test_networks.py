@@ -169,3 +169,11 @@ def test_initialising_a_network_needs_no_lapack(network):
     keys = jax.random.split(jax.random.key(0), 4)
     assert decomposes(jax.vmap(lambda key: nn.initializers.orthogonal()(key, (3, 3))), keys)
     assert not decomposes(jax.vmap(lambda key: network.init(key, network.initialize_carry(), jnp.zeros(3))), keys)
+
+
+def test_an_agent_gives_its_network_the_number_of_actions():
+    rewiring = RewiringGame(**SMALL)
+    assert PPO(Cue(), MLP(hidden=(4,)), 64, num_envs=2, num_steps=2).network == MLP(2, (4,))
+    assert PPO(rewiring, LSTM(width=4), 64, num_envs=4, num_steps=2).network == LSTM(7, 4)
+    with pytest.raises(jaxrec.InputError, match="num_actions must be given where no agent takes it from an environm"):
+        MLP().init(jax.random.key(0), (), jnp.zeros(3))

@@ -11,7 +11,7 @@ import pytest
 from nested import leaves
 
 import jaxrec
-from jaxrec.cli import COMMANDS, main
+from jaxrec.cli import main
 from jaxrec.experiments import STUDIES
 from jaxrec.experiments.reports.claims import Claim, above
 from jaxrec.experiments.reports.report import Answer, Report
@@ -90,7 +90,7 @@ def test_ctrl_c_is_one_line_also_where_nothing_is_kept(capsys, monkeypatch):
     def stopped(argv):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(COMMANDS, "rollout", stopped)
+    monkeypatch.setattr("jaxrec.cli.rollouts.rollout_command", stopped)
     with pytest.raises(SystemExit) as stop:
         main(["rollout", "PolarisingUsers-v0"])
     assert stop.value.code == 130

@@ -61,9 +61,7 @@ def test_a_means_of_being_known_is_told_apart(capsys, monkeypatch):
 
 def test_a_world_without_users_has_incentives_too(capsys, monkeypatch):
     monkeypatch.setitem(registration._FACTORIES, "Chain-v0", Chain)
-    monkeypatch.setattr(
-        Chain, "policies", {"random": lambda env, params: jaxrec.causal.experiments.AnyAction(env.action_space())}
-    )
+    monkeypatch.setattr(Chain, "policies", {"random": lambda env, params: jaxrec.Random(env.action_space())})
     main(["incentives", "Chain-v0", "--samples", "64"])
     out = capsys.readouterr().out
     assert "Chain does not say which parts of its state are its users." in out

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -156,12 +157,16 @@ def test_what_the_first_process_refuses_ends_them_all(tmp_path):
 def test_the_script_for_slurm_begins_and_goes_on(cluster, tmp_path):
     """With stand-ins for `jaxrec`, `srun` and `scontrol` that write down how they were called."""
     script = ROOT / "examples" / "slurm.sh"
-    called = tmp_path / "called"
+    called, cache = tmp_path / "called", tmp_path / "cache"
     for name, then in (("jaxrec", "exit ${CODE:-0}"), ("srun", 'shift; exec "$@"'), ("scontrol", "")):
         stand_in = tmp_path / name
-        stand_in.write_text(f'#!/bin/bash\necho {name} "$@" >> {called}\n{then}\n')
+        stand_in.write_text(
+            f'#!/bin/bash\necho {name} "$@" >> {called}\necho $JAX_COMPILATION_CACHE_DIR > {cache}\n{then}\n'
+        )
         stand_in.chmod(0o755)
     environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"} | ({"SLURM_JOB_ID": "7"} if cluster else {})
+    environment = {name: value for name, value in environment.items() if name != "JAX_COMPILATION_CACHE_DIR"}
+    environment["SCRATCH"] = str(tmp_path)
 
     def runs(*argv, code=0):
         called.unlink(missing_ok=True)
@@ -173,6 +178,7 @@ def test_the_script_for_slurm_begins_and_goes_on(cluster, tmp_path):
     words = runs("survivor", folder, "--seeds", "4", code=138)
     assert f"jaxrec run survivor --out {folder} --seeds 4" in words
     assert ("scontrol requeue 7" in words) == cluster
+    assert Path(cache.read_text()).parent == tmp_path / ".cache" / "jaxrec", "a folder for each kind of CPU"
     folder.mkdir()
     (folder / "manifest.json").touch()
     words = runs("survivor", folder, "--seeds", "4")

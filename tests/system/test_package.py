@@ -95,11 +95,16 @@ def test_links_at_the_root_point_into_the_package():
 
 
 def test_import_is_light():
-    """Nothing that only a study, a picture or a test needs is imported with the package."""
+    """Nothing that only a study, a picture, a command or a test needs is imported with it; SciPy not with studies."""
     heavy = "{'matplotlib', 'scipy', 'tyro', 'gymnax', 'distrax', 'networkx', 'pandas', 'pyarrow', 'gymnasium'}"
-    code = f"import sys, jaxrec; print({heavy} & set(sys.modules))"
+    code = f"""
+import sys, jaxrec, jaxrec.cli
+print({heavy} & set(sys.modules))
+import jaxrec.cli.studies
+print({{"scipy.stats", "scipy.optimize"}} & set(sys.modules))
+"""
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
+    assert done.stdout.split() == ["set()", "set()"]
 
 
 DOTTED = re.compile(r"`(jaxrec(?:\.\w+)+)")

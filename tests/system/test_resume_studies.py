@@ -67,7 +67,7 @@ REAL = {
     ),
     "sweep": SweepConfig(
         args=("horizon=4",), seeds=2, timesteps=4000, q_learning=QLearningSettings(num_envs=100, num_steps=4),
-        evaluation_episodes=20, num_chunks=5, over=("gamma=0,0.9", "params.influence=0,1"),
+        evaluation_episodes=20, num_chunks=5, over=("gamma=0,0.9", "num_steps=4,8", "params.influence=0,1"),
     ),
     "audits": AuditsConfig(
         cases=("polarising-table", "polarising-bandit", "preference-mlp"), seeds=2, horizon=4, table_timesteps=4000,

@@ -291,11 +291,19 @@ def test_wandb_itself_writes_every_line_once(tmp_path, monkeypatch):
         survivor.STUDY.run("quick", CONFIG, run, trackers=(tracker("wandb"),))
     survivor.STUDY.resume(run, trackers=(tracker("wandb"),))
     (file,) = run.glob("wandb/offline-run-*/run-*.wandb")
-    logged = []
+    logged, summary = [], {}
     for data in leveldb_records(file.read_bytes()):
         record = records.Record()
         record.ParseFromString(data)
+        if record.HasField("summary"):
+            summary |= {item.key: json.loads(item.value_json) for item in record.summary.update if item.key}
         if record.HasField("history"):
             items = {item.key or "/".join(item.nested_key): item.value_json for item in record.history.item}
             logged.append({name: json.loads(value) for name, value in items.items() if not name.startswith("_")})
     assert logged == [pytest.approx(dict(scalars(line))) for line in lines(run)]
+    for one in json.loads((run / "results.json").read_text())["findings"]:
+        assert summary[f"findings/{one['name']}"] == pytest.approx(one["value"])
+    for path in (run / "figures").iterdir():
+        kept = file.parent / "files" / summary[f"figures/{path.stem}"]["path"]
+        assert kept.read_bytes() == path.read_bytes()
+    assert summary["status"] == "complete"

@@ -172,8 +172,8 @@ class AuditsConfig:
             agent = self.q_learning.agent(env, self.table_timesteps)
             return agent.replace(gamma=0.0) if case.myopic else agent
         networks: dict[str, Any] = {
-            "mlp": MLP(env.num_actions, (size, size)),
-            "lstm": LSTM(env.num_actions, size),
+            "mlp": MLP(hidden=(size, size)),
+            "lstm": LSTM(width=size),
             "ranking": Ranking(NodeMLP((size, size)), size),
         }
         gamma = 0.0 if case.myopic else self.ppo.gamma

@@ -53,7 +53,7 @@ class RecommenderConfig:
         Returns:
             The agent.
         """
-        network = LSTM(env.num_actions, self.hidden_size)
+        network = LSTM(width=self.hidden_size)
         return self.ppo.agent(env, network, self.steps if steps is None else steps, gamma=gamma, reward_scale=0.1)
 
 

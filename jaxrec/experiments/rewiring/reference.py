@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from jaxrec.experiments.reports.claims import Claim, exact
 from jaxrec.statistics import CONFIDENCE
@@ -114,7 +114,7 @@ def largest_of(cells: int, freedom: int | None = None) -> float:
 
     With degrees of freedom it is that of Student's t, for standard errors that are estimated from few runs.
     """
-    return float(stats.t.ppf(0.5 + CONFIDENCE ** (1 / cells) / 2, np.inf if freedom is None else freedom))
+    return float(scipy.stats.t.ppf(0.5 + CONFIDENCE ** (1 / cells) / 2, np.inf if freedom is None else freedom))
 
 
 def _deviation(samples: np.ndarray, mean: float, error: float | None, runs: int) -> float:

@@ -10,6 +10,7 @@ from jaxrec.environment import Environment
 from jaxrec.experiments.runs.limits import check_training
 
 MAX_HIDDEN = 4096  # of a layer; a larger one would be built before anything refuses it
+MAX_LAYERS = 64
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class LearnerSettings:
     """Of PPO: feed-forward, with memory, or for a society of many users."""
     hidden_size: int = 64
     """Of the network's layers."""
+    num_layers: int = 2
+    """Hidden layers of the network; `lstm` has one, and its memory."""
     timesteps: int = 30_000_000
     """Environment steps of each training."""
     seeds: int = 5
@@ -48,6 +51,7 @@ class LearnerSettings:
         for name in ("evaluation_episodes", "max_steps"):
             checks.positive(name, getattr(self, name), checks.MOST_STEPS)
         checks.positive("hidden_size", self.hidden_size, MAX_HIDDEN)
+        checks.positive("num_layers", self.num_layers, MAX_LAYERS)
         checks.seed("seed", self.seed)
         checks.lookup(random.GENERATORS, self.generator, "generator")
         for name in ("q_learning", "ppo"):
@@ -63,10 +67,9 @@ class LearnerSettings:
         if self.agent == "q-learning":
             with checks.prefixed("agent"):
                 return self.q_learning.agent(env, self.timesteps)
-        size = self.hidden_size
+        size, hidden = self.hidden_size, (self.hidden_size,) * self.num_layers
+        networks: dict[str, Any] = {
+            "mlp": MLP(hidden=hidden), "lstm": LSTM(width=size), "ranking": Ranking(NodeMLP(hidden), size)
+        }  # fmt: skip
         with checks.prefixed("network, ppo"):
-            if self.network == "ranking":
-                network: Any = Ranking(NodeMLP((size, size)), size)
-            else:
-                network = MLP(env.num_actions, (size, size)) if self.network == "mlp" else LSTM(env.num_actions, size)
-            return self.ppo.agent(env, network, self.timesteps)
+            return self.ppo.agent(env, checks.lookup(networks, self.network, "network"), self.timesteps)

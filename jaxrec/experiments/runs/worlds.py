@@ -63,7 +63,7 @@ def world(env_id: str, args: Mapping[str, str], params: Mapping[str, str]) -> tu
     Raises:
         InputError: for an unknown id or name, or a value that is not allowed.
     """
-    env, values = make(env_id, **{name: _literal(value) for name, value in args.items()})
+    env, values = make(env_id, **{name: literal(value) for name, value in args.items()})
     for name, value in params.items():
         values = _replaced(values, name, name, _number(value), env_id)
     return env, env.resolve(values)
@@ -77,7 +77,7 @@ def _replaced(params: PyTree, path: str, name: str, value: object, env_id: str) 
     return params.replace(**{first: _replaced(getattr(params, first), path, rest, value, env_id) if rest else value})
 
 
-def _literal(text: str) -> Any:
+def literal(text: str) -> Any:
     """A Python literal, a word such as true or inf in any case, or the text itself."""
     if text.lower() in WORDS:
         return WORDS[text.lower()]
@@ -89,7 +89,7 @@ def _literal(text: str) -> Any:
 
 def _number(text: str) -> Any:
     """A literal; a list of numbers becomes an array."""
-    value = _literal(text)
+    value = literal(text)
     try:
         return np.asarray(value) if isinstance(value, list | tuple) else value
     except ValueError:  # lists of unequal lengths, refused by name where parameters are checked

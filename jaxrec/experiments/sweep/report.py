@@ -9,11 +9,11 @@ from jaxrec.experiments.reports.findings import Finding, tally
 from jaxrec.experiments.reports.report import Answer, Report, Section
 from jaxrec.experiments.sweep import figures
 from jaxrec.experiments.sweep.measure import Measured
-from jaxrec.experiments.sweep.settings import SweepConfig, shown
+from jaxrec.experiments.sweep.settings import SweepConfig, said, shown
 from jaxrec.experiments.train.measure import TASK
 from jaxrec.statistics import estimate
 
-COLUMNS = ("return of an episode", "less random", "user utility a step", "social utility at the end")
+COLUMNS = ("return of an episode", "less random", "user utility a step", "social utility at the end", "policies")
 
 
 def report(config: SweepConfig, measured: Measured, findings: list[Finding]) -> Report:
@@ -32,7 +32,7 @@ def report(config: SweepConfig, measured: Measured, findings: list[Finding]) -> 
         title=f"Sweep of {config.agent} in {config.env}: which setting earns most?",
         summary=(
             f"{config.agent}, {config.timesteps:,} steps, {len(points)} settings with {config.seeds} seeds each, "
-            f"trained in one call. Each policy is then played in {config.evaluation_episodes:,} episodes, without "
+            f"{_calls(config)}. Each policy is then played in {config.evaluation_episodes:,} episodes, without "
             "exploration. Equal seeds have equal draws at all settings."
         ),
         sections=[
@@ -44,20 +44,34 @@ def report(config: SweepConfig, measured: Measured, findings: list[Finding]) -> 
     )
 
 
+def _calls(config: SweepConfig) -> str:
+    programs = config.programs()
+    return "trained in one call" if len(programs) == 1 else f"trained by {len(programs)} programs, one after the other"
+
+
 def _caption(config: SweepConfig) -> str:
     return (
-        "Means over seeds, with 95 % intervals. The seeds of a setting are policies one after the other: "
-        f'`jaxrec.load_policy("DIR/checkpoints/001-{TASK}", run=ROW * {config.seeds} + SEED)`, both counted from 0.'
+        "Means over seeds, with 95 % intervals. The policies are those of the seeds, DIR being the folder of this "
+        f'report: `jaxrec.load_policy("DIR/checkpoints/001-{TASK}", run=0)`.'
     )
+
+
+def _kept(config: SweepConfig) -> dict[int, str]:
+    """Where the policies of each point are: the folder of their training, and their numbers in it."""
+    return {
+        place: f"{number:03d}-{TASK}, {at * config.seeds} ... {(at + 1) * config.seeds - 1}"
+        for number, program in enumerate(config.programs(), 1)
+        for at, place in enumerate(program.places)
+    }
 
 
 def _rows(config: SweepConfig, found: Measured) -> list[Sequence[str]]:
     """The table, in the order of the grid."""
-    rows = []
+    rows, kept = [], _kept(config)
     for at, point in enumerate(config.points()):
         learned = found.learned[at]
         means = (learned.value, found.gain(at), learned.user, learned.society)
-        rows.append((*(f"{value:g}" for value in point.values()), *(str(estimate(mean)) for mean in means)))
+        rows.append((*map(said, point.values()), *(str(estimate(mean)) for mean in means), kept[at]))
     return rows
 
 
@@ -102,7 +116,7 @@ def _effect(config: SweepConfig, values: np.ndarray, name: str) -> str:
     """The return at each value of a setting, over all values of the others."""
     points = config.points()
     means = [
-        f"{estimate(values[[point[name] == value for point in points]].mean(axis=0))} at {value:g}"
+        f"{estimate(values[[point[name] == value for point in points]].mean(axis=0))} at {said(value)}"
         for value in config.grid()[name]
     ]
     return f"{name}: {', '.join(means)}"

@@ -8,13 +8,12 @@ import numpy as np
 from jaxtyping import PyTree
 
 from jaxrec import random
-from jaxrec.causal.experiments import AnyAction
 from jaxrec.environment import Environment
 from jaxrec.evaluation import Evaluation, evaluate
 from jaxrec.experiments.runs.tools import Tools
 from jaxrec.experiments.train.settings import TrainConfig
 from jaxrec.parameters import batched
-from jaxrec.policy import Policy
+from jaxrec.policy import Policy, Random
 
 LEARNED = "learned"
 RANDOM = "random"
@@ -96,7 +95,7 @@ def measure(config: TrainConfig, tools: Tools) -> Measured:
 
 def recommender(env: Environment, name: str, params: PyTree) -> Policy[Any, Any]:
     """Makes a recommender of the society; any action, where it names no random one."""
-    return env.policy(name, params) if name in env.policies else AnyAction(env.action_space(params))
+    return env.policy(name, params) if name in env.policies else Random(env.action_space(params))
 
 
 def fares(seeds: list[Evaluation]) -> Played:

@@ -7,8 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy
 from jax import Array
-from scipy import optimize, stats
 
 from jaxrec.envs.preference import PreferenceParams, PreferenceShift, dynamics, exact
 from jaxrec.envs.preference.dynamics import BINS, DIRECTIONS, Users, Worth
@@ -75,7 +75,7 @@ class Fit:
         """Up to which error a candidate is not significantly worse than the best (F test, 95 %)."""
         constants = self.tried.shape[1]
         spare = len(TABLE_1) * len(METRICS) - constants
-        return self.error * float(np.sqrt(1 + stats.f.ppf(0.95, 1, spare) / spare))
+        return self.error * float(np.sqrt(1 + scipy.stats.f.ppf(0.95, 1, spare) / spare))
 
     def interval(self, index: int) -> tuple[float, float]:
         """Between which values a constant can move, the others following it, without a significantly worse fit."""
@@ -156,7 +156,7 @@ def fit(config: CalibrationConfig, reading: str, slates: str, meter: Meter) -> F
         meter.advance(f"{min(each.min() for each in errors):.2f}")
         return found
 
-    optimize.differential_evolution(
+    scipy.optimize.differential_evolution(
         of_population,
         list(CONSTANTS.values()),
         init=_spread(config),  # pyright: ignore[reportArgumentType]  # an array too, says its manual
@@ -173,8 +173,8 @@ def fit(config: CalibrationConfig, reading: str, slates: str, meter: Meter) -> F
 def _spread(config: CalibrationConfig) -> np.ndarray:
     """float[population, constants]: a first generation that fills the bounds evenly (a Latin hypercube)."""
     low, high = np.array(list(CONSTANTS.values())).T
-    cube = stats.qmc.LatinHypercube(len(CONSTANTS), rng=np.random.default_rng(config.seed))
-    return stats.qmc.scale(cube.random(config.population), low, high)
+    cube = scipy.stats.qmc.LatinHypercube(len(CONSTANTS), rng=np.random.default_rng(config.seed))
+    return scipy.stats.qmc.scale(cube.random(config.population), low, high)
 
 
 def error(candidates: Array, reading: str, slates: str) -> Array:

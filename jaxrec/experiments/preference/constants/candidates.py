@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from jaxrec.experiments.preference.constants.society import READINGS, CandidateParams
 from jaxrec.parameters import batched
@@ -37,7 +37,7 @@ OPTIMA = np.array([0.1, 22.0, 15.0, 31.0, 0.9, 0.0, 0.0])
 
 def spread(number: int, seed: int) -> np.ndarray:
     """Fills the ranges evenly: float[number, 7], quasi-random points of the unit cube (Halton, scrambled)."""
-    return stats.qmc.Halton(len(COLUMNS), rng=np.random.default_rng(seed)).random(number)
+    return scipy.stats.qmc.Halton(len(COLUMNS), rng=np.random.default_rng(seed)).random(number)
 
 
 def around(parents: np.ndarray, number: int, width: float, rng: np.random.Generator) -> np.ndarray:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
+import scipy
 from matplotlib.figure import Figure
-from scipy import stats
 
 from jaxrec.experiments.preference.constants import candidates
 from jaxrec.experiments.preference.constants.candidates import OPTIMA, RANGES
@@ -21,7 +21,7 @@ COLOURS = (OLD, NEW, "#2e933c", "#e07a1f", "#7b2d8b")
 def allowed(screen: Screen) -> float:
     """Up to which misfit a candidate is not significantly worse than the best (F test, 95 %)."""
     spare = screen.distances.shape[1] - len(RANGES)
-    return float(screen.misfits.min() * np.sqrt(1 + stats.f.ppf(0.95, 1, spare) / spare))
+    return float(screen.misfits.min() * np.sqrt(1 + scipy.stats.f.ppf(0.95, 1, spare) / spare))
 
 
 def table(trained: Trained, names: Sequence[str]) -> Figure:

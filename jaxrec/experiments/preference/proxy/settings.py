@@ -103,7 +103,7 @@ class ProxyConfig:
 
     def agent(self, env: UncertainReward) -> PPO:
         """The learner, which records what values are made of."""
-        network = MLP(env.num_actions, (self.hidden_size, self.hidden_size))
+        network = MLP(hidden=(self.hidden_size, self.hidden_size))
         logged = (*FEATURES, "value_untold", "question")
         return self.ppo.agent(env, network, self.steps, reward_scale=0.1, log_metrics=logged)
 

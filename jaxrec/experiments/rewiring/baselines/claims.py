@@ -3,7 +3,7 @@
 from functools import partial
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from jaxrec.envs.rewiring import ELEVEN
 from jaxrec.experiments.reports.claims import REPORTED, Claim, above, below, exact
@@ -219,7 +219,7 @@ def _gap(values: np.ndarray, more: tuple[str, ...], less: tuple[str, ...]) -> np
 
 def _rank_correlation(ends: Ends) -> np.ndarray:
     """float[runs]: Spearman's, over the eleven recommenders."""
-    ranks = (stats.rankdata(values, axis=0) for values in (ends.cooperation, ends.requests))
+    ranks = (scipy.stats.rankdata(values, axis=0) for values in (ends.cooperation, ends.requests))
     return np.array([np.corrcoef(*pair)[0, 1] for pair in zip(*(each.T for each in ranks), strict=True)])
 
 

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import networkx as nx
 import numpy as np
+import scipy
 from jax import Array
-from scipy import stats
 
 from jaxrec.envs.rewiring import ELEVEN, RewiringGame, heuristic
 from jaxrec.rollouts import rollout
@@ -103,7 +103,7 @@ def _look(one: Any) -> dict[str, dict[str, float]]:
         score = scores[i]
         for name, values in _features(seen).items():
             if np.ptp(values[valid]) > 0 and np.ptp(score[valid]) > 0:
-                found: Any = stats.spearmanr(score[valid], values[valid])
+                found: Any = scipy.stats.spearmanr(score[valid], values[valid])
                 correlations[name].append(float(found.statistic))
         likeliest = _likeliest(score, seen.action_mask)
         for name, agreed in agreements.items():
