@@ -205,7 +205,7 @@ class QLearning(checks.KnownKeywords, struct.PyTreeNode):
             there = index(step.next_obs)
             truncated = step.truncated if self.env.may_truncate else None
             taken = Experience(here, step.action, step.reward, there, step.terminated, truncated)
-            return (there if self.env.fixed_horizon else index(obs), env_state), taken
+            return (there if self.env.fixed_horizon is not None else index(obs), env_state), taken
 
         def restart(carry, inputs):
             time, keys = inputs
@@ -233,9 +233,8 @@ class QLearning(checks.KnownKeywords, struct.PyTreeNode):
         # That what is added depends on `before` makes XLA read it first: else it copies the table to read it later.
         counted = before <= np.uint32(MOST_VISITS - 2 * self.num_envs)  # else visits + k might begin anew
         visits = visits.at[cell].add(counted.astype(visits.dtype))
-        k = jnp.where(
-            counted, apart(visits[cell], one) - before, self.num_envs
-        )  # as many as there may be, where none is counted
+        visited = apart(visits[cell], one) - before
+        k = jnp.where(counted, visited, self.num_envs)  # as many as there may be, where none is counted
         step = self.step_size(before, k, progress)
         return (q.at[cell].add(step / k * (target - apart(q[cell], one))), visits, target), None
 
