@@ -17,7 +17,7 @@ def numbers(run, rng):
     payoff = 2.0 if run.learners == 2 else 1.0
     played = {name: rng.uniform(0.4, 0.6, shape) for name in ("cooperation", "requests")}
     played["payoff"] = payoff + rng.uniform(-0.01, 0.01, shape)
-    for name in ("share", "own_requests", "action_strategy"):
+    for name in ("share", "own_requests", "action_strategy", "to_cooperators", "to_defectors"):
         played[name] = rng.uniform(0.1, 0.5, (*shape, run.learners))
     passed = np.tile([True, False, True, False], (CONFIG.seeds, 1))
     lost = np.where(passed, 1.0 + rng.uniform(-0.1, 0.1, shape), np.nan)

@@ -16,6 +16,14 @@ PRESETS = {
     "quick": MarketConfig(),
     "hundred": MarketConfig(
         users=(30, 100),
+        steps=(60_000, 40_000),
+        warm_start=True,
+        evaluation_users=(30, 100),
+        evaluation_episodes=(64, 16),
+        bait_episodes=32,
+    ),
+    "long": MarketConfig(
+        users=(30, 100),
         steps=(2_000_000, 2_000_000),
         num_envs=32,
         num_steps=512,
