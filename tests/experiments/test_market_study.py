@@ -1,5 +1,7 @@
 """The study of a market of learners: its claims and report, from numbers that are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -68,6 +70,18 @@ def test_the_report_shows_every_market(found, tmp_path):
     assert len(report.answers) == 4
     for name, figure in report.figures.items():
         figure.savefig(tmp_path / f"{name}.png")
+
+
+def test_a_larger_size_begins_with_what_was_learned_before():
+    config = replace(CONFIG, users=(10, 30), steps=(512, 512), warm_start=True)
+    small, large = ([run for run in config.runs if run.users == users] for users in config.users)
+    assert [config.smaller(run) for run in small] == [None] * len(small)
+    assert [config.smaller(run) for run in large] == small
+    assert [replace(config, warm_start=False).smaller(run) for run in large] == [None] * len(large)
+    evaluated = replace(config, evaluation_users=(10, 30), evaluation_episodes=(4, 4))
+    names = [one.name for one in study("rewiring-market").claims(evaluated)]
+    beyond = [name for name in names if name.endswith("beyond what was learned among 10 users")]
+    assert len(beyond) == sum(run.learners == 1 for run in large)
 
 
 def test_what_is_trained_together_differs_at_run_time_alone():
