@@ -40,6 +40,10 @@ STUDY = Study(
     measure,
     claims,
     report,
-    {"quick": "societies of 30 users, and trainings too short to say what learners do in the end"},
-    {"quick": 12},
+    {
+        "quick": "societies of 30 users, and trainings too short to say what learners do in the end",
+        "hundred": "trainings too short to say what learners do in the end: among 100 users one to three episodes of "
+        "each of 16 societies a seed",
+    },
+    {"quick": 12, "hundred": 40},
 )
