@@ -142,10 +142,10 @@ def train(
 
     markets = ", ".join(dict.fromkeys(run.market for run in group))
     task = f"training {seeds} seeds among {group[0].users} users: {markets}"
-    smaller = [config.smaller(run) for run in group]
+    begun = [_weights(before[run]) for run in map(config.smaller, group) if run is not None]
     start = None
-    if all(smaller):
-        weights = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *(_weights(before[run]) for run in smaller))
+    if begun:
+        weights = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *begun)
         start = jax.jit(jax.vmap(agent.init))(keys, every, weights)
     state, course = tools.train(agent, keys, every, task, config.num_chunks, line, start)
     learned = jax.vmap(agent.policy)(state)
