@@ -1,5 +1,7 @@
 """The study of a market of learners: its claims and report, from numbers that are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,7 @@ def numbers(run, rng):
     payoff = 2.0 if run.learners == 2 else 1.0
     played = {name: rng.uniform(0.4, 0.6, shape) for name in ("cooperation", "requests")}
     played["payoff"] = payoff + rng.uniform(-0.01, 0.01, shape)
-    for name in ("share", "own_requests", "action_strategy"):
+    for name in ("share", "own_requests", "action_strategy", "to_cooperators", "to_defectors"):
         played[name] = rng.uniform(0.1, 0.5, (*shape, run.learners))
     passed = np.tile([True, False, True, False], (CONFIG.seeds, 1))
     lost = np.where(passed, 1.0 + rng.uniform(-0.1, 0.1, shape), np.nan)
@@ -68,6 +70,18 @@ def test_the_report_shows_every_market(found, tmp_path):
     assert len(report.answers) == 4
     for name, figure in report.figures.items():
         figure.savefig(tmp_path / f"{name}.png")
+
+
+def test_a_larger_size_begins_with_what_was_learned_before():
+    config = replace(CONFIG, users=(10, 30), steps=(512, 512), warm_start=True)
+    small, large = ([run for run in config.runs if run.users == users] for users in config.users)
+    assert [config.smaller(run) for run in small] == [None] * len(small)
+    assert [config.smaller(run) for run in large] == small
+    assert [replace(config, warm_start=False).smaller(run) for run in large] == [None] * len(large)
+    evaluated = replace(config, evaluation_users=(10, 30), evaluation_episodes=(4, 4))
+    names = [one.name for one in study("rewiring-market").claims(evaluated)]
+    beyond = [name for name in names if name.endswith("beyond what was learned among 10 users")]
+    assert len(beyond) == sum(run.learners == 1 for run in large)
 
 
 def test_what_is_trained_together_differs_at_run_time_alone():

@@ -310,6 +310,9 @@ def test_the_numbers_are_fractions_of_users(tiny_run):
         alone = [one for run, one in results["learned"].items() if ", monopoly, " in run]
         assert len(alone) == 2
         assert all((np.array(one["played"]["10"]["share"]) == 1).all() for one in alone)
+        for place in results["heuristics"].values():  # whom those recommend who look at the strategies
+            served = {one: [place[to][one] for to in ("to_cooperators", "to_defectors")] for one in place["share"]}
+            assert [served[one] for one in ("good", "bad", "fair")] == [[1, 1], [0, 0], [1, 0]]
         cooperation = np.array([one["cooperation"][0] for one in played])
     else:
         shares = np.array(results["figure15"]["shares"])

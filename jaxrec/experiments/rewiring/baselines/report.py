@@ -132,17 +132,19 @@ def _heuristics_section(config: BaselinesConfig, ends: Ends) -> Section:
                     f"{ends.degree_variance[i, j].mean():.0f}",
                     f"{ends.max_degree[i, j].mean():.0f}",
                     f"{ends.assortativity[i, j].mean():.2f}",
-                    f"{ends.steps[i, j].mean():,.0f}",
+                    str(estimate(ends.steps[i, j] / 1000)),
+                    f"{ends.fixated[i, j].mean():.2f}",
                 )
             )
     header = (
         "recommender", "W", "cooperation", "independent", "requests per opportunity", "degree variance",
-        "maximum degree", "assortativity", "time-steps",
+        "maximum degree", "assortativity", "thousand time-steps", "fixated",
     )  # fmt: skip
     return Section(
         "Figure 6: five heuristics over W",
         f"Mean and 95 % interval over {config.runs} runs, each to fixation (tested every 5 000 time-steps) or "
-        f"{config.steps:,} time-steps. Independent: 200 runs a cell of another program of the same rules.",
+        f"{config.steps:,} time-steps. Fixated: how many ended so. Independent: 200 runs a cell of another program of "
+        "the same rules.",
         header,
         rows,
         ["figure6"],

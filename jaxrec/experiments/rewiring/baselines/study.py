@@ -17,6 +17,8 @@ PRESETS = {
         runs=40,
         plane_runs=30,
         scatter_runs=30,
+        corner_runs=30,
+        course_runs=30,
         timescales=(0.1, 0.2, 0.454, 0.7, 1.066, 1.5, 2.087, 3.107, 5.0, 7.0, 10.25),
     ),
 }

@@ -34,8 +34,10 @@ PRESETS = {
         adoption_steps=10_000_000,
     ),
     "sweep": CompetitionConfig(
+        users=500,
         timescales=(0.5, 1.0, 2.0, 3.0, np.inf),
         recommender_timescales=(0.01, 0.03, 0.1, 0.5, np.inf),
+        runs=30,
         steps=1_000_000,
         artefact=False,
         adoption_runs=30,

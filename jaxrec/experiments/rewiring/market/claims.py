@@ -21,8 +21,8 @@ JUDGED = {"aligned": "cooperation", "engagement": "own_requests"}
 
 
 def claims(config: MarketConfig) -> list[Claim[Measured]]:
-    """Lists the claims about competition, adoption, bait, walls, and what is learned at all."""
-    parts = (_competition, _adoption, _bait, _walls, _alignment, _rivals, _learns)
+    """Lists the claims about competition, adoption, bait, walls, what is learned at all, and who is served how."""
+    parts = (_competition, _adoption, _bait, _walls, _alignment, _rivals, _learns, _focused, _continued)
     return [claim for part in parts for run in _played(config) for claim in part(config, run)]
 
 
@@ -114,6 +114,28 @@ def _learns(config: MarketConfig, run: Run) -> list[Claim[Measured]]:
     return [Claim(f"{run}: {metric} beyond random recommendations in its place", random, above(0.0), OURS)]
 
 
+def _focused(config: MarketConfig, run: Run) -> list[Claim[Measured]]:
+    """Asks whether the first learner serves users who cooperate otherwise than users who defect."""
+    return [
+        Claim(
+            f"{run}: fraction of cooperators recommended to cooperators, less that to defectors",
+            partial(_served, run=run),
+            REPORTED,
+            "Carvalho, section 8: are focused nodes served differently based on their strategy?",
+        )
+    ]
+
+
+def _continued(config: MarketConfig, run: Run) -> list[Claim[Measured]]:
+    """Compares learning that went on among more users with what was learned before, played among as many."""
+    smaller = config.smaller(run)
+    if smaller is None or run.learners > 1:
+        return []
+    metric = JUDGED[run.reward]
+    gain = partial(_gain, run=run, smaller=smaller, metric=metric)
+    return [Claim(f"{run}: {metric} beyond what was learned among {smaller.users} users", gain, above(0.0), OURS)]
+
+
 # Statistics: float[seeds] each.
 
 
@@ -125,6 +147,16 @@ def _mean(found: Measured, run: Run, metric: str) -> np.ndarray:
 def _gap(found: Measured, more: Run, less: Run, metric: str) -> np.ndarray:
     """How much higher a metric is with one recommender than with another."""
     return found.of(more).means(metric) - found.of(less).means(metric)
+
+
+def _served(found: Measured, run: Run) -> np.ndarray:
+    """How many more of those recommended to cooperators cooperate; 0 of a seed that recommended to one kind alone."""
+    return np.nan_to_num(found.of(run).means("to_cooperators") - found.of(run).means("to_defectors"))
+
+
+def _gain(found: Measured, run: Run, smaller: Run, metric: str) -> np.ndarray:
+    """How much higher a metric is than with the weights that the training began with."""
+    return found.of(run).means(metric) - found.of(smaller).means(metric, run.users)
 
 
 def _lost(found: Measured, run: Run) -> np.ndarray:

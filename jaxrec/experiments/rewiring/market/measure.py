@@ -88,7 +88,7 @@ def measure(config: MarketConfig, tools: Tools) -> Measured:
     learned: list[Learned] = []
     policies: dict[Run, Any] = {}
     for i, group in enumerate(config.groups()):
-        policies |= train(config, group, jax.random.fold_in(key_train, i), tools, learned)
+        policies |= train(config, group, jax.random.fold_in(key_train, i), tools, learned, policies)
     heuristics: dict[str, dict[str, np.ndarray]] = {}
     for one in learned:
         run = one.run
@@ -108,7 +108,14 @@ def _shown(one: Learned, users: int) -> dict[str, Any]:
     return {name: one.means(name, users).tolist() for name in ("share", "cooperation", "payoff")}
 
 
-def train(config: MarketConfig, group: list[Run], key: Array, tools: Tools, into: list[Learned]) -> dict[Run, Any]:
+def train(
+    config: MarketConfig,
+    group: list[Run],
+    key: Array,
+    tools: Tools,
+    into: list[Learned],
+    before: dict[Run, Any],
+) -> dict[Run, Any]:
     """Trains all seeds of several recommenders, by one program.
 
     Args:
@@ -117,6 +124,7 @@ def train(config: MarketConfig, group: list[Run], key: Array, tools: Tools, into
         key: a typed key.
         tools: its log takes lines of metrics, its meter is notified of the progress.
         into: takes what was measured, not yet played.
+        before: policies learned so far, with whose weights a training at a larger size may begin.
 
     Returns:
         The policies by run, stacked along an axis of seeds.
@@ -134,7 +142,12 @@ def train(config: MarketConfig, group: list[Run], key: Array, tools: Tools, into
 
     markets = ", ".join(dict.fromkeys(run.market for run in group))
     task = f"training {seeds} seeds among {group[0].users} users: {markets}"
-    state, course = tools.train(agent, keys, every, task, config.num_chunks, line)
+    begun = [_weights(before[run]) for run in map(config.smaller, group) if run is not None]
+    start = None
+    if begun:
+        weights = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *begun)
+        start = jax.jit(jax.vmap(agent.init))(keys, every, weights)
+    state, course = tools.train(agent, keys, every, task, config.num_chunks, line, start)
     learned = jax.vmap(agent.policy)(state)
     policies = {}
     for i, run in enumerate(group):
@@ -143,6 +156,13 @@ def train(config: MarketConfig, group: list[Run], key: Array, tools: Tools, into
         curves = {name: course.metrics[f"{name}{named}"][:, those] for name in ("episode_return", "entropy")}
         into.append(Learned(run, course.steps, curves, {}, {}))
     return policies
+
+
+def _weights(policy: Any) -> Any:
+    """The weights of one learner, or of each of two."""
+    return (
+        tuple(each.network_params for each in policy.policies) if hasattr(policy, "policies") else policy.network_params
+    )
 
 
 def baits(config: MarketConfig, run: Run, policies: Any, key: Array, params: MarketParams) -> dict[str, np.ndarray]:

@@ -21,8 +21,8 @@ class Noted(struct.PyTreeNode):
 
     Attributes:
         paid: float[], the mean payoff of a user, summed over time-steps.
-        answered: int32[learners], recommendations of somebody to tie.
-        cooperators: int32[learners], of these, how many were of cooperators.
+        answered: int32[learners, 2], recommendations of somebody to tie, to users who defect and who cooperate.
+        cooperators: int32[learners, 2], of these, how many were of cooperators.
     """
 
     paid: Any
@@ -36,11 +36,11 @@ class Ends:
 
     def start(self, env: Any, step: Any) -> Noted:
         """Notes nothing yet."""
-        none = jnp.zeros(env.learners, jnp.int32)
+        none = jnp.zeros((env.learners, 2), jnp.int32)
         return Noted(jnp.zeros(()), none, none)
 
     def add(self, env: Any, noted: Noted, step: Step, params: Any) -> Noted:
-        """Adds the payoffs of a step, weighted with its time-steps, and whom was recommended.
+        """Adds the payoffs of a step, weighted with its time-steps, and who was recommended to whom.
 
         Args:
             env: the market.
@@ -52,9 +52,11 @@ class Ends:
             The notes with it.
         """
         payoff = metrics.fitness(step.next_state.society, params, env.law).mean()
+        cooperators = step.state.society.cooperators
         turn = (jnp.arange(env.learners) == step.obs.turn) & step.obs.requested
-        answers = turn & step.obs.action_mask[step.action]
-        served = answers & contains(step.state.society.cooperators, step.action)
+        to = jnp.arange(2) == contains(cooperators, step.obs.focused)
+        answers = turn[:, None] & to & step.obs.action_mask[step.action]
+        served = answers & contains(cooperators, step.action)
         paid = noted.paid + payoff * (step.next_state.clock - step.state.clock)
         return Noted(paid, noted.answered + answers, noted.cooperators + served)
 
@@ -73,15 +75,22 @@ class Ends:
         shares = metrics.shares(state.society)
         rest = jnp.maximum(params.time_limit - state.clock, 0)
         last = metrics.fitness(state.society, params, env.law).mean()
-        answered = jnp.where(noted.answered > 0, noted.answered, jnp.nan)
+        of_defectors, of_cooperators = (_rate(noted.cooperators[:, to], noted.answered[:, to]) for to in range(2))
         return {
             "cooperation": metrics.cooperation(state.society),
             "payoff": (noted.paid + rest * last) / jnp.maximum(params.time_limit, state.clock),
             "requests": state.requests.astype(float),
             "share": shares[: env.learners],
             "own_requests": state.own_requests.astype(float),
-            "action_strategy": noted.cooperators / answered,
+            "action_strategy": _rate(noted.cooperators.sum(axis=1), noted.answered.sum(axis=1)),
+            "to_cooperators": of_cooperators,
+            "to_defectors": of_defectors,
         }
+
+
+def _rate(part: Array, whole: Array) -> Array:
+    """A fraction; NaN of nothing."""
+    return jnp.where(whole > 0, part / jnp.maximum(whole, 1), jnp.nan)
 
 
 def play(
@@ -101,6 +110,7 @@ def play(
     Returns:
         metric -> float[policies, episodes]: `cooperation` at the end; `payoff`, the mean of a user in a time-step;
         `requests` of all users. And float[policies, episodes, learners]: `share` at the end; `own_requests`;
-        `action_strategy`, the fraction of cooperators among those recommended (NaN where nobody was).
+        `action_strategy`, the fraction of cooperators among those recommended (NaN where nobody was);
+        `to_cooperators` and `to_defectors`, the same where the focused user cooperates, and where it does not.
     """
     return whole_episodes.play(env, policies, key, episodes, params, Ends(), MOST_STEPS, meter, name)[0]

@@ -12,10 +12,12 @@ from jaxrec.experiments.rewiring.market.measure import Learned, Measured
 from jaxrec.experiments.rewiring.market.settings import LEFT, RIVALS, MarketConfig
 from jaxrec.statistics import estimate
 
-COLUMNS = ("share", "cooperation", "payoff", "own_requests", "requests", "action_strategy")
+COLUMNS = (
+    "share", "cooperation", "payoff", "own_requests", "requests", "action_strategy", "to_cooperators", "to_defectors",
+)  # fmt: skip
 HEADER = (
     "recommender", "share at the end", "cooperation", "payoff of a user", "requests of own users", "all requests",
-    "cooperators recommended",
+    "cooperators recommended", "to cooperators", "to defectors",
 )  # fmt: skip
 
 
@@ -122,7 +124,8 @@ def _table(trained: int, users: int, learned: Sequence[Learned], found: Measured
     at = "" if users == trained else f", played among {users}"
     return Section(
         f"Trained among {trained} users{at}",
-        "Learned: mean and 95 % interval over seeds. Heuristics in the learner's place: over episodes.",
+        "Learned: mean and 95 % interval over seeds. Heuristics in the learner's place: over episodes. Last columns: "
+        "fractions of those recommended: to everybody, to users who cooperate, and to users who defect.",
         HEADER,
         rows,
         [picture],

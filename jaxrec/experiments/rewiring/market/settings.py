@@ -72,6 +72,8 @@ class MarketConfig:
     """W2, recommender updates for each other update."""
     steps: tuple[int, ...] = (60_000,)
     """Environment steps of each training, one number a size."""
+    warm_start: bool = False
+    """Each size starts from the weights learned at the size before it, in the same market for the same reward."""
     num_envs: int = 16
     """Societies in parallel in each training."""
     num_steps: int = 256
@@ -148,6 +150,11 @@ class MarketConfig:
                 if market != "monopoly" or exclusive == self.exclusive[0]
             ]
             yield from filter(None, ([run for run in every if run.learners == count] for count in (1, 2)))
+
+    def smaller(self, run: Run) -> Run | None:
+        """The run with whose weights this one begins, at the size before; None for new weights."""
+        place = self.users.index(run.users)
+        return replace(run, users=self.users[place - 1]) if self.warm_start and place else None
 
     def env(self, run: Run) -> RewiringMarket:
         """The market; what is paid follows from `reward_weights`."""

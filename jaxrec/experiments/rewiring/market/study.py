@@ -16,6 +16,14 @@ PRESETS = {
     "quick": MarketConfig(),
     "hundred": MarketConfig(
         users=(30, 100),
+        steps=(60_000, 40_000),
+        warm_start=True,
+        evaluation_users=(30, 100),
+        evaluation_episodes=(64, 16),
+        bait_episodes=32,
+    ),
+    "long": MarketConfig(
+        users=(30, 100),
         steps=(2_000_000, 2_000_000),
         num_envs=32,
         num_steps=512,
@@ -32,6 +40,10 @@ STUDY = Study(
     measure,
     claims,
     report,
-    {"quick": "societies of 30 users, and trainings too short to say what learners do in the end"},
-    {"quick": 12},
+    {
+        "quick": "societies of 30 users, and trainings too short to say what learners do in the end",
+        "hundred": "trainings too short to say what learners do in the end: among 100 users one to three episodes of "
+        "each of 16 societies a seed",
+    },
+    {"quick": 12, "hundred": 40},
 )
