@@ -73,8 +73,9 @@ def test_a_known_past_is_remembered_as_it_was(key):
     world = params.replace(weights=noise, influence=0.0)
     slates = env.slates[jnp.array([[0, 1], [3, 4]])]
     past = jaxrec.estimation.Logs(
-        slates, jnp.array([[2, 8], [20, 26]]), jnp.ones((2, 2), bool), jnp.zeros(2, jnp.int32), ("a",)
-    )
+        valid=jnp.ones((2, 2), bool), policy=jnp.zeros(2, jnp.int32), policies=("a",), slates=slates,
+        choices=jnp.array([[2, 8], [20, 26]]),
+    )  # fmt: skip
     found = future_preferences(env, Fixed(0), key, world, past, samples=8).preferences
     assert not np.allclose(found[0, 2], found[1, 2])
 

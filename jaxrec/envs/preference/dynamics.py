@@ -243,8 +243,9 @@ def tables(slates: Float[Array, "slates 36"], params: ShiftValues, worth: Worth 
     users, uniform = users_of(params), jnp.full(BINS, 1 / BINS)
     offered = offers(slates, users)
     seen = params.influence * slates + (1 - params.influence) * uniform
-    shift = partial(shifts, users=users, params=params, worth=worth)
-    return Tables(offered.choice, offered.liked, offered.click, jax.vmap(shift)(seen), shift(uniform))
+    shift = jax.vmap(partial(shifts, users=users, params=params, worth=worth))
+    by_slate = shift(jnp.concatenate([seen, uniform[None]]))  # one batch: equal slates shift alike to the last bit
+    return Tables(offered.choice, offered.liked, offered.click, by_slate[:-1], by_slate[-1])
 
 
 def draw(uniform: Float[Array, ""], probabilities: Float[Array, "36"]) -> Int[Array, ""]:

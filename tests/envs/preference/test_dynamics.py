@@ -59,9 +59,11 @@ def test_tables_are_distributions(tables):
         assert (each >= 0).all()
 
 
-def test_without_influence_every_slate_shifts_as_the_uniform_one():
-    still = jax.jit(ENV.tables)(PARAMS.replace(influence=0.0))
-    np.testing.assert_allclose(still.shift, np.broadcast_to(still.natural, still.shift.shape), rtol=1e-4, atol=1e-7)
+@pytest.mark.parametrize("fitted", CONSTANTS)
+def test_without_influence_every_slate_shifts_as_the_uniform_one(fitted):
+    """To the last bit: where tables differ by rounding, a draw now and then falls between, and parts two twins."""
+    still = jax.jit(ENV.tables)(fitted_params(fitted).replace(influence=0.0))
+    np.testing.assert_array_equal(still.shift, np.broadcast_to(still.natural, still.shift.shape))
 
 
 def test_a_draw_has_the_probabilities_that_it_should():

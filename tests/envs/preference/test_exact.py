@@ -61,7 +61,7 @@ def test_uniform_slates_are_worth_what_an_independent_program_says():
 def test_episodes_are_worth_what_is_computed(tables, key):
     """Sampled by the environment against the exact sums; and paid in expectation, against sampled."""
     policy = exact.optimal(tables, 10, (1.0, 1.0), 0.99)
-    result = jaxrec.rollout(ENV, Table(policy), key, 4096, 10)
+    result = jaxrec.rollout(ENV, Table(policy), key, 4096, 10, PARAMS)
     for name, value in zip(("", "_initial", "_natural"), exact.worth(tables, policy, PARAMS), strict=True):
         sums = np.asarray(result.per_env[f"engagement{name}"]) * 10
         assert abs(sums.mean() - value) < 4 * sums.std() / 64

@@ -47,7 +47,7 @@ def test_inference_equals_enumeration_of_every_history(tables):
 @pytest.mark.slow
 def test_beliefs_in_the_observation_are_those_of_inference(tables, key):
     env = PreferenceShift(horizon=4)
-    played = jaxrec.rollout(env, env.policy("random"), key, 3, 4, trajectory=True).trajectory
+    played = jaxrec.rollout(env, env.policy("random"), key, 3, 4, PARAMS, trajectory=True).trajectory
     for user in range(3):
         joints, _ = inference.infer(tables, played.action[:, user], played.next_state.choice[:, user], PARAMS)
         naturally = exact.natural_preferences(tables, 4)

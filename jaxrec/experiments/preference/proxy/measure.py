@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
@@ -113,7 +114,7 @@ def train(
             name: metrics[name].reshape(len(names), -1).mean(axis=1) for name in ("reward", *FEATURES, "question")
         }
 
-    training = truth.replace(values=paid, told=np.full(runs, config.told, np.float32))
+    training = truth.replace(values=paid, told=jnp.full(runs, config.told))
     state, course = tools.train(agent, jax.random.split(keys[0], runs), training, task, config.num_chunks, line)
     policies = NetworkPolicy(state.network_params, agent.network)
     sums, kinds, last = _play(env, config.eval_episodes, policies, jax.random.split(keys[1], runs), truth)
