@@ -4,7 +4,7 @@ A user is theta = (left, centre, right), float[3]: the probability of a click fo
 """
 
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 from jaxtyping import Bool, Float, Int, Num
 
 from jaxrec.fusion import materialised, unit
@@ -54,9 +54,7 @@ def polarise(
     own = jnp.where(left_wing, theta[LEFT], theta[RIGHT])
     raised = jnp.minimum(own * (1 + influence * (factor - 1)), jnp.maximum(own, ceiling))
     index = jnp.where(opposed(theta, action), jnp.where(left_wing, LEFT, RIGHT), -1)
-    # What comes now needs one entry of theta for each: kept apart from what needs all, a GPU writes it in place.
-    raised, index = lax.optimization_barrier((materialised(raised, unit(ceiling)), index))
-    return jnp.where(jnp.arange(3) == index, raised, theta)
+    return jnp.where(jnp.arange(3) == index, materialised(raised, unit(ceiling)), theta)
 
 
 def clicks(theta: Float[Array, "3"], action: Int[Array, ""] | int, uniform: Float[Array, ""]) -> Bool[Array, ""]:
