@@ -79,7 +79,7 @@ def rewards(tables: Tables, horizon: int, age: Int[Array, ""] | int = 0) -> Wort
 def optimal(
     tables: Tables,
     horizon: int,
-    safe: Float[Array, "2"] | tuple[float, float] = (0.0, 0.0),
+    safe: Float[Array, "2"] | tuple[ArrayLike, ArrayLike] = (0.0, 0.0),
     gamma: ArrayLike = 1.0,
     counts: Literal["dwell", "click"] = "dwell",
     age: Int[Array, ""] | int = 0,
