@@ -16,6 +16,7 @@ from jaxrec.estimation import Logs, Trajectories, generate, learn_users
 from jaxrec.estimation.user_model import KINDS
 from jaxrec.experiments.runs.tools import Tools
 from jaxrec.parameters import batched
+from jaxrec.runtime import devices
 
 NUM_CHUNKS = 4
 """Of a training, at most: in each the likelihoods of all choices are computed anew."""
@@ -149,10 +150,11 @@ def learn(
         tools.log(part="model", kind=kind, updates=updates, **metrics)
 
     keys, num_chunks = jax.random.split(key, jnp.shape(params.influence)[0]), min(NUM_CHUNKS, config.model.num_epochs)
-    return learn_users(
+    learned = learn_users(
         env, keys, params, training, validation, num_chunks, tools.meter, on_metrics,
         tools.log.checkpoints("user model"), kinds, **dataclasses.asdict(config.model),
     )  # fmt: skip
+    return devices.gathered(learned)
 
 
 def run(params: Any, number: int) -> Any:
