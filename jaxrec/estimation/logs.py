@@ -49,12 +49,12 @@ class Logs(struct.PyTreeNode):
     @property
     def num_users(self) -> int:
         """The number of users."""
-        return self.valid.shape[0]
+        return self.valid.shape[-2]
 
     @property
     def num_steps(self) -> int:
         """The steps of the longest trajectory."""
-        return self.valid.shape[1]
+        return self.valid.shape[-1]
 
     @property
     def parts(self) -> dict[str, Leaf]:
@@ -110,7 +110,9 @@ class Logs(struct.PyTreeNode):
             raise checks.InputError(f"logs have {self.num_steps} steps, the model a horizon of {steps}")
 
         def pad(name: str, value: Leaf) -> Leaf:
-            return jnp.pad(value, ((0, 0), (0, missing), *[(0, 0)] * (value.ndim - 2)), constant_values=PADDING[name])
+            before, after = self.valid.ndim - 1, value.ndim - self.valid.ndim  # axes
+            widths = [*[(0, 0)] * before, (0, missing), *[(0, 0)] * after]
+            return jnp.pad(value, widths, constant_values=PADDING[name])
 
         return self.replace(**{name: pad(name, value) for name, value in self.parts.items()})
 

@@ -31,6 +31,15 @@ from jaxrec.utilities import Leaf
 
 KINDS = ("future", "initial", "counterfactual")
 
+Remembered = tuple[Memory, Array]
+"""Logs as a network reads them: memories, with leaves [users, steps, 36], and bool[users, steps], what is valid."""
+
+
+def _remembered(logs: Logs, params: LearnedParams) -> Remembered:
+    """Computes the likelihoods of all choices: once for many updates, of which each would spend a third on them."""
+    memories = jax.vmap(inference.remembered, in_axes=(0, 0, None))
+    return memories(logs.slates, logs.choices, users_of(params)), jnp.asarray(logs.valid)
+
 
 class LearningState(struct.PyTreeNode):
     """A training under way.
@@ -62,8 +71,8 @@ class LearnUsers(struct.PyTreeNode):
     Attributes:
         env: the model; its network is trained.
         kind: "future"; "initial"; or "counterfactual", whose conditions come from `params.weights.initial`.
-        logs: of the users to learn from.
-        validation: of other users.
+        logs: (leaf) of the users to learn from.
+        validation: (leaf) of other users.
         num_epochs: passes over the users, at least 1.
         batch_size: users in an update, at least 1.
         learning_rate: (leaf) of Adam at the start, falling to 0 over the training along a cosine.
@@ -120,7 +129,7 @@ class LearnUsers(struct.PyTreeNode):
         """Begins a training."""
         key, key_network = jax.random.split(key)
         weights = self.env.init_network(key_network)
-        before = self._validation_loss(weights, params)
+        before = self.loss(weights, params, self.validation, jax.random.key(0))
         return LearningState(weights, self._optimizer().init(weights), weights, before, before, key)
 
     def advance(
@@ -137,7 +146,12 @@ class LearnUsers(struct.PyTreeNode):
         Returns:
             (state, the mean loss of training and the last of validation).
         """
-        state, loss = sums.loop(lambda update, state: self._update(state, params, update), state, first, last)
+        logs, validation = (_remembered(each, params) for each in (self.logs, self.validation))
+
+        def update(number: Array, state: LearningState) -> tuple[LearningState, Array]:
+            return self._update(state, params, logs, validation, number)
+
+        state, loss = sums.loop(update, state, first, last)
         return state, {"loss": loss / (last - first), "validation_loss": state.validation_loss}
 
     def _optimizer(self) -> optax.GradientTransformation:
@@ -149,28 +163,27 @@ class LearnUsers(struct.PyTreeNode):
             optax.scale_by_schedule(lambda count: -self.learning_rate * schedule(count)),
         )
 
-    def _update(self, state: LearningState, params: LearnedParams, batch: Array) -> tuple[LearningState, Array]:
+    def _update(
+        self, state: LearningState, params: LearnedParams, logs: Remembered, validation: Remembered, batch: Array
+    ) -> tuple[LearningState, Array]:
         """One batch; at the end of an epoch, also the validation loss."""
         epoch, within = batch // self.batches_per_epoch, batch % self.batches_per_epoch
         order = jax.random.permutation(jax.random.fold_in(state.key, epoch), self.logs.num_users)
         users = jax.lax.dynamic_slice(order, (within * self.batch_size,), (self.batch_size,))
         key = jax.random.fold_in(state.key, self.num_epochs + batch)
-        loss, gradients = jax.value_and_grad(self.loss)(
-            state.network_params, params, self.logs.select(users), key, True
-        )
+        chosen = jax.tree.map(lambda leaf: leaf[users], logs)
+        loss, gradients = jax.value_and_grad(self._loss)(state.network_params, params, chosen, key, True)
         updates, opt_state = self._optimizer().update(gradients, state.opt_state, state.network_params)
         state = state.replace(network_params=optax.apply_updates(state.network_params, updates), opt_state=opt_state)
         ended = within == self.batches_per_epoch - 1
-        return jax.lax.cond(ended, lambda state: self._validated(state, params), lambda state: state, state), loss
+        validated = partial(self._validated, params, validation)
+        return jax.lax.cond(ended, validated, lambda state: state, state), loss
 
-    def _validated(self, state: LearningState, params: LearnedParams) -> LearningState:
-        loss = self._validation_loss(state.network_params, params)
+    def _validated(self, params: LearnedParams, validation: Remembered, state: LearningState) -> LearningState:
+        loss = self._loss(state.network_params, params, validation, jax.random.key(0), False)  # the masks of `init`
         better = loss < state.best_loss
         best = jax.tree.map(lambda new, old: jnp.where(better, new, old), state.network_params, state.best)
         return state.replace(best=best, best_loss=jnp.minimum(loss, state.best_loss), validation_loss=loss)
-
-    def _validation_loss(self, weights: PyTree, params: LearnedParams) -> Float[Array, ""]:
-        return self.loss(weights, params, self.validation, jax.random.key(0))  # the same masks every time
 
     def loss(
         self, weights: PyTree, params: LearnedParams, logs: Logs, key: Array, training: bool = False
@@ -189,10 +202,13 @@ class LearnUsers(struct.PyTreeNode):
         Returns:
             float[].
         """
-        users = users_of(params)
-        memories = jax.vmap(inference.remembered, in_axes=(0, 0, None))(logs.slates, logs.choices, users)
+        return self._loss(weights, params, _remembered(logs, params), key, training)
+
+    def _loss(
+        self, weights: PyTree, params: LearnedParams, logs: Remembered, key: Array, training: bool
+    ) -> Float[Array, ""]:
         each = jax.vmap(partial(self._losses, weights, params, training))
-        losses, counted = each(memories, logs.valid, jax.random.split(key, logs.num_users))
+        losses, counted = each(*logs, jax.random.split(key, len(logs[1])))
         return losses.sum() / jnp.maximum(counted.sum(), 1)
 
     def _losses(
@@ -252,8 +268,8 @@ def learn_users(
         env: the model.
         keys: typed keys [runs].
         params: with a leading axis of runs on every leaf; the choice models may differ. Its weights are not read.
-        logs: of users to learn from.
-        validation: of other users.
+        logs: of users to learn from; or of those of each run, with a leading axis of runs.
+        validation: of other users, with that axis where `logs` have it.
         num_chunks: chunks of each training, at least 1; the host reads metrics after each.
         meter: notified of every chunk.
         on_metrics: called with kind, updates done and each metric of the chunk, float[runs].
@@ -269,14 +285,16 @@ def learn_users(
     """
     for kind in kinds:
         checks.lookup(dict.fromkeys(KINDS), kind, "one of kinds")
+    users = {"logs": logs.padded(env.horizon), "validation": validation.padded(env.horizon)}
+    swept = users if logs.valid.ndim > 2 else None
     for number, kind in enumerate(KINDS):
         if kind not in kinds:
             continue
-        learner = LearnUsers(env, kind, logs.padded(env.horizon), validation.padded(env.horizon), **settings)
+        learner = LearnUsers(env, kind, **users, **settings)
         tell = None if on_metrics is None else partial(on_metrics, kind)
         each = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
         task = f"learning {kind} preferences, {len(keys)} models"
         folder = None if checkpoints is None else Path(checkpoints) / kind
-        state = fit(learner, each, params, num_chunks, meter, tell, task, folder)
+        state = fit(learner, each, params, num_chunks, meter, tell, task, folder, swept=swept)
         params = params.replace(weights=params.weights.replace(**{kind: state.best}))
     return params

@@ -80,3 +80,11 @@ def to_local(state: PyTree) -> PyTree:
     if all(leaf.is_fully_addressable for leaf in leaves):
         return state
     return put(processes.all_gather(state), mesh(leaves[0].shape[0], devices=jax.local_devices()))
+
+
+def gathered(state: PyTree) -> PyTree:
+    """Puts a `state` of this process on its first device.
+
+    What takes one run after another out of a sharded state would be computed on every device, the same on each.
+    """
+    return jax.device_put(state, jax.local_devices()[0])

@@ -159,8 +159,8 @@ def test_models_are_learned_one_after_the_other(rough, monkeypatch):
     """The counterfactual network is trained on beliefs of the initial one just learned; logs are padded."""
     seen = []
 
-    def fake(learner, keys, params, chunks, meter, tell, task, checkpoints):
-        assert checkpoints is None
+    def fake(learner, keys, params, chunks, meter, tell, task, checkpoints, swept):
+        assert checkpoints is swept is None
         seen.append((learner, jax.random.key_data(keys).tolist(), params))
         tell(3, {"loss": np.zeros(1)})
         return SimpleNamespace(best=learner.kind)
@@ -181,6 +181,22 @@ def test_models_are_learned_one_after_the_other(rough, monkeypatch):
         assert learner.logs.num_steps == learner.validation.num_steps == STEPS
         assert not learner.logs.valid[:, -1].any()
         assert (learner.batch_size, learner.num_epochs, learner.num_updates) == (2, 3, 9)
+
+
+@pytest.mark.slow
+def test_each_run_learns_from_its_own_logs(rough):
+    """Together as alone."""
+    each = [lived(WORLDS[world], 60, seed)[0].split(40) for seed, world in enumerate(WORLDS)]
+    training, validation = (jax.tree.map(lambda *leaves: np.stack(leaves), *own) for own in zip(*each, strict=True))
+    learn = partial(learn_users, MODEL, kinds=("future",), num_chunks=2, num_epochs=4, batch_size=20)
+    keys = jax.random.split(jax.random.key(0), 2)
+    together = learn(keys, jaxrec.batched(rough, 2), training, validation)
+    for run, logs in enumerate(each):
+        alone = learn(keys[run : run + 1], jaxrec.batched(rough, 1), *logs)
+        jax.tree.map(
+            lambda one, both, run=run: np.testing.assert_allclose(one[0], both[run], rtol=1e-3, atol=1e-4),
+            alone.weights.future, together.weights.future,
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize(

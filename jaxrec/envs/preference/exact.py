@@ -10,11 +10,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from jaxrec import checks
-from jaxrec.envs.preference import inference
 from jaxrec.envs.preference.dynamics import BINS, JUDGES, ShiftValues, Tables, clipped_normal
+from jaxrec.runtime.jit_by_class import jit
 
 TIE = 1e-5
 """The difference in value up to which slates are shown equally often: rounding must not decide between them."""
@@ -34,7 +34,7 @@ class Worth(NamedTuple):
     natural: Array
 
 
-def natural_preferences(tables: Tables, horizon: int, age: int = 0) -> Float[Array, "horizon 36 36"]:
+def natural_preferences(tables: Tables, horizon: int, age: Int[Array, ""] | int = 0) -> Float[Array, "horizon 36 36"]:
     """Computes P(u_t^rnd | u_0) for t = age ... age + horizon - 1.
 
     Args:
@@ -49,11 +49,11 @@ def natural_preferences(tables: Tables, horizon: int, age: int = 0) -> Float[Arr
     def step(now: Array, _: None) -> tuple[Array, Array]:
         return now @ tables.natural, now
 
-    first = inference.after(jnp.eye(BINS), inference.powers(tables.natural, age), age)
+    first = jax.lax.fori_loop(0, age, lambda _, now: now @ tables.natural, jnp.eye(BINS))
     return jax.lax.scan(step, first, None, horizon)[1]
 
 
-def rewards(tables: Tables, horizon: int, age: int = 0) -> Worth:
+def rewards(tables: Tables, horizon: int, age: Int[Array, ""] | int = 0) -> Worth:
     """Computes the engagement expected of each slate at each time.
 
     Args:
@@ -75,13 +75,14 @@ def rewards(tables: Tables, horizon: int, age: int = 0) -> Worth:
     )
 
 
+@jit(static_argnames=("horizon", "counts"))
 def optimal(
     tables: Tables,
     horizon: int,
-    safe: Float[Array, "2"] | tuple[float, float] = (0.0, 0.0),
+    safe: Float[Array, "2"] | tuple[ArrayLike, ArrayLike] = (0.0, 0.0),
     gamma: ArrayLike = 1.0,
     counts: Literal["dwell", "click"] = "dwell",
-    age: int = 0,
+    age: Int[Array, ""] | int = 0,
 ) -> Float[Array, "horizon slates 36 36"]:
     """Computes the best policy by backward induction.
 

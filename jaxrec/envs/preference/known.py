@@ -6,6 +6,7 @@ from typing import Literal
 import jax.numpy as jnp
 from jax import Array
 
+from jaxrec import checks
 from jaxrec.envs.preference.dynamics import BINS
 from jaxrec.envs.preference.env import PreferenceShift, PreferenceState
 from jaxrec.envs.preference.params import PreferenceParams
@@ -27,9 +28,19 @@ class KnownPreference(PreferenceShift):
         >>> obs, state = env.reset(jax.random.key(0))
         >>> obs.shape, env.num_observations
         ((2,), 144)
+
+    Attributes:
+        observe_as: "state" and no other: what is observed is fixed.
     """
 
     observe_as: Literal["choices", "beliefs", "state"] = "state"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.observe_as != "state":
+            raise checks.InputError(
+                f'observe_as of KnownPreference must be "state", it shows time and u_t; got {self.observe_as!r}'
+            )
 
     def observe(self, state: PreferenceState, params: PreferenceParams) -> Array:
         """int32[2]: time and u_t."""

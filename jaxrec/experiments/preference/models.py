@@ -16,6 +16,10 @@ from jaxrec.estimation import Logs, Trajectories, generate, learn_users
 from jaxrec.estimation.user_model import KINDS
 from jaxrec.experiments.runs.tools import Tools
 from jaxrec.parameters import batched
+from jaxrec.runtime import devices
+
+NUM_CHUNKS = 4
+"""Of a training, at most: in each the likelihoods of all choices are computed anew."""
 
 
 @dataclass(frozen=True)
@@ -133,8 +137,8 @@ def learn(
         env: the model's environment.
         params: with a leading axis of runs.
         key: a typed key.
-        training: the logs to learn from.
-        validation: the logs to validate on.
+        training: the logs to learn from; or those of each run, with a leading axis of runs.
+        validation: the logs to validate on, with that axis where `training` has it.
         tools: its log takes lines of metrics, its meter is notified of the progress.
         kinds: the networks to learn.
 
@@ -145,11 +149,12 @@ def learn(
     def on_metrics(kind: str, updates: int, metrics: dict[str, np.ndarray]) -> None:
         tools.log(part="model", kind=kind, updates=updates, **metrics)
 
-    runs = jnp.shape(params.influence)[0]
-    return learn_users(
-        env, jax.random.split(key, runs), params, training, validation, min(10, config.model.num_epochs), tools.meter,
-        on_metrics, tools.log.checkpoints("user model"), kinds, **dataclasses.asdict(config.model),
+    keys, num_chunks = jax.random.split(key, jnp.shape(params.influence)[0]), min(NUM_CHUNKS, config.model.num_epochs)
+    learned = learn_users(
+        env, keys, params, training, validation, num_chunks, tools.meter, on_metrics,
+        tools.log.checkpoints("user model"), kinds, **dataclasses.asdict(config.model),
     )  # fmt: skip
+    return devices.gathered(learned)
 
 
 def run(params: Any, number: int) -> Any:

@@ -15,6 +15,7 @@ from jaxrec.agents import LSTM, PPO, NetworkPolicy, PPOSettings
 from jaxrec.envs.preference.dynamics import BINS
 from jaxrec.experiments.runs.limits import check_training
 from jaxrec.experiments.runs.tools import Tools
+from jaxrec.runtime import devices
 from jaxrec.runtime.jit_by_class import jit
 
 
@@ -82,7 +83,7 @@ def train_recommenders(
 
     keys, title = jax.random.split(key, runs), f"training {runs} recommenders: {task}"
     state, course = tools.train(agent, keys, params, title, config.num_chunks, line)
-    return NetworkPolicy(state.network_params, agent.network), course.metrics["episode_return"]
+    return NetworkPolicy(devices.gathered(state.network_params), agent.network), course.metrics["episode_return"]
 
 
 def play(

@@ -3,7 +3,8 @@
 import jax
 import numpy as np
 import pytest
-from preference_loops import ENV, PARAMS
+from preference_loops import CONSTANTS, ENV, PARAMS
+from preference_planning import Society
 
 import jaxrec
 from jaxrec.envs.preference import exact, fitted_params
@@ -47,3 +48,21 @@ def test_plans_earn_what_those_of_an_independent_program_do(tables, safe, best):
     found = belief_optimal(tables, 10, PARAMS, jax.random.key(0), safe)
     assert found.reached == pytest.approx(best, abs=0.005)
     assert found.bound > best
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("safe", [(0.0, 0.0), (1.0, 1.0)])
+def test_an_independent_program_earns_as_much_from_users_of_the_default_constants(safe):
+    """What it earns is simulated as well; and whoever sees preferences, one step late or at once, earns more."""
+    society, rng = Society(CONSTANTS["beliefs"], safe), np.random.default_rng(0)
+    plans = society.rules()
+    for _ in range(2):
+        plans = society.improved(society.follow(plans, 96, rng, random=0.2)[1])
+    earned = np.concatenate([society.follow(plans, 2_000, rng)[0] for _ in range(5)])
+    params = fitted_params("beliefs")
+    found = belief_optimal(jax.jit(ENV.tables)(params), 10, params, jax.random.key(0), safe)
+    assert found.reached == pytest.approx(society.earns(plans), abs=0.005)
+    assert earned.mean() > found.reached - 4 * earned.std() / 100
+    assert found.bound == pytest.approx(society.known(late=True), abs=1e-3)
+    assert earned.mean() < found.bound + 4 * earned.std() / 100
+    assert max(found.reached, society.earns(plans)) < found.bound < society.known(late=False)

@@ -241,14 +241,16 @@ def test_what_is_counted_must_be_known():
         exact.optimal(ENV.tables(PARAMS), 1, counts="likes")
 
 
-def test_bait_takes_users_who_are_left_alone_to_the_other_mode_by_the_default_constants_alone():
+@pytest.mark.parametrize(
+    ("fitted", "centre", "shares"),
+    [("beliefs", 200.0, (0.59, 0.99)), ("optima", 200.0, (0.01, 0.01)), ("beliefs", 230.0, (0.0, 0.0))],
+)
+def test_bait_takes_users_who_are_left_alone_to_the_other_mode_where_the_constants_let_it(fitted, centre, shares):
     """Shares within 40 degrees of 270 after ten and after thirty uniform slates, by powers of the natural shift."""
     away = (10 * np.arange(36) - 130 + 180) % 360 - 180
     start = np.exp(-0.5 * (away / 20) ** 2)
     near = np.abs(10 * np.arange(36) - 270) <= 40
-    expected = {"beliefs": (0.59, 0.99), "optima": (0.01, 0.01)}
-    for name, shares in expected.items():
-        natural = np.asarray(tables_at(fitted_params(name).replace(bait_height=1.5, bait_centre=200.0)).natural, float)
-        for slates, share in zip((10, 30), shares, strict=True):
-            users = start @ np.linalg.matrix_power(natural, slates)
-            assert users[near].sum() / users.sum() == pytest.approx(share, abs=0.01)
+    natural = np.asarray(tables_at(fitted_params(fitted).replace(bait_height=1.5, bait_centre=centre)).natural, float)
+    for slates, share in zip((10, 30), shares, strict=True):
+        users = start @ np.linalg.matrix_power(natural, slates)
+        assert users[near].sum() / users.sum() == pytest.approx(share, abs=0.01)

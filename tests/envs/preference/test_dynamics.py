@@ -4,38 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from preference_loops import ENV, PARAMS, plain_distance, plain_slate
+from preference_loops import CONSTANTS, ENV, PARAMS, plain_choice, plain_shift, plain_slate
 
 import jaxrec
 from jaxrec.envs.preference import PreferenceShift, dynamics, fitted_params
-
-CONSTANTS = {"optima": (0.1, 22, 15, 31), "beliefs": (0.408, 75.8, 35.6, 54.6)}
-"""choice_base, both widths, rationality."""
-
-
-def plain_cos(x, u):
-    return np.cos(np.radians(10 * (x - u)))
-
-
-def plain_sharpness(u, constants):
-    base, first, second, _ = constants
-    near = (1 - base) * np.exp(-((plain_distance(10 * u, 80) / first) ** 2) / 2)
-    return base + near + (4 - base) * np.exp(-((plain_distance(10 * u, 270) / second) ** 2) / 2)
-
-
-def plain_choice(slate, u, constants):
-    weights = np.array([slate[x] * np.exp(plain_sharpness(u, constants) * plain_cos(x, u)) for x in range(36)])
-    return weights / weights.sum()
-
-
-def plain_shift(slate, u, constants):
-    belief = slate**3 / (slate**3).sum()
-    worth = []
-    for new in range(36):
-        chosen = plain_choice(belief, new, constants)
-        worth.append(sum(chosen[x] * (0.9 * plain_cos(x, u) + 0.1 * plain_cos(x, new)) for x in range(36)))
-    weights = np.exp(constants[3] * (np.array(worth) - max(worth)))
-    return weights / weights.sum()
 
 
 @pytest.mark.parametrize("fitted", CONSTANTS)

@@ -22,6 +22,12 @@ def test_the_user_is_the_same_on_the_same_draws(key):
     jax.tree.map(np.testing.assert_array_equal, known.trajectory.state, whole.trajectory.state)
 
 
+@pytest.mark.parametrize("other", ["choices", "beliefs"])
+def test_what_is_observed_is_fixed(other):
+    with pytest.raises(jaxrec.InputError, match="observe_as"):
+        KnownPreference(observe_as=other)
+
+
 def test_observations_are_indexed_without_gaps():
     index = [int(KNOWN.observation_index(jnp.array([time, user]))) for time in range(5) for user in range(36)]
     assert index == list(range(KNOWN.num_observations))

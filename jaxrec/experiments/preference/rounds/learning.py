@@ -173,12 +173,9 @@ def learn_each(
     Returns:
         The models, with a leading axis of runs.
     """
-    learned = []
-    for at, own in enumerate(logs):
-        training, validation = own.split(config.training_users)
-        params = jax.tree.map(lambda leaf, at=at: leaf[at : at + 1], models)
-        learned.append(learn(config, env, params, jax.random.fold_in(key, at), training, validation, tools, kinds))
-    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *learned)
+    each = zip(*(own.split(config.training_users) for own in logs), strict=True)
+    training, validation = (jax.tree.map(lambda *leaves: jnp.stack(leaves), *own) for own in each)
+    return learn(config, env, models, key, training, validation, tools, kinds)
 
 
 def serve(

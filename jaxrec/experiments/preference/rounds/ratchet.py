@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 
 from jaxrec.envs.preference import PreferenceParams, PreferenceShift, Table, exact
-from jaxrec.envs.preference.dynamics import BINS, JUDGES, users_of
+from jaxrec.envs.preference.dynamics import BINS, JUDGES, clipped_normal, users_of
 from jaxrec.estimation import Lives, Logs, Platform, Population, deploy
 from jaxrec.experiments.preference.rounds.settings import COUNTS, Counts, RoundsConfig
 from jaxrec.experiments.runs.tools import Tools
@@ -68,6 +68,21 @@ def ratchet(config: RoundsConfig, key: Array, tools: Tools) -> list[Stay]:
         last = {name: values[[0, -1]].mean(axis=1) for name, values in stays[-1].measures.items()}
         tools.log(part="exact", counts=counts, penalty=penalty, remembers=remembers, **last)
     return stays
+
+
+def left_alone(config: RoundsConfig) -> np.ndarray:
+    """Computes where users would be whom nobody serves: they see uniform slates.
+
+    Args:
+        config: the settings.
+
+    Returns:
+        float[sessions, 36], the share of users that prefer each angle after each session; exactly.
+    """
+    env, world = PreferenceShift(observe_as="state"), config.params(PreferenceParams())
+    session = np.linalg.matrix_power(np.asarray(env.tables(world).natural, float), env.horizon)
+    start = np.asarray(clipped_normal(world.initial_mean, world.initial_deviation), float)
+    return np.stack([start @ np.linalg.matrix_power(session, 1 + number) for number in range(config.exact_rounds)])
 
 
 def _stay(

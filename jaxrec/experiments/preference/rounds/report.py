@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from jaxrec.envs.preference.dynamics import DEGREES
 from jaxrec.experiments.preference import figures as pictures
 from jaxrec.experiments.preference.rounds import figures
 from jaxrec.experiments.preference.rounds.claims import BIAS, DROP, LOST, MEMORY, METRICS, OPTIMISM, RATCHET, RECOVERED
 from jaxrec.experiments.preference.rounds.measure import Measured
-from jaxrec.experiments.preference.rounds.ratchet import MEASURES
+from jaxrec.experiments.preference.rounds.ratchet import MEASURES, left_alone
 from jaxrec.experiments.preference.rounds.settings import RoundsConfig, title
 from jaxrec.experiments.preference.rounds.swaps import SWAPS
 from jaxrec.experiments.reports.findings import Finding, spoken, tally
@@ -25,14 +26,17 @@ def report(config: RoundsConfig, found: Measured, findings: list[Finding]) -> Re
     Returns:
         The report.
     """
+    alone = left_alone(config)
     users = "new users each round" if config.rate == 1 else f"users of whom some leave (rate {config.rate:g})"
     written = Report(
         "Retraining in rounds, and users who stay",
         f"Platforms serve users in sessions of ten slates; bait of height {config.bait_height:g} lies at "
-        f"{config.bait_centre:g} degrees. Exact platforms plan by dynamic programming, see preferences, and serve the "
-        f"same {config.exact_users} users for {config.exact_rounds} sessions. Learning platforms log {config.users} "
-        f"users a round ({users}), learn a model of them from these logs alone, train the next recommender in it and "
-        f"deploy it; {config.rounds} rounds after logs of mixed policies. {config.seeds} seeds each (of exact "
+        f"{config.bait_centre:g} degrees. Of users whom nobody serves, {_near(alone, 80)} are within 40 degrees of 80 "
+        f"after the first session and the last, {_near(alone, 270)} of 270. Exact platforms plan by dynamic "
+        f"programming, see preferences, and serve the same {config.exact_users} users for {config.exact_rounds} "
+        f"sessions. Learning platforms log {config.users} users a round ({users}), learn a model of them from these "
+        f"logs alone, train the next recommender in it and deploy it; {config.rounds} rounds after logs of mixed "
+        f"policies. {config.seeds} seeds each (of exact "
         "platforms, groups of users). Sums over a session, of the users as they are.",
     )
     conditions = found.conditions
@@ -42,7 +46,7 @@ def report(config: RoundsConfig, found: Measured, findings: list[Finding]) -> Re
         "rounds": figures.courses(conditions),
         "preferences": pictures.heat_maps(
             [(f"penalty {one.penalty:g}{', remembers' if one.remembers else ''}", one.users)
-             for one in found.stays if one.counts == "dwell"], "session", first=1,
+             for one in found.stays if one.counts == "dwell"] + [("left alone", alone)], "session", first=1,
         ),
     }  # fmt: skip
     written.sections = [_stays(found), *_swaps(found), _survivors(found), _rounds(found)]
@@ -50,11 +54,18 @@ def report(config: RoundsConfig, found: Measured, findings: list[Finding]) -> Re
         written.figures["exchanges"] = figures.exchanges(found.swapped)
     written.data = {
         "stays": [vars(one) for one in found.stays],
+        "left alone": alone,
         "survivors": vars(found.survivors),
         "exchanges": {} if found.swapped is None else found.swapped.engagement,
     } | {one.title: {metric: one.course(metric) for metric in METRICS} for one in conditions}
     written.answers = _answers(config, {one.name: one for one in findings})
     return written
+
+
+def _near(users: np.ndarray, centre: float) -> str:
+    """The share of users within 40 degrees, after the first session and the last."""
+    away = np.abs((DEGREES - centre + 180) % 360 - 180)
+    return " and ".join(f"{share:.0%}" for share in users[[0, -1]][:, away <= 40].sum(axis=1))
 
 
 def _answers(config: RoundsConfig, named: dict[str, Finding]) -> list[Answer]:
