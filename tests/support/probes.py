@@ -43,7 +43,7 @@ class Chain(Environment):
         return self.observe(state, params), state
 
     def transition(self, key: Array, state: Any, action: Any, params: Any):
-        place = jnp.clip(state.place + 2 * action - 1, 0, self.length - 1)
+        place = jnp.clip(state.place + 2 * action - 1, 0, self.length - 1).astype(state.place.dtype)
         arrived = place == self.length - 1
         return state.replace(time=state.time + 1, place=place, earned=jnp.asarray(arrived - self.cost, float)), arrived
 
