@@ -17,7 +17,7 @@ from jaxrec.experiments.study import Study
 __all__ = ["STUDY", "RoundsConfig"]
 
 QUICK = RoundsConfig(
-    seeds=4,
+    seeds=3,
     users=4_000,
     training_users=3_000,
     model=UserModelSettings(num_epochs=8),
@@ -43,6 +43,6 @@ STUDY = Study(
     measure,
     claims,
     report,
-    {"quick": "four seeds give wide intervals; learning platforms have two rounds and one kind of payment"},
+    {"quick": "three seeds give wide intervals; learning platforms have two rounds and one kind of payment"},
     {"quick": 10},
 )
