@@ -123,7 +123,10 @@ def clipped(x: Array, low: ArrayLike, high: ArrayLike) -> Array:
 
 def _small(bound: ArrayLike) -> bool:
     """Whether integers up to a bound are small enough for `once`, as far as is known when JAX traces."""
-    return not isinstance(bound, Tracer) and bool(np.all(np.abs(np.asarray(bound, np.int64)) <= LARGEST))
+    if isinstance(bound, Tracer):
+        return False
+    bound = np.asarray(bound)
+    return bool(np.all((bound >= -LARGEST) & (bound <= LARGEST)))
 
 
 def draw(key: Array, shape: tuple[int, ...], dtype: DTypeLike, low: ArrayLike, high: ArrayLike) -> Array:

@@ -65,7 +65,9 @@ class KnownKeywords:
     """A class whose constructor refuses a keyword that it does not have by the nearest one that it has."""
 
     def __new__(cls, *args: Any, **kwargs: Any):  # of its own class, which beartype does not know where this stands
-        """Raises InputError for an unknown keyword."""
+        """Raises InputError for an unknown keyword, and for any argument of a class that takes none."""
+        if cls.__init__ is object.__init__ and (args or kwargs):
+            raise InputError(f"{cls.__name__} takes no arguments: is it a dataclass that lacks its decorator?")
         known = _keywords(cls) if kwargs else None
         if known is not None:
             for name in kwargs:

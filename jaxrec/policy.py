@@ -61,7 +61,7 @@ class Stateless(struct.PyTreeNode):
 
 
 class Random(Stateless):
-    """Recommends any action, each equally often, whatever is observed: `Random(env.action_space(params))`.
+    """Draws actions from their space, whatever is observed, masks too: `Random(env.action_space(params))`.
 
     Attributes:
         space: of actions.

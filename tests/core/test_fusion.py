@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrec import Box
 from jaxrec.fusion import LARGEST, apart, materialised, once, unit
 
 VALUES = {
@@ -50,3 +51,18 @@ def test_rows_from_a_table_are_not_gathered_in_the_kernel_that_reads_them():
 
     assert kernels(lambda rows, one: rows)  # else the hint is not needed any more
     assert not kernels(apart)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "dtype", "given", "nearest"),
+    [
+        (0, np.inf, "uint64", 2**63 + 7, 2**63 + 7),
+        (0, 2**64 - 1, "uint64", 2**63, 2**63),
+        (-np.inf, 10, "int64", -(2**62) - 5, -(2**62) - 5),
+        (0, 5, "int64", 9, 5),
+    ],
+)
+def test_the_nearest_integer_is_itself_however_large(low, high, dtype, given, nearest):
+    with jax.enable_x64(True):
+        space = Box(low, high, (), jnp.dtype(dtype))
+        assert int(jax.jit(space.nearest)(jnp.asarray(given, dtype))) == nearest

@@ -7,6 +7,7 @@ import pytest
 from probes import Chain, Cue
 
 import jaxrec
+from jaxrec import checks
 from jaxrec.agents import MLP, PPO, QLearning, TabularPolicy
 from jaxrec.envs.polarising import PolarisingParams, PolarisingUsers, Random
 from jaxrec.envs.preference import PreferenceShift, Table
@@ -253,6 +254,15 @@ KEYWORDS = {
 def test_an_unknown_keyword_names_the_nearest(call, message, nearest, untyped):
     with pytest.raises(jaxrec.InputError, match=rf"{message}\. Did you mean '{nearest}'\?"):
         call()
+
+
+@pytest.mark.parametrize(("args", "kwargs"), [((5,), {}), ((), {"horizon": 5})])
+def test_a_class_without_its_decorator_takes_no_arguments(args, kwargs):
+    class Forgotten(checks.KnownKeywords):
+        horizon = 3
+
+    with pytest.raises(jaxrec.InputError, match="Forgotten takes no arguments: is it a dataclass that lacks"):
+        Forgotten(*args, **kwargs)
 
 
 def test_more_steps_than_int32_counts_are_refused_by_name():

@@ -84,8 +84,10 @@ class SweepConfig(WorldSettings, TrainSettings):
             with checks.prefixed("over"):
                 checks.lookup(numbers | shaping, name, f"setting that may be swept of {self._kind().__name__}")
         values = tuple(literal(one) for one in text.split(","))
+        if not all(isinstance(one, int | float | str) for one in values):
+            raise checks.InputError(f"over must have numbers, names or truth values, got {name}={text}")
         if _is_number(name, numbers):
-            if not all(isinstance(one, int | float) for one in values) or not np.isfinite(values).all():
+            if any(isinstance(one, bool | str) for one in values) or not np.isfinite(values).all():
                 raise checks.InputError(f"over must have finite numbers, such as {name}=0.1,0.2, got {name}={text}")
             values = tuple(map(float, values))
         if len({said(one) for one in values}) < len(values):
