@@ -204,8 +204,7 @@ def begin_together(
     Args:
         env: the society, with a `fixed_horizon`.
         key: a typed key.
-        last: (observations, states) after a step; None in place of observations that are not needed, or what `seen`
-            makes of them.
+        last: (what `seen` makes of observations, states) after a step; None in place of what is not needed.
         params: run-time values, the same for all.
         time: int32[], the steps that the batch has taken since its first reset. It is not batched under a `vmap` over
             seeds, so that the condition on it stays a branch.
