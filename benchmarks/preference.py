@@ -7,6 +7,7 @@ under random slates has to agree. Compilation is timed apart.
 """
 
 import dataclasses
+import itertools
 import math
 import sys
 import time
@@ -23,7 +24,7 @@ from rich.table import Table
 from benchmarks import command
 from benchmarks import preference_rival as rival
 from benchmarks.timed import Timed
-from jaxrec import checks, rollout, vectorized
+from jaxrec import checks, random, rollout, vectorized
 from jaxrec.envs.preference import PreferenceShift
 from jaxrec.experiments.preference.shift.study import ENV, QUICK
 from jaxrec.experiments.runs.manifest import manifest
@@ -47,6 +48,7 @@ class Measurement(Timed):
     Attributes:
         by: who plays: `NUMPY`, `NUMPY_MANY` or `JAXREC`.
         what: one of `VARIANTS`.
+        keys: the generator of jaxrec's keys; none of the rivals.
         batch: users in parallel.
         steps: environment steps in each run.
         compile_s: seconds of compilation, apart.
@@ -55,6 +57,7 @@ class Measurement(Timed):
 
     by: str
     what: str
+    keys: str
     batch: int
     steps: int
     compile_s: float
@@ -73,8 +76,8 @@ def measure_numpy(episodes: int, what: str, repeats: int, seed: int) -> list[Mea
             rival.play_many(MANY, infer, rng)
 
     return [
-        Measurement(NUMPY, what, 1, 10 * episodes, 0.0, _seconds(one_by_one, repeats, seed)),
-        Measurement(NUMPY_MANY, what, MANY, 10 * batches * MANY, 0.0, _seconds(many, repeats, seed)),
+        Measurement(NUMPY, what, "", 1, 10 * episodes, 0.0, _seconds(one_by_one, repeats, seed)),
+        Measurement(NUMPY_MANY, what, "", MANY, 10 * batches * MANY, 0.0, _seconds(many, repeats, seed)),
     ]
 
 
@@ -88,12 +91,14 @@ def _seconds(player: Callable[[Any], None], repeats: int, seed: int) -> list[flo
     return seconds
 
 
-def measure_jaxrec(steps: int, batch: int, what: str, repeats: int, seed: int) -> Measurement:
-    """The environment alone, under random slates."""
+def measure_jaxrec(steps: int, batch: int, what: str, generator: str, repeats: int, seed: int) -> Measurement:
+    """The environment alone, under random slates, with keys of the generator."""
     env = PreferenceShift(observe_as=VARIANTS[what], paid_for="sampled" if what == "without inference" else "belief")  # type: ignore[arg-type]
     params, num_steps = env.default_params, max(1, steps // batch // env.horizon) * env.horizon
 
     def play(key: Any, params: Any) -> Any:
+        params = env.prepare(params)
+
         def body(carry: Any, inputs: Any) -> Any:
             (obs, state), total = carry
             key_act, key_step, key_reset = inputs[1]
@@ -109,8 +114,8 @@ def measure_jaxrec(steps: int, batch: int, what: str, repeats: int, seed: int) -
         start = (vectorized.reset(env, key_reset, params, batch), jnp.zeros(()))
         return vectorized.scan(env, body, restart, start, vectorized.clock(0, num_steps, key_steps, 3))
 
-    timing = measure(play, jax.random.key(seed), params, repeats=repeats)
-    return Measurement(JAXREC, what, batch, num_steps * batch, *timing)
+    timing = measure(play, random.key(seed, generator), params, repeats=repeats)
+    return Measurement(JAXREC, what, generator, batch, num_steps * batch, *timing)
 
 
 def measure_condition(quick: bool, seed: int) -> dict[str, float]:
@@ -151,13 +156,13 @@ def agree(episodes: int, seed: int) -> list[dict[str, Any]]:
 
 def table(found: list[Measurement], hardware: str) -> Table:
     """Steps a second."""
-    heads = ("library", "what", "users", "steps/s", "min - max", "/ NumPy", "/ NumPy, many", "compile s")
+    heads = ("library", "what", "keys", "users", "steps/s", "min - max", "/ NumPy", "/ NumPy, many", "compile s")
     table = Table(*heads, title=f"PreferenceShift-v0, random slates, on {hardware}")
     for one in found:
         low, high = one.rates
         ratios = (f"{ratio(one, found, rival):.1f}" for rival in (NUMPY, NUMPY_MANY))
         speeds = (f"{one.rate:,.0f}", f"{low:,.0f} - {high:,.0f}")
-        table.add_row(one.by, one.what, f"{one.batch:,}", *speeds, *ratios, f"{one.compile_s:.1f}")
+        table.add_row(one.by, one.what, one.keys, f"{one.batch:,}", *speeds, *ratios, f"{one.compile_s:.1f}")
     return table
 
 
@@ -183,7 +188,10 @@ def run(options: Options) -> dict[str, Any]:
     with console.status("playing") as status:
         for what in VARIANTS:
             found += measure_numpy(episodes, what, repeats, options.seed)
-            found += [measure_jaxrec(steps, batch, what, repeats, options.seed) for batch in batches]
+            found += [
+                measure_jaxrec(steps, batch, what, generator, repeats, options.seed)
+                for generator, batch in itertools.product(random.GENERATORS, batches)
+            ]
         status.update("training")
         condition = measure_condition(options.quick, options.seed)
     about = manifest("benchmark", None, {"quick": options.quick, "seed": options.seed})

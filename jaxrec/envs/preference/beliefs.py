@@ -122,7 +122,7 @@ def _met(tables: Tables, plans: Plans, start: Array, key: Array, points: int) ->
         random = jax.random.randint(slate_key, (), 0, tables.choice.shape[0])
         slate = jnp.where(jax.random.bernoulli(chance_key, RANDOM_SHARE), random, best)
         choice = jax.random.categorical(choice_key, jnp.log(joint.sum(axis=0) @ tables.choice[slate]))
-        return inference.propagate(inference.condition(joint, tables.choice[slate, :, choice]), tables, slate)
+        return inference.update(joint, tables.choice[slate, :, choice], tables.shift[slate])
 
     def step(joints: Array, now: tuple[Array, Array, Array]) -> tuple[Array, Array]:
         values, slates, key = now

@@ -151,8 +151,7 @@ class PreferenceShift(SlateEnvironment[PreferenceState, PreferenceParams]):
         row = action * BINS + state.preference
         choice = lookup.choice.draw(uniform[0], row)
         if self.infers:
-            seen = inference.condition(joint, lookup.likelihood[action * BINS + choice])
-            joint = inference.propagate(seen, tables, action)
+            joint = inference.update(joint, lookup.likelihood[action * BINS + choice], tables.shift[action])
         next_state = state.replace(
             time=state.time + 1,
             preference=lookup.shift.draw(uniform[1], row),

@@ -18,24 +18,23 @@ def prior(params: ShiftValues) -> Float[Array, "36 36"]:
     return jnp.diag(clipped_normal(params.initial_mean, params.initial_deviation))
 
 
-def condition(joint: Float[Array, "36 36"], likelihood: Float[Array, "36"]) -> Float[Array, "36 36"]:
-    """Conditions P(u_0, u_t | slates and choices before t) on the choice at t, which has this likelihood given u_t."""
-    joint = joint * likelihood
-    return joint / joint.sum()
+def update(
+    joint: Float[Array, "36 36"], likelihood: Float[Array, "36"], shift: Float[Array, "36 36"]
+) -> Float[Array, "36 36"]:
+    """Conditions on the choice at t and rolls forward by one step.
 
-
-def propagate(joint: Float[Array, "36 36"], tables: Tables, slate: Array | int) -> Float[Array, "36 36"]:
-    """Rolls forward by one step.
+    A margin normalises, which observations have computed already: one pass over 36 x 36 numbers beside the product.
 
     Args:
-        joint: P(u_0, u_t | slates and choices up to t).
-        tables: of the slates.
-        slate: int32[], the slate shown at t.
+        joint: P(u_0, u_t | slates and choices before t).
+        likelihood: P(choice at t | slate, u_t) for all u_t.
+        shift: P(u_t+1 | slate, u_t) of the slate shown at t.
 
     Returns:
         P(u_0, u_t+1 | slates and choices up to t).
     """
-    return joint @ tables.shift[slate]
+    weight = likelihood / (filtered(joint) * likelihood).sum()
+    return (joint * weight) @ shift
 
 
 def smoothed(joint: Float[Array, "36 36"]) -> Float[Array, "36"]:
@@ -66,7 +65,7 @@ def infer(
     def step(joint: Array, inputs: tuple[Array, Array]) -> tuple[Array, tuple[Array, Array]]:
         slate, choice = inputs
         likelihood = (joint.sum(axis=0) * tables.choice[slate, :, choice]).sum()
-        joint = propagate(condition(joint, tables.choice[slate, :, choice]), tables, slate)
+        joint = update(joint, tables.choice[slate, :, choice], tables.shift[slate])
         return joint, (joint, jnp.log(likelihood))
 
     _, (joints, logs) = jax.lax.scan(step, prior(params), (slates, choices))
