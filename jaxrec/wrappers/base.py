@@ -27,8 +27,7 @@ class Wrapper(Environment[Any, Any]):
 
     Every method forwards with the state, the action and the run-time values of the environment inside, which `inner`,
     `inner_action` and `inner_params` give: a subclass whose own differ overrides them. `__getattr__` forwards other
-    attributes. The methods are documented at `Environment`. `prepare` alone does not forward, since wrappers replace
-    run-time values in a step.
+    attributes. The methods are documented at `Environment`.
 
     Attributes:
         env: the environment inside.
@@ -104,6 +103,9 @@ class Wrapper(Environment[Any, Any]):
 
     def check_params(self, params: PyTree, batch: tuple[int, ...] = ()) -> None:
         self.env.check_params(params, batch)
+
+    def prepare(self, params: PyTree) -> Any:
+        return self.env.prepare(params) if self.inner_params(params) is params else params
 
     def reset_env(self, key: Array, params: PyTree) -> tuple[Any, Any]:
         return self.env.reset_env(key, self.inner_params(params))

@@ -8,6 +8,7 @@ from preference_loops import PARAMS
 
 import jaxrec
 from jaxrec.envs.preference import PreferenceShift
+from jaxrec.wrappers import FlattenObservation, SafeShifts, UncertainReward
 
 
 @pytest.mark.parametrize("counts", ["dwell", "click"])
@@ -34,6 +35,15 @@ def test_run_time_values_are_prepared_by_none_but_loops():
     for place, power in enumerate(powers):
         np.testing.assert_allclose(power, np.linalg.matrix_power(once, 2**place), atol=1e-5)
     assert len(powers) == 4
+
+
+def test_wrappers_prepare_what_the_environment_inside_does():
+    env = PreferenceShift(horizon=3, reward="penalised")
+    for wrapper in (FlattenObservation(env), SafeShifts(env)):
+        powers = wrapper.prepare(wrapper.default_params).lookup.powers
+        np.testing.assert_array_equal(powers, env.prepare(env.default_params).lookup.powers)
+    uncertain = UncertainReward(env, ("engagement",), [[1.0]])
+    assert uncertain.prepare(uncertain.default_params).env.lookup is None
 
 
 def test_what_was_prepared_does_not_outlive_the_values_that_it_was_made_of():
