@@ -46,16 +46,17 @@ class QLearningState(struct.PyTreeNode):
     Attributes:
         q: float[num_observations, num_actions], action values.
         visits: uint32[num_observations, num_actions], updates of each cell so far.
-        env_state, obs: of the `num_envs` environments.
+        env_state: of the `num_envs` environments.
+        here: int32[num_envs], the index of what each observes.
         key: typed key of the draws to come.
     """
 
-    PER_ENV: ClassVar = ("env_state", "obs")
+    PER_ENV: ClassVar = ("env_state", "here")
 
     q: Float[Array, "*runs observations actions"]
     visits: UInt32[Array, "*runs observations actions"]
     env_state: PyTree
-    obs: PyTree
+    here: Int[Array, "*runs envs"]
     key: Key[Array, "*runs"]
 
 
@@ -133,7 +134,7 @@ class QLearning(checks.KnownKeywords, struct.PyTreeNode):
         obs, env_state = vectorized.reset(self.env, key_reset, params, self.num_envs)
         shape = (self.env.num_observations, self.env.num_actions)
         q = jnp.full(shape, self.initial_q, float)
-        return QLearningState(q, jnp.zeros(shape, jnp.uint32), env_state, obs, key)
+        return QLearningState(q, jnp.zeros(shape, jnp.uint32), env_state, self._index(obs), key)
 
     def train(self, key: Array, params: PyTree) -> tuple[QLearningState, dict[str, Array]]:
         """A whole training, jittable: the final state, and metrics of each batch (float[num_updates])."""
@@ -192,7 +193,7 @@ class QLearning(checks.KnownKeywords, struct.PyTreeNode):
         params, one = self.env.prepare(params), unit(epsilon)
 
         def index(obs: PyTree) -> Array:
-            return apart(jax.vmap(self.env.observation_index)(obs), one)
+            return apart(self._index(obs), one)
 
         def body(carry, inputs):
             here, env_state = carry
@@ -212,11 +213,15 @@ class QLearning(checks.KnownKeywords, struct.PyTreeNode):
             return vectorized.begin_together(self.env, keys[2], carry, params, time, index)
 
         inputs = vectorized.clock(batch * self.num_steps, self.num_steps, key, 3)
-        start = (index(state.obs), state.env_state)
-        (_, env_state), experience = vectorized.scan(self.env, body, restart, start, inputs)
+        start = (state.here, state.env_state)
+        (here, env_state), experience = vectorized.scan(self.env, body, restart, start, inputs)
         if not self.env.may_truncate:
             experience = experience.replace(truncated=jnp.zeros_like(experience.terminated))
-        return state.replace(obs=vectorized.observe(self.env, env_state, params), env_state=env_state), experience
+        return state.replace(here=here, env_state=env_state), experience
+
+    def _index(self, obs: PyTree) -> Array:
+        """int32[num_envs]: the cells of observations."""
+        return jax.vmap(self.env.observation_index)(obs)
 
     def _learn(
         self, carry: tuple[Array, Array, Array], experience: "Experience", progress: Array
