@@ -29,9 +29,8 @@ from benchmarks import command
 from benchmarks import rewiring_rivals as rivals
 from benchmarks.rewiring_rivals import Ends
 from benchmarks.timed import Timed
-from jaxrec import InputError, checks
+from jaxrec import InputError, bitset, checks
 from jaxrec.envs.rewiring import CARVALHO, RewiringGame, RewiringParams, per_run
-from jaxrec.envs.rewiring.graph import bitset
 from jaxrec.envs.rewiring.graph.society import stack, unstack
 from jaxrec.envs.rewiring.meetings import WORDS_PER_STEP
 from jaxrec.envs.rewiring.simulation.advance import BLOCK, Method, advance, choose_method

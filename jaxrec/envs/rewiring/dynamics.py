@@ -12,7 +12,8 @@ from flax import struct
 from jax import Array
 from jaxtyping import Bool, Int
 
-from jaxrec.envs.rewiring.graph import bitset, draws
+from jaxrec import bitset
+from jaxrec.envs.rewiring.graph import draws
 from jaxrec.envs.rewiring.graph.society import Society, contains, flip_ties
 from jaxrec.envs.rewiring.heuristics import Heuristic, candidates
 from jaxrec.envs.rewiring.meetings import (

@@ -13,8 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int
 
-from jaxrec import checks
-from jaxrec.envs.rewiring.graph import bitset
+from jaxrec import bitset, checks
 from jaxrec.envs.rewiring.graph.society import Society, neighbours, unstack
 
 DILEMMA = {"temptation": 2.0, "sucker": -1.0}

@@ -14,8 +14,7 @@ from flax import struct
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxrec import checks
-from jaxrec.envs.rewiring.graph import bitset
+from jaxrec import bitset, checks
 from jaxrec.envs.rewiring.graph.society import Society
 from jaxrec.envs.rewiring.meetings import User
 from jaxrec.fusion import materialised

@@ -14,8 +14,9 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Bool, Float, Int, UInt32
 
+from jaxrec import bitset
 from jaxrec.envs.rewiring.games import PublicGoods, payoff_of_goods
-from jaxrec.envs.rewiring.graph import bitset, draws
+from jaxrec.envs.rewiring.graph import draws
 from jaxrec.envs.rewiring.graph.society import Society, edge, neighbours
 from jaxrec.envs.rewiring.rules import Rules
 from jaxrec.fusion import materialised, unit

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
+from jaxrec import bitset
 from jaxrec.envs.rewiring.games import PublicGoods, payoffs_of_goods
-from jaxrec.envs.rewiring.graph import bitset
 from jaxrec.envs.rewiring.graph.society import Society, contains
 from jaxrec.envs.rewiring.meetings import GameValues, Meeting, payoff
 from jaxrec.envs.rewiring.rules import Rules

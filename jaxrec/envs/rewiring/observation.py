@@ -7,8 +7,8 @@ from flax import struct
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
+from jaxrec import bitset
 from jaxrec.envs.rewiring import metrics
-from jaxrec.envs.rewiring.graph import bitset
 from jaxrec.envs.rewiring.graph.society import Society
 from jaxrec.envs.rewiring.meetings import Meeting, actor, other
 from jaxrec.graphs import Graph, graphs_tuple

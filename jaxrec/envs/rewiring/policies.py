@@ -11,7 +11,7 @@ from jax import Array
 from jaxrec.envs.rewiring.heuristics import HEURISTICS, Heuristic, heuristic
 from jaxrec.envs.rewiring.observation import Observation
 from jaxrec.graphs import neighbours_of
-from jaxrec.policy import Stateless
+from jaxrec.policy import Stateless, one_of
 
 
 @no_type_check
@@ -41,8 +41,7 @@ class HeuristicPolicy(Stateless):
         pool = obs.action_mask & accepted & (near | ~jnp.asarray(self.heuristic.local))
         score = jnp.where(pool, degree * self.heuristic.degree, -jnp.inf)
         best = pool & (score == score.max())
-        drawn = jax.random.categorical(key, jnp.where(best, 0.0, -jnp.inf))
-        return jnp.where(best.any(), drawn, obs.focused).astype(jnp.int32), carry
+        return jnp.where(best.any(), one_of(best, jax.random.uniform(key)), obs.focused).astype(jnp.int32), carry
 
 
 POLICIES: dict[str, Callable[[Any, Any], Any]] = {

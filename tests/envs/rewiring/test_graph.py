@@ -10,7 +10,8 @@ import pytest
 from scipy import stats
 from societies import as_bits
 
-from jaxrec.envs.rewiring.graph import bitset, draws, starts
+from jaxrec import bitset
+from jaxrec.envs.rewiring.graph import draws, starts
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7, 31, 32, 33, 500, 16_383, 65_535])

@@ -15,7 +15,7 @@ from flax import struct
 from jax import Array
 from jaxtyping import Int, UInt32
 
-from jaxrec.envs.rewiring.graph import bitset
+from jaxrec import bitset
 
 
 @no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings

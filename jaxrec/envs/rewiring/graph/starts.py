@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Int, UInt32
 
-from jaxrec.envs.rewiring.graph import bitset, draws
+from jaxrec import bitset
+from jaxrec.envs.rewiring.graph import draws
 from jaxrec.envs.rewiring.graph.society import Society
 
 STUCK_ROUNDS = 32  # without success, after which random ties exchange ends, good or bad; a power of 2

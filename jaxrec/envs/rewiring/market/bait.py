@@ -16,9 +16,8 @@ from flax import struct
 from jax import Array
 from jaxtyping import Bool, Float, PyTree
 
-from jaxrec import checks, vectorized
+from jaxrec import bitset, checks, vectorized
 from jaxrec.envs.rewiring import metrics
-from jaxrec.envs.rewiring.graph import bitset
 from jaxrec.envs.rewiring.market.dynamics import MarketState
 from jaxrec.envs.rewiring.market.env import MarketParams, RewiringMarket
 from jaxrec.envs.rewiring.market.observation import with_membership

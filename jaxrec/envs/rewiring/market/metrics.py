@@ -4,8 +4,8 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import UInt32
 
+from jaxrec import bitset
 from jaxrec.envs.rewiring import metrics
-from jaxrec.envs.rewiring.graph import bitset
 from jaxrec.envs.rewiring.graph.society import Society
 from jaxrec.envs.rewiring.meetings import GameValues
 from jaxrec.envs.rewiring.rules import Rules

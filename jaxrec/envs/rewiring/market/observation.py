@@ -6,8 +6,8 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
+from jaxrec import bitset
 from jaxrec.envs.rewiring import observation
-from jaxrec.envs.rewiring.graph import bitset
 from jaxrec.envs.rewiring.graph.society import Society
 from jaxrec.envs.rewiring.market.dynamics import MarketValues
 from jaxrec.envs.rewiring.meetings import Meeting

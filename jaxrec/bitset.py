@@ -1,4 +1,4 @@
-"""Sets of users as words of 32 bits: uint32[words, *batch].
+"""Sets of users, or of actions, as words of 32 bits: uint32[words, *batch].
 
 The word axis comes first, so that the same code handles one society (no batch axes) or many at once with the societies
 along the last axis, as vector units of a CPU and threads of a GPU need them. A set over 1000 users is 128 bytes.
@@ -12,6 +12,8 @@ from jaxtyping import Bool, Int, UInt32
 
 BITS = 32
 BITS_SHIFT, BITS_MASK = 5, 31
+MAX_WRITTEN_OUT = 64
+"""Words up to which `select` goes through them one by one, which compilers fuse."""
 
 
 def num_words(size: int) -> int:
@@ -64,17 +66,8 @@ def count(words: UInt32[Array, "words *batch"]) -> Int[Array, "*batch"]:
 
 def select(words: UInt32[Array, "words *batch"], rank: Int[Array, "*batch"]) -> Int[Array, "*batch"]:
     """int32: the member with `rank` smaller ones, for 0 <= rank < count; else some number below 32 * words."""
-    # The word, by prefix sums; unrolled, so that nothing but the answer is written to memory.
-    before = jnp.zeros_like(rank)
-    word, start, first = jnp.broadcast_to(words[0], rank.shape), before, before
-    for i in range(1, words.shape[0]):
-        before = before + population(words[i - 1])
-        beyond = rank >= before
-        word = jnp.where(beyond, words[i], word)
-        start = jnp.where(beyond, BITS * i, start)
-        first = jnp.where(beyond, before, first)
+    word, start, rank = _word(words, rank)
     # The bit within it, by halving.
-    rank = rank - first
     for width in (16, 8, 4, 2, 1):
         lower = word & jnp.uint32((1 << width) - 1)
         in_lower = population(lower)
@@ -83,3 +76,21 @@ def select(words: UInt32[Array, "words *batch"], rank: Int[Array, "*batch"]) -> 
         start = start + jnp.where(beyond, width, 0)
         rank = jnp.where(beyond, rank - in_lower, rank)
     return start.astype(jnp.int32)
+
+
+def _word(words: UInt32[Array, "words *batch"], rank: Int[Array, "*batch"]) -> tuple[Array, Array, Array]:
+    """Finds the word of the member with `rank` smaller ones: (the word, its first user, the rank within it)."""
+    if words.shape[0] > MAX_WRITTEN_OUT:
+        reached = jnp.cumsum(population(words), axis=0)
+        index = jnp.minimum((reached <= rank).sum(axis=0), words.shape[0] - 1)[None]
+        before = jnp.take_along_axis(reached - population(words), index, axis=0)[0]
+        return jnp.take_along_axis(words, index, axis=0)[0], BITS * index[0], rank - before
+    before = jnp.zeros_like(rank)
+    word, start, first = jnp.broadcast_to(words[0], rank.shape), before, before
+    for i in range(1, words.shape[0]):
+        before = before + population(words[i - 1])
+        beyond = rank >= before
+        word = jnp.where(beyond, words[i], word)
+        start = jnp.where(beyond, BITS * i, start)
+        first = jnp.where(beyond, before, first)
+    return word, start, rank - first
