@@ -64,6 +64,11 @@ def count(words: UInt32[Array, "words *batch"]) -> Int[Array, "*batch"]:
     return population(words).sum(axis=0, dtype=jnp.int32)
 
 
+def sizes(rows: UInt32[Array, "rows words"]) -> Int[Array, " rows"]:
+    """int32: the size of each of many sets, one in a row."""
+    return population(rows).sum(axis=1, dtype=jnp.int32)
+
+
 def select(words: UInt32[Array, "words *batch"], rank: Int[Array, "*batch"]) -> Int[Array, "*batch"]:
     """int32: the member with `rank` smaller ones, for 0 <= rank < count; else some number below 32 * words."""
     word, start, rank = _word(words, rank)

@@ -82,10 +82,7 @@ def reset(env: Environment, key: Array, params: PyTree, num_envs: int) -> tuple[
 
 
 def observe(env: Environment, state: PyTree, params: PyTree) -> PyTree:
-    """Observes each environment.
-
-    Loops that observe the state where a policy acts, and do not carry the observation from step to step, compute what
-    the policy reads of it and no more.
+    """Observes each environment; loops that observe where a policy acts compute what it reads of that and no more.
 
     Args:
         env: the society.
@@ -131,8 +128,7 @@ def reset_with_pool(env: Environment, key: Array, params: PyTree, num_envs: int)
         num_envs: the number of environments.
 
     Returns:
-        (observations, states, reset pool): the pool has `env.num_start_states` states, and is None for an environment
-        without.
+        (observations, states, reset pool): `env.num_start_states` states, or None for an environment without.
     """
     spare = env.num_start_states or 0
     starts = reset(env, key, params, num_envs + spare)
@@ -175,7 +171,7 @@ def scan(
 
 
 def clock(before: ArrayLike, steps: int, key: Array, purposes: int) -> tuple[Array, Array]:
-    """Gives the inputs of steps.
+    """Gives the inputs of steps, drawn at once, for on a GPU it takes kernels to draw the keys of a step within it.
 
     Args:
         before: int32[], steps that the batch has taken since its first reset.
@@ -184,8 +180,7 @@ def clock(before: ArrayLike, steps: int, key: Array, purposes: int) -> tuple[Arr
         purposes: keys of each step.
 
     Returns:
-        (int32[steps], the number of each step from 1 on; keys [steps, purposes]). Drawn at once, for on a GPU it takes
-        kernels to draw the keys of a step within it.
+        (int32[steps], the number of each step from 1 on; keys [steps, purposes]).
     """
     keys = jax.vmap(lambda key: jax.random.split(key, purposes))(jax.random.split(key, steps))
     return jnp.asarray(before) + 1 + jnp.arange(steps), keys
@@ -259,8 +254,8 @@ def begin_from_pool(
 ) -> tuple[PyTree, Pool]:
     """Begins the next episode, from a start of its own, in each environment whose episode ended.
 
-    The pool is drawn anew if fewer starts are left than episodes ended. This is a loop, not a condition: under `vmap`
-    it runs only while one of the batch needs it, where a condition would draw at every step.
+    The pool is drawn anew if fewer starts are left than episodes ended. These are loops, not conditions: under `vmap`
+    one runs only while one of the batch needs it, where a condition would draw, and choose states, at every step.
 
     Args:
         env: the society.
@@ -279,11 +274,16 @@ def begin_from_pool(
         pool, key = carry
         return Pool(reset(env, key, params, num_envs)[1], jnp.zeros_like(pool.used)), jax.random.fold_in(key, 1)
 
-    # The key is carried, and changes: of one that does not XLA moves all draws out of the loop, to every step.
-    pool, _ = jax.lax.while_loop(lambda carry: carry[0].used + number > num_envs, draw, (pool, key))
-    place = jnp.minimum(pool.used + jnp.cumsum(ended, dtype=jnp.int32) - 1, num_envs - 1)
-    fresh = jax.tree.map(lambda leaf: leaf[place], pool.starts)
-    return shard_envs(where_done(ended, fresh, state)), pool.replace(used=pool.used + number)
+    def begin(carry: tuple[PyTree, Pool, Array]) -> tuple[PyTree, Pool, Array]:
+        state, pool, _ = carry
+        # The key is carried, and changes: of one that does not XLA moves all draws out of the loop, to every step.
+        pool, _ = jax.lax.while_loop(lambda carry: carry[0].used + number > num_envs, draw, (pool, key))
+        place = jnp.minimum(pool.used + jnp.cumsum(ended, dtype=jnp.int32) - 1, num_envs - 1)
+        state = where_done(ended, jax.tree.map(lambda leaf: leaf[place], pool.starts), state)
+        return state, pool.replace(used=pool.used + number), jnp.zeros_like(number)
+
+    state, pool, _ = jax.lax.while_loop(lambda carry: carry[2] > 0, begin, (state, pool, number))
+    return shard_envs(state), pool
 
 
 def where_done(done: Array, fresh: Batch, old: Batch) -> Batch:

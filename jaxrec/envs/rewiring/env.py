@@ -159,7 +159,7 @@ class RewiringGame(Environment[RewiringState, RewiringParams]):
 
     def observe(self, state: RewiringState, params: RewiringParams) -> Any:
         """Returns the request as `observation.Observation`."""
-        return observation.observe(state.society, state.meeting, self.observe_as)
+        return observation.observe(state.society, state.meeting, self.num_ties, self.observe_as)
 
     def utilities(
         self, state: RewiringState, action: Array | int, next_state: RewiringState, params: RewiringParams

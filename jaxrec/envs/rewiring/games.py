@@ -116,11 +116,11 @@ def payoffs_of_goods(society: Society, game: PublicGoods) -> Float[Array, " user
 
 def _shares(society: Society, game: PublicGoods) -> tuple[Float[Array, " users"], Float[Array, " users"]]:
     """What each member of the group of each user gets in it; and what each user contributes in all."""
-    groups = bitset.count(society.adjacency.T) + 1  # of each user, as many as its group has members
+    groups = bitset.sizes(society.adjacency) + 1  # of each user, as many as its group has members
     cooperates = bitset.unpack(society.cooperators, society.num_users)
     if game.cost == "game":
         given = jnp.where(cooperates, groups, 0).astype(jnp.float32)
-        contributed = (bitset.count((society.adjacency & society.cooperators).T) + cooperates).astype(jnp.float32)
+        contributed = (bitset.sizes(society.adjacency & society.cooperators) + cooperates).astype(jnp.float32)
     else:
         given = cooperates.astype(jnp.float32)
         contributed = jnp.matmul(_closed(society), given / groups, precision=EXACT)

@@ -38,7 +38,7 @@ def cooperation(society: Society) -> Float[Array, ""]:
 
 def degrees(society: Society) -> Int[Array, " users"]:
     """The number of neighbours of each user."""
-    return bitset.count(society.adjacency.T)
+    return bitset.sizes(society.adjacency)
 
 
 def heterogeneity(society: Society) -> Float[Array, ""]:
@@ -49,7 +49,7 @@ def heterogeneity(society: Society) -> Float[Array, ""]:
 def assortativity(society: Society) -> Float[Array, ""]:
     """Newman's coefficient of the strategies over the ties: 1 if segregated, 0 if mixed at random or all are alike."""
     strategies = bitset.unpack(society.cooperators, society.num_users)
-    to_cooperators = bitset.count((society.adjacency & society.cooperators).T)
+    to_cooperators = bitset.sizes(society.adjacency & society.cooperators)
     total = degrees(society)
     ends = total.sum()
     cc = jnp.where(strategies, to_cooperators, 0).sum() / ends
@@ -71,7 +71,7 @@ def fitness(society: Society, params: GameValues, rules: Rules) -> Float[Array, 
         total = payoffs_of_goods(society, rules.game)
     else:
         strategies = bitset.unpack(society.cooperators, society.num_users)
-        cooperating = bitset.count((society.adjacency & society.cooperators).T)
+        cooperating = bitset.sizes(society.adjacency & society.cooperators)
         defecting = degrees(society) - cooperating
         total = cooperating * payoff(strategies, True, params) + defecting * payoff(strategies, False, params)
     return total / jnp.maximum(degrees(society), 1) if rules.fitness == "average" else total

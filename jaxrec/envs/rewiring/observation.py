@@ -38,12 +38,13 @@ class Observation(struct.PyTreeNode):
     graph: Graph
 
 
-def observe(society: Society, met: Meeting, kind: Literal["dense", "graphs_tuple"]) -> Observation:
+def observe(society: Society, met: Meeting, ties: int, kind: Literal["dense", "graphs_tuple"]) -> Observation:
     """Builds the observation of a request.
 
     Args:
         society: one.
         met: the request.
+        ties: E.
         kind: "dense" or "graphs_tuple".
 
     Returns:
@@ -52,9 +53,8 @@ def observe(society: Society, met: Meeting, kind: Literal["dense", "graphs_tuple
     size = society.num_users
     user = actor(met)
     taken = user.ties | bitset.single(user.index, user.ties.shape[0])
-    degrees = metrics.degrees(society)
     cooperates = bitset.unpack(society.cooperators, size)
-    nodes = jnp.stack([cooperates, degrees * size / degrees.sum()], axis=1).astype(jnp.float32)
+    nodes = jnp.stack([cooperates, metrics.degrees(society) * size / (2 * ties)], axis=1).astype(jnp.float32)
     return Observation(
         focused=user.index,
         partner=other(met).index,

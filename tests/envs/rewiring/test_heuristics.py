@@ -33,7 +33,7 @@ def test_a_heuristic_policy_recommends_whom_the_heuristic_does(observe_as, key):
     def draw(society, words, heuristics, keys):
         def one(society, words, keys):
             met = meetings.meet(society, words, rules.CARVALHO, params)
-            obs = observation.observe(society, met, observe_as)
+            obs = observation.observe(society, met, 40, observe_as)
             act = jax.vmap(lambda heuristic, key: HeuristicPolicy(heuristic).act((), obs, key)[0], in_axes=(0, None))
             return obs, jax.vmap(act, in_axes=(None, 0))(heuristics, keys)
 

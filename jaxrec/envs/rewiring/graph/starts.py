@@ -36,7 +36,7 @@ def society(ties: Int[Array, "ties 2"], cooperators: Bool[Array, " users"], edge
         cooperators=bitset.pack(cooperators),
         members=jnp.zeros((0, adjacency.shape[1]), jnp.uint32),
         edges=ties if edges else jnp.zeros((0, 2), jnp.int32),
-        degrees=bitset.count(adjacency.T) if degrees else jnp.zeros(0, jnp.int32),
+        degrees=bitset.sizes(adjacency) if degrees else jnp.zeros(0, jnp.int32),
     )
 
 

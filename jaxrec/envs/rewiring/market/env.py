@@ -160,7 +160,7 @@ class RewiringMarket(RewiringGame):
         """Returns the request as `market.MarketObservation`, of the learner in the seat."""
         turn = self.turn(state)
         seat = turn if self.seat is None else self.seat
-        return observation.observe(state.society, state.meeting, turn, seat, params, self.observe_as)
+        return observation.observe(state.society, state.meeting, turn, seat, params, self.num_ties, self.observe_as)
 
     def utilities(  # type: ignore[override]
         self, state: MarketState, action: Array | int, next_state: MarketState, params: MarketParams

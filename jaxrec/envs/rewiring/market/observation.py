@@ -37,6 +37,7 @@ def observe(
     turn: Int[Array, ""],
     seat: Int[Array, ""] | int,
     params: MarketValues,
+    ties: int,
     kind: Literal["dense", "graphs_tuple"],
 ) -> MarketObservation:
     """Builds the observation of one learner.
@@ -47,12 +48,13 @@ def observe(
         turn: the learner whose user waits.
         seat: the learner who observes; a request is its own if it is its turn.
         params: `MarketParams`; if exclusive, only own users may be recommended.
+        ties: E.
         kind: "dense" or "graphs_tuple".
 
     Returns:
         What the learner observes.
     """
-    base = observation.observe(society, met, kind)
+    base = observation.observe(society, met, ties, kind)
     own = bitset.unpack(society.members[seat], society.num_users)
     mask = base.action_mask & (own | ~jnp.asarray(params.exclusive, bool))
     return with_membership(
