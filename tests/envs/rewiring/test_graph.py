@@ -8,9 +8,7 @@ import networkx as nx
 import numpy as np
 import pytest
 from scipy import stats
-from societies import as_bits
 
-from jaxrec import bitset
 from jaxrec.envs.rewiring.graph import draws, starts
 
 
@@ -29,21 +27,6 @@ def test_choose_is_the_high_half_of_the_product(n):
 
 def test_choose_among_none():
     assert draws.choose(jnp.uint32(2**32 - 1), 0)[0] == 0
-
-
-@pytest.mark.parametrize("size", [33, *[pytest.param(n, marks=pytest.mark.slow) for n in (1, 31, 32, 100)]])
-def test_sets(size, rng):
-    members = rng.random((size, 64)) < rng.random(64)
-    words = bitset.pack(jnp.asarray(members))
-    np.testing.assert_array_equal(words, as_bits(members.T).T)
-    np.testing.assert_array_equal(bitset.unpack(words, size), members)
-    np.testing.assert_array_equal(bitset.count(words), members.sum(axis=0))
-    np.testing.assert_array_equal(bitset.everyone(size), as_bits(np.ones(size, bool)))
-    users = np.arange(64) % size
-    np.testing.assert_array_equal(bitset.single(jnp.asarray(users), len(words)), as_bits(np.eye(size)[users] > 0).T)
-    columns, ranks = np.nonzero(np.arange(size) < members.sum(axis=0)[:, None])
-    sorted_members = [np.flatnonzero(members[:, column])[rank] for column, rank in zip(columns, ranks, strict=True)]
-    np.testing.assert_array_equal(bitset.select(words[:, columns], jnp.asarray(ranks)), sorted_members)
 
 
 @partial(jax.jit, static_argnums=(0, 2, 3))
