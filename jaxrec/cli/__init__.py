@@ -45,25 +45,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command line `argv` (that of the process if None).
 
     Exits with 2, and one line, on bad input, where files cannot be written, and where a training goes wrong; after a
-    signal with 128 and its number, and one line. The line says how to go on where a run can.
+    signal with 128 and its number, and one line. The line says how to go on where a run can. Where nobody reads what it
+    prints it exits as after SIGPIPE, without a line.
     """
     logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax: pages about what the line says
     _write_any_text()
-    argv = list(sys.argv[1:] if argv is None else argv)
-    if not argv or argv[0] in ("-h", "--help"):
-        sys.stdout.write(OVERVIEW)
-        return
-    if argv[0] == "--version":
-        sys.stdout.write(f"jaxrec {__version__}\n")
-        return
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # where "module:Name" looks, last: a file here must not hide a library
     try:
-        module = importlib.import_module(f"jaxrec.cli.{checks.lookup(COMMANDS, argv[0], 'command')}")
-        getattr(module, f"{argv[0]}_command")(argv[1:])
+        _obey(list(sys.argv[1:] if argv is None else argv))
     except checks.InputError as error:
         _say(str(error), "red")
         sys.exit(2)
+    except BrokenPipeError:  # who read it has gone, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python writes out what is left as it ends
+        sys.exit(128 + 13)  # SIGPIPE, which Windows has not
     except (TrainingError, OSError) as error:
         _say("; ".join([str(error), *getattr(error, "__notes__", [])]), "red")
         sys.exit(2)
@@ -78,6 +72,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:  # where nothing is kept, and no handler waits
         _say("interrupted", "yellow")
         sys.exit(128 + signal.SIGINT)
+
+
+def _obey(argv: list[str]) -> None:
+    """Does what the command line says."""
+    if not argv or argv[0] in ("-h", "--help"):
+        sys.stdout.write(OVERVIEW)
+        return
+    if argv[0] == "--version":
+        sys.stdout.write(f"jaxrec {__version__}\n")
+        return
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # where "module:Name" looks, last: a file here must not hide a library
+    module = importlib.import_module(f"jaxrec.cli.{checks.lookup(COMMANDS, argv[0], 'command')}")
+    getattr(module, f"{argv[0]}_command")(argv[1:])
 
 
 def _write_any_text() -> None:

@@ -90,3 +90,14 @@ def test_bars_are_of_what_the_terminal_can_write():
             meter.advance("reward 0.5")
         stream.flush()
         assert drawn in written.getvalue().decode(encoding)
+
+
+@pytest.mark.slow
+def test_a_reader_that_goes_is_no_mistake(tmp_path):
+    command = [sys.executable, "-m", "jaxrec", "run", "tampering", "--help"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        said = process.stderr.read()
+    assert (said, process.returncode) == (b"", 141)
