@@ -4,6 +4,7 @@ Only concrete values can be checked: under `jit` and `vmap` parameters are trace
 """
 
 import contextlib
+import dataclasses
 import difflib
 import inspect
 import reprlib
@@ -124,6 +125,28 @@ def positive(name: str, value: object, most: float = float("inf")) -> None:
         raise InputError(f"{name} must be an integer of at least 1, got {value!r}")
     if value > most:
         raise InputError(f"{name} must be at most {most}, got {value}")
+
+
+def unread(settings: Any, names: Collection[str], choice: str) -> None:
+    """Refuses settings that are not at their defaults, where what was chosen reads none of them.
+
+    Args:
+        settings: a dataclass; every field of one within it that is named counts.
+        names: the fields that are not read.
+        choice: what does not read them, such as "network 'lstm'".
+
+    Raises:
+        InputError: for the first of them that has another value than its default.
+    """
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if field.name not in names or value == field.default:
+            continue
+        if dataclasses.is_dataclass(value):
+            with prefixed(field.name):
+                unread(value, vars(value), choice)
+            continue
+        raise InputError(f"{field.name} must stay at {field.default!r} with {choice}, which ignores it; got {value!r}")
 
 
 def boolean(name: str, value: object) -> None:
