@@ -4,13 +4,14 @@ Only concrete values can be checked: under `jit` and `vmap` parameters are trace
 """
 
 import contextlib
+import dataclasses
 import difflib
 import inspect
 import reprlib
-from collections.abc import Collection, Iterator, Mapping
-from functools import cache
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import cache, wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import jax
 import jax.core
@@ -19,6 +20,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 LARGEST = 1e6
 """The bound on the size of run-time values: the product of several larger ones would leave float32."""
@@ -68,17 +70,41 @@ class KnownKeywords:
         """Raises InputError for an unknown keyword, and for any argument of a class that takes none."""
         if cls.__init__ is object.__init__ and (args or kwargs):
             raise InputError(f"{cls.__name__} takes no arguments: is it a dataclass that lacks its decorator?")
-        known = _keywords(cls) if kwargs else None
-        if known is not None:
-            for name in kwargs:
-                lookup(known, name, f"argument of {cls.__name__}")
+        _known(cls, kwargs)
         return super().__new__(cls)
 
 
+def known_keywords(function: Callable[P, T]) -> Callable[P, T]:
+    """Lets a function refuse a keyword that it does not have by the nearest one that it has, as `KnownKeywords` does.
+
+    Args:
+        function: takes no `**kwargs`.
+
+    Returns:
+        The function with the same signature, which raises InputError for an unknown keyword.
+    """
+
+    @wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+        _known(function, kwargs)
+        return function(*args, **kwargs)
+
+    return checked
+
+
+def _known(called: Callable[..., Any], kwargs: Mapping[str, Any]) -> None:
+    """Raises InputError for a keyword that a class or a function does not have."""
+    known = _keywords(called) if kwargs else None
+    if known is not None:
+        for name in kwargs:
+            lookup(known, name, f"argument of {called.__name__}")
+
+
 @cache
-def _keywords(kind: type) -> dict[str, None] | None:
-    """The keywords of a constructor; None where it takes any."""
-    parameters = list(inspect.signature(kind.__init__).parameters.values())[1:]
+def _keywords(called: Callable[..., Any]) -> dict[str, None] | None:
+    """The keywords of a constructor or a function; None where it takes any."""
+    is_class = isinstance(called, type)
+    parameters = list(inspect.signature(called.__init__ if is_class else called).parameters.values())[is_class:]
     if any(one.kind is one.VAR_KEYWORD for one in parameters):
         return None
     return dict.fromkeys(one.name for one in parameters)
@@ -99,6 +125,28 @@ def positive(name: str, value: object, most: float = float("inf")) -> None:
         raise InputError(f"{name} must be an integer of at least 1, got {value!r}")
     if value > most:
         raise InputError(f"{name} must be at most {most}, got {value}")
+
+
+def unread(settings: Any, names: Collection[str], choice: str) -> None:
+    """Refuses settings that are not at their defaults, where what was chosen reads none of them.
+
+    Args:
+        settings: a dataclass; every field of one within it that is named counts.
+        names: the fields that are not read.
+        choice: what does not read them, such as "network 'lstm'".
+
+    Raises:
+        InputError: for the first of them that has another value than its default.
+    """
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if field.name not in names or value == field.default:
+            continue
+        if dataclasses.is_dataclass(value):
+            with prefixed(field.name):
+                unread(value, vars(value), choice)
+            continue
+        raise InputError(f"{field.name} must stay at {field.default!r} with {choice}, which ignores it; got {value!r}")
 
 
 def boolean(name: str, value: object) -> None:

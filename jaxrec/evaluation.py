@@ -94,6 +94,7 @@ def evaluate(
     max_steps: int = 1_000_000,
     meter: Meter | None = None,
 ) -> Evaluation: ...
+@checks.known_keywords
 def evaluate(
     env: Environment,
     policies: Policy | Mapping[str, Policy],

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import PyTree
 
+from jaxrec import checks
+
 Params = TypeVar("Params")
 
 
@@ -20,6 +22,7 @@ def canonical(params: Params) -> Params:
     return jax.tree.map(of, params)
 
 
+@checks.known_keywords
 def batched(params: Params, runs: int) -> Params:
     """Gives every leaf of `params` (or of a policy) a leading axis of `runs`; `.replace` the values that differ."""
     return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (runs, *jnp.shape(leaf))), canonical(params))

@@ -11,6 +11,7 @@ from jaxrec.environment import Environment
 _FACTORIES: dict[str, Callable[..., Environment]] = {}
 
 
+@checks.known_keywords
 def register(env_id: str, factory: Callable[..., Environment]) -> None:
     """Makes `factory` known to `make` as `env_id`.
 

@@ -44,6 +44,7 @@ class Rollout(struct.PyTreeNode):
     trajectory: PyTree
 
 
+@checks.known_keywords
 def rollout(
     env: Environment,
     policy: Policy,

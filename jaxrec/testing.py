@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import PyTree
 
-from jaxrec.checks import InputError
+from jaxrec.checks import InputError, known_keywords
 from jaxrec.environment import Environment
 from jaxrec.inputs import check_env
 from jaxrec.measures import check_names
@@ -25,6 +25,7 @@ LOG = logging.getLogger(__name__)  # no warning: an environment without users, s
 MAX_ENUMERATED = 100_000  # observations, of which each must have an index
 
 
+@known_keywords
 def api_test(env: Environment, params: PyTree = None, num_envs: int = 8, num_steps: int = 64) -> None:
     """Plays random actions and checks the contract of `Environment`.
 
@@ -147,7 +148,7 @@ def _check_influence(env: Environment, params: PyTree, num_envs: int, num_steps:
             warnings.warn(
                 f"{env.name}: users are the same at influence 1 too, whatever is recommended, in {num_envs} x "
                 f"{num_steps} steps",
-                stacklevel=3,
+                stacklevel=4,  # where `api_test` is called
             )
 
 

@@ -63,6 +63,7 @@ class Trajectory(struct.PyTreeNode):
             return None
 
 
+@checks.known_keywords
 def episodes(trajectory: Trajectory) -> list[Trajectory]:
     """Cuts a trajectory into its whole episodes.
 

@@ -90,7 +90,7 @@ class QLearningSettings(checks.KnownKeywords):
     """Lambda of Q(lambda): how much of the return that followed goes into the target; 0 is Q-learning proper."""
 
     def check(self) -> None:
-        """Raises InputError for a value out of range, also of a step size that is not chosen."""
+        """Raises InputError for a value out of range, or one of a step size that is not chosen."""
         for name in ("num_envs", "num_steps"):
             checks.positive(name, getattr(self, name))
         for name in ("gamma", "epsilon_start", "epsilon_end", "td_lambda"):
@@ -99,6 +99,8 @@ class QLearningSettings(checks.KnownKeywords):
             checks.within(name, getattr(self, name), SMALLEST_STEP, 1.0)
         checks.within("visit_weight", self.visit_weight, 1.0, np.inf)
         checks.lookup(self._step_sizes, self.step_size, "step_size")
+        others = {"visits": ("alpha_start", "alpha_end"), "geometric": ("visit_weight",)}
+        checks.unread(self, others[self.step_size], f"step_size {self.step_size!r}")
 
     def agent(self, env: Environment, total_timesteps: int) -> QLearning:
         """Builds the learner for an environment, which takes `total_timesteps` steps in it."""

@@ -179,7 +179,7 @@ class Checkpoints:
                 warnings.warn(
                     f"checkpoint {broken} in {str(self.path)!r} cannot be read: {encoding.brief(error)}; it is "
                     f"put aside, and the training goes on from {step}",
-                    stacklevel=5,
+                    stacklevel=7,  # where `fit` is called
                 )
             return step, leaves, told
         if failed:

@@ -22,6 +22,7 @@ from jaxrec.training.checkpoints import Checkpoints, NoCheckpoints, Training
 from jaxrec.training.parallel import Runs
 
 
+@checks.known_keywords
 def fit(
     agent: Agent,
     keys: Array,
@@ -137,7 +138,7 @@ def _finish(kept: Checkpoints | NoCheckpoints, runs: Runs, training: Training, b
         if training.updates > begun:
             kept.save(training)
         if written is not None and (warning := written.result()):
-            warnings.warn(warning, stacklevel=3)  # where `fit` is called
+            warnings.warn(warning, stacklevel=4)  # where `fit` is called
     processes.run_on_main(lambda: None)  # the others may read what the first has written
 
 

@@ -54,6 +54,7 @@ class SavedPolicies:
     about: dict[str, Any]
 
 
+@checks.known_keywords
 def load_policy(folder: str | Path, run: int | None = 0, best: bool = False) -> PyTree:
     """A trained policy, such as `jaxrec.rollout` takes.
 

@@ -96,6 +96,12 @@ def test_what_is_compiled_makes_programs():
     assert widths == [(1, 16), (1, 32), (3, 16), (3, 32)]
 
 
+def test_a_truth_value_is_no_number():
+    """They are equal, and yet another program each."""
+    programs = SweepConfig(over=("args.horizon=True,1",)).programs()
+    assert [program.config.args for program in programs] == [("horizon=True",), ("horizon=1",)]
+
+
 @pytest.mark.slow
 def test_each_program_is_the_training_alone(tmp_path):
     grid, out = ["--over", "num_envs=10,20", "--over", "gamma=0,0.9"], tmp_path / "sweep"

@@ -64,6 +64,12 @@ REFUSED = {
     ],
     "train": [
         ({"env": "PolarisingUser-v0"}, "env, args, params: unknown environment 'PolarisingUser-v0'"),
+        ({"network": "lstm"}, "network must stay at 'mlp' with agent 'q-learning', which ignores it; got 'lstm'"),
+        ({"hidden_size": 32}, "hidden_size must stay at 64 with agent 'q-learning'"),
+        ({"ppo": {"gamma": 0.5}}, "ppo: gamma must stay at 0.99 with agent 'q-learning', which ignores it; got 0.5"),
+        ({"agent": "ppo", "q_learning": {"gamma": 0.5}}, "q_learning: gamma must stay at 0.999 with agent 'ppo'"),
+        ({"agent": "ppo", "network": "lstm", "num_layers": 1}, "num_layers must stay at 2 with network 'lstm'"),
+        ({"q_learning": {"alpha_end": 0.1}}, "q_learning: alpha_end must stay at 0.06 with step_size 'visits'"),
         ({"evaluation_episodes": MOST + 1}, "evaluation_episodes must be at most 2147483646"),
     ],
     "sweep": [
@@ -76,6 +82,8 @@ REFUSED = {
         ({"over": ("gamma=0,2",)}, r"over: gamma must be within \[0.0, 1.0\]"),
         ({"over": ("gama=0,1",)}, "over: unknown setting that may be swept of QLearning 'gama'"),
         ({"over": ("network=mlp,lstm",)}, "over: unknown setting that may be swept of QLearning 'network'"),
+        ({"over": ("alpha_start=0.2,0.4",)}, "over: alpha_start 0.2: q_learning: alpha_start must stay at 0.45"),
+        ({"over": ("num_layers=1,2",), "agent": "ppo", "network": "lstm"}, "over: num_layers 1: num_layers must stay"),
         ({"over": ("step_size=0.1,0.2",)}, "over: q_learning: step_size must be a string, got 0.1"),
         ({"over": ("params.influence=0,2",)}, r"over: influence must be within \[0.0, 1.0\]"),
         ({"over": ("params.influense=0,1",)}, "over: unknown parameter of PolarisingUsers-v0 'influense'"),

@@ -239,23 +239,6 @@ def test_unknown_names_have_the_nearest(untyped):
         jaxrec.make("LearnedUsers-v0", network=1)
 
 
-KEYWORDS = {
-    "an agent": (lambda: PPO(ENV, MLP(), total_timestep=64), "argument of PPO 'total_timestep'", "total_timesteps"),
-    "a table": (lambda: QLearning(ENV, 64, num_env=4), "argument of QLearning 'num_env'", "num_envs"),
-    "a change": (lambda: AGENT.replace(gama=0.5), "argument of QLearning 'gama'", "gamma"),
-    "a network": (lambda: MLP(hiden=(4,)), "argument of MLP 'hiden'", "hidden"),
-    "an environment": (lambda: PolarisingUsers(horizn=3), "argument of PolarisingUsers 'horizn'", "horizon"),
-    "run-time values": (lambda: PolarisingParams(influenc=0.0), "of PolarisingParams 'influenc'", "influence"),
-    "a wrapper": (lambda: TimeLimit(ENV, max_step=3), "argument of TimeLimit 'max_step'", "max_steps"),
-}
-
-
-@pytest.mark.parametrize(("call", "message", "nearest"), KEYWORDS.values(), ids=KEYWORDS)
-def test_an_unknown_keyword_names_the_nearest(call, message, nearest, untyped):
-    with pytest.raises(jaxrec.InputError, match=rf"{message}\. Did you mean '{nearest}'\?"):
-        call()
-
-
 @pytest.mark.parametrize(("args", "kwargs"), [((5,), {}), ((), {"horizon": 5})])
 def test_a_class_without_its_decorator_takes_no_arguments(args, kwargs):
     class Forgotten(checks.KnownKeywords):

@@ -11,6 +11,8 @@ from jaxrec.experiments.runs.limits import check_training
 
 MAX_HIDDEN = 4096  # of a layer; a larger one would be built before anything refuses it
 MAX_LAYERS = 64
+OTHERS = {"q-learning": ("network", "hidden_size", "num_layers", "ppo"), "ppo": ("q_learning",)}
+"""The settings that an agent does not read."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,9 @@ class LearnerSettings:
         for name in ("q_learning", "ppo"):
             with checks.prefixed(name):
                 getattr(self, name).check()
+        checks.unread(self, OTHERS[self.agent], f"agent {self.agent!r}")
+        if self.network == "lstm":
+            checks.unread(self, ("num_layers",), "network 'lstm'")
         learner = self.q_learning if self.agent == "q-learning" else self.ppo
         most = MOST_VISITS if self.agent == "q-learning" else None
         check_training("timesteps", self.timesteps, self.timesteps, learner.num_envs, learner.num_steps, most)

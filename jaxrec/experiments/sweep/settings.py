@@ -69,12 +69,11 @@ class SweepConfig(WorldSettings, TrainSettings):
         numbers, groups = self._numbers(), {}
         for place, point in enumerate(self.points()):
             static = {name: value for name, value in point.items() if not _is_number(name, numbers)}
-            groups.setdefault(tuple(static.items()), {})[place] = {
-                name: value for name, value in point.items() if name not in static
-            }
+            _, points = groups.setdefault(shown(static), (static, {}))  # in words, where True is not 1
+            points[place] = {name: value for name, value in point.items() if name not in static}
         return [
-            Program(self._with(dict(static)), shown(dict(static)), tuple(points), tuple(points.values()))
-            for static, points in groups.items()
+            Program(self._with(static), name, tuple(points), tuple(points.values()))
+            for name, (static, points) in groups.items()
         ]
 
     def _values(self, name: str, text: str) -> tuple[Value, ...]:

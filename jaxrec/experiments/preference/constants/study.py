@@ -32,5 +32,5 @@ STUDY = Study(
         "quick": "it screens a sixth of the candidates of `core`, and trains two seeds",
         "core": "twelve candidates are trained for, once each: hundreds take a GPU and the preset `gpu`",
     },
-    {"quick": 5},
+    {"quick": 5, "core": 20},
 )

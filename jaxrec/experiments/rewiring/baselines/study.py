@@ -31,5 +31,5 @@ STUDY = Study(
     claims,
     report,
     {"quick": "8 runs a cell leave orderings of close recommenders open, and the T x S plane has two runs a cell"},
-    {"quick": 2},
+    {"quick": 2, "paper": 5},
 )

@@ -56,5 +56,5 @@ STUDY = Study(
     claims,
     report,
     {"quick": "a fifth of the published 10^7 time-steps: shares of slow recommenders are still on their way"},
-    {"quick": 4},
+    {"quick": 4, "figure15": 64, "sweep": 2},
 )

@@ -85,5 +85,5 @@ STUDY = Study(
     claims,
     report,
     {"quick": "a sixth of the steps of the preset `ten`, four seeds, and training among ten users alone"},
-    {"ten": 96},
+    {"ten": 96, "thirty": 116, "hundred": 134},
 )
