@@ -18,8 +18,8 @@ __all__ = ["STUDY", "RoundsConfig"]
 
 QUICK = RoundsConfig(
     seeds=3,
-    users=4_000,
-    training_users=3_000,
+    users=3_000,
+    training_users=2_250,
     model=UserModelSettings(num_epochs=8),
     steps=51_200,
     eval_episodes=500,
