@@ -9,7 +9,7 @@ epochs, and bidirectional masks for one number of steps at a time; `LearnUsers` 
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -48,7 +48,7 @@ class LearningState(struct.PyTreeNode):
         network_params: weights of the network.
         opt_state: optax state.
         best: weights with the lowest validation loss at the end of an epoch.
-        best_loss, validation_loss: float[], the lowest, and the last loss.
+        best_loss, validation_loss: float[], the lowest, and the last loss; infinite before the first epoch has ended.
         key: typed key of the training.
     """
 
@@ -64,9 +64,8 @@ class LearnUsers(struct.PyTreeNode):
     """Trains one of the three networks of a user model; `jaxrec.training.fit` runs it like an agent.
 
     One pass gives a loss for every number of earlier steps, since each token attends to earlier steps alone; of a
-    bidirectional network (`BeliefTransformer.bidirectional`) all beliefs are those after all steps. The best
-    weights are those of the epoch with the lowest loss on validation users: a likelihood of choices, which real logs
-    have.
+    bidirectional network (`BeliefTransformer.bidirectional`) all beliefs are those after all steps. The best weights
+    are those of the epoch with the lowest loss of choices on validation users.
 
     Attributes:
         env: the model; its network is trained.
@@ -93,6 +92,7 @@ class LearnUsers(struct.PyTreeNode):
     weight_decay: Leaf | float = 0.05
     max_grad_norm: Leaf | float = 1.0
     ent_coef: Leaf | float = 0.003
+    sparse: ClassVar[tuple[str, ...]] = ("validation_loss",)  # missing until an epoch has ended
 
     def check(self) -> None:
         """Raises InputError for a setting out of range, or logs that the model cannot take."""
@@ -129,8 +129,8 @@ class LearnUsers(struct.PyTreeNode):
         """Begins a training."""
         key, key_network = jax.random.split(key)
         weights = self.env.init_network(key_network)
-        before = self.loss(weights, params, self.validation, jax.random.key(0))
-        return LearningState(weights, self._optimizer().init(weights), weights, before, before, key)
+        unknown = jnp.asarray(jnp.inf, jnp.float32)  # to compute it would compile as long as half of `advance`
+        return LearningState(weights, self._optimizer().init(weights), weights, unknown, unknown, key)
 
     def advance(
         self, state: LearningState, params: LearnedParams, first: Int[Array, ""] | int, last: Int[Array, ""] | int
@@ -144,7 +144,7 @@ class LearnUsers(struct.PyTreeNode):
             last: int[], the update after the last one.
 
         Returns:
-            (state, the mean loss of training and the last of validation).
+            (state, the mean loss of training and the last of validation, NaN before the first epoch has ended).
         """
         logs, validation = (_remembered(each, params) for each in (self.logs, self.validation))
 
@@ -152,7 +152,8 @@ class LearnUsers(struct.PyTreeNode):
             return self._update(state, params, logs, validation, number)
 
         state, loss = sums.loop(update, state, first, last)
-        return state, {"loss": loss / (last - first), "validation_loss": state.validation_loss}
+        known = jnp.where(last < self.batches_per_epoch, jnp.nan, state.validation_loss)
+        return state, {"loss": loss / (last - first), "validation_loss": known}
 
     def _optimizer(self) -> optax.GradientTransformation:
         schedule = optax.cosine_decay_schedule(1.0, self.num_updates)
@@ -176,13 +177,12 @@ class LearnUsers(struct.PyTreeNode):
         updates, opt_state = self._optimizer().update(gradients, state.opt_state, state.network_params)
         state = state.replace(network_params=optax.apply_updates(state.network_params, updates), opt_state=opt_state)
         ended = within == self.batches_per_epoch - 1
-        validated = partial(self._validated, params, validation)
-        return jax.lax.cond(ended, validated, lambda state: state, state), loss
+        return jax.lax.cond(ended, partial(self._validated, params, validation), lambda state: state, state), loss
 
     def _validated(self, params: LearnedParams, validation: Remembered, state: LearningState) -> LearningState:
-        loss = self._loss(state.network_params, params, validation, jax.random.key(0), False)  # the masks of `init`
-        better = loss < state.best_loss
-        best = jax.tree.map(lambda new, old: jnp.where(better, new, old), state.network_params, state.best)
+        same = jax.random.key(0)  # masks each time
+        loss = self._loss(state.network_params, params, validation, same, False).astype(state.best_loss.dtype)
+        best = jax.tree.map(partial(jnp.where, loss < state.best_loss), state.network_params, state.best)
         return state.replace(best=best, best_loss=jnp.minimum(loss, state.best_loss), validation_loss=loss)
 
     def loss(

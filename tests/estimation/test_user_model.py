@@ -69,11 +69,10 @@ def params():
     return jaxrec.batched(LearnedParams(**TELLING, weights=Weights(zeros, zeros, zeros)), 1)
 
 
-def trained(learner, params, seed=0):
-    """(final state, losses and validation losses of each epoch) of one run."""
-    told = []
-    keys = jax.random.split(jax.random.key(seed), 1)
-    state = fit(learner, keys, params, learner.num_epochs, on_metrics=lambda done, metrics: told.append(metrics))
+def trained(learner, params, seed=0, chunks=None):
+    """(final state, losses and validation losses of each epoch, or chunk) of one run."""
+    told, keys = [], jax.random.split(jax.random.key(seed), 1)
+    state = fit(learner, keys, params, chunks or learner.num_epochs, on_metrics=lambda *given: told.append(given[1]))
     history = {name: np.array([metrics[name][0] for metrics in told]) for name in told[0]}
     return jax.tree.map(lambda leaf: leaf[0], state), history
 
@@ -115,6 +114,12 @@ def test_the_weights_kept_have_the_lowest_validation_loss(fitted, restless, para
     loss = jax.jit(lambda weights: learner.loss(weights, one, learner.validation, jax.random.key(0)))
     assert loss(state.best) == pytest.approx(float(state.best_loss), rel=1e-5)
     assert loss(state.network_params) == pytest.approx(float(state.validation_loss), rel=1e-5)
+
+
+def test_before_an_epoch_has_ended_there_is_no_validation_loss(params):
+    state, history = trained(learner_of("near 130"), params, chunks=24)  # of half an epoch
+    assert np.isnan(history["validation_loss"]).nonzero()[0].tolist() == [0]
+    assert np.nanmin(history["validation_loss"]) == state.best_loss
 
 
 def test_without_learning_nothing_changes(params):

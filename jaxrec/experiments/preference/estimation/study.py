@@ -16,7 +16,7 @@ from jaxrec.experiments.study import Study
 __all__ = ["STUDY", "EstimationConfig"]
 
 BASE = EstimationConfig()
-QUICK = dataclasses.replace(BASE, seeds=2, doses=(2.0,))
+QUICK = dataclasses.replace(BASE, seeds=2, doses=(2.0,), model=UserModelSettings(num_epochs=8))
 PAPER = dataclasses.replace(BASE, seeds=5, doses=(-1.0, 0.5, 2.0))
 PUBLISHED = dataclasses.replace(
     BASE, model=UserModelSettings(num_epochs=100, batch_size=500, learning_rate=3e-5, ent_coef=0.0)

@@ -50,7 +50,8 @@ class ProxyConfig:
     bait_height: float = 1.5
     """How much more the worst bait attracts choice than it deserves."""
     bait_centre: float = 200.0
-    """Where bait lies, degrees."""
+    """Where bait lies, degrees. At 200 it moves users who are left alone, to 270 degrees; nothing here is held against
+    them."""
     betas: tuple[float, ...] = (0.0, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 50.0, 200.0, 1000.0)
     """Strengths of optimisation of exact policies: the reward over the price of a nat of divergence from logging."""
     steps: int = 200_000

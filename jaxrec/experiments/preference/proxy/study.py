@@ -2,6 +2,10 @@
 
 Lambert 2020, "Recommendations are a game - a dangerous game (for us)", sections "Clickthrough led to clickbait" (clicks
 and dwelling as proxies) and "Modeling human reward" (interactive value learning).
+
+Bait lies at 200 degrees, where it moves users whom nobody serves, and not at 230 degrees as in `retraining-rounds`. No
+measure needs users who stay put: recommenders are held against each other and against exact policies for the same new
+users and one episode, and no kind of user values natural preferences. But what clicks cost users depends on the place.
 """
 
 from dataclasses import replace

@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 
 from jaxrec.envs.preference import PreferenceParams, PreferenceShift, Table, exact
-from jaxrec.envs.preference.dynamics import BINS, JUDGES, clipped_normal, users_of
+from jaxrec.envs.preference.dynamics import BINS, JUDGES, Tables, clipped_normal, users_of
 from jaxrec.estimation import Lives, Logs, Platform, Population, deploy
 from jaxrec.experiments.preference.rounds.settings import COUNTS, Counts, RoundsConfig
 from jaxrec.experiments.runs.tools import Tools
@@ -61,9 +61,9 @@ def ratchet(config: RoundsConfig, key: Array, tools: Tools) -> list[Stay]:
         for remembers in ((False, True) if penalty else (False,))
     ]
     tools.meter.start("users who stay with exact recommenders", len(kinds))
-    stays = []
+    tables, stays = jax.jit(env.tables)(world), []
     for counts, penalty, remembers in kinds:
-        stays.append(_stay(config, env, world, (counts, penalty, remembers), key))
+        stays.append(_stay(config, env, world, tables, (counts, penalty, remembers), key))
         tools.meter.advance()
         last = {name: values[[0, -1]].mean(axis=1) for name, values in stays[-1].measures.items()}
         tools.log(part="exact", counts=counts, penalty=penalty, remembers=remembers, **last)
@@ -80,7 +80,7 @@ def left_alone(config: RoundsConfig) -> np.ndarray:
         float[sessions, 36], the share of users that prefer each angle after each session; exactly.
     """
     env, world = PreferenceShift(observe_as="state"), config.params(PreferenceParams())
-    session = np.linalg.matrix_power(np.asarray(env.tables(world).natural, float), env.horizon)
+    session = np.linalg.matrix_power(np.asarray(jax.jit(env.tables)(world).natural, float), env.horizon)
     start = np.asarray(clipped_normal(world.initial_mean, world.initial_deviation), float)
     return np.stack([start @ np.linalg.matrix_power(session, 1 + number) for number in range(config.exact_rounds)])
 
@@ -89,11 +89,12 @@ def _stay(
     config: RoundsConfig,
     env: PreferenceShift,
     world: PreferenceParams,
+    tables: Tables,
     kind: tuple[Counts, float, bool],
     key: Array,
 ) -> Stay:
     counts, penalty, remembers = kind
-    tables, population = env.tables(world), Population.of(config.exact_users)
+    population = Population.of(config.exact_users)
 
     def planned(age: int) -> Platform:
         policy = Table(exact.optimal(tables, env.horizon, (penalty, penalty), config.ppo.gamma, counts, age))

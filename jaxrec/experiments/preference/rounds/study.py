@@ -18,9 +18,9 @@ __all__ = ["STUDY", "RoundsConfig"]
 
 QUICK = RoundsConfig(
     seeds=3,
-    users=4_000,
-    training_users=3_000,
-    model=UserModelSettings(num_epochs=8),
+    users=3_000,
+    training_users=2_250,
+    model=UserModelSettings(num_epochs=6),
     steps=51_200,
     eval_episodes=500,
 )
@@ -29,6 +29,7 @@ LONG = dataclasses.replace(
     seeds=5,
     users=10_000,
     training_users=7_500,
+    model=UserModelSettings(num_epochs=8),
     rounds=6,
     counts=("click", "dwell"),
     penalties=(0.0, 1.0),

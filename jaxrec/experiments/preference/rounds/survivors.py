@@ -52,19 +52,21 @@ def survivors(config: RoundsConfig, key: Array, tools: Tools) -> Survivors:
     Returns:
         What models of either kind expect, next to what their users lived.
     """
-    model, world = LearnedUsers(), config.params(PreferenceParams())
+    model, world = LearnedUsers(reward="penalised"), config.params(PreferenceParams())  # compiled by the rounds already
     keys = jax.random.split(key, 3)
     each = [_sessions(config, world, jax.random.fold_in(keys[0], seed)) for seed in range(config.seeds)]
-    runs = len(SOURCES) * config.seeds
-    logs = [one[1][source] for source in SOURCES for one in each]
-    models = learn_each(config, model, batched(config.params(model.default_params), runs), keys[1], logs, tools, READ)
-    policies = batched(RandomSlate(model.slates), runs)
-    sums, _ = play(model, policies, jax.random.split(keys[2], runs), models, config.eval_episodes, as_believed)
-    expected = sums["engagement"].mean(axis=1).reshape(len(SOURCES), -1)
+    untrained = batched(config.params(model.default_params), config.seeds)
+    policies, anticipated = batched(RandomSlate(model.slates), config.seeds), {}
+    for number, source in enumerate(SOURCES):
+        key_learn, key_play = (jax.random.fold_in(key, number) for key in keys[1:])
+        models = learn_each(config, model, untrained, key_learn, [logs[source] for _, logs, _ in each], tools, READ)
+        users = jax.random.split(key_play, config.seeds)
+        sums, _ = play(model, policies, users, models, config.eval_episodes, as_believed)
+        anticipated[source] = sums["engagement"].mean(axis=1)
     return Survivors(
         np.array([share for share, *_ in each]),
         {source: np.array([lived[source] for *_, lived in each]) for source in SOURCES},
-        dict(zip(SOURCES, expected, strict=True)),
+        anticipated,
     )
 
 
