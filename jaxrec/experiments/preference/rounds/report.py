@@ -96,8 +96,8 @@ def _answers(config: RoundsConfig, named: dict[str, Finding]) -> list[Answer]:
         drop = named[f"paid for dwelling: {DROP}"]
         answers.append(
             Answer(
-                f"Does the platform paid for dwelling lose engagement in round 2? {spoken(drop.verdict)}: by "
-                f"{drop.estimate}, which mixed logs, as in round 1, would bring back. Exchanged alone: "
+                f"Does the platform paid for dwelling lose engagement in round 2? {spoken(drop.verdict)}: "
+                f"logs of mixed policies, as in round 1, would bring {drop.estimate} more. Exchanged alone: "
                 + "; ".join(f"{SWAPS[name]} {one.estimate}" for name, one in swaps.items())
                 + ".",
                 "exchanges",
