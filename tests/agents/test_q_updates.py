@@ -35,7 +35,8 @@ class Table:
 
     def __init__(self, **settings):
         env = PolarisingUsers(horizon=1)
-        self.learn = partial(QLearning(env, total_timesteps=1, **settings)._learn, progress=jnp.zeros(()))
+        learner = QLearning(env, total_timesteps=1, **settings)
+        self.learn = jax.jit(partial(learner._learn, progress=jnp.zeros(())))  # many times called
 
     def __call__(self, q, visits, experience):
         here, action, reward, there, terminated = map(jnp.asarray, experience)
@@ -85,7 +86,7 @@ def test_one_environment_is_the_sequential_learner(step_size):
     experience = random_experience(rng, 200, layered=False)
     alone = sequential(q, visits, experience, 0.9, alpha)
     for i in range(200):
-        q, visits = table(jnp.asarray(q), jnp.asarray(visits), [column[i : i + 1] for column in experience])
+        q, visits = table(q, visits, [column[i : i + 1] for column in experience])
     np.testing.assert_allclose(q, alone[0], rtol=1e-4)
 
 

@@ -114,4 +114,5 @@ def test_random_worlds_are_planned_in_as_they_were_logged(places, actions, seed,
     if threshold:
         assert (counts[logged] > 0)[shown[logged] > 0].all()  # never an action that nobody took, however good it looks
     else:
-        assert (shown[(counts == 0) & (shown > 0)] > 0).sum() >= (counts == 0).any(axis=1).sum()  # it would be
+        logged_best = np.where(counts > 0, q, -np.inf).max(axis=1, keepdims=True)  # may exceed it by what leads there
+        assert (shown[(counts == 0) & (logged_best < UNSEEN - 1e-3)] > 0).all()
