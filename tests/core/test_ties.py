@@ -119,7 +119,7 @@ def test_one_of_those_allowed():
         assert np.ptp(counts[np.asarray(allowed)]) <= 1
     largest = jnp.nextafter(jnp.float32(1), jnp.float32(0))
     for size in (1, 3, 7, 1000, 16383):
-        assert one_of(jnp.ones(size, bool), largest) == size - 1, "no draw from U[0, 1) is beyond the last"
+        assert jax.jit(one_of)(jnp.ones(size, bool), largest) == size - 1, "no draw from U[0, 1) is beyond the last"
     assert one_of(jnp.zeros(3, bool), jnp.float32(0.5)) == 0
 
 
