@@ -94,7 +94,7 @@ def one_of(allowed: Bool[Array, " n"], uniform: Float[Array, ""]) -> Int[Array, 
 
     `uniform`, a draw from U[0, 1), decides.
     """
-    # As bits: a prefix sum over bools takes ten times as long on a CPU, and Gumbel noise seventy.
+    # As bits: among 100, on one core, a prefix sum over bools takes ten times as long, and Gumbel noise seventy.
     members = bitset.pack(allowed)
     count = bitset.count(members)
     return jnp.where(count > 0, bitset.select(members, jnp.floor(uniform * count).astype(jnp.int32)), 0)
