@@ -45,5 +45,5 @@ STUDY = Study(
         "hundred": "trainings too short to say what learners do in the end: among 100 users one to three episodes of "
         "each of 16 societies a seed",
     },
-    {"quick": 12, "hundred": 40},
+    {"quick": 7, "hundred": 40},
 )
