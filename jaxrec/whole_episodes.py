@@ -14,6 +14,7 @@ from jaxrec import measures, vectorized
 from jaxrec.environment import Environment
 from jaxrec.inputs import check_acts
 from jaxrec.policy import Policy
+from jaxrec.runtime.devices import bound_like
 from jaxrec.runtime.jit_by_class import jit
 from jaxrec.runtime.progress import Meter, NoMeter
 from jaxrec.utilities import Leaf
@@ -105,7 +106,7 @@ def play(
     meter = meter or NoMeter()
     key_start, key = jax.random.split(key)
     count = jax.tree.leaves(policies)[0].shape[0] if jax.tree.leaves(policies) else 1
-    under = _begin(env, policies, key_start, episodes, count, params, tally)
+    under = bound_like(_begin(env, policies, key_start, episodes, count, params, tally), (policies, params))
     rows, places = np.arange(count)[:, None], np.broadcast_to(np.arange(episodes), (count, episodes))
     shapes = jax.eval_shape(partial(_outcome, env, tally), under, params)
     outcome = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)

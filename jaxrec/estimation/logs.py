@@ -83,6 +83,19 @@ class Logs(struct.PyTreeNode):
                 )
         return self
 
+    def only(self, *names: str, reader: str) -> "Logs":
+        """Drops other parts than these, and the recommenders' names: with them, what reads these would compile anew.
+
+        Args:
+            *names: of parts, such as "slates".
+            reader: who needs them, for the message.
+
+        Raises:
+            InputError: if one is missing.
+        """
+        dropped = dict.fromkeys(name for name in self.parts if name not in (*names, "valid"))
+        return self.require(*names, reader=reader).replace(policies=(), **dropped)
+
     def select(self, users: slice | ArrayLike) -> "Logs":
         """Gives the logs of some users, by a slice or by an array of integers or bools."""
         return self.replace(

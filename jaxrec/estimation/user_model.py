@@ -285,11 +285,10 @@ def learn_users(
     """
     for kind in kinds:
         checks.lookup(dict.fromkeys(KINDS), kind, "one of kinds")
-    users = {"logs": logs.padded(env.horizon), "validation": validation.padded(env.horizon)}
+    read = [own.only("slates", "choices", reader="a model of users").padded(env.horizon) for own in (logs, validation)]
+    users = dict(zip(("logs", "validation"), read, strict=True))
     swept = users if logs.valid.ndim > 2 else None
-    for number, kind in enumerate(KINDS):
-        if kind not in kinds:
-            continue
+    for number, kind in (each for each in enumerate(KINDS) if each[1] in kinds):
         learner = LearnUsers(env, kind, **users, **settings)
         tell = None if on_metrics is None else partial(on_metrics, kind)
         each = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)

@@ -52,14 +52,22 @@ def mesh(runs: int, envs: int = 1, devices: Sequence[Any] | None = None) -> Mesh
     )
 
 
-def put(state: PyTree, mesh: Mesh) -> PyTree:
+def put(state: PyTree, mesh: Mesh, beside: PyTree = ()) -> PyTree:
     """Puts `state`, whose leaves have a leading axis of runs, on the devices of `mesh`.
+
+    Args:
+        state: of all runs.
+        mesh: the devices.
+        beside: what it will be computed with.
+
+    Returns:
+        `state`; on the default device it is left free to move, unless something `beside` it is not.
 
     Raises:
         InputError: if the devices do not divide the environments.
     """
     if mesh.size == 1 and mesh.devices.item() == jax.local_devices()[0]:  # its default place
-        return state
+        return bound_like(state, beside)
     return jax.tree.map(_put, state, shardings(state, mesh))
 
 
@@ -72,6 +80,16 @@ def _put(leaf: Array, sharding: NamedSharding) -> Any:
         return jax.random.wrap_key_data(_put(jax.random.key_data(leaf), sharding), impl=jax.random.key_impl(leaf))
     values = np.asarray(leaf)
     return jax.make_array_from_callback(values.shape, sharding, lambda part: values[part])
+
+
+def bound_like(state: PyTree, beside: PyTree) -> PyTree:
+    """`state`, bound to the default device if anything `beside` it is bound to a device.
+
+    What is computed of both is bound then. A loop that began with a state that is not would compile its step twice.
+    """
+    if not any(getattr(leaf, "committed", False) for leaf in jax.tree.leaves(beside)):
+        return state
+    return jax.device_put(state, jax.local_devices()[0])
 
 
 def to_local(state: PyTree) -> PyTree:
@@ -87,4 +105,5 @@ def gathered(state: PyTree) -> PyTree:
 
     What takes one run after another out of a sharded state would be computed on every device, the same on each.
     """
-    return jax.device_put(state, jax.local_devices()[0])
+    first = jax.local_devices()[0]
+    return jax.tree.map(lambda leaf: leaf if leaf.devices() == {first} else jax.device_put(leaf, first), state)

@@ -84,11 +84,12 @@ class Runs:
         shapes = init.eval_shape(*given) if state is None else state
         batch = experience.eval_shape(self.agent, shapes, self._params) if hasattr(self.agent, "experience") else ()
         check_fits(shapes, batch, self._mesh)
-        return devices.put(init(*given) if state is None else copied(state), self._mesh)
+        return devices.put(init(*given) if state is None else copied(state), self._mesh, given[:-1])
 
     def placed(self, training: Training) -> Training:
         """`training` with its states over the devices."""
-        state, best = (devices.put(part, self._mesh) for part in (training.state, training.best))
+        beside = self.agent, self._swept, self._keys, self._params
+        state, best = (devices.put(part, self._mesh, beside) for part in (training.state, training.best))
         return training._replace(state=state, best=best)
 
     def advance(self, state: PyTree, first: int, last: int) -> tuple[PyTree, dict[str, np.ndarray]]:

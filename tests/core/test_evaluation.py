@@ -11,6 +11,7 @@ from flax import struct
 from probes import Chain
 
 import jaxrec
+from jaxrec import whole_episodes
 from jaxrec.envs.polarising import PolarisingUsers
 from jaxrec.policy import Stateless
 
@@ -34,6 +35,24 @@ def test_whole_episodes_count_once_however_long_they_are(key):
     windows = jaxrec.rollout(Chain(), Coin(), key, 4000, 12)
     short = np.nanmean(windows.episode_return)
     assert short > 0.1  # what a window gives: the walks that ended in it are the short ones
+
+
+class Bent(Stateless, struct.PyTreeNode):
+    """Right as often as told."""
+
+    right: float
+
+    def act(self, carry, obs, key):
+        return jax.random.bernoulli(key, self.right).astype(jnp.int32), carry
+
+
+def test_a_policy_on_a_device_does_not_compile_an_evaluation_twice(key):
+    compiled, policy = [], Bent(jnp.full((), 0.5))
+    for each in (policy, jax.device_put(policy, jax.devices()[0])):
+        before = whole_episodes._advance.compiled._cache_size()
+        jaxrec.evaluate(Chain(length=9), each, key, 64, max_steps=2 * whole_episodes.CHUNK)
+        compiled.append(whole_episodes._advance.compiled._cache_size() - before)
+    assert compiled == [1, 1]
 
 
 def test_episodes_that_are_cut_off_are_counted_and_have_no_sum(key):

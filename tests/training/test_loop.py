@@ -72,6 +72,29 @@ class Walks(Diverges):
         return {**state, "key": key, "at": at}, {"reward": at}
 
 
+class Asleep(Walks):
+    """Reads its params only once it has begun: the result of a program is free if what it reads is."""
+
+    def init(self, key, params):
+        return {**super().init(key, params), "at": jnp.zeros(())}
+
+    def advance(self, state, params, first, last):
+        state, metrics = super().advance(state, params, first, last)
+        return {**state, "at": state["at"] + params.influence}, metrics
+
+
+@pytest.mark.parametrize("bound", ["params", "keys", "agent", "state", "nothing"])
+def test_what_is_given_on_a_device_does_not_compile_a_training_twice(bound):
+    agent, keys = Asleep(slope=jnp.ones(())), jax.random.split(jax.random.key(0), 2)
+    given = {"params": jaxrec.batched(EnvParams(), 2), "keys": keys, "agent": agent, "state": None, "nothing": None}
+    if bound == "state":
+        given["state"] = jax.vmap(agent.init)(keys, given["params"])
+    given[bound] = jax.device_put(given[bound], jax.devices()[0])
+    before = parallel.advance.compiled._cache_size()
+    fit(given["agent"], given["keys"], given["params"], num_chunks=3, state=given["state"])
+    assert parallel.advance.compiled._cache_size() <= before + 1
+
+
 def test_a_training_goes_on_where_it_was_cut_off(tmp_path):
     """Bit for bit, and only its own."""
     keys, params = jax.random.split(jax.random.key(0), 2), jaxrec.batched(EnvParams(), 2)
