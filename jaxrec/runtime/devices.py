@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.sharding import Mesh, NamedSharding
+from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
 from jaxrec import checks
@@ -103,7 +104,12 @@ def to_local(state: PyTree) -> PyTree:
 def gathered(state: PyTree) -> PyTree:
     """Puts a `state` of this process on its first device.
 
-    What takes one run after another out of a sharded state would be computed on every device, the same on each.
+    What takes one run after another out of a sharded state would be computed on every device, the same on each. What is
+    there already is not bound to it: programs that were compiled for what is free would be compiled again.
     """
     first = jax.local_devices()[0]
-    return jax.tree.map(lambda leaf: leaf if leaf.devices() == {first} else jax.device_put(leaf, first), state)
+
+    def there(leaf: ArrayLike) -> bool:
+        return not isinstance(leaf, Array) or leaf.devices() == {first}
+
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf) if there(leaf) else jax.device_put(leaf, first), state)

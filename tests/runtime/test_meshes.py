@@ -1,5 +1,8 @@
 """Meshes have as many devices as divide the work."""
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import jaxrec
@@ -34,3 +37,9 @@ def test_a_mesh_has_as_many_devices_as_divide_the_runs(per_host, runs, envs, cho
 def test_more_devices_than_there_are_cannot_share_environments():
     with pytest.raises(jaxrec.InputError, match="envs must be at most the devices there are, 2, got 3"):
         devices.mesh(4, 3, [Device(0, 0), Device(0, 1)])
+
+
+def test_what_is_gathered_stays_free_where_it_was_and_is_bound_where_it_comes_from():
+    free, bound = jnp.ones(2), jax.device_put(jnp.ones(2), jax.devices()[0])
+    found = devices.gathered({"free": free, "bound": bound, "numpy": np.ones(2, np.float32)})
+    assert {name: leaf.committed for name, leaf in found.items()} == {"free": False, "bound": True, "numpy": False}
