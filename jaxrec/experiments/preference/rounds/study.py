@@ -45,5 +45,5 @@ STUDY = Study(
     claims,
     report,
     {"quick": "three seeds give wide intervals; learning platforms have two rounds and one kind of payment"},
-    {"quick": 10},
+    {"quick": 5},
 )
