@@ -7,7 +7,7 @@ MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 .PHONY: help demo test test-fast slow lint docs benchmark clean
 
 help:
-	@echo "make demo       set everything up and train a recommender that polarises its users (3 to 6 minutes)"
+	@echo "make demo       set everything up and train a recommender that polarises its users (3 minutes)"
 	@echo "make test       set everything up, check style and types, run the tests"
 	@echo "make test-fast  the tests but for whole programs and studies (tests/system, tests/experiments), without the checks"
 	@echo "make slow       the scientific checks that take longer"
