@@ -32,7 +32,7 @@ HEURISTIC = "local heuristic"
 
 @dataclass
 class Options(command.Options):
-    """Times collection beside the network alone, among 100 and 500 users; more than 15 minutes on one core."""
+    """Times collection beside the network alone, among 100 and 500 users; five minutes on one core."""
 
     repeats: int = 5
     """Timed runs of each."""

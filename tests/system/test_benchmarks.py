@@ -73,6 +73,21 @@ def test_the_benchmark_of_ppo_runs(tmp_path):
     assert all(row["steps_per_s"] > 0 for row in result["societies"])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "figures"), [("collection", ("collection_us",)), ("generators", ("steps_per_s", "compile_s", "runs_s"))]
+)
+def test_benchmarks_without_a_rival_run(name, figures, tmp_path):
+    out = tmp_path / "speed.json"
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--quick", "--out", str(out)]
+    subprocess.run(command, check=True, cwd=ROOT, capture_output=True, timeout=900)
+    rows = json.loads(out.read_text())["measurements"]
+    assert rows
+    for found in (jax.tree.leaves([row[figure] for row in rows]) for figure in figures):
+        assert np.isfinite(found).all()
+        assert np.mean(found) > 0  # each is a difference between two runs, or a time
+
+
 def test_the_rewiring_benchmark_finds_out_who_plays_another_game(monkeypatch):
     size = rewiring.sizes(rewiring.Options(quick=True), "cpu")
     runs = rewiring_rivals.Ends(*np.random.default_rng(0).normal(size=(5, 50)))
