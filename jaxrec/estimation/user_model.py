@@ -286,7 +286,7 @@ def learn_users(
     for kind in kinds:
         checks.lookup(dict.fromkeys(KINDS), kind, "one of kinds")
     read = [own.only("slates", "choices", reader="a model of users").padded(env.horizon) for own in (logs, validation)]
-    users = dict(zip(("logs", "validation"), read, strict=True))
+    users = {"logs": read[0], "validation": read[1]}
     swept = users if logs.valid.ndim > 2 else None
     for number, kind in (each for each in enumerate(KINDS) if each[1] in kinds):
         learner = LearnUsers(env, kind, **users, **settings)
