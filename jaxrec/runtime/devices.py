@@ -62,7 +62,7 @@ def put(state: PyTree, mesh: Mesh, beside: PyTree = ()) -> PyTree:
         beside: what it will be computed with.
 
     Returns:
-        `state`; on the default device it is left free to move, unless something `beside` it is not.
+        `state`; what belongs on the default device is left free to move, unless something `beside` it is not.
 
     Raises:
         InputError: if the devices do not divide the environments.
@@ -84,13 +84,12 @@ def _put(leaf: Array, sharding: NamedSharding) -> Any:
 
 
 def bound_like(state: PyTree, beside: PyTree) -> PyTree:
-    """`state`, bound to the default device if anything `beside` it is bound to a device.
+    """`state`, bound to the device that something `beside` it is bound to, if that is one device.
 
     What is computed of both is bound then. A loop that began with a state that is not would compile its step twice.
     """
-    if not any(getattr(leaf, "committed", False) for leaf in jax.tree.leaves(beside)):
-        return state
-    return jax.device_put(state, jax.local_devices()[0])
+    bound = {at for leaf in jax.tree.leaves(beside) if getattr(leaf, "committed", False) for at in leaf.devices()}
+    return jax.device_put(state, bound.pop()) if len(bound) == 1 else state
 
 
 def to_local(state: PyTree) -> PyTree:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import struct
-from probes import Chain
+from probes import Bent, Chain
 
 import jaxrec
 from jaxrec import whole_episodes
@@ -35,15 +35,6 @@ def test_whole_episodes_count_once_however_long_they_are(key):
     windows = jaxrec.rollout(Chain(), Coin(), key, 4000, 12)
     short = np.nanmean(windows.episode_return)
     assert short > 0.1  # what a window gives: the walks that ended in it are the short ones
-
-
-class Bent(Stateless, struct.PyTreeNode):
-    """Right as often as told."""
-
-    right: float
-
-    def act(self, carry, obs, key):
-        return jax.random.bernoulli(key, self.right).astype(jnp.int32), carry
 
 
 def test_a_policy_on_a_device_does_not_compile_an_evaluation_twice(key):

@@ -9,6 +9,7 @@ from flax import struct
 from jax import Array
 
 from jaxrec import Environment, EnvParams, EnvState, Utilities
+from jaxrec.policy import Stateless
 from jaxrec.spaces import Box, Discrete, Fields
 
 
@@ -17,6 +18,15 @@ class ChainState(EnvState):
 
     place: Any
     earned: Any
+
+
+class Bent(Stateless, struct.PyTreeNode):
+    """Right as often as told."""
+
+    right: Any
+
+    def act(self, carry, obs, key):
+        return jax.random.bernoulli(key, self.right).astype(jnp.int32), carry
 
 
 @dataclasses.dataclass(unsafe_hash=True)

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from probes import Chain, ChainState
+from probes import Bent, Chain, ChainState
 
 import jaxrec
 from jaxrec.agents import MLP, PPO, QLearning
@@ -87,6 +87,13 @@ def rolled_out():
     }
 
 
+def evaluated():
+    """What a policy earns that lies on the default device, on the last one, and on all."""
+    policy, everywhere = Bent(jnp.full((), 0.5)), jax.NamedSharding(devices.mesh(RUNS), jax.P())
+    lie = (policy, jax.device_put(policy, jax.devices()[-1]), jax.device_put(policy, everywhere))
+    return [float(jaxrec.evaluate(Chain(length=9), one, jax.random.key(0), 64).sums["reward"].mean()) for one in lie]
+
+
 def train(agent, mesh):
     keys = jax.random.split(jax.random.key(0), RUNS)
     params = jaxrec.batched(agent.env.default_params, RUNS)
@@ -135,6 +142,8 @@ def main(wanted):
             found["societies"] = societies()
         elif name == "rollout":
             found["rollout"] = rolled_out()
+        elif name == "evaluation":
+            found["evaluation"] = evaluated()
         elif meshes:
             found |= compare(name, meshes.split(","), compiled)
         else:

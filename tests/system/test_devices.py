@@ -62,7 +62,7 @@ def spread(*wanted, count=8):
 
 @pytest.fixture(scope="module")
 def eight():
-    return spread("q:both", "societies", "rollout")
+    return spread("q:both", "societies", "rollout", "evaluation")
 
 
 @pytest.mark.slow
@@ -87,6 +87,12 @@ def test_environments_of_a_rollout_are_spread_within_a_mesh(eight):
     assert found["devices"] == 8
     assert found["spread"]
     assert found["most"] < ROUNDING
+
+
+@pytest.mark.slow
+def test_a_policy_earns_the_same_wherever_it_lies(eight):
+    assert len(eight["evaluation"]) == 3
+    assert len(set(eight["evaluation"])) == 1
 
 
 @pytest.fixture(scope="module")
