@@ -47,8 +47,15 @@ def outcomes(users: int, learned: Sequence[Learned], found: Measured) -> Figure:
     return figure
 
 
+def _markets(learned: Sequence[Learned]) -> list[str]:
+    """Those that were run, from left to right."""
+    run = {one.run.market for one in learned}
+    return [market for market in MARKETS if market in run]
+
+
 def _points(axes: Axes, learned: Sequence[Learned], metric: str, users: int) -> None:
     """A point with its interval for each learner; markets side by side."""
+    markets = _markets(learned)
     for one in learned:
         for learner in range(one.run.learners if metric in ("share", "own_requests") else 1):
             reward = one.run.reward if one.run.market != "rivals" else ("engagement", "aligned")[learner]
@@ -56,14 +63,14 @@ def _points(axes: Axes, learned: Sequence[Learned], metric: str, users: int) -> 
             if not np.isfinite(values).all():
                 continue
             mean = estimate(values)
-            at = MARKETS.index(one.run.market) + (-0.12 if reward == "engagement" else 0.12) + 0.05 * learner
+            at = markets.index(one.run.market) + (-0.12 if reward == "engagement" else 0.12) + 0.05 * learner
             label = f"learned, {reward}"
             known = axes.get_legend_handles_labels()[1]
             axes.errorbar(
                 at, mean.value, error_bars(mean), fmt="o" if not learner else "s", capsize=2,
                 color=REWARD_COLOURS[reward], label=None if label in known else label,
             )  # fmt: skip
-    axes.set_xticks(range(len(MARKETS)), MARKETS)
+    axes.set_xticks(range(len(markets)), markets)
 
 
 def _dashes(axes: Axes, learned: Sequence[Learned], metric: str, users: int, found: Measured) -> None:
@@ -72,7 +79,7 @@ def _dashes(axes: Axes, learned: Sequence[Learned], metric: str, users: int, fou
         played = found.heuristics.get(place_of(one.run, users))
         if played is None or one.run.reward == "engagement":
             continue
-        at = MARKETS.index(one.run.market)
+        at = _markets(learned).index(one.run.market)
         for name, values in zip(RIVALS, played[metric], strict=True):
             label = name if one.run.market == learned[0].run.market else None
             axes.plot([at - 0.35, at + 0.35], [values.mean()] * 2, "--", lw=1, color=COLOURS[name], label=label)
