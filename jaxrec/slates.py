@@ -1,5 +1,7 @@
 """Slates as actions: some of the items, in an order, none of them twice."""
 
+import itertools
+import math
 from typing import Any
 
 import jax
@@ -12,6 +14,10 @@ from jaxtyping import Int
 
 from jaxrec import checks
 from jaxrec.spaces import MAX_DISCRETE, Bounded
+
+
+MAX_LISTED = 1000
+"""How many slates may be listed: a policy's probability of each, at every observation of an audit, is kept."""
 
 
 class Slate(Bounded):
@@ -46,6 +52,17 @@ class Slate(Bounded):
     def sample(self, key: Array) -> Int[Array, " k"]:
         """Draws a slate, each equally often."""
         return jax.random.permutation(key, self.n)[: self.k].astype(self.dtype)
+
+    def listed(self) -> Int[np.ndarray, "slates k"]:
+        """Lists all slates, in the order of a dictionary: int32[n! / (n - k)!, k].
+
+        Raises:
+            InputError: where there are more than `MAX_LISTED`.
+        """
+        count = math.perm(self.n, self.k)
+        if count > MAX_LISTED:
+            raise checks.InputError(f"{self} must have at most {MAX_LISTED} slates to list them, got {count}")
+        return np.array(list(itertools.permutations(range(self.n), self.k)), np.int32)
 
     def nearest(self, x: ArrayLike) -> Int[Array, " k"]:
         """Gives a slate for any integers: those beyond a bound move to it, and repeats give way to items not shown.

@@ -6,10 +6,10 @@ from flax import struct
 from jax import Array
 from jaxtyping import PyTree
 
-from jaxrec import checks
 from jaxrec.agents.masks import distribution, masked
 from jaxrec.agents.networks import Network
 from jaxrec.policy import evenly, one_of
+from jaxrec.slates import Slate
 
 
 class NetworkPolicy(struct.PyTreeNode):
@@ -58,11 +58,21 @@ class NetworkPolicy(struct.PyTreeNode):
     def probabilities(self, carry: PyTree, obs: PyTree) -> tuple[Array, PyTree]:
         """Gives float[actions], the probability of each action for one observation, and the network's carry.
 
+        Where actions are slates, of each slate in the order of `Slate.listed`.
+
         Raises:
-            InputError: where actions are slates, which are too many to list.
+            InputError: for more slates than can be listed.
         """
-        if self.slate_size is not None:
-            raise checks.InputError("policy must choose single actions: a probability of each slate is too long a list")
         carry, logits, _ = self.network.apply(self.network_params, carry, obs)
+        if self.slate_size is not None:
+            return self._of_slates(logits, obs), carry
         logits = masked(logits, obs)
         return evenly(logits == logits.max()) if self.greedy else jax.nn.softmax(logits), carry
+
+    def _of_slates(self, scores: Array, obs: PyTree) -> Array:
+        """Gives float[slates], the probability of each, by the scores of the items."""
+        chosen = distribution(scores, obs, self.slate_size)
+        every = jnp.asarray(Slate(scores.shape[-1], chosen.size).listed())
+        if self.greedy:
+            return (every == chosen.mode()).all(axis=-1).astype(scores.dtype)
+        return jnp.exp(jax.vmap(chosen.log_prob)(every))

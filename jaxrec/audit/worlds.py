@@ -16,6 +16,7 @@ from jaxrec.causal import Diagram, diagram_of, preference_path
 from jaxrec.environment import Environment
 from jaxrec.parameters import batched
 from jaxrec.runtime.progress import Meter
+from jaxrec.slates import Slate
 from jaxrec.training import Agent, fit
 from jaxrec.utilities import Utilities
 from jaxrec.wrappers import SafeShifts
@@ -65,10 +66,13 @@ def audit(
         The audit.
 
     Raises:
-        InputError: for whatever `fit`, `compare` or `diagram_of` refuse, and an environment without `influence`.
+        InputError: for whatever `fit`, `compare` or `diagram_of` refuse, an environment without `influence`, and one
+            with too many slates to list (`Slate.listed`).
     """
     checks.typed_key("key", key)
     _check(learner)
+    if isinstance(space := env.action_space(env.default_params), Slate):
+        space.listed()  # before the training: policies are compared by the probability of each
     params = env.resolve(params)
     if learner_params is None:
         learner_params = params if learner.env == env else learner.env.default_params

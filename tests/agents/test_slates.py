@@ -139,3 +139,20 @@ def test_ppo_finds_the_best_slates():
     value = 3 * float(played.per_env["reward"].mean())
     assert value > best - 0.05 * (best - uniform)
     assert value < best + 0.03
+
+
+@pytest.mark.parametrize("greedy", [True, False])
+def test_a_policy_gives_the_probability_of_each_slate(greedy, key):
+    agent = PPO(Shelf(), MLP(hidden=(8,)), 64, num_envs=4, num_steps=4)
+    policy = agent.policy(agent.init(key, Shelf().default_params)).replace(greedy=greedy)
+    obs, _ = Shelf().reset(key)
+    found, _ = policy.probabilities((), obs)
+    scores = np.asarray(policy.network.apply(policy.network_params, (), obs)[1])
+    expected = np.array([probability(slate, scores, np.ones(4, bool)) for slate in itertools.permutations(range(4), 2)])
+    np.testing.assert_allclose(found, np.arange(12) == expected.argmax() if greedy else expected, atol=1e-6)
+
+
+def test_slates_beyond_a_thousand_are_not_listed():
+    assert len(Slate(32, 2).listed()) == 992
+    with pytest.raises(jaxrec.InputError, match=r"Slate\(33, 2\) must have at most 1000 slates to list them, got 1056"):
+        Slate(33, 2).listed()
