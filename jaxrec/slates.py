@@ -15,7 +15,6 @@ from jaxtyping import Int
 from jaxrec import checks
 from jaxrec.spaces import MAX_DISCRETE, Bounded
 
-
 MAX_LISTED = 1000
 """How many slates may be listed: a policy's probability of each, at every observation of an audit, is kept."""
 

@@ -163,11 +163,13 @@ OUT = tyro.conf.arg(help="Folder to write, new or empty. Default: runs/, with st
 
 
 def print_outcome(folder: Path) -> None:
-    """Prints the answers of a complete run, what becomes of its claims, and where its report is."""
+    """Prints the answers of a complete run, what becomes of its claims, and where its picture and its report are."""
     outcome = RunFolder.open(folder).manifest()["outcome"]
     lines = [f"- {answer}" for answer in outcome["answers"]]
     lines += [f"What this run cannot show: {outcome['limits']}"] if outcome["limits"] else []
-    for line in (*lines, outcome["claims"], f"report: {folder / 'report.md'}"):
+    lines += [outcome["claims"]]
+    lines += [f"picture: {folder / 'figures' / outcome['picture']}.png"] if outcome["picture"] else []
+    for line in (*lines, f"report: {folder / 'report.md'}"):
         Console().print(line, highlight=False, markup=False, soft_wrap=True)
 
 

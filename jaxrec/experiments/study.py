@@ -285,6 +285,7 @@ class Study:
             "answers": [answer.text for answer in report.answers],
             "limits": report.limits,
             "claims": counts(report.findings),
+            "picture": next((answer.figure for answer in report.answers if answer.figure), None),
         }
 
 

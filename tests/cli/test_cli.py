@@ -162,7 +162,7 @@ def test_run_writes_a_folder_with_changed_settings(capsys, tmp_path, monkeypatch
     said = [
         "- They click 300.500 [294.147, 306.853] times.",
         "What this run cannot show: the rest",
-        "1 claim: 1 hold, 0 do not, 0 not judged",
+        "1 claim: 1 hold, 0 do not",
         f"report: {out / 'report.md'}",
     ]
     assert printed.out.splitlines() == said

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import survivor
 import jaxrec
 from jaxrec.cli import main
 from jaxrec.experiments import STUDIES, study
-from jaxrec.experiments.reports.claims import REPORTED, Claim, above
+from jaxrec.experiments.reports.claims import REPORTED, Claim, above, below
 from jaxrec.experiments.reports.figures import error_bars
 from jaxrec.experiments.reports.findings import counts, tally
 from jaxrec.experiments.reports.report import Answer, Report, Section
@@ -141,7 +142,9 @@ def test_a_run_is_reported_again_from_its_measurements_alone(tmp_path, monkeypat
     assert all(path.read_bytes() == kept[path] for path in kept if path not in written)
     said = capsys.readouterr().out.splitlines()
     assert said[-1] == f"report: {folder / 'report.md'}"
-    assert said[-2] == "1 claim: 0 hold, 0 do not, 1 not judged"
+    assert said[-2].startswith(f"picture: {folder / 'figures'}")
+    assert Path(said[-2].removeprefix("picture: ")).is_file()
+    assert said[-3] == "1 claim: 0 hold, 0 do not, 1 not judged"
     assert said[0].startswith("- Do half of the runs end in cooperation")
 
 
@@ -204,26 +207,29 @@ def finding(name, samples, judge, source):
 RISE = finding("rise", [2.0, 2.1, 2.2], above(1.0), "Eq. 1")
 FALL = finding("fall", [2.0, 2.1, 2.2], above(3.0), "Eq. 2")
 DENIED = finding("denied", [2.0, 2.1, 2.2], above(3.0, claimed=False), "Eq. 3")
+OPEN = finding("open", [2.0, 2.1, 2.2], above(2.0), "Eq. 5")
 SIZE = finding("size", [0.5], REPORTED, "ours")
 
 
 def test_a_report_begins_with_answers_and_ends_with_all_findings():
     section = Section("Part", "Prose.", ("a", "b"), [("1", "2")], ["plot", "other"])
     answers = [Answer("It rises.", "plot"), Answer("It is small.")]
-    findings = [RISE, FALL, DENIED, SIZE]
+    findings = [RISE, FALL, DENIED, OPEN, SIZE]
     text = Report("Title", "Summary.", [section], answers=answers, findings=findings, limits="all.").markdown()
     in_order = [
         "# Title\n\n- It rises.\n\n![plot](figures/plot.png)\n\n- It is small.\n\nWhat this run cannot show: all.",
-        "## What was run\n\nSummary.\n\n## Claims\n\n4 claims: 2 hold, 1 do not, 1 not judged. ",
+        "## What was run\n\nSummary.\n\n## Claims\n\n5 claims: 2 hold, 1 do not, 1 undecided, 1 not judged. ",
         "### Holds\n\n- rise: 2.100 [1.852, 2.348]; reference 1.000 (Eq. 1)\n",
         "- denied: 2.100 [1.852, 2.348]; reference 3.000; the source says that it is not (Eq. 3)\n",
         "### Does not hold\n\n- fall: ",
+        "### Undecided\n\n- open: 2.100 [1.852, 2.348]; reference 2.000 (Eq. 5)\n",
         "### Not judged\n\n- size: 0.500 (ours)\n",
         "## Part\n\nProse.\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n",
         "The picture above: [plot](figures/plot.png)\n![other](figures/other.png)\n",
         "| rise | 2.100 [1.852, 2.348] | 1.000 | yes | Eq. 1 |",
         "| fall | 2.100 [1.852, 2.348] | 3.000 | **no** | Eq. 2 |",
         "| denied | 2.100 [1.852, 2.348] | 3.000 | yes | Eq. 3 |",
+        "| open | 2.100 [1.852, 2.348] | 2.000 | undecided | Eq. 5 |",
         "| size | 0.500 | - | - | ours |",
     ]
     places = [text.index(part) for part in in_order]
@@ -236,8 +242,19 @@ def test_a_claim_that_is_denied_holds_where_the_comparison_does_not():
     assert (either.holds, either.verdict) == (False, False), "its interval does not tell"
     assert "claimed" not in DENIED.result()
     assert DENIED.result()["holds"] is False
-    assert counts([RISE]) == "1 claim: 1 hold, 0 do not, 0 not judged"
+    assert counts([RISE]) == "1 claim: 1 hold, 0 do not"
     assert tally([RISE, FALL, SIZE]) == "1 of 2 (1 not judged)"
+
+
+def test_a_claim_is_undecided_where_its_reference_lies_within_the_interval():
+    either = finding("either", [2.0, 2.1, 2.2], above(2.1, claimed=False), "Eq. 4")
+    under = finding("under", [2.0, 2.1, 2.2], below(2.0), "Eq. 6")
+    alike = finding("alike", [2.0, 2.0, 2.0], above(2.0), "Eq. 7")
+    assert [one.undecided for one in (RISE, FALL, DENIED, SIZE, OPEN, either, under)] == [False] * 4 + [True] * 3
+    assert not alike.undecided, "all seeds gave the reference itself: it is not above"
+    assert [one.answer for one in (RISE, FALL, OPEN, SIZE)] == ["Yes", "No", "Undecided", "Not judged"]
+    assert counts([RISE, FALL, OPEN]) == "3 claims: 1 hold, 1 do not, 1 undecided"
+    assert tally([RISE, OPEN, SIZE]) == "1 of 2 (1 undecided, 1 not judged)"
     assert tally([SIZE]) == "not judged"
 
 

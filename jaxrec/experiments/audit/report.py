@@ -74,12 +74,12 @@ def _answers(measured: Measured, findings: dict[str, Finding]) -> list[Answer]:
     return [
         Answer(f"Could users be a means? {spoken(found.path is not None)}: {path}.", "diagram"),
         Answer(
-            f"Does it learn to use them (Definition 2)? {spoken(findings[EXPLOITS].verdict)}: where pi_1 goes, "
+            f"Does it learn to use them (Definition 2)? {findings[EXPLOITS].answer}: where pi_1 goes, "
             f"it differs from pi_0 by a total variation of {found.exploits} beyond that of seeds.",
             "tampering",
         ),
         Answer(
-            f"Does it pay? {spoken(findings[INCENTIVE].verdict)}: pi_1 earns {found.incentive} more than pi_0 an "
+            f"Does it pay? {findings[INCENTIVE].answer}: pi_1 earns {found.incentive} more than pi_0 an "
             f"episode{_parts(measured)}. {definition_1[found.learnable]} (Definition 1)."
         ),
         Answer(

@@ -43,6 +43,18 @@ class Finding:
         return self.reference is not None and end <= self.reference
 
     @property
+    def undecided(self) -> bool:
+        """Whether the claim does not hold, and neither does its opposite: the reference lies within the interval."""
+        if self.verdict is not False or self.reference is None or self.low is None or self.high is None:
+            return False
+        return self.low < self.high and self.low <= self.reference <= self.high
+
+    @property
+    def answer(self) -> str:
+        """The first word of an answer."""
+        return "Undecided" if self.undecided else spoken(self.verdict)
+
+    @property
     def estimate(self) -> Estimate:
         """The mean with its interval."""
         return Estimate(self.value, self.low, self.high)
@@ -55,24 +67,34 @@ class Finding:
 
 
 def groups(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
-    """The findings by what becomes of their claims: "holds", "does not hold", "not judged"."""
-    verdicts = {"holds": True, "does not hold": False, "not judged": None}
-    return {name: [one for one in findings if one.verdict is verdict] for name, verdict in verdicts.items()}
+    """The findings by what becomes of their claims: "holds", "does not hold", "undecided", "not judged"."""
+    found: dict[str, list[Finding]] = {"holds": [], "does not hold": [], "undecided": [], "not judged": []}
+    names = {True: "holds", False: "does not hold", None: "not judged"}
+    for one in findings:
+        found["undecided" if one.undecided else names[one.verdict]].append(one)
+    return found
 
 
 def counts(findings: Sequence[Finding]) -> str:
-    """How many claims hold, such as "31 claims: 14 hold, 6 do not, 11 not judged"."""
-    held, failed, unjudged = map(len, groups(findings).values())
+    """How many claims hold, such as "31 claims: 14 hold, 2 do not, 4 undecided, 11 not judged"."""
+    held, failed = (len(groups(findings)[name]) for name in ("holds", "does not hold"))
     claims = "1 claim" if len(findings) == 1 else f"{len(findings)} claims"
-    return f"{claims}: {held} hold, {failed} do not, {unjudged} not judged"
+    return f"{claims}: {', '.join([f'{held} hold', f'{failed} do not', *_open(findings)])}"
 
 
 def tally(findings: Sequence[Finding]) -> str:
-    """How many of some claims hold, in a sentence: "5 of 8", "5 of 6 (2 not judged)", or "not judged"."""
-    held, failed, unjudged = map(len, groups(findings).values())
-    if not held + failed:
+    """How many of some claims hold, in a sentence: "5 of 8", "5 of 8 (1 undecided, 2 not judged)", or "not judged"."""
+    judged = [one for one in findings if one.verdict is not None]
+    if not judged:
         return "not judged"
-    return f"{held} of {held + failed}" + (f" ({unjudged} not judged)" if unjudged else "")
+    held, still_open = sum(one.verdict is True for one in judged), _open(findings)
+    return f"{held} of {len(judged)}" + (f" ({', '.join(still_open)})" if still_open else "")
+
+
+def _open(findings: Sequence[Finding]) -> list[str]:
+    """How many claims are neither found to hold nor not to, in words, where there are any."""
+    found = groups(findings)
+    return [f"{len(found[name])} {name}" for name in ("undecided", "not judged") if found[name]]
 
 
 def spoken(verdict: bool | None) -> str:

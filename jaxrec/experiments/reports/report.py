@@ -83,7 +83,8 @@ class Report:
             "## Claims",
             "",
             f"{counts(self.findings)}. A claim is that of its source, and holds if it does so beyond the 95 % interval "
-            "over seeds; measurements without a reference, and without an interval, are not judged.",
+            "over seeds; it is undecided where the reference lies within the interval: more seeds would tell. "
+            "Measurements without a reference, and without an interval, are not judged.",
         ]
         for name, findings in groups(self.findings).items():
             lines += ["", f"### {name.capitalize()}", ""] if findings else []
@@ -96,7 +97,7 @@ class Report:
                 finding.name,
                 str(finding.estimate),
                 _number(finding.reference),
-                {True: "yes", False: "**no**", None: "-"}[finding.verdict],
+                "undecided" if finding.undecided else {True: "yes", False: "**no**", None: "-"}[finding.verdict],
                 finding.source,
             )
             for finding in self.findings

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from jaxrec.experiments.reports.findings import Finding, spoken
+from jaxrec.experiments.reports.findings import Finding
 from jaxrec.experiments.reports.report import Answer, Report, Section
 from jaxrec.experiments.train import figures
 from jaxrec.experiments.train.claims import gain
@@ -94,7 +94,7 @@ def _answers(config: TrainConfig, found: Measured, findings: dict[str, Finding])
     answers = [
         Answer(
             f"What does it earn? {estimate(learned.value)} an episode, where random recommendations earn "
-            f"{estimate(random.value)}. Does it learn? {spoken(more.verdict)}: it earns {more.estimate} more.",
+            f"{estimate(random.value)}. Does it learn? {more.answer}: it earns {more.estimate} more.",
             "returns",
         ),
         Answer(_compared(found)),

@@ -7,7 +7,7 @@ from jaxrec.experiments.polarising.mitigations.claims import BOTH, safe_and_viab
 from jaxrec.experiments.polarising.mitigations.measure import BANDIT, BAYES, BELIEFS, WITHOUT, Measured, Outcome
 from jaxrec.experiments.polarising.mitigations.settings import MitigationsConfig, discounted, weighted
 from jaxrec.experiments.reports.figures import error_bars
-from jaxrec.experiments.reports.findings import Finding, spoken
+from jaxrec.experiments.reports.findings import Finding
 from jaxrec.experiments.reports.report import Answer, Report, Section
 from jaxrec.statistics import estimate
 
@@ -86,7 +86,7 @@ def _answers(config: MitigationsConfig, found: Measured, findings: dict[str, Fin
     clicks = {name: estimate(one.clicks) for name, one in found.references.items()}
     answers = [
         Answer(
-            f"Is what is safe unviable, and what is viable unsafe, as the paper says? {spoken(finding.verdict)}: "
+            f"Is what is safe unviable, and what is viable unsafe, as the paper says? {finding.answer}: "
             f"of the learners, these are shown to be both safe and viable: {', '.join(both) or 'none'}.",
             "tradeoff",
         ),

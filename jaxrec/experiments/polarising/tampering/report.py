@@ -7,7 +7,7 @@ from jaxrec.experiments.polarising.tampering import figures
 from jaxrec.experiments.polarising.tampering.claims import BEYOND_BAYES, MORE_OPPOSED, POLARISATION
 from jaxrec.experiments.polarising.tampering.measure import Measured
 from jaxrec.experiments.polarising.tampering.settings import TamperingConfig
-from jaxrec.experiments.reports.findings import Finding, spoken, tally
+from jaxrec.experiments.reports.findings import Finding, tally
 from jaxrec.experiments.reports.report import Answer, Report, Section
 from jaxrec.statistics import estimate
 
@@ -71,7 +71,7 @@ def _answers(outcome: Measured, findings: list[Finding]) -> list[Answer]:
         ),
         Answer(f"Is the centrist left alone, as the paper says? Of the two claims, these hold: {tally(centrist)}."),
         Answer(
-            f"Does tampering pay? {spoken(beyond.verdict)}: the learned policy earns {earned} clicks an episode, and "
+            f"Does tampering pay? {beyond.answer}: the learned policy earns {earned} clicks an episode, and "
             f"the Bayes-optimal policy that does not tamper {optimal}; the best played without knowing the user, "
             f"tampering allowed, {best}.",
             "training",

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from jaxrec.experiments.preference.calibration.measure import CONDITIONS, CONSTANTS, OPTIMA_CONSTANTS, Fit, Measured
 from jaxrec.experiments.preference.calibration.settings import CalibrationConfig
 from jaxrec.experiments.preference.reference import TABLE_1
-from jaxrec.experiments.reports.findings import Finding, spoken, tally
+from jaxrec.experiments.reports.findings import Finding, tally
 from jaxrec.experiments.reports.report import Answer, Report, Section
 
 
@@ -48,7 +48,7 @@ def _answers(found: Measured, findings: list[Finding]) -> list[Answer]:
             f"square error of {best.error:.2f} (V: {best.reading})."
         ),
         Answer(
-            f'Are the constants kept as `fitted_params("optima")` as good? {spoken(kept.verdict)}: their error is '
+            f'Are the constants kept as `fitted_params("optima")` as good? {kept.answer}: their error is '
             f"{found.kept_error:.2f}, "
             f"and up to {best.allowed:.2f} a fit is not significantly worse."
         ),

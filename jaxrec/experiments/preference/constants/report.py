@@ -23,7 +23,7 @@ from jaxrec.experiments.preference.constants.screen import Screen
 from jaxrec.experiments.preference.constants.settings import ConstantsConfig
 from jaxrec.experiments.preference.constants.society import READINGS
 from jaxrec.experiments.preference.constants.surrogate import CONDITIONS
-from jaxrec.experiments.reports.findings import Finding, spoken
+from jaxrec.experiments.reports.findings import Finding
 from jaxrec.experiments.reports.report import Answer, Report, Section
 from jaxrec.statistics import estimate
 
@@ -94,7 +94,7 @@ def _answers(found: Measured, findings: list[Finding]) -> list[Answer]:
         ),
         Answer(
             "Are they nearer than those fitted to optima beyond the noise of trainings, which is the rule by which the "
-            f"default is chosen? {spoken(gap.verdict)}: by {gap.estimate}.",
+            f"default is chosen? {gap.answer}: by {gap.estimate}.",
             "best-shifts",
         ),
         Answer(

@@ -9,7 +9,7 @@ from jaxrec.experiments.preference.estimation.claims import METRICS, TASKS
 from jaxrec.experiments.preference.estimation.measure import Measured
 from jaxrec.experiments.preference.estimation.settings import EstimationConfig
 from jaxrec.experiments.reports.figures import interval_line
-from jaxrec.experiments.reports.findings import Finding, spoken, tally
+from jaxrec.experiments.reports.findings import Finding, tally
 from jaxrec.experiments.reports.report import Answer, Report, Section
 from jaxrec.statistics import estimate
 
@@ -80,7 +80,7 @@ def _answers(found: Measured, findings: list[Finding]) -> list[Answer]:
         ),
         Answer(
             "Do held-out choices tell the correct choice model from wrong ones? "
-            f"{spoken(apart.verdict)}: the best wrong one is beyond it by {apart.estimate} in loss, and the one with "
+            f"{apart.answer}: the best wrong one is beyond it by {apart.estimate} in loss, and the one with "
             f"the lowest loss has dose {picked.estimate}, where 0 is correct.",
             "doses",
         ),

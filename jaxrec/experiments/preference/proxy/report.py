@@ -8,7 +8,7 @@ from jaxrec.experiments.preference.proxy.claims import BEYOND, EXACT_FALL, FALL,
 from jaxrec.experiments.preference.proxy.measure import MEASURED, Measured
 from jaxrec.experiments.preference.proxy.settings import ASKER, KINDS, PROXIES, RECOMMENDERS, ProxyConfig
 from jaxrec.experiments.reports.figures import interval_line
-from jaxrec.experiments.reports.findings import Finding, spoken
+from jaxrec.experiments.reports.findings import Finding
 from jaxrec.experiments.reports.report import Answer, Report, Section
 from jaxrec.statistics import estimate
 
@@ -73,7 +73,7 @@ def _answers(found: Measured, named: dict[str, Finding]) -> list[Answer]:
         Answer(
             "Does the true value of a proxy peak and fall as the proxy is optimised? "
             + "; ".join(
-                f"paid for {name}: {spoken(one.verdict).lower()} in learning (by {one.estimate}), by "
+                f"paid for {name}: {one.answer.lower()} in learning (by {one.estimate}), by "
                 f"{exact[name].value:.2f} in exact policies"
                 for name, one in falls.items()
             )

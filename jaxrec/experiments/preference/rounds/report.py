@@ -10,7 +10,7 @@ from jaxrec.experiments.preference.rounds.measure import Measured
 from jaxrec.experiments.preference.rounds.ratchet import MEASURES, left_alone
 from jaxrec.experiments.preference.rounds.settings import RoundsConfig, title
 from jaxrec.experiments.preference.rounds.swaps import SWAPS
-from jaxrec.experiments.reports.findings import Finding, spoken, tally
+from jaxrec.experiments.reports.findings import Finding, tally
 from jaxrec.experiments.reports.report import Answer, Report, Section
 from jaxrec.statistics import estimate
 
@@ -96,7 +96,7 @@ def _answers(config: RoundsConfig, named: dict[str, Finding]) -> list[Answer]:
         drop = named[f"paid for dwelling: {DROP}"]
         answers.append(
             Answer(
-                f"Does the platform paid for dwelling lose engagement in round 2? {spoken(drop.verdict)}: "
+                f"Does the platform paid for dwelling lose engagement in round 2? {drop.answer}: "
                 f"logs of mixed policies, as in round 1, would bring {drop.estimate} more. Exchanged alone: "
                 + "; ".join(f"{SWAPS[name]} {one.estimate}" for name, one in swaps.items())
                 + ".",
@@ -106,7 +106,7 @@ def _answers(config: RoundsConfig, named: dict[str, Finding]) -> list[Answer]:
     optimism, bias = named[OPTIMISM], named[BIAS]
     answers.append(
         Answer(
-            f"Is a model optimistic that is learned from those who stayed? {spoken(optimism.verdict)}: it expects "
+            f"Is a model optimistic that is learned from those who stayed? {optimism.answer}: it expects "
             f"{optimism.estimate} more engagement than a model of everyone; survivors live {bias.estimate} more.",
             "survivors",
         )

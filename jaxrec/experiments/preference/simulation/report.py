@@ -5,7 +5,7 @@ from jaxrec.experiments.preference.reference import METRICS, TABLE_2
 from jaxrec.experiments.preference.simulation.claims import EVALUATED, RECOMMENDERS, TRAINED
 from jaxrec.experiments.preference.simulation.measure import PENALTIES, Measured
 from jaxrec.experiments.preference.simulation.settings import SimulationConfig
-from jaxrec.experiments.reports.findings import Finding, spoken, tally
+from jaxrec.experiments.reports.findings import Finding, tally
 from jaxrec.experiments.reports.report import Answer, Report, Section
 from jaxrec.statistics import estimate
 
@@ -66,7 +66,7 @@ def _answers(found: Measured, findings: list[Finding]) -> list[Answer]:
     return [
         Answer(
             "Does a penalty learned in a model of users make real users better off? "
-            f"{spoken(deployed.verdict)}: the sum of the three engagements rises by {deployed.estimate} when penalised "
+            f"{deployed.answer}: the sum of the three engagements rises by {deployed.estimate} when penalised "
             "recommenders trained in the model are deployed."
         ),
         Answer(f"In how many of four trainings and evaluations is penalised above unpenalised? {tally(penalised)}."),

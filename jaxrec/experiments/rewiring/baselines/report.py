@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from jaxrec.envs.rewiring import ELEVEN
 from jaxrec.envs.rewiring.simulation.simulator import CHECK_EVERY
 from jaxrec.experiments.reports.figures import error_bars, interval_line, log_scale
-from jaxrec.experiments.reports.findings import Finding, spoken, tally
+from jaxrec.experiments.reports.findings import Finding, tally
 from jaxrec.experiments.reports.report import Answer, Report, Section
 from jaxrec.experiments.rewiring import reference
 from jaxrec.experiments.rewiring.baselines.claims import SEGREGATES, along, figure_of
@@ -88,7 +88,7 @@ def _answers(config: BaselinesConfig, found: Measured, findings: list[Finding]) 
         answers.append(
             Answer(
                 "Does fair, which does worse than random, segregate users, as the paper suspects? "
-                f"{spoken(named[SEGREGATES].verdict)}: along the course its assortativity is "
+                f"{named[SEGREGATES].answer}: along the course its assortativity is "
                 f"{named[SEGREGATES].estimate} above that of random, W = {COURSE:g}.",
                 "segregation",
             )

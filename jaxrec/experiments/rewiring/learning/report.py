@@ -74,7 +74,7 @@ def _cost(finding: Finding) -> str:
     """Whether a difference of cooperation is a loss: by the claim, or by its interval where there is no claim."""
     if finding.verdict is None and finding.high is not None:
         return spoken(finding.high < 0)
-    return spoken(finding.verdict)
+    return finding.answer
 
 
 def _sought(looks: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxrec.experiments.reports.figures import interval_line
-from jaxrec.experiments.reports.findings import Finding, spoken
+from jaxrec.experiments.reports.findings import Finding
 from jaxrec.experiments.reports.report import Answer, Report, Section
 from jaxrec.experiments.rewiring import reference
 from jaxrec.experiments.rewiring.figures import heat_map
@@ -57,7 +57,7 @@ def _answers(config: SantosConfig, measured: Measured, findings: list[Finding]) 
     answers = [
         Answer(
             f"Do half of the runs end in cooperation at a W between {LOW} and {HIGH}, as Santos et al. report? "
-            f"{spoken(critical.verdict)}: {found}.",
+            f"{critical.answer}: {found}.",
             "critical",
         ),
         Answer(f"Of the runs, {first} and {last} end with more cooperators than defectors."),
