@@ -11,6 +11,7 @@ import tyro
 
 from jaxrec import InputError
 from jaxrec.experiments.runs.folder import write_atomically
+from jaxrec.runtime import vectors
 
 
 @dataclass
@@ -29,7 +30,12 @@ Given = TypeVar("Given", bound=Options)
 
 
 def main(name: str, options: type[Given], run: Callable[[Given], Any], argv: Sequence[str] | None = None) -> None:
-    """Runs `benchmarks.NAME` with the options in `argv`, the process's if None; exits with one line on bad input."""
+    """Runs `benchmarks.NAME` with the options in `argv`, the process's if None; exits with one line on bad input.
+
+    A process of its own computes with wide vectors, as the command `jaxrec` does.
+    """
+    if argv is None:
+        vectors.widen()
     given = tyro.cli(options, args=argv, prog=f"python -m benchmarks.{name}")
     try:
         run(given)

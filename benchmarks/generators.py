@@ -28,18 +28,19 @@ from jaxrec.envs.rewiring import RewiringGame
 from jaxrec.experiments.runs.manifest import manifest
 from jaxrec.runtime.hardware import describe
 
+WIDTH = "xla_cpu_prefer_vector_width"
 SETTINGS = {
-    "sooner": {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 1},
-    "wide": {"xla_cpu_prefer_vector_width": 512},
+    "sooner": {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 1, WIDTH: 256},
+    "wide": {WIDTH: 512},
 }
 
 
 def ways() -> dict[str, tuple[str, dict[str, Any]]]:
     """Name -> (generator of the key, options of the compiler)."""
-    each: dict[str, tuple[str, dict[str, Any]]] = {generator: (generator, {}) for generator in random.GENERATORS}
-    if jax.default_backend() != "cpu":
-        return each
-    return each | {f"hash, {name}": ("hash", settings) for name, settings in SETTINGS.items()}
+    on_cpu = jax.default_backend() == "cpu"
+    as_it_is: dict[str, Any] = {WIDTH: 256} if on_cpu else {}
+    each = {generator: (generator, as_it_is) for generator in random.GENERATORS}
+    return each | ({f"hash, {name}": ("hash", settings) for name, settings in SETTINGS.items()} if on_cpu else {})
 
 
 @dataclass

@@ -70,7 +70,7 @@ def sizes(quick: bool, backend: str) -> Sizes:
         return Sizes(plain=6_000, numba=600_000, jax_play=2**16, jax_learn=2**16, batches=(1024,), repeats=2)
     if backend == "gpu":
         return Sizes(150_000, 30_000_000, 2**31, 2**30, (4096, 16384, 65536, 262144, 1048576), 5)
-    return Sizes(150_000, 30_000_000, 2**24, 2**23, (4096, 16384, 65536), 5)
+    return Sizes(150_000, 30_000_000, 2**24, 2**23, (4096, 8192, 16384, 65536), 5)
 
 
 @dataclass

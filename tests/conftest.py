@@ -7,7 +7,8 @@ from pathlib import Path
 
 # Nearly all of the time of the default suite is XLA compiling programs that run once; `make slow` optimises them.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-FLAG, flags = "--xla_cpu_use_fusion_emitters=false", os.environ.get("XLA_FLAGS", "")
+FLAG = "--xla_cpu_use_fusion_emitters=false --xla_cpu_prefer_vector_width=256"  # the width: of commands as of tests
+flags = os.environ.get("XLA_FLAGS", "")
 if (
     os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "1"
     and FLAG not in flags
