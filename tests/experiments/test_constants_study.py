@@ -17,9 +17,11 @@ from jaxrec.envs.preference.constants import with_constants
 from jaxrec.experiments import study
 from jaxrec.experiments.preference.constants import candidates, distance, screen, surrogate
 from jaxrec.experiments.preference.constants.candidates import COLUMNS, OPTIMA, RANGES
+from jaxrec.experiments.preference.constants.claims import reaches
 from jaxrec.experiments.preference.constants.distance import NUMBERS, PRINTED, STATEMENTS
 from jaxrec.experiments.preference.constants.settings import ENV, ConstantsConfig
 from jaxrec.experiments.preference.constants.society import READINGS, CandidateParams, CandidateUsers, mixture
+from jaxrec.statistics import Estimate
 
 POINTS = candidates.spread(200, 1)
 TINY = ConstantsConfig(
@@ -106,6 +108,16 @@ def test_what_the_paper_prints_is_at_no_distance_and_a_standard_error_at_one():
     expected = [[0.75, 1, 1, 0, 0.75, sums[1] / sums[0], sums[0] / sums[3]]]
     np.testing.assert_allclose(distance.stated(PRINTED[None], users[None], natural[None]), expected)
     assert len(STATEMENTS) == 7
+
+
+def test_a_printed_ratio_is_met_where_an_interval_reaches_what_it_may_be_rounded_from():
+    judge = reaches(0.645, 0.655)
+    assert judge.reference == pytest.approx(0.65)
+    for low, high, met in ((0.66, 0.7, False), (0.5, 0.64, False), (0.5, 0.646, True), (0.64, 0.7, True)):
+        assert judge.holds(Estimate((low + high) / 2, low, high), judge.reference) is met
+    assert judge.holds(Estimate(0.65, None, None), judge.reference) is None
+    ratios = [claim for claim in study("preference-constants").claims(TINY) if "as a part of" in claim.name]
+    assert [claim.judge.reference for claim in ratios] == pytest.approx([0.65, 0.6] * 2)
 
 
 def test_pairs_and_the_shortlist_are_those_of_plain_loops():

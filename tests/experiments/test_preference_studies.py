@@ -14,6 +14,7 @@ from jaxrec.experiments.preference.calibration import measure as calibration
 from jaxrec.experiments.preference.calibration.measure import CONSTANTS, OPTIMA_CONSTANTS
 from jaxrec.experiments.preference.calibration.study import CalibrationConfig
 from jaxrec.experiments.preference.reference import METRICS, TABLE_1
+from jaxrec.experiments.preference.shift.claims import ORDERINGS
 from jaxrec.experiments.preference.shift.measure import natural, optima
 from jaxrec.experiments.preference.shift.study import ShiftConfig
 
@@ -57,6 +58,15 @@ def test_the_study_of_shifts_writes_table_1(tmp_path):
         assert f"| {name} | r(u_t) | {published[0]:.2f} |" in report
     for figure in ("shifts", "shifts-exact", "pareto", "curves"):
         assert (folder / "figures" / f"{figure}.png").stat().st_size > 10_000
+
+
+def test_the_orderings_that_are_judged_are_those_of_table_1():
+    for more, less, metric in ORDERINGS:
+        high, low = (
+            sum(TABLE_1[name]) if metric == "sum" else TABLE_1[name][METRICS.index(metric)] for name in (more, less)
+        )
+        assert high > low
+    assert ("penalised myopic", "myopic", "engagement") in ORDERINGS  # which our users reverse
 
 
 def test_a_larger_penalty_never_costs_safety_nor_gains_engagement():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxrec.experiments import study
-from jaxrec.experiments.preference.rounds.claims import BIAS, DROP, LOST, MEMORY, OPTIMISM, RATCHET, RECOVERED
+from jaxrec.experiments.preference.rounds.claims import BIAS, DROP, LOST, MEMORY, OPTIMISM, RATCHET, RECOVERED, SAFER
 from jaxrec.experiments.preference.rounds.learning import Condition, Round
 from jaxrec.experiments.preference.rounds.measure import Measured
 from jaxrec.experiments.preference.rounds.ratchet import MEASURES, Stay
@@ -19,11 +19,15 @@ USERS = np.full(36, 1 / 36)
 
 
 def stay(counts, penalty, remembers):
-    """An exact platform whose users move 20 degrees a session and lose 1 of safe engagement, unless it remembers."""
+    """An exact platform whose users move 20 degrees a session and lose 1 of safe engagement, unless it remembers.
+
+    Without a penalty they have 1 less of it at first, and lose a quarter as much.
+    """
     drift = 0.0 if remembers else 1.0
     sessions = np.arange(3.0)[:, None] * drift
     measures = dict.fromkeys(MEASURES, 3.0 + 0 * sessions + NOISE)
-    measures |= {"apart": 10 + 20 * sessions + NOISE, "safe": 5 - sessions + NOISE}
+    safe = 5 - sessions if penalty else 4 - sessions / 4
+    measures |= {"apart": 10 + 20 * sessions + NOISE, "safe": safe + NOISE}
     measures["bait"] = measures["bait"] + (counts == "click")
     measures["engagement"] = measures["engagement"] + 2 * (counts == "dwell")
     return Stay(counts, penalty, remembers, measures, np.tile(USERS, (3, 1)))
@@ -57,6 +61,10 @@ def test_claims_come_to_what_was_measured():
     for text, value in ((RATCHET, 40.0), (LOST, 2.0), (MEMORY, 2.0)):
         assert named[f"{exact}: {text}"].value == pytest.approx(value)
         assert named[f"{exact}: {text}"].verdict
+    for session, value in (("first", 1.0), ("last", -0.5)):
+        finding = named[f"{exact}, {session} session: {SAFER}"]
+        assert finding.value == pytest.approx(value)
+        assert finding.verdict is (value > 0)
     assert named["exact, first session: bait consumed, paid for clicks beyond dwelling"].value == pytest.approx(1.0)
     assert named["exact, first session: engagement, paid for dwelling beyond clicks"].value == pytest.approx(2.0)
     assert named[OPTIMISM].value == pytest.approx(2.0)

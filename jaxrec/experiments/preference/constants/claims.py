@@ -9,7 +9,7 @@ from jaxrec.experiments.preference.constants.distance import NOISE, NUMBERS, PRI
 from jaxrec.experiments.preference.constants.measure import Measured, Trained
 from jaxrec.experiments.preference.constants.settings import ConstantsConfig
 from jaxrec.experiments.reports.claims import REPORTED, Claim, Judge, above, exact
-from jaxrec.statistics import estimate
+from jaxrec.statistics import Estimate, estimate
 
 TABLE = "Carroll et al., Table 1"
 OURS = "beyond the paper"
@@ -46,7 +46,25 @@ def _judge(place: int) -> Judge:
     low, high = STATEMENTS[place].low, STATEMENTS[place].high
     if place == 0:
         return exact("<=", high)
-    return above(low) if high >= 1.0 else REPORTED
+    return above(low) if high >= 1.0 else reaches(low, high)
+
+
+def reaches(low: float, high: float) -> Judge:
+    """Judges whether the 95 % interval of a mean reaches a printed number, which is rounded; undecided from one seed.
+
+    Args:
+        low: the least that the printed number may have been rounded from.
+        high: the most.
+
+    Returns:
+        The judge, which shows the printed number as its reference.
+    """
+    printed = (low + high) / 2
+
+    def holds(mean: Estimate, reference: float) -> bool | None:
+        return None if mean.low is None or mean.high is None else mean.low <= high and mean.high >= low
+
+    return Judge(f"equal to {printed:.4g} within its interval", printed, holds)
 
 
 def met(trained: Trained, place: int) -> np.ndarray:

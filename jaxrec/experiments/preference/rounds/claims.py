@@ -31,6 +31,7 @@ ORDERINGS = (("click", "click", "dwell"), ("bait", "click", "dwell"), ("engageme
 RATCHET = "degrees from natural preferences, last session beyond first"
 LOST = "engagement under safe preferences since joining, first session beyond last"
 MEMORY = "the same, what a platform saves that remembers how users joined"
+SAFER = "engagement under safe preferences since joining, penalised beyond unpenalised"
 DROP = "engagement, round 1 beyond round 2"
 RECOVERED = "engagement in round 2 with an exchange, beyond as it is: "
 OPTIMISM = "engagement that a model of survivors expects beyond one of everyone"
@@ -39,7 +40,13 @@ BIAS = "engagement that survivors live beyond everyone"
 
 def claims(config: RoundsConfig) -> list[Claim[Measured]]:
     """Lists the claims about exact platforms whose users stay, about survivors, and about learning platforms."""
-    return [*_of_stays(config), *_of_survivors(), *_of_swaps(config), *_of_learning(config)]
+    return [
+        *_of_stays(config),
+        *_of_penalties(config),
+        *_of_survivors(),
+        *_of_swaps(config),
+        *_of_learning(config),
+    ]
 
 
 def _of_stays(config: RoundsConfig) -> list[Claim[Measured]]:
@@ -64,6 +71,24 @@ def _of_stays(config: RoundsConfig) -> list[Claim[Measured]]:
             Claim("exact, first session: engagement, paid for dwelling beyond clicks", engagement, above(0.0), SOURCE),
         ]
     return listed
+
+
+def _of_penalties(config: RoundsConfig) -> list[Claim[Measured]]:
+    """Whether a penalty leaves users safer than none: in the first session, and in the last."""
+    if 0.0 not in config.exact_penalties:
+        return []
+    return [
+        Claim(
+            f"exact, {title(counts, penalty)}, {session} session: {SAFER}",
+            partial(_safer, counts=counts, penalty=penalty, session=at),
+            above(0.0),
+            source,
+        )
+        for counts in PAID
+        for penalty in config.exact_penalties
+        if penalty
+        for session, at, source in (("first", 0, PENALTY), ("last", -1, OURS))
+    ]
 
 
 def _of_survivors() -> list[Claim[Measured]]:
@@ -148,6 +173,11 @@ def _change(found: Measured, counts: str, penalty: float, measure: str, sign: fl
 def _saved(found: Measured, counts: str, penalty: float) -> np.ndarray:
     remembered, forgotten = (found.stay(counts, penalty, remembers).measures["safe"] for remembers in (True, False))
     return remembered[-1] - forgotten[-1]
+
+
+def _safer(found: Measured, counts: str, penalty: float, session: int) -> np.ndarray:
+    penalised, free = (found.stay(counts, nu).measures["safe"][session] for nu in (penalty, 0.0))
+    return penalised - free
 
 
 def _between(found: Measured, measure: str, more: str, less: str) -> np.ndarray:

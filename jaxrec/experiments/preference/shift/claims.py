@@ -22,6 +22,7 @@ ORDERINGS = (
     ("penalised rl", "myopic", "sum"),
     ("penalised rl", "rl", "sum"),
     ("penalised myopic", "myopic", "sum"),
+    ("penalised myopic", "myopic", "engagement"),
 )
 """The recommender of Table 1 that earns more, the one that earns less, and of what."""
 CENTRES = (80, 270)
