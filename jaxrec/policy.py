@@ -5,10 +5,11 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import jax.numpy as jnp
 from flax import struct
 from jax import Array
+from jax.core import Tracer
 from jaxtyping import Bool, Float, Int, PyTree
 
-from jaxrec import bitset
-from jaxrec.spaces import Space
+from jaxrec import bitset, checks
+from jaxrec.spaces import Discrete, Space
 
 Carry = TypeVar("Carry")
 Obs = TypeVar("Obs", contravariant=True)
@@ -82,6 +83,16 @@ class Random(Stateless):
             (action, ()).
         """
         return self.space.sample(key), carry
+
+    def probabilities(self, carry: tuple[()], obs: PyTree) -> tuple[Float[Array, " actions"], tuple[()]]:
+        """Gives the same probability for each action, and the empty carry.
+
+        Raises:
+            InputError: for a space that is not `Discrete`, or whose size is traced.
+        """
+        if not isinstance(self.space, Discrete) or isinstance(self.space.n, Tracer):
+            raise checks.InputError(f"space must be Discrete, of a known size, to have probabilities, got {self.space}")
+        return jnp.full(self.space.n, 1 / self.space.n), carry
 
 
 def evenly(best: Bool[Array, " n"]) -> Float[Array, " n"]:

@@ -28,6 +28,10 @@ class Random(Stateless):
         """
         return _random_source(key), carry
 
+    def probabilities(self, carry: tuple[()], obs: Array) -> tuple[Array, tuple[()]]:
+        """Gives float[3], a third for each source, and the empty carry."""
+        return jnp.full(3, 1 / 3), carry
+
 
 @no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
 class AlwaysSource(Stateless):
@@ -51,6 +55,10 @@ class AlwaysSource(Stateless):
             (int32[] source, carry).
         """
         return jnp.asarray(self.source, jnp.int32), carry
+
+    def probabilities(self, carry: tuple[()], obs: Array) -> tuple[Array, tuple[()]]:
+        """Gives float[3], 1 for the source, and the empty carry."""
+        return (jnp.arange(3) == self.source).astype(float), carry
 
 
 @no_type_check

@@ -7,11 +7,12 @@ from typing import Any, no_type_check
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Bool
 
 from jaxrec.envs.rewiring.heuristics import HEURISTICS, Heuristic, heuristic
 from jaxrec.envs.rewiring.observation import Observation
 from jaxrec.graphs import neighbours_of
-from jaxrec.policy import Stateless, one_of
+from jaxrec.policy import Stateless, evenly, one_of
 
 
 @no_type_check
@@ -25,7 +26,7 @@ class HeuristicPolicy(Stateless):
     heuristic: Heuristic
 
     def act(self, carry: tuple[()], obs: Observation, key: Array) -> tuple[Array, tuple[()]]:
-        """Draws one of the users that the heuristic accepts.
+        """Draws one of the users in `best`.
 
         Args:
             carry: empty.
@@ -35,13 +36,21 @@ class HeuristicPolicy(Stateless):
         Returns:
             (int32[] user, carry).
         """
+        return one_of(self.best(obs), jax.random.uniform(key)).astype(jnp.int32), carry
+
+    def probabilities(self, carry: tuple[()], obs: Observation) -> tuple[Array, tuple[()]]:
+        """Gives float[N], the probability of each user for one request, and the empty carry."""
+        return evenly(self.best(obs)), carry
+
+    def best(self, obs: Observation) -> Bool[Array, " users"]:
+        """Finds the users that are recommended, each equally often: the accepted ones, or the focused one alone."""
         cooperates, degree = obs.nodes[:, 0] > 0.5, obs.nodes[:, 1]
         accepted = jnp.asarray(self.heuristic.accepts)[cooperates[obs.focused].astype(int), cooperates.astype(int)]
         near = neighbours_of(obs.graph, obs.partner, cooperates.shape[0])
         pool = obs.action_mask & accepted & (near | ~jnp.asarray(self.heuristic.local))
         score = jnp.where(pool, degree * self.heuristic.degree, -jnp.inf)
         best = pool & (score == score.max())
-        return jnp.where(best.any(), one_of(best, jax.random.uniform(key)), obs.focused).astype(jnp.int32), carry
+        return jnp.where(best.any(), best, jnp.arange(cooperates.shape[0]) == obs.focused)
 
 
 POLICIES: dict[str, Callable[[Any, Any], Any]] = {

@@ -35,12 +35,13 @@ def test_a_heuristic_policy_recommends_whom_the_heuristic_does(observe_as, key):
             met = meetings.meet(society, words, rules.CARVALHO, params)
             obs = observation.observe(society, met, 40, observe_as)
             act = jax.vmap(lambda heuristic, key: HeuristicPolicy(heuristic).act((), obs, key)[0], in_axes=(0, None))
-            return obs, jax.vmap(act, in_axes=(None, 0))(heuristics, keys)
+            chances = jax.vmap(lambda heuristic: HeuristicPolicy(heuristic).probabilities((), obs)[0])(heuristics)
+            return obs, jax.vmap(act, in_axes=(None, 0))(heuristics, keys), chances
 
         return jax.vmap(one, in_axes=(0, 0, None))(society, words, keys)
 
     every = heuristics.stack_kinds([heuristics.heuristic(name) for name in NAMES])
-    obs, actions = jax.tree.map(np.asarray, draw(societies, words, every, jax.random.split(key, 400)))
+    obs, actions, chances = jax.tree.map(np.asarray, draw(societies, words, every, jax.random.split(key, 400)))
     for i, state in enumerate(states):
         focused, partner = int(obs.focused[i]), int(obs.partner[i])
         np.testing.assert_array_equal(
@@ -58,4 +59,6 @@ def test_a_heuristic_policy_recommends_whom_the_heuristic_does(observe_as, key):
             pool = ref.pool(state, focused, partner, ref.Game("carvalho", heuristics=((name, False),)))
             values, counts = np.unique(actions[i, :, j], return_counts=True)
             assert values.tolist() == (pool or [focused]), name
+            np.testing.assert_allclose(chances[i, j, values], 1 / len(values), rtol=1e-6)
+            assert np.count_nonzero(chances[i, j]) == len(values)
             assert len(values) == 1 or stats.chisquare(counts).pvalue > 1e-6

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, no_type_check
 
+import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Bool
 
 from jaxrec.envs.rewiring.heuristics import HEURISTICS, heuristic
 from jaxrec.envs.rewiring.market.observation import MarketObservation
@@ -17,19 +19,10 @@ NEVER_EXCLUSIVE = ("null", "local")
 class MarketHeuristic(HeuristicPolicy):
     """Recommends by a `Heuristic`; an exclusive one recommends its own users alone, whatever the market allows."""
 
-    def act(self, carry: tuple[()], obs: MarketObservation, key: Array) -> tuple[Array, tuple[()]]:  # type: ignore[override]
-        """Draws one of the users that the heuristic accepts.
-
-        Args:
-            carry: empty.
-            obs: a request.
-            key: a typed key, for the draw.
-
-        Returns:
-            (int32[] user, carry).
-        """
+    def best(self, obs: MarketObservation) -> Bool[Array, " users"]:  # type: ignore[override]
+        """Finds the users that are recommended, each equally often."""
         own = obs.nodes[:, 2] > 0.5
-        return super().act(carry, obs.replace(action_mask=obs.action_mask & (own | ~self.heuristic.exclusive)), key)
+        return super().best(obs.replace(action_mask=obs.action_mask & (own | ~jnp.asarray(self.heuristic.exclusive))))
 
 
 def _made(name: str, exclusive: bool, env: Any, params: Any) -> MarketHeuristic:
