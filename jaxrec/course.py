@@ -1,8 +1,11 @@
-"""A trajectory as a picture, whatever society it is of: what a notebook shows for it."""
+"""A trajectory or a state as a picture, whatever society it is of: what a notebook shows for it."""
 
 import io
+from typing import Any
 
 import numpy as np
+from jax.tree_util import keystr, tree_leaves_with_path
+from jaxtyping import PyTree
 
 from jaxrec import checks
 
@@ -40,6 +43,50 @@ def draw_course(course: Course, done: np.ndarray) -> bytes:
         for end in np.flatnonzero(done[:-1]):
             axes.axvline(end + 0.5, color="#8a8a8a", lw=0.8, ls="--")
     panels[-1].set_xlabel("time-step; dashed: an episode ended" if done[:-1].any() else "time-step")
+    return _png(figure)
+
+
+def draw_state(state: PyTree) -> bytes:
+    """Draws a state: bars for each field of one axis, an image for each of two, and single numbers in the title.
+
+    Args:
+        state: NumPy leaves; at most `MAX_PANELS` with axes are drawn, and none of more than two. Words of bits, as of
+            sets of users, are drawn as bits.
+
+    Returns:
+        The picture, as the bytes of a PNG file.
+
+    Raises:
+        InputError: where there is nothing to draw.
+    """
+    from matplotlib.figure import Figure
+
+    leaves = ((keystr(path, simple=True, separator="."), leaf) for path, leaf in tree_leaves_with_path(state))
+    fields = {name: _drawable(np.asarray(leaf)) for name, leaf in leaves if np.size(leaf)}
+    scalars = ", ".join(f"{name} {values:.4g}" for name, values in fields.items() if values.ndim == 0)
+    shown = dict([(name, values) for name, values in fields.items() if values.ndim in (1, 2)][:MAX_PANELS])
+    if not shown:
+        raise checks.InputError(f"state must have a field of one axis or two, got {checks.brief(state)}")
+    figure = Figure(figsize=(8, 0.5 + 1.3 * len(shown)), layout="constrained")
+    for axes, (name, values) in zip(figure.subplots(len(shown), squeeze=False)[:, 0], shown.items(), strict=True):
+        if values.ndim == 1:
+            axes.bar(np.arange(len(values)), values, color="#2f6db3")
+        else:
+            axes.imshow(values, aspect="auto", interpolation="nearest", cmap="Purples")
+        axes.set_title(name, loc="left", fontsize=10)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(scalars, fontsize=10)
+    return _png(figure)
+
+
+def _drawable(values: np.ndarray) -> np.ndarray:
+    """Gives float[...], with an axis of 32 bits for each of words."""
+    if values.ndim and values.dtype == np.uint32:
+        values = np.unpackbits(np.ascontiguousarray(values).view(np.uint8), axis=-1, bitorder="little")
+    return values.astype(float)
+
+
+def _png(figure: Any) -> bytes:
     target = io.BytesIO()
     figure.savefig(target, format="png", dpi=80)
     return target.getvalue()

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 from jax import Array
 from jaxtyping import PyTree
 
 from jaxrec import auto_reset, checks
+from jaxrec.course import draw_state
 from jaxrec.interface import Interface, Params, State
 from jaxrec.policy import Policy
 from jaxrec.utilities import Leaf, RewardFunction, Utilities, paid
@@ -34,6 +36,17 @@ class EnvState(struct.PyTreeNode):
     """
 
     time: Leaf
+
+    def _repr_png_(self) -> bytes | None:
+        """The picture that a notebook shows for the state of one environment; None, and so text, for all else.
+
+        A cell never fails for its picture: whatever cannot be drawn is shown as text. `env.render` knows the society.
+        """
+        try:
+            host = jax.device_get(self)
+            return None if np.ndim(host.time) else draw_state(host)
+        except Exception:
+            return None
 
 
 def _replace(params: "EnvParams", **values: object) -> Any:

@@ -1,4 +1,4 @@
-"""A trajectory in a notebook: a picture of one environment, and text for all else."""
+"""Trajectories and states in a notebook: a picture of one environment, and text for all else."""
 
 import io
 
@@ -41,3 +41,20 @@ def test_a_notebook_shows_the_text_of_what_it_cannot_draw(trajectory):
     formatter.active_types = ["image/png", "text/plain"]
     assert set(formatter.format(trajectory)[0]) == {"text/plain"}
     assert "image/png" in formatter.format(trajectory[:, 0])[0]
+
+
+@pytest.mark.parametrize("env_id", ["PolarisingUsers-v0", "PreferenceShift-v0", "RewiringGame-v0"])
+def test_the_state_of_one_environment_is_a_picture(env_id, key):
+    env, params = jaxrec.make(env_id)
+    _, state = env.reset(key, params)
+    picture = imread(io.BytesIO(state._repr_png_()), format="png")
+    assert picture.shape[1] == 640
+    assert len(np.unique(picture.reshape(-1, picture.shape[-1]), axis=0)) > 10
+    many = jax.vmap(env.reset, (0, None))(jax.random.split(key, 3), params)[1]
+    seen = [many._repr_png_()]
+    jax.jit(lambda traced: seen.append(traced._repr_png_()))(state)
+    assert seen == [None, None]
+
+
+def test_a_state_of_single_numbers_is_text():
+    assert jaxrec.EnvState(np.int32(3))._repr_png_() is None
