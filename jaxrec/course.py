@@ -47,7 +47,7 @@ def draw_course(course: Course, done: np.ndarray) -> bytes:
 
 
 def draw_state(state: PyTree) -> bytes:
-    """Draws a state: bars for each field of one axis, an image for each of two, and single numbers in the title.
+    """Draws a state: bars for each field of one axis, an image for each of two; the first single numbers in the title.
 
     Args:
         state: NumPy leaves; at most `MAX_PANELS` with axes are drawn, and none of more than two. Words of bits, as of
@@ -60,10 +60,11 @@ def draw_state(state: PyTree) -> bytes:
         InputError: where there is nothing to draw.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     leaves = ((keystr(path, simple=True, separator="."), leaf) for path, leaf in tree_leaves_with_path(state))
     fields = {name: _drawable(np.asarray(leaf)) for name, leaf in leaves if np.size(leaf)}
-    scalars = ", ".join(f"{name} {values:.4g}" for name, values in fields.items() if values.ndim == 0)
+    single = [f"{name} {values:.4g}" for name, values in fields.items() if values.ndim == 0][:MAX_PANELS]
     shown = dict([(name, values) for name, values in fields.items() if values.ndim in (1, 2)][:MAX_PANELS])
     if not shown:
         raise checks.InputError(f"state must have a field of one axis or two, got {checks.brief(state)}")
@@ -71,11 +72,12 @@ def draw_state(state: PyTree) -> bytes:
     for axes, (name, values) in zip(figure.subplots(len(shown), squeeze=False)[:, 0], shown.items(), strict=True):
         if values.ndim == 1:
             axes.bar(np.arange(len(values)), values, color="#2f6db3")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         else:
             axes.imshow(values, aspect="auto", interpolation="nearest", cmap="Purples")
         axes.set_title(name, loc="left", fontsize=10)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(scalars, fontsize=10)
+    figure.suptitle(", ".join(single), fontsize=10)
     return _png(figure)
 
 
