@@ -97,7 +97,7 @@ def _answers(config: RoundsConfig, named: dict[str, Finding]) -> list[Answer]:
         answers.append(
             Answer(
                 f"Does the platform paid for dwelling lose engagement in round 2? {drop.answer}: "
-                f"logs of mixed policies, as in round 1, would bring {drop.estimate} more. Exchanged alone: "
+                f"logs of mixed policies, as in round 1, would bring {drop.estimate} more. Exchanges bring: "
                 + "; ".join(f"{SWAPS[name]} {one.estimate}" for name, one in swaps.items())
                 + ".",
                 "exchanges",
@@ -141,8 +141,9 @@ def _swaps(found: Measured) -> list[Section]:
     return [
         Section(
             "Round 2 taken apart",
-            "The platform paid for dwelling, without penalty: engagement of new users in an episode where one thing is "
-            "exchanged.",
+            "The platform paid for dwelling, without penalty: engagement of new users in an episode, with each "
+            "exchange. Logs of mixed policies are those of round 1, whose number is shown; exact inference exchanges "
+            "model, recommender and beliefs together.",
             ("exchanged", "r(u_t), engagement"),
             rows,
             ["exchanges"],

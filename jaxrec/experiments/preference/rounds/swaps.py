@@ -1,4 +1,4 @@
-"""Why a second round loses engagement: logs, model, recommender or beliefs exchanged for exact ones, one at a time."""
+"""Why a second round loses engagement: the round played again with parts of it exchanged for exact ones."""
 
 from dataclasses import dataclass
 from typing import no_type_check
@@ -27,7 +27,8 @@ SWAPS = {
     "recommender": "an exact planner, on the model's beliefs",
     "beliefs": "the recommender of round 2, on exact beliefs",
 }
-"""What is exchanged in round 2."""
+"""What is exchanged in round 2. "logs" is no run of its own but round 1, whose model was learned from mixed logs;
+"model" exchanges model, recommender and beliefs together."""
 
 
 @no_type_check
@@ -98,7 +99,7 @@ class Swapped:
 
 
 def swap(config: RoundsConfig, kept: Kept, rounds: tuple[np.ndarray, np.ndarray], key: Array, tools: Tools) -> Swapped:
-    """Plays round 2 again with one thing exchanged.
+    """Plays round 2 again with each exchange of `SWAPS` but that of the logs, which is round 1.
 
     Args:
         config: the settings.
