@@ -54,7 +54,7 @@ def checkpoints_read(run):
                 )
                 found = manager.restore(step, args=parts)
                 assert found["state"]
-                assert found["history"]["num_chunks"][-1]["updates"] == step
+                assert found["history"]["chunks"][-1]["updates"] == step
                 count += 1
     return count
 
