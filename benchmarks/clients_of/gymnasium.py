@@ -5,6 +5,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from benchmarks.clients_of.reasons import refuse_slates
 from jaxrec import Environment
 from jaxrec.gymnasium import Env, VectorEnv
 from jaxrec.spaces import Fields
@@ -64,6 +65,7 @@ def sb3_ppo(env: Environment) -> None:
 
 def sb3_dqn(env: Environment) -> None:
     """Learns a few steps."""
+    refuse_slates(env, "DQN of Stable-Baselines3 takes Discrete actions alone; its PPO takes slates")
     from stable_baselines3 import DQN  # pyright: ignore[reportMissingImports]
 
     from jaxrec.gymnasium.stable_baselines3 import VecEnv

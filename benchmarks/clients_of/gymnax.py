@@ -6,15 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.clients_of.reasons import ImpossibleError, refuse_slates
 from jaxrec import Environment
 from jaxrec.spaces import Fields
 from jaxrec.wrappers import FlattenObservation
 
 STEPS = 40
-
-
-class ImpossibleError(Exception):
-    """Why a client and an environment cannot meet."""
+NO_SLATES = "gymnax converts no space of slates to Gymnasium; jaxrec.gymnasium does, to MultiDiscrete"
 
 
 def log(env: Environment) -> None:
@@ -43,6 +41,7 @@ def flatten(env: Environment) -> None:
 
 def sticky(env: Environment) -> None:
     """Plays with `StickyActionWrapper`."""
+    refuse_slates(env, "gymnax repeats Discrete actions alone")
     from gymnax.wrappers import StickyActionWrapper
 
     _played(StickyActionWrapper(env, 0.5), 3)
@@ -62,12 +61,13 @@ def dm_env(env: Environment) -> None:
     wrapped = GymnaxToDmEnvWrapper(env)
     step = wrapped.reset(jax.random.key(0))
     for key in jax.random.split(jax.random.key(1), 3):
-        step = wrapped.step(key, step, 0)
+        step = wrapped.step(key, step, drawn(env, key))
     assert step.discount == 1
 
 
 def gym(env: Environment) -> None:
     """Plays with `GymnaxToGymWrapper`."""
+    refuse_slates(env, NO_SLATES)
     from gymnax.wrappers import GymnaxToGymWrapper
 
     wrapped = GymnaxToGymWrapper(cast(Any, env))
@@ -78,6 +78,7 @@ def gym(env: Environment) -> None:
 
 def vector_gym(env: Environment) -> None:
     """Plays with `GymnaxToVectorGymWrapper`."""
+    refuse_slates(env, NO_SLATES)
     from gymnax.wrappers import GymnaxToVectorGymWrapper
 
     wrapped = GymnaxToVectorGymWrapper(cast(Any, env), num_envs=3)
@@ -105,7 +106,7 @@ def brax(env: Environment) -> None:
 
     wrapped: Any = GymnaxToBraxWrapper(cast(Any, env))
     state = wrapped.reset(jax.random.key(0))
-    state = wrapped.step(state, jnp.zeros((), jnp.int32))
+    state = wrapped.step(state, drawn(env, jax.random.key(1)))
     assert state.reward.shape == ()
 
 
@@ -134,6 +135,11 @@ def _played(env: Any, steps: int) -> list[Any]:
         out.append(env.step(key, state, env.action_space(params).sample(key), params))
         state = out[-1][1]
     return out
+
+
+def drawn(env: Environment, key: jax.Array) -> Any:
+    """Draws an action."""
+    return env.action_space(env.default_params).sample(key)
 
 
 def arrays(env: Environment) -> Environment:

@@ -1,11 +1,12 @@
-"""Clients of gymnax's older convention: rejax, agents in the style of PureJaxRL, and Stoa, which Stoix is built on."""
+"""Clients of gymnax's older convention: rejax, the loop of PureJaxRL, and Stoa, which Stoix is built on."""
 
 from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
 
-from benchmarks.clients_of.gymnax import arrays
+from benchmarks.clients_of.gymnax import arrays, drawn
+from benchmarks.clients_of.reasons import refuse_slates
 from jaxrec import Environment
 from jaxrec.wrappers import FlattenObservation, LegacyStepAPI, TimeLimit
 
@@ -32,10 +33,16 @@ def rejax_iqn(env: Environment) -> None:
     _rejax("IQN", env, num_envs=2, buffer_size=64, fill_buffer=16, batch_size=8)
 
 
+def rejax_sac(env: Environment) -> None:
+    """Trains and evaluates rejax's SAC, which has a form for discrete actions."""
+    _rejax("SAC", env, num_envs=2, buffer_size=64, fill_buffer=16, batch_size=8)
+
+
 def _rejax(name: str, env: Environment, **settings: int) -> None:
     """Trains for a few steps; episodes without a common length are cut off, for it evaluates 128 to their ends."""
     import rejax
 
+    refuse_slates(env, "rejax has actions that are one of n or vectors of real numbers")
     bounded = env if env.fixed_horizon else TimeLimit(env, MAX_STEPS)
     agent = getattr(rejax, name).create(
         env=LegacyStepAPI(arrays(bounded)), total_timesteps=64, eval_freq=32, learning_rate=1e-3, **settings
@@ -46,7 +53,7 @@ def _rejax(name: str, env: Environment, **settings: int) -> None:
 
 
 def purejaxrl(env: Environment) -> None:
-    """Scans over batches of steps of five values, with the wrappers that PureJaxRL has around an environment."""
+    """Plays the calls of PureJaxRL's training loop, which is in no registry: its wrappers, `vmap` and `scan`."""
     from gymnax.wrappers import LegacyStepAPIWrapper, LogWrapper
 
     wrapped: Any = LegacyStepAPIWrapper(cast(Any, LogWrapper(FlattenObservation(env))))
@@ -72,6 +79,6 @@ def stoa(env: Environment) -> None:
 
     wrapped = GymnaxToStoa(LegacyStepAPI(FlattenObservation(env)), env.default_params)
     state, step = wrapped.reset(jax.random.key(0))
-    for _ in range(40):
-        state, step = wrapped.step(state, jnp.zeros((), jnp.int32))
+    for key in jax.random.split(jax.random.key(1), 40):
+        state, step = wrapped.step(state, drawn(env, key))
     assert step.observation.ndim == 1
