@@ -149,6 +149,10 @@ class Swept(struct.PyTreeNode):
         return self.agent.num_updates
 
     @property
+    def sparse(self):
+        return getattr(self.agent, "sparse", ())
+
+    @property
     def env(self):
         return SimpleNamespace(check_params=self._check_params)
 

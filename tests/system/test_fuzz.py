@@ -161,7 +161,8 @@ def fuzz_agent(make, seed, x64, sets):
                 refused |= runs
                 kept = np.where(np.isin(np.arange(sets), list(refused)), 0, np.arange(sets))
                 params = jax.tree.map(lambda leaf, kept=kept: leaf[kept], params)
-        state = state.replace(key=jax.random.key_data(state.key))
+        if hasattr(state, "key"):
+            state = state.replace(key=jax.random.key_data(state.key))
         assert_finite(jax.tree.map(np.asarray, state))
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
 from jaxtyping import Float, Int
 
 from jaxrec import bitset, checks
@@ -65,7 +66,7 @@ def check_game(game: object) -> None:
         raise checks.InputError(f"game must be Pairwise() or PublicGoods(factor), got {checks.brief(game)}")
 
 
-def check_payoffs(game: Game, temptation: float | Array, sucker: float | Array, any_payoffs: bool) -> None:
+def check_payoffs(game: Game, temptation: ArrayLike, sucker: ArrayLike, any_payoffs: bool) -> None:
     """Checks T and S.
 
     Args:
