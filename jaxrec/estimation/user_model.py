@@ -118,7 +118,7 @@ class LearnUsers(struct.PyTreeNode):
     @property
     def batches_per_epoch(self) -> int:
         """Updates in a pass; each pass leaves out other users, fewer than a batch."""
-        return self.logs.num_users // self.batch_size
+        return self.logs.num_users // max(self.batch_size, 1)  # `check` refuses 0, and is asked after this
 
     @property
     def num_updates(self) -> int:
