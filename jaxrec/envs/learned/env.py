@@ -23,7 +23,7 @@ from jaxrec.spaces import Space
 from jaxrec.utilities import RewardFunction, Utilities
 
 OBSERVE_AS = ("beliefs", "choices")
-MAX_WEIGHT = 1e3  # of a network: activations, some of them squared, stay within float32
+MAX_WEIGHT = 1e2  # of a network: activations, some of them squared, stay far within float32, and so do their roundings
 
 
 @no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
@@ -51,7 +51,7 @@ class LearnedParams(ChoiceParams):
     """Run-time values: those of the choice model, which is taken as known, and the learned weights.
 
     Attributes:
-        weights: of the three networks, within -1000 ... 1000; `jaxrec.estimation.learn_users` estimates them.
+        weights: of the three networks, within -100 ... 100; `jaxrec.estimation.learn_users` estimates them.
     """
 
     weights: Weights = None  # type: ignore[assignment]  # `check_params` asks for them

@@ -4,7 +4,7 @@ Carroll, Dragan, Russell & Hadfield-Menell 2022, "Estimating and Penalizing Indu
 Systems", Appendix H.2: an encoder as in BERT4Rec (Sun et al. 2019) with a mixture of von Mises distributions on top.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -18,7 +18,6 @@ from jaxrec.envs.preference.dynamics import BINS, DEGREES
 ANGLES = np.radians(DEGREES).astype(np.float32)
 
 MAX_LOG_CONCENTRATION = 15.0  # beyond it a belief is one bin, and later overflows float32
-MAX_ATTENDED = 1000.0  # of queries and keys
 
 
 class Steps(NamedTuple):
@@ -83,9 +82,7 @@ class BeliefTransformer(nn.Module):
         x = dropped(tokens + nn.Embed(tokens.shape[0], self.width)(jnp.arange(tokens.shape[0])))
         for _ in range(self.layers):
             normed = nn.LayerNorm()(x)
-            x = x + dropped(
-                nn.MultiHeadDotProductAttention(self.heads, attention_fn=_attention)(normed, normed, mask=attends[None])
-            )
+            x = x + dropped(nn.MultiHeadDotProductAttention(self.heads)(normed, normed, mask=attends[None]))
             hidden = nn.gelu(nn.Dense(4 * self.width)(nn.LayerNorm()(x)))
             x = x + dropped(nn.Dense(self.width)(hidden))
         return self._mixture(nn.LayerNorm()(x))
@@ -106,15 +103,6 @@ class BeliefTransformer(nn.Module):
         each = concentrations[..., None] * jnp.cos(ANGLES - means[..., None])
         weights = jax.nn.log_softmax(out[..., 3])
         return jax.nn.logsumexp(jax.nn.log_softmax(each) + weights[..., None], axis=-2)
-
-
-def _attention(query: Array, key: Array, value: Array, **options: Any) -> Array:
-    """Attends as flax does, but cuts what is beyond `MAX_ATTENDED`.
-
-    Products of more have rounding errors beyond the range of the exponential, and so their softmax is no number.
-    """
-    query, key = (jnp.clip(each, -MAX_ATTENDED, MAX_ATTENDED) for each in (query, key))
-    return nn.dot_product_attention(query, key, value, **options)
 
 
 def earlier_steps(steps: int) -> Bool[Array, "tokens tokens"]:
