@@ -12,7 +12,8 @@ from paths import ROOT
 from probes import Chain, MaskedArms
 
 import jaxrec
-from benchmarks.clients import CLIENTS, outcome
+from benchmarks.clients import CLIENTS, ENVIRONMENTS, outcome
+from benchmarks.clients_of.slates import Readers
 from jaxrec import gymnasium as door
 from jaxrec.slate_policies import Ranked
 from jaxrec.slates import Slate
@@ -25,13 +26,27 @@ REASONS = {
 }
 """What is said of clients that cannot take an environment."""
 
+REASONS_OF_SLATES = {
+    "Stable-Baselines3 DQN": "Discrete actions alone",
+    "gymnax StickyActionWrapper": "Discrete actions alone",
+    "gymnax GymnaxToGymWrapper": "no space of slates",
+    "gymnax GymnaxToVectorGymWrapper": "no space of slates",
+    "d3rlpy DiscreteCQL": "one of n",
+} | {client: "one of n" for client in CLIENTS if client.startswith("rejax")}
+"""What is said of clients that cannot take slates."""
+
 
 @pytest.mark.slow
-@pytest.mark.parametrize("env_id", jaxrec.registered_envs())
+@pytest.mark.filterwarnings("default")  # of what other libraries, above all d3rlpy, import
+@pytest.mark.parametrize("env", ENVIRONMENTS)
 @pytest.mark.parametrize("client", CLIENTS)
-def test_every_client_runs_every_environment_or_says_why_not(client, env_id):
-    found = outcome(client, env_id)
-    assert found in ("ok", "not installed") or REASONS[client] in found
+def test_every_client_runs_every_environment_or_says_why_not(client, env):
+    found, reasons = outcome(client, env), REASONS if env in jaxrec.registered_envs() else REASONS | REASONS_OF_SLATES
+    assert found in ("ok", "not installed") or reasons[client] in found
+
+
+def test_the_society_of_slates_keeps_the_contract():
+    jaxrec.api_test(Readers())
 
 
 def test_the_page_has_a_row_for_each_client_and_no_error():
@@ -39,7 +54,7 @@ def test_the_page_has_a_row_for_each_client_and_no_error():
     rows = [line.split("|")[1:-1] for line in page.splitlines() if line.startswith("| ")]
     cells = {row[0].strip(): [cell.strip() for cell in row[1:]] for row in rows}
     assert set(CLIENTS) | {"client"} == set(cells)
-    assert cells.pop("client") == jaxrec.registered_envs()
+    assert cells.pop("client") == list(ENVIRONMENTS)
     letters = {line[2] for line in page.splitlines() if line[:2] == "- " and line[3:5] == ": "}
     assert {cell for row in cells.values() for cell in row} <= {"ok", *letters}
     assert "Error:" not in page
