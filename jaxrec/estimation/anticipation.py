@@ -117,8 +117,8 @@ def _checked(
     checks.positive("samples", samples)
     check_policy(policy)
     env.resolve(params)
-    past = nobody(env.horizon) if past is None else past.padded(env.horizon)
-    return past.require("slates", "choices", reader="anticipation")
+    past = nobody(env.horizon) if past is None else past
+    return past.only("slates", "choices", reader="anticipation").padded(env.horizon)
 
 
 @jit(static_argnames=("env", "samples"))

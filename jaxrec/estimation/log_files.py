@@ -6,6 +6,7 @@ for each step, in any order, and these columns:
 - `user`, int64: who.
 - `step`, int32: 0, 1, ... without gaps for each user, who may leave earlier than others.
 - `policy`, string: which recommender acted; one for each user.
+- `identity`, int64, optional: one for each user, the same for those that are sessions of one person.
 
 What a recommender did and was paid, for off-policy evaluation and offline learning:
 
@@ -25,9 +26,9 @@ What users saw and chose, for models of users:
 `action` and `reward` come together, and so do `slate` and `choice`; a file has one pair or both. Nothing but a
 propensity may be null. The file's metadata have the key `jaxrec.logs` with the version of this schema, "2": the
 key-value metadata of its footer, those of the Arrow schema that it may hold, or both. Version "1" is read too: it has
-`user`, `step`, `policy`, `slate` and `choice` alone. Other widths of integers and floats, lists of variable length that
-have as many items, rewards that are integers, and large strings, views and dictionaries of strings are read as well;
-other columns are ignored, and so is the order of columns.
+`user`, `step`, `policy`, `slate` and `choice` alone. Other widths of integers and floats, whole numbers stored as
+floats, lists of variable length that have as many items, rewards and propensities that are integers, and large strings,
+views and dictionaries of strings are read as well; other columns are ignored, and so is the order of columns.
 """
 
 from collections.abc import Callable
@@ -54,7 +55,7 @@ ALWAYS, USERS, DECISIONS, OPTIONAL = (
     ("action", "reward"),
     ("propensity", "observation"),
 )
-COLUMNS = {b"1": (*ALWAYS, *USERS), b"2": (*ALWAYS, *USERS, *DECISIONS, *OPTIONAL)}
+COLUMNS = {b"1": (*ALWAYS, *USERS), b"2": (*ALWAYS, "identity", *USERS, *DECISIONS, *OPTIONAL)}
 """Version of the schema -> the columns that are read."""
 
 
@@ -79,7 +80,8 @@ def read_logs(path: str | Path) -> Logs:
     """Reads a file and checks all of it.
 
     Returns:
-        Users sorted by their `user`, padded to the longest trajectory; policies in the order of their first users.
+        Users sorted by their `user`, padded to the longest trajectory; policies in the order of their first users;
+        identities numbered from 0 in their order.
 
     Raises:
         InputError: for a file that is missing, no Parquet, of another version or of another form than this module
@@ -108,7 +110,9 @@ def _table(logs: Logs) -> Table:
     for name, part in logs.parts.items():
         more = {"slates": (BINS,), "observations": (None,)}.get(name, ())
         checks.shaped(name, part, (*steps, *more))
-    checks.shaped("policy", logs.policy, steps[:1])
+    whose = {} if logs.identity is None else {"identity": logs.identity}
+    for name, part in ({"policy": logs.policy} | whose).items():
+        checks.shaped(name, part, steps[:1])
     checks.within("policy", logs.policy, 0, len(logs.policies) - 1)
     valid = np.asarray(logs.valid)
     silent = ~valid.any(axis=1)
@@ -120,6 +124,7 @@ def _table(logs: Logs) -> Table:
         if name != "valid":
             columns[_IN_FILE[name]] = _column(name, np.asarray(part)[user, step])
     columns["policy"] = pa.array(logs.policies, pa.string()).take(pa.array(np.asarray(logs.policy)[user]))
+    columns |= {name: pa.array(np.asarray(part)[user], pa.int64()) for name, part in whose.items()}
     _check_pairs(list(columns), "logs")
     return pa.table(columns).replace_schema_metadata({VERSION_KEY: VERSION})
 
@@ -146,12 +151,6 @@ def _column(name: str, values: np.ndarray) -> Any:
     return pa.array(values, mask=np.isnan(values) if name == "propensities" else None)
 
 
-def _is_integer(kind: DataType) -> bool:
-    import pyarrow as pa
-
-    return pa.types.is_integer(kind)
-
-
 def _is_number(kind: DataType) -> bool:
     import pyarrow as pa
 
@@ -161,7 +160,7 @@ def _is_number(kind: DataType) -> bool:
 def _is_known_or_null(kind: DataType) -> bool:
     import pyarrow as pa
 
-    return pa.types.is_floating(kind) or pa.types.is_null(kind)
+    return _is_number(kind) or pa.types.is_null(kind)
 
 
 def _is_string(kind: DataType) -> bool:
@@ -188,12 +187,13 @@ def _is_list(kind: DataType) -> bool:
 
 
 _KINDS: dict[str, tuple[str, Callable[[DataType], bool]]] = {
-    "user": ("int64", _is_integer),
-    "step": ("int32", _is_integer),
+    "user": ("int64", _is_number),
+    "step": ("int32", _is_number),
     "slate": (f"fixed_size_list<float32>[{BINS}]", _is_slate),
-    "choice": ("int32", _is_integer),
+    "choice": ("int32", _is_number),
     "policy": ("string", _is_string),
-    "action": ("int32", _is_integer),
+    "identity": ("int64", _is_number),
+    "action": ("int32", _is_number),
     "reward": ("float32", _is_number),
     "propensity": ("float32", _is_known_or_null),
     "observation": ("fixed_size_list<float32 or int32>[n]", _is_observation),

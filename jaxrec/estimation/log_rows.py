@@ -71,11 +71,12 @@ def parse(table: Table, where: str) -> Logs:
     parts = (_of_users(columns, rows) if "slate" in columns else {}) | (
         _of_decisions(columns, rows) if "action" in columns else {}
     )
-    ids, user = np.unique(columns["user"].to_numpy(), return_inverse=True)
-    step = columns["step"].to_numpy()
+    ids, user = np.unique(_whole(columns, "user", rows), return_inverse=True)
+    step = _whole(columns, "step", rows)
     first = _first_rows(ids, user, step, rows)
     names, policy = _policies(columns["policy"], ids, user, first, rows)
     used, at, numbered = np.unique(policy[first], return_index=True, return_inverse=True)
+    whose = {"identity": _identities(columns, ids, user, first, rows)} if "identity" in columns else {}
     shape = len(ids), int(step.max()) + 1
 
     def laid_out(name: str, values: np.ndarray) -> Any:
@@ -87,6 +88,7 @@ def parse(table: Table, where: str) -> Logs:
         valid=laid_out("valid", np.ones(len(user), bool)),
         policy=jnp.asarray(np.argsort(np.argsort(at))[numbered], jnp.int32),
         policies=tuple(names[used[number]] for number in np.argsort(at)),
+        **whose,
         **{name: laid_out(name, values) for name, values in parts.items()},
     )
 
@@ -108,9 +110,32 @@ def _policies(
     return names, policy
 
 
+def _identities(columns: dict[str, Column], ids: np.ndarray, user: np.ndarray, first: np.ndarray, rows: Rows) -> Any:
+    """Numbers the identities of users from 0 in their order, int32[users]; refuses a user with two."""
+    who = _whole(columns, "identity", rows)
+    rows.check(
+        "identity",
+        "be one for each user",
+        who != who[first][user],
+        lambda row: f"{who[row]} after {who[first[user[row]]]} for user {ids[user[row]]}",
+    )
+    return jnp.asarray(np.unique(who[first], return_inverse=True)[1], jnp.int32)
+
+
+def _whole(columns: dict[str, Column], name: str, rows: Rows) -> np.ndarray:
+    """Reads integers, which may be stored as floats: pandas makes floats of integers with gaps."""
+    values = columns[name].to_numpy()
+    if values.dtype.kind != "f":
+        return values
+    bits = np.finfo(values.dtype).nmant + 1
+    whole = (values == np.floor(values)) & (np.abs(values) < 2.0**bits)
+    rows.check(name, f"be a whole number of at most {bits} bits", ~whole, lambda row: values[row])
+    return values.astype(np.int64)
+
+
 def _of_users(columns: dict[str, Column], rows: Rows) -> dict[str, np.ndarray]:
     """Reads slates, float32[rows, 36], and choices, int32[rows]."""
-    slate, choice = _slates(columns["slate"], rows), columns["choice"].to_numpy()
+    slate, choice = _slates(columns["slate"], rows), _whole(columns, "choice", rows)
     rows.check("choice", f"be within [0, {BINS - 1}]", (choice < 0) | (choice >= BINS), lambda row: choice[row])
     unseen = slate[np.arange(len(choice)), choice.astype(int)] < np.finfo(np.float32).tiny
     rows.check("choice", "have a probability above 0 in its slate", unseen, lambda row: f"choice {choice[row]} with 0")
@@ -121,14 +146,14 @@ def _of_decisions(columns: dict[str, Column], rows: Rows) -> dict[str, np.ndarra
     """Reads actions, int32[rows], rewards, float32[rows], and what there is of propensities and observations."""
     import pyarrow as pa
 
-    action = columns["action"].to_numpy()
+    action = _whole(columns, "action", rows)
     rows.check("action", f"be within [0, {MAX_INT32}]", (action < 0) | (action > MAX_INT32), lambda row: action[row])
     with np.errstate(over="ignore"):
         reward = columns["reward"].to_numpy().astype(np.float32)
     rows.check("reward", "be finite", ~np.isfinite(reward), lambda row: columns["reward"][int(row)])
     parts = {"actions": action.astype(np.int32), "rewards": reward}
     if "propensity" in columns:
-        chance = columns["propensity"].cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float32)
+        chance = columns["propensity"].cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False).astype(np.float32)
         rows.check("propensity", "be within (0, 1], or null", (chance <= 0) | (chance > 1), lambda row: chance[row])
         if not np.isnan(chance).all():
             parts["propensities"] = chance

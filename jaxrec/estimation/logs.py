@@ -34,6 +34,8 @@ class Logs(struct.PyTreeNode):
         propensities: float32[users, steps] in (0, 1], the probability that it gave to this action; NaN where unknown.
         rewards: float32[users, steps], what it was paid.
         observations: float32 or int32[users, steps, n], what it observed, as one vector.
+        identity: int32[users] from 0, who it is: sessions of the same user are rows with the same. Each row is another
+            user where it is missing.
     """
 
     valid: Leaf
@@ -45,10 +47,11 @@ class Logs(struct.PyTreeNode):
     propensities: Leaf = None  # type: ignore[assignment]
     rewards: Leaf = None  # type: ignore[assignment]
     observations: Leaf = None  # type: ignore[assignment]
+    identity: Leaf = None  # type: ignore[assignment]
 
     @property
     def num_users(self) -> int:
-        """The number of users."""
+        """The number of users; of their sessions, where each is a row."""
         return self.valid.shape[-2]
 
     @property
@@ -84,7 +87,7 @@ class Logs(struct.PyTreeNode):
         return self
 
     def only(self, *names: str, reader: str) -> "Logs":
-        """Drops other parts than these, and the recommenders' names: with them, what reads these would compile anew.
+        """Drops other parts than these, and names of any kind: with them, what reads these would compile anew.
 
         Args:
             *names: of parts, such as "slates".
@@ -94,12 +97,13 @@ class Logs(struct.PyTreeNode):
             InputError: if one is missing.
         """
         dropped = dict.fromkeys(name for name in self.parts if name not in (*names, "valid"))
-        return self.require(*names, reader=reader).replace(policies=(), **dropped)
+        return self.require(*names, reader=reader).replace(policies=(), identity=None, **dropped)
 
     def select(self, users: slice | ArrayLike) -> "Logs":
         """Gives the logs of some users, by a slice or by an array of integers or bools."""
         return self.replace(
             policy=self.policy[users],
+            identity=None if self.identity is None else self.identity[users],
             **{name: value[users] for name, value in self.parts.items()},
         )
 

@@ -63,9 +63,10 @@ def estimate_value(
 ) -> Estimate:
     """Estimates what a policy would earn an episode, where it was never deployed.
 
-    The interval is that of the bootstrap over users (percentiles). Fitted Q is fitted again for each resample; the Q of
-    doubly robust is held fixed. Where few users did what the policy would do, intervals of methods that weigh by ratios
-    are too narrow: the rare user who counts is not in them.
+    The interval is that of the bootstrap over users (percentiles). A user whose sessions are rows with the same
+    `logs.identity` is drawn with all of them, and the estimate is a mean over rows. Fitted Q is fitted again for each
+    resample; the Q of doubly robust is held fixed. Where few users did what the policy would do, intervals of methods
+    that weigh by ratios are too narrow: the rare user who counts is not in them.
 
     Args:
         env: whose observations and actions were logged; nothing is simulated in it.
@@ -89,12 +90,13 @@ def estimate_value(
     chosen = _check(env, logs, policy, key, method)
     _check_numbers(logs, gamma, num_resamples, unseen, folds)
     key_policy, key_draws = jax.random.split(key)
-    weights = _resampled(key_draws, logs.num_users, num_resamples)
+    who = _identities(logs)
+    weights = _resampled(key_draws, who, num_resamples)
     chances = replayed(env, logs, policy, key_policy)
     if method == FITTED_Q:
         values = np.asarray(_refitted(env, logs, chances, jnp.asarray(weights, float), gamma, unseen), float)
     else:
-        terms = _terms(env, logs, chances, gamma, unseen, chosen, folds)
+        terms = _terms(env, logs, chances, gamma, unseen, chosen, jnp.asarray(who % folds), folds)
         numerator, denominator = (weights @ np.asarray(part, float) for part in _checked(method, *terms))
         known = denominator > 0
         values = np.where(known, numerator / np.where(known, denominator, 1), 0).sum(axis=1)
@@ -102,11 +104,18 @@ def estimate_value(
     return Estimate(float(values[0]), float(low), float(high))
 
 
-def _resampled(key: Array, users: int, number: int) -> np.ndarray:
-    """float[1 + number, users]: how often each user is drawn; once each in the first row."""
-    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel().tolist())
-    draws = [np.bincount(rng.integers(users, size=users), minlength=users) for _ in range(number)]
-    return np.stack([np.ones(users), *draws])
+def _identities(logs: Logs) -> np.ndarray:
+    """int[rows]: the number of the user that each row is of, from 0 without gaps."""
+    if logs.identity is None:
+        return np.arange(logs.num_users)
+    return np.unique(np.asarray(logs.identity), return_inverse=True)[1]
+
+
+def _resampled(key: Array, who: np.ndarray, number: int) -> np.ndarray:
+    """float[1 + number, rows]: how often the user of each row is drawn; once each in the first row."""
+    rng, users = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel().tolist()), who.max() + 1
+    draws = [np.bincount(rng.integers(users, size=users), minlength=users)[who] for _ in range(number)]
+    return np.stack([np.ones(len(who)), *draws])
 
 
 def _check(env: Environment, logs: Logs, policy: Stochastic, key: Array, name: str) -> Method:
@@ -129,7 +138,7 @@ def _check_numbers(logs: Logs, gamma: float, num_resamples: int, unseen: float, 
     checks.bounded(unseen, "unseen")
     checks.positive("num_resamples", num_resamples)
     checks.within("num_resamples", num_resamples, 2, checks.MOST_STEPS)
-    checks.positive("folds", folds, logs.num_users)
+    checks.positive("folds", folds, int(_identities(logs).max()) + 1)
 
 
 def _checked(method: str, *parts: Array) -> tuple[Array, ...]:
@@ -158,14 +167,21 @@ def replayed(env: Environment, logs: Logs, policy: Stochastic, key: Array) -> Fl
 
 @jit(static_argnames=("env", "method", "folds"))
 def _terms(
-    env: Environment, logs: Logs, chances: Array, gamma: ArrayLike, unseen: ArrayLike, method: Method, folds: int
+    env: Environment,
+    logs: Logs,
+    chances: Array,
+    gamma: ArrayLike,
+    unseen: ArrayLike,
+    method: Method,
+    fold: Array,
+    folds: int,
 ) -> tuple[Array, Array]:
     """The terms of every user, float[users, terms]."""
     valid, chosen = jnp.asarray(logs.valid), _of_action(chances, logs.actions)
     ratio = jnp.where(valid, chosen / logs.propensities, 1) if method.propensities else jnp.ones(valid.shape)
     q = v = jnp.zeros(valid.shape)
     if method.model:
-        steps, fold = transitions(env, logs), jnp.arange(logs.num_users) % folds
+        steps = transitions(env, logs)
         for part in range(folds):
             others = fold != part if folds > 1 else fold == part
             of_all = fitted_q(env, steps, chances, gamma, unseen, others)[steps.here]

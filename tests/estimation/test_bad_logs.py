@@ -67,7 +67,7 @@ BAD_SCHEMAS = {
     "no version": (SCHEMA.remove_metadata(), "'jaxrec.logs' must be '1' or '2', got none"),
     "other version": (SCHEMA.with_metadata({"jaxrec.logs": "3"}), "'jaxrec.logs' must be '1' or '2', got '3'"),
     "no column": (SCHEMA.remove(3), "must have 'slate' and 'choice' together, got 'slate'"),
-    "type": (SCHEMA.set(3, pa.field("choice", pa.float32())), "column 'choice' must be int32, got float"),
+    "type": (SCHEMA.set(3, pa.field("choice", pa.string())), "column 'choice' must be int32, got string"),
     "type of policy": (SCHEMA.set(4, pa.field("policy", pa.binary())), "column 'policy' must be string, got binary"),
     "type of slate": (SCHEMA.set(2, pa.field("slate", pa.list_(pa.int32()))), "column 'slate' must be fixed_size_list"),
 }

@@ -142,6 +142,37 @@ def test_many_users_give_the_true_value(method, key):
     assert own.value == pytest.approx(np.asarray(logs.rewards).sum(axis=1).mean(), abs=0.02)
 
 
+def repeated(logs, times, **changes):
+    """The rows of each user so many times, one after the other."""
+    return logs.select(np.repeat(np.arange(logs.num_users), times)).replace(**changes)
+
+
+@pytest.mark.parametrize("method", ["per-decision", "weighted"])
+def test_a_user_is_drawn_with_all_its_sessions(method, key):
+    """Four sessions that are all alike say no more than one, where they are known to be of the same user."""
+    logs, _ = record(CHAIN, TabularPolicy(jnp.tile(jnp.array([0.0, 1.0]), (4, 1)), CHAIN, 0.4), key, 100, max_steps=20)
+    once = estimate_value(CHAIN, logs, TARGET, key, method, num_resamples=40)
+    known = repeated(logs, 4, identity=np.repeat(np.arange(100) * 3, 4))
+    unknown = repeated(logs, 4)
+    same, narrow = (estimate_value(CHAIN, each, TARGET, key, method, num_resamples=40) for each in (known, unknown))
+    assert (same.value, same.low, same.high) == pytest.approx((once.value, once.low, once.high), rel=1e-5)
+    assert narrow.value == pytest.approx(once.value, rel=1e-5)
+    assert narrow.high - narrow.low < 0.8 * (once.high - once.low)
+
+
+def test_the_other_users_of_doubly_robust_are_other_people(key):
+    """User 1 and its second session are judged with the Q of users 0 and 2."""
+    given = logs_of()
+    once = estimate_value(CHAIN, given, TARGET, key, "doubly robust", 0.9, num_resamples=20)
+    twice = repeated(given, 2, identity=np.repeat(np.arange(3), 2))
+    found = estimate_value(CHAIN, twice, TARGET, key, "doubly robust", 0.9, num_resamples=20)
+    assert found.value == pytest.approx(once.value, rel=1e-5)
+    apart = estimate_value(CHAIN, repeated(given, 2), TARGET, key, "doubly robust", 0.9, num_resamples=20)
+    assert apart.value != pytest.approx(once.value, rel=1e-3)
+    with pytest.raises(jaxrec.InputError, match="folds must be at most 3, got 4"):
+        estimate_value(CHAIN, twice, TARGET, key, "doubly robust", folds=4)
+
+
 class Silent(Stateless):
     """Gives no probabilities."""
 
