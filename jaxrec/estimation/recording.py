@@ -127,14 +127,8 @@ def recorded(
     """
     played: Any = rollout(env, policy, key, num_users, steps, params, trajectory=True).trajectory
     ended = (jnp.cumsum(played.done, axis=0) - played.done).T > 0
-    parts = {"actions": played.action.T.astype(jnp.int32), "rewards": played.reward.T.astype(jnp.float32)}
-    if isinstance(policy, Stochastic):
-        keys = jax.random.split(jax.random.split(key, 3)[1], num_users)  # those of the rollout's own carries
-        chances = jax.vmap(replay, in_axes=(None, 1, 0))(policy, played.obs, keys)
-        chosen = jnp.take_along_axis(chances, parts["actions"][..., None], axis=-1)[..., 0]
-        parts["propensities"] = chosen.astype(jnp.float32)
-    if observations:
-        parts["observations"] = jax.vmap(jax.vmap(packed))(played.obs).swapaxes(0, 1)
+    keys = jax.random.split(jax.random.split(key, 3)[1], num_users)  # those of the rollout's own carries
+    parts = decided(policy, keys, played.obs, played.action, played.reward, observations)
     truth = None
     if isinstance(env, SlateSociety):
         parts |= {"slates": env.slates[played.action.T].astype(jnp.float32), "choices": played.next_state.choice.T}
@@ -149,6 +143,32 @@ def recorded(
 
 
 _recorded = jit(static_argnames=("env", "num_users", "steps", "observations"))(recorded)
+
+
+def decided(
+    policy: Policy, keys: Array, obs: PyTree, action: Array, reward: Array, observations: bool = True
+) -> dict[str, Array]:
+    """Gives what logs say of a recommender's steps, users first.
+
+    Args:
+        policy: the recommender; a `Stochastic` one gives propensities.
+        keys: typed keys [users], of its first carries.
+        obs: leaves [steps, users, ...].
+        action: int[steps, users].
+        reward: float[steps, users].
+        observations: whether to give them too.
+
+    Returns:
+        Part of `Logs` -> [users, steps, ...].
+    """
+    parts = {"actions": action.T.astype(jnp.int32), "rewards": reward.T.astype(jnp.float32)}
+    if isinstance(policy, Stochastic):
+        chances = jax.vmap(replay, in_axes=(None, 1, 0))(policy, obs, keys)
+        chosen = jnp.take_along_axis(chances, parts["actions"][..., None], axis=-1)[..., 0]
+        parts["propensities"] = chosen.astype(jnp.float32)
+    if observations:
+        parts["observations"] = jax.vmap(jax.vmap(packed))(obs).swapaxes(0, 1)
+    return parts
 
 
 def replay(policy: Stochastic, obs: PyTree, key: Array) -> Float[Array, "steps actions"]:

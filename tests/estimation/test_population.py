@@ -6,10 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from logged_users import NETWORK
 
 import jaxrec
-from jaxrec.envs.learned import Deployed, LearnedUsers
 from jaxrec.envs.preference import PreferenceShift, RandomSlate, Table, exact
 from jaxrec.envs.preference.dynamics import clipped_normal
 from jaxrec.estimation import Platform, Population, deploy, leaving, record
@@ -39,24 +37,6 @@ def rounds(env, platform, population, key, number, sessions=1):
         population, _, life = deploy(env, population, platform, each, sessions)
         lives.append(life)
     return population, lives
-
-
-@pytest.mark.parametrize("through_a_model", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_where_all_leave_each_round_is_what_is_logged_today(through_a_model, key):
-    env = ENV
-    if through_a_model:
-        env = Deployed(ENV, LearnedUsers(horizon=3, network=NETWORK))
-    policy, population = RandomSlate(env.slates), Population.of(50, rate=1.0)
-    for each in jax.random.split(key, 3):
-        population, logs, lives = deploy(env, population, Platform(policy), each)
-        expected, truth = record(env, policy, each, 50)
-        for name in ("slates", "choices", "valid", "policy"):
-            np.testing.assert_array_equal(getattr(logs, name), getattr(expected, name))
-        for name in ("preferences", "natural"):
-            np.testing.assert_array_equal(getattr(lives, name), getattr(truth, name))
-        assert logs.policies == expected.policies
-        assert np.asarray(lives.left).all()
-        assert not np.asarray(lives.sessions).any()
 
 
 @pytest.mark.slow
