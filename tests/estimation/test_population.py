@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import jaxrec
-from jaxrec.envs.preference import PreferenceShift, RandomSlate, Table, exact
+from jaxrec.agents import TabularPolicy
+from jaxrec.envs.preference import KnownPreference, PreferenceShift, RandomSlate, Table, exact
 from jaxrec.envs.preference.dynamics import clipped_normal
 from jaxrec.estimation import Platform, Population, deploy, leaving, record
 from jaxrec.estimation.dataset import Lottery
@@ -65,6 +66,50 @@ def test_sessions_that_follow_each_other_are_one_longer_horizon(key):
     assert max(apart) < 5 * np.sqrt(2 * 0.25 / USERS)
     moved = [steps[:, -1] == steps[:, 0], np.asarray(truth.preferences)[:, -1] == np.asarray(truth.preferences)[:, 0]]
     assert abs(moved[0].mean() - moved[1].mean()) < 5 * np.sqrt(2 * 0.25 / USERS)
+
+
+@pytest.mark.slow
+def test_sessions_of_a_recommender_that_sees_users_are_one_longer_horizon(key):
+    """Of one that plans a session of three steps by what users prefer now: four are twelve steps of the same.
+
+    What the rest of the twelve steps is worth to each user, at the start of each session, is by backward induction in
+    NumPy; so is how often each preference is met, by propagation.
+    """
+    env = KnownPreference(horizon=3)
+    tables = jax.tree.map(lambda leaf: np.asarray(leaf, float), env.tables(PARAMS))
+    degrees = np.radians(10 * np.arange(36))
+    judges = np.stack([np.cos(degrees), np.sin(degrees)], axis=1)
+    engagement = (tables.liked[..., :2] * judges).sum(axis=-1)  # [slate, u_t]
+    later, plan = np.zeros(36), np.zeros((4, 36, 6))
+    for time in reversed(range(3)):
+        each = (engagement + tables.shift @ later).T
+        later, plan[time] = each.max(axis=1), np.eye(6)[each.argmax(axis=1)]
+    assert len(set(plan[:3].argmax(axis=2).ravel())) > 2
+    policy = TabularPolicy(jnp.asarray(plan.reshape(-1, 6), jnp.float32), env, 0.2)
+    shares = 0.8 * plan + 0.2 / 6
+    left = np.zeros((13, 36))
+    for time in reversed(range(12)):
+        left[time] = (shares[time % 3] * (engagement + tables.shift @ left[time + 1]).T).sum(axis=1)
+    _, logs, lives = deploy(env, Population.of(USERS), Platform(policy), key, 4)
+    begin = np.asarray(lives.preferences).reshape(4, USERS, 4)[..., 0]
+    paid = np.asarray(logs.rewards, float).reshape(4, USERS, 3).sum(axis=2)
+    for session in range(4):
+        apart = paid[session:].sum(axis=0) - left[3 * session][begin[session]]
+        assert abs(apart.mean()) < 4 * apart.std() / np.sqrt(USERS)
+        for high in (False, True):  # and of users on either side, whom the plan serves differently
+            side = apart[(begin[session] > 13) == high]
+            assert abs(side.mean()) < 4 * side.std() / np.sqrt(len(side))
+    users = PRIOR
+    for step in range(12):
+        met = np.asarray(lives.preferences).reshape(4, USERS, 4)[step // 3, :, step % 3]
+        assert within_chance(met, users)
+        users = np.einsum("u,ua,auv->v", users, shares[step % 3], tables.shift)
+    longer = dataclasses.replace(env, horizon=12)
+    periodic = np.concatenate([np.tile(plan[:3], (4, 1, 1)), np.zeros((1, 36, 6))]).reshape(-1, 6)
+    recorded, _ = record(longer, TabularPolicy(jnp.asarray(periodic, jnp.float32), longer, 0.2), key, USERS)
+    returns = np.asarray(recorded.rewards, float).sum(axis=1)
+    pair = np.hypot(returns.std(), paid.sum(axis=0).std()) / np.sqrt(USERS)
+    assert abs(returns.mean() - paid.sum(axis=0).mean()) < 4 * pair
 
 
 @pytest.mark.slow
