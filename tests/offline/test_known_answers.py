@@ -10,6 +10,7 @@ from scipy import stats
 
 import jaxrec
 from jaxrec.agents import TabularPolicy
+from jaxrec.audit import compare
 from jaxrec.envs.preference import KnownPreference, exact, fitted_params
 from jaxrec.estimation import record
 from jaxrec.offline import BatchQ, estimate_value
@@ -176,3 +177,26 @@ def test_learned_from_a_nearly_myopic_platform(settings, believes, earns, tolera
         true.append(worth(agent.policy(jax.tree.map(lambda leaf: leaf[0], state))))
     assert np.mean(values) == pytest.approx(believes, abs=tolerance[0])
     assert np.mean(true) == pytest.approx(earns, abs=tolerance[1])
+
+
+def test_a_learner_from_logs_is_audited_by_what_it_learns_from_either_world():
+    """`audit` would train it alike in both worlds: logs at influence 1 and at 0 give the two stacks for `compare`.
+
+    Without influence users are seldom where it would lead them: what is learned there earns 5.9, less than 6.78.
+    """
+    stacks = []
+    for influence in (1.0, 0.0):
+        logs = [
+            record(ENV, ENV.policy("random"), jax.random.key(seed), LOGGED, PARAMS.replace(influence=influence))[0]
+            for seed in range(3)
+        ]
+        logs = jax.tree.map(lambda *each: jnp.stack(each), *(one.replace(slates=None, choices=None) for one in logs))
+        agent, params = BatchQ(ENV, jax.tree.map(lambda leaf: leaf[0], logs)), jaxrec.batched(PARAMS, 3)
+        state = jaxrec.fit(agent, jax.random.split(jax.random.key(0), 3), params, swept={"logs": logs})
+        stacks.append(jax.vmap(agent.policy)(state))
+    found = compare(ENV, *stacks, jax.random.key(0), PARAMS, episodes=20_000)
+    for stack, served in zip(stacks, (found.factual, found.decoupled), strict=True):
+        each = [worth(jax.tree.map(lambda leaf, seed=seed: leaf[seed], stack)) for seed in range(3)]
+        np.testing.assert_allclose(served.value, each, atol=0.03)
+    assert found.factual.value.mean() == pytest.approx(OPTIMUM, abs=0.05)
+    assert (found.decoupled.value < MYOPIC + 0.02).all()
