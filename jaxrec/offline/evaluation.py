@@ -63,10 +63,9 @@ def estimate_value(
 ) -> Estimate:
     """Estimates what a policy would earn an episode, where it was never deployed.
 
-    The interval is that of the bootstrap over users (percentiles). A user whose sessions are rows with the same
-    `logs.identity` is drawn with all of them, and the estimate is a mean over rows. Fitted Q is fitted again for each
-    resample; the Q of doubly robust is held fixed. Where few users did what the policy would do, intervals of methods
-    that weigh by ratios are too narrow: the rare user who counts is not in them.
+    The interval is that of the bootstrap over users (percentiles); one whose sessions are rows of one `logs.identity`
+    is drawn with all of them. Fitted Q is fitted again for each; the Q of doubly robust is held fixed. Methods that
+    weigh by ratios give too narrow ones where few users did what the policy would do: those who count are missing.
 
     Args:
         env: whose observations and actions were logged; nothing is simulated in it.
@@ -98,8 +97,7 @@ def estimate_value(
     else:
         terms = _terms(env, logs, chances, gamma, unseen, chosen, jnp.asarray(who % folds), folds)
         numerator, denominator = (weights @ np.asarray(part, float) for part in _checked(method, *terms))
-        known = denominator > 0
-        values = np.where(known, numerator / np.where(known, denominator, 1), 0).sum(axis=1)
+        values = np.where(denominator > 0, numerator / np.where(denominator > 0, denominator, 1), 0).sum(axis=1)
     low, high = np.quantile(values[1:], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Estimate(float(values[0]), float(low), float(high))
 
