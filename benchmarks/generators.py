@@ -112,7 +112,7 @@ def measure(name: str, function: Callable[[Array], Any], steps: int, options: Op
     found = [Measurement(name, way, steps, [], []) for way in ways()]
     keys = [random.key(options.seed, ways()[one.way][0]) for one in found]
     compiled: dict[str, Callable[[Array], Any]] = {}
-    for _ in range(options.compilations):
+    for _ in range(1 if options.quick else options.compilations):
         for one, key in zip(found, keys, strict=True):
             jax.clear_caches()
             started = time.perf_counter()
