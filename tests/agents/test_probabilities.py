@@ -59,7 +59,3 @@ def test_a_masked_action_has_none(key):
     for greedy in (True, False):
         policy = NetworkPolicy(kind.init(key, (), obs), kind, greedy)
         np.testing.assert_allclose(policy.probabilities((), obs)[0], [0, 0, 0, 0, 1, 0], atol=1e-6)
-
-
-def test_heuristics_do_not_say_theirs():
-    assert not isinstance(ENV.policy("random"), Stochastic)

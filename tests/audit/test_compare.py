@@ -188,7 +188,7 @@ def test_distances_between_users():
         ({"episodes": 0}, "episodes must be an integer of at least 1"),
         ({"max_steps": 0}, "max_steps must be an integer of at least 1"),
         ({"decoupled": lambda: always(LEFT)}, "policies must be stacked along one leading axis of seeds"),
-        ({"factual": ENV.policy("random")}, "factual must have init, act and probabilities"),
+        ({"factual": Stateless()}, "factual must have init, act and probabilities"),
         ({"params": PARAMS.replace(influence=2.0)}, "influence must be within"),
         ({"key": 3}, "key must be"),
     ],

@@ -59,7 +59,7 @@ def test_list_names_everything(capsys):
             ["W = 0: no run ends in cooperation: largest deviation of 1 cells, in standard errors (holds below)",
              "< 1.96", "independent program; largest at ..."],
         ]),
-        (["preference-shift", "--preset", "pareto"], "preference-shift, preset pareto: 44 claims", [
+        (["preference-shift", "--preset", "pareto"], "preference-shift, preset pareto: 45 claims", [
             ["r(u_t): rl beyond myopic", "above 0", "Carroll et al., Table 1"],
             ["rl, nu = 0.25: users within 40 degrees of 80 at the end", "-", "Figures 1 and 7"],
         ]),
