@@ -3,11 +3,12 @@
 import io
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import keystr, tree_leaves_with_path
 from jaxtyping import PyTree
 
-from jaxrec import checks
+from jaxrec import bitset, checks
 
 MAX_PANELS = 6
 """Panels of a picture, the reward's included."""
@@ -84,7 +85,7 @@ def draw_state(state: PyTree) -> bytes:
 def _drawable(values: np.ndarray) -> np.ndarray:
     """Gives float[...], with an axis of 32 bits for each of words."""
     if values.ndim and values.dtype == np.uint32:
-        values = np.unpackbits(np.ascontiguousarray(values).view(np.uint8), axis=-1, bitorder="little")
+        values = np.asarray(bitset.unpack(jnp.asarray(values.T), 32 * values.shape[-1])).T
     return values.astype(float)
 
 

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 from probes import Chain
+from shelf import Shelf
 
 import jaxrec
 from jaxrec.agents import LSTM, MLP, PPO, NodeMLP, QLearning, Ranking
@@ -11,6 +12,7 @@ from jaxrec.audit import audit, learn
 from jaxrec.envs.learned import BeliefTransformer, Deployed, LearnedUsers
 from jaxrec.envs.polarising import PolarisingUsers
 from jaxrec.envs.preference import PreferenceShift
+from jaxrec.slates import Slate
 from jaxrec.training import fit
 
 ENV = PolarisingUsers(horizon=4)
@@ -142,3 +144,12 @@ def test_a_learner_finds_what_it_can_gain_by_hand(key):
     assert found.harm.society.value == pytest.approx(-0.35, abs=1e-4)
     assert found.harm.user.value == pytest.approx((0.1 + 2 * 0.4) / 3 - 0.4, abs=1e-4)
     assert (found.epistemic.value, found.direct.value) == (0, pytest.approx(found.incentive.value))
+
+
+def test_too_many_slates_are_refused_before_anything_is_trained(key):
+    class Wide(Shelf):
+        def action_space(self, params=None):
+            return Slate(33, 2)
+
+    with pytest.raises(jaxrec.InputError, match="at most 1000 slates to list them, got 1056"):
+        audit(Wide(), PPO(Shelf(), MLP(), 64, num_envs=4, num_steps=4), key, train=lambda *_: pytest.fail("it trains"))

@@ -59,6 +59,5 @@ def test_ppo_learns(name, policy, params, num_steps, before, after):
     for steps in (0, num_steps):
         agent.learn(steps) if steps else None
         scores.append(evaluate_policy(agent, VecMonitor(VecEnv(name, 64, params)), 512, deterministic=bool(steps))[0])
-    print(f"{name}: {scores[0]:.3f} before, {scores[1]:.3f} after")
     assert scores[0] < before
     assert scores[1] > after

@@ -77,23 +77,24 @@ def groups(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
 
 def counts(findings: Sequence[Finding]) -> str:
     """How many claims hold, such as "31 claims: 14 hold, 2 do not, 4 undecided, 11 not judged"."""
-    held, failed = (len(groups(findings)[name]) for name in ("holds", "does not hold"))
+    found = groups(findings)
     claims = "1 claim" if len(findings) == 1 else f"{len(findings)} claims"
-    return f"{claims}: {', '.join([f'{held} hold', f'{failed} do not', *_open(findings)])}"
+    judged = [f"{len(found['holds'])} hold", f"{len(found['does not hold'])} do not"]
+    return f"{claims}: {', '.join(judged + _open(found))}"
 
 
 def tally(findings: Sequence[Finding]) -> str:
     """How many of some claims hold, in a sentence: "5 of 8", "5 of 8 (1 undecided, 2 not judged)", or "not judged"."""
-    judged = [one for one in findings if one.verdict is not None]
+    found = groups(findings)
+    judged = len(findings) - len(found["not judged"])
     if not judged:
         return "not judged"
-    held, still_open = sum(one.verdict is True for one in judged), _open(findings)
-    return f"{held} of {len(judged)}" + (f" ({', '.join(still_open)})" if still_open else "")
+    still_open = _open(found)
+    return f"{len(found['holds'])} of {judged}" + (f" ({', '.join(still_open)})" if still_open else "")
 
 
-def _open(findings: Sequence[Finding]) -> list[str]:
+def _open(found: dict[str, list[Finding]]) -> list[str]:
     """How many claims are neither found to hold nor not to, in words, where there are any."""
-    found = groups(findings)
     return [f"{len(found[name])} {name}" for name in ("undecided", "not judged") if found[name]]
 
 

@@ -193,7 +193,9 @@ def serve(
     Returns:
         (population after, logs, mean engagement in the session).
     """
-    population, logs, lives = deploy(env, population, Platform(policy.replace(greedy=False), params), key)
+    population, logs, lives = deploy(
+        env, population, Platform(policy.replace(greedy=False), params), key, observations=False
+    )
     return population, logs, float(env.horizon * lives.engagement.mean())
 
 

@@ -104,7 +104,7 @@ def _stay(
     for number, each in enumerate(jax.random.split(key, config.exact_rounds)):
         if remembers and number:
             platform = planned(number * env.horizon)
-        population, logs, lives = deploy(env, population, platform, each)
+        population, logs, lives = deploy(env, population, platform, each, observations=False)
         found.append(_measures(world, logs, lives, config.seeds))
         users.append(np.bincount(np.asarray(population.preference), minlength=BINS) / config.exact_users)
     measures = {name: np.stack([one[name] for one in found]) for name in MEASURES}

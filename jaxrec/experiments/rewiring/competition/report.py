@@ -73,8 +73,9 @@ def _answers(config: CompetitionConfig, found: Measured, findings: list[Finding]
     ways = [WALLS[exclusive] for exclusive in config.exclusive]
 
     def both(name: str) -> str:
+        each = [(way, named[of(way, name)]) for way in ways]
         return "; ".join(
-            f"{way} {spoken(named[of(way, name)].holds).lower()}, {named[of(way, name)].estimate}" for way in ways
+            f"{way} {'undecided' if one.undecided else spoken(one.holds).lower()}, {one.estimate}" for way, one in each
         )
 
     leads = {way: [one for one in findings if one.name.startswith(way) and one.name.endswith(LEADS)] for way in ways}
