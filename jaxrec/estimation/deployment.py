@@ -65,6 +65,7 @@ def deploy(
     key: Array,
     sessions: int = 1,
     observations: bool = True,
+    propensities: bool = True,
 ) -> tuple[Population, Logs, Lives]:
     """Serves a population for some sessions of `env.horizon` steps each, and logs it.
 
@@ -80,6 +81,8 @@ def deploy(
         key: a typed key.
         sessions: at least 1.
         observations: whether to log what the recommenders observed, which may be large.
+        propensities: whether to log the probability of each slate shown, for which recommenders look again at all
+            that they observed.
 
     Returns:
         (population after, logs, truth): a row for each user in each session, session after session. `logs.policy` is
@@ -99,16 +102,17 @@ def deploy(
     policies = tuple(one.policy for one in serving)
     params = tuple(canonical(env.resolve(one.params)) for one in serving)
     remembering = tuple(one.remembers for one in serving)
+    kept = (observations, propensities)
     rows = []
     for number in range(sessions):
         each = jax.random.fold_in(key, number) if number else key
-        population, *row = _session(env, population, policies, params, each, remembering, observations)
+        population, *row = _session(env, population, policies, params, each, remembering, kept)
         rows.append(row)
     logs, lives = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *rows)
     return population, logs.replace(policies=tuple(one.name for one in serving)), lives
 
 
-@jit(static_argnames=("env", "remembering", "observations"))
+@jit(static_argnames=("env", "remembering", "kept"))
 def _session(
     env: SlateSociety,
     population: Population,
@@ -116,15 +120,15 @@ def _session(
     params: tuple[PyTree, ...],
     key: Array,
     remembering: tuple[bool, ...],
-    observations: bool,
+    kept: tuple[bool, bool],
 ) -> tuple[Population, Logs, Lives]:
     """Plays one session of every user on every platform, and keeps that of the platform it chose."""
     key_choice, key_leave = jax.random.split(jax.random.fold_in(key, 2**31 - 1))
     platform = jax.random.categorical(key_choice, population.sharpness * population.utility).astype(jnp.int32)
     each = zip(policies, params, remembering, strict=True)
-    played = [_play(env, population, policy, params, key, remembers, observations)
+    played = [_play(env, population, policy, params, key, remembers, kept)
               for policy, params, remembers in each]  # fmt: skip
-    if any(isinstance(policy, Stochastic) for policy in policies):
+    if kept[1] and any(isinstance(policy, Stochastic) for policy in policies):
         unknown = jnp.full((population.num_users, env.horizon), jnp.nan, jnp.float32)
         played = [{"propensities": unknown} | one for one in played]
     users = jnp.arange(population.num_users)
@@ -139,7 +143,7 @@ def _play(
     params: PyTree,
     key: Array,
     remembers: bool,
-    observations: bool,
+    kept: tuple[bool, bool],
 ) -> dict[str, Array]:
     """Plays one session on one platform, on the draws of `rollout`: leaves [users, ...]."""
     key_reset, key_memory, key_steps = jax.random.split(key, 3)
@@ -166,7 +170,7 @@ def _play(
     for name in ("preference", "natural"):
         lived[name] = jnp.concatenate([lived[name], getattr(_user(last), name)[:, None]], axis=1)
     lived["engagement"] = lived["engagement"].mean(axis=1)
-    return lived | decided(policy, keys, obs, action, reward, observations)
+    return lived | decided(policy, keys, obs, action, reward, *kept)
 
 
 def _after(

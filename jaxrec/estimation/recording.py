@@ -146,7 +146,13 @@ _recorded = jit(static_argnames=("env", "num_users", "steps", "observations"))(r
 
 
 def decided(
-    policy: Policy, keys: Array, obs: PyTree, action: Array, reward: Array, observations: bool = True
+    policy: Policy,
+    keys: Array,
+    obs: PyTree,
+    action: Array,
+    reward: Array,
+    observations: bool = True,
+    propensities: bool = True,
 ) -> dict[str, Array]:
     """Gives what logs say of a recommender's steps, users first.
 
@@ -157,12 +163,13 @@ def decided(
         action: int[steps, users].
         reward: float[steps, users].
         observations: whether to give them too.
+        propensities: whether to give them, if the policy has any.
 
     Returns:
         Part of `Logs` -> [users, steps, ...].
     """
     parts = {"actions": action.T.astype(jnp.int32), "rewards": reward.T.astype(jnp.float32)}
-    if isinstance(policy, Stochastic):
+    if propensities and isinstance(policy, Stochastic):
         chances = jax.vmap(replay, in_axes=(None, 1, 0))(policy, obs, keys)
         chosen = jnp.take_along_axis(chances, parts["actions"][..., None], axis=-1)[..., 0]
         parts["propensities"] = chosen.astype(jnp.float32)

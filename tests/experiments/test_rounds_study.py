@@ -4,13 +4,26 @@ import numpy as np
 import pytest
 
 from jaxrec.experiments import study
-from jaxrec.experiments.preference.rounds.claims import BIAS, DROP, LOST, MEMORY, OPTIMISM, RATCHET, RECOVERED, SAFER
+from jaxrec.experiments.preference.rounds.claims import (
+    BIAS,
+    CHOSEN,
+    DROP,
+    HARM,
+    LOST,
+    MEMORY,
+    OPTIMISM,
+    RATCHET,
+    RECOVERED,
+    SAFER,
+)
+from jaxrec.experiments.preference.rounds.contests import Contest, contests
 from jaxrec.experiments.preference.rounds.learning import Condition, Round
 from jaxrec.experiments.preference.rounds.measure import Measured
-from jaxrec.experiments.preference.rounds.ratchet import MEASURES, Stay
+from jaxrec.experiments.preference.rounds.ratchet import MEASURES, Stay, ratchet
 from jaxrec.experiments.preference.rounds.settings import COUNTS
 from jaxrec.experiments.preference.rounds.survivors import Survivors
 from jaxrec.experiments.preference.rounds.swaps import SWAPS, Swapped
+from jaxrec.experiments.runs.tools import Tools
 
 CONFIG = study("retraining-rounds").config("quick", exact_rounds=3, exact_penalties=(0.0, 1.0))
 NOISE = np.linspace(-0.01, 0.01, 3)
@@ -33,6 +46,13 @@ def stay(counts, penalty, remembers):
     return Stay(counts, penalty, remembers, measures, np.tile(USERS, (3, 1)))
 
 
+def contest(one, other, sharpness):
+    """Two platforms of which the former wins a tenth of the users a session for each 8 of sharpness, at a price."""
+    won = np.arange(3.0)[:, None] * sharpness / 8
+    measures = dict.fromkeys(MEASURES, 3.0 + 0 * won + NOISE) | {"safe": 4 - won + NOISE}
+    return Contest(one, other, sharpness, 0.5 + won / 10 + NOISE, measures)
+
+
 def learned(engagement):
     """One round in which a platform engages its users so."""
     sums = {name: np.tile(engagement + NOISE[:, None], (1, 4)) for name in SUMS}
@@ -49,8 +69,14 @@ def found(**changes):
     )
     engagement = {"none": 3.0, "logs": 5.0, "model": 5.5, "recommender": 4.0, "beliefs": 3.0}
     swapped = Swapped({name: engagement[name] + NOISE * (1 + number) for number, name in enumerate(SWAPS)})
-    conditions = [Condition("dwell", 0.0, [learned(5.0), learned(3.0)])]
-    return Measured(**{"conditions": conditions, "stays": stays, "survivors": survivors, "swapped": swapped} | changes)
+    parts = {
+        "conditions": [Condition("dwell", 0.0, [learned(5.0), learned(3.0)])],
+        "stays": stays,
+        "contests": [contest(*pair, sharpness) for pair in CONFIG.rivals for sharpness in CONFIG.sharpness],
+        "survivors": survivors,
+        "swapped": swapped,
+    }
+    return Measured(**parts | changes)
 
 
 def test_claims_come_to_what_was_measured():
@@ -70,6 +96,12 @@ def test_claims_come_to_what_was_measured():
     assert named[OPTIMISM].value == pytest.approx(2.0)
     assert named[BIAS].value == pytest.approx(3.0)
     assert named[f"paid for dwelling: {DROP}"].value == pytest.approx(2.0)
+    for rival in ("clicks", "dwelling, penalised by 1"):
+        for sharpness, value in ((2, 0.05), (8, 0.2)):
+            pair = f"paid for dwelling against paid for {rival}, sharpness {sharpness}"
+            assert named[f"{pair}: {CHOSEN}"].value == pytest.approx(value)
+            assert named[f"{pair}: {CHOSEN}"].verdict
+            assert named[f"{pair}: {HARM}"].value == pytest.approx(10 * value)
     for name, value in (("model", 2.5), ("recommender", 1.0), ("beliefs", 0.0)):
         finding = named[f"{RECOVERED}{SWAPS[name]}"]
         assert finding.value == pytest.approx(value)
@@ -82,6 +114,7 @@ def test_the_report_begins_with_four_answers_and_their_pictures():
     assert {answer.figure for answer in report.answers} <= set(report.figures)
     text = report.markdown()
     assert "In 4 of 4 kinds of exact platforms" in text
+    assert "Do users who choose go to the platform paid for dwelling, without penalty? In 4 of 4 cases" in text
     assert "Does the platform paid for dwelling lose engagement in round 2? Yes" in text
     for figure in report.figures.values():
         figure.canvas.draw()
@@ -95,3 +128,20 @@ def test_what_is_not_measured_is_not_claimed():
     assert not [one for one in report.findings if one.name.startswith(RECOVERED)]
     assert len(report.answers) == 3
     assert "exchanges" not in report.figures
+
+
+class Twice(type(CONFIG)):
+    """Between two platforms that are the same."""
+
+    rivals = [(("dwell", 0.0), ("dwell", 0.0))]  # noqa: RUF012
+
+
+def test_two_platforms_that_are_one_do_what_one_does(key):
+    """Wherever users go, they are served alike: all measures are those of the one platform, whatever the share."""
+    settings = {"seeds": 2, "exact_users": 60, "exact_rounds": 2, "exact_penalties": (0.0,), "sharpness": (8.0,)}
+    (found,) = contests(Twice(**settings), key, Tools())
+    alone = next(one for one in ratchet(Twice(**settings), key, Tools()) if one.counts == "dwell")
+    for name, values in alone.measures.items():
+        np.testing.assert_array_equal(found.measures[name], values, name)
+    assert found.share.shape == (2, 2)
+    assert ((found.share > 0.1) & (found.share < 0.9)).all()

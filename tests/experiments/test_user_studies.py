@@ -95,7 +95,7 @@ def test_rounds_follow_each_other(tmp_path):
         assert all(np.shape(values) == (2, 2) for values in stay["measures"].values())
     assert set(result["exchanges"]) == {"none", "logs", "model", "recommender", "beliefs"}
     assert set(result["survivors"]["anticipated"]) == {"survivors", "everyone"}
-    for figure in ("rounds", "preferences", "ratchet", "exchanges", "survivors"):
+    for figure in ("rounds", "preferences", "ratchet", "choices", "exchanges", "survivors"):
         assert (folder / "figures" / f"{figure}.png").stat().st_size > 5_000
 
 

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from jaxrec.experiments.preference.rounds.measure import Measured
-from jaxrec.experiments.preference.rounds.settings import PAID, RoundsConfig, title
+from jaxrec.experiments.preference.rounds.settings import PAID, Kind, RoundsConfig, title
 from jaxrec.experiments.preference.rounds.swaps import SWAPS
 from jaxrec.experiments.reports.claims import REPORTED, Claim, above
 
@@ -32,6 +32,8 @@ RATCHET = "degrees from natural preferences, last session beyond first"
 LOST = "engagement under safe preferences since joining, first session beyond last"
 MEMORY = "the same, what a platform saves that remembers how users joined"
 SAFER = "engagement under safe preferences since joining, penalised beyond unpenalised"
+CHOSEN = "users of the former in the last session, beyond half"
+HARM = "engagement under safe preferences in the last session, where users go anywhere beyond where they choose"
 DROP = "engagement, round 1 beyond round 2"
 RECOVERED = "engagement in round 2 with an exchange, beyond as it is: "
 OPTIMISM = "engagement that a model of survivors expects beyond one of everyone"
@@ -39,10 +41,11 @@ BIAS = "engagement that survivors live beyond everyone"
 
 
 def claims(config: RoundsConfig) -> list[Claim[Measured]]:
-    """Lists the claims about exact platforms whose users stay, about survivors, and about learning platforms."""
+    """Lists the claims about exact platforms whose users stay or choose, survivors, and learning platforms."""
     return [
         *_of_stays(config),
         *_of_penalties(config),
+        *_of_contests(config),
         *_of_survivors(),
         *_of_swaps(config),
         *_of_learning(config),
@@ -89,6 +92,20 @@ def _of_penalties(config: RoundsConfig) -> list[Claim[Measured]]:
         if penalty
         for session, at, source in (("first", 0, PENALTY), ("last", -1, OURS))
     ]
+
+
+def _of_contests(config: RoundsConfig) -> list[Claim[Measured]]:
+    """Who wins users that choose, and whether they are the worse for choosing."""
+    listed: list[Claim[Measured]] = []
+    for one, other in config.rivals:
+        for sharpness in config.sharpness:
+            name = f"{title(*one)} against {title(*other)}, sharpness {sharpness:g}"
+            contest = {"rival": other, "sharpness": sharpness}
+            if sharpness:
+                listed.append(Claim(f"{name}: {CHOSEN}", partial(_chosen, **contest), above(0.0), OURS))
+            if sharpness and 0.0 in config.sharpness:
+                listed.append(Claim(f"{name}: {HARM}", partial(_harm, **contest), REPORTED, OURS))
+    return listed
 
 
 def _of_survivors() -> list[Claim[Measured]]:
@@ -178,6 +195,15 @@ def _saved(found: Measured, counts: str, penalty: float) -> np.ndarray:
 def _safer(found: Measured, counts: str, penalty: float, session: int) -> np.ndarray:
     penalised, free = (found.stay(counts, nu).measures["safe"][session] for nu in (penalty, 0.0))
     return penalised - free
+
+
+def _chosen(found: Measured, rival: Kind, sharpness: float) -> np.ndarray:
+    return found.contest(rival, sharpness).share[-1] - 0.5
+
+
+def _harm(found: Measured, rival: Kind, sharpness: float) -> np.ndarray:
+    anywhere, chosen = (found.contest(rival, each).measures["safe"][-1] for each in (0.0, sharpness))
+    return anywhere - chosen
 
 
 def _between(found: Measured, measure: str, more: str, less: str) -> np.ndarray:

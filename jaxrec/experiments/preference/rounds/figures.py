@@ -9,6 +9,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from jaxrec.experiments.preference.rounds.claims import METRICS
+from jaxrec.experiments.preference.rounds.contests import Contest
 from jaxrec.experiments.preference.rounds.learning import Condition
 from jaxrec.experiments.preference.rounds.measure import Measured
 from jaxrec.experiments.preference.rounds.settings import COUNTS, PAID, RoundsConfig
@@ -43,6 +44,30 @@ def ratchets(config: RoundsConfig, found: Measured) -> Figure:
             axes.title.set_fontsize(9)
             axes.spines[["top", "right"]].set_visible(False)
         row[0].set_ylabel(f"paid for {PAID[counts]}")
+    for axes in panels[-1]:
+        axes.set_xlabel("session")
+    panels[0, -1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    return figure
+
+
+def choices(found: Sequence[Contest]) -> Figure:
+    """Draws users who choose between two platforms: a row for each two, a line for each sharpness."""
+    pairs = list(dict.fromkeys(one.title for one in found))
+    figure = Figure(figsize=(11.5, 3.2 * len(pairs)), layout="constrained")
+    panels = figure.subplots(len(pairs), 3, sharex=True, squeeze=False)
+    strict = sorted({one.sharpness for one in found})
+    shades = dict(zip(strict, colormaps["viridis"](np.linspace(0, 0.85, len(strict))), strict=True))
+    for row, pair in zip(panels, pairs, strict=True):
+        for one in (one for one in found if one.title == pair):
+            courses = (one.share, one.measures["engagement"], one.measures["safe"])
+            name, colour = f"sharpness {one.sharpness:g}", to_hex(shades[one.sharpness])
+            for axes, course in zip(row, courses, strict=True):
+                interval_line(axes, np.arange(1, len(course) + 1), course, name, colour)
+                axes.spines[["top", "right"]].set_visible(False)
+        row[0].set(ylim=(0, 1), ylabel=pair.replace(" against ", "\nagainst "))
+        row[0].axhline(0.5, color="black", lw=0.7)
+    for axes, label in zip(panels[0], ("share of the former", "engagement", "safe since joining"), strict=True):
+        axes.set_title(label, fontsize=9)
     for axes in panels[-1]:
         axes.set_xlabel("session")
     panels[0, -1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)

@@ -194,7 +194,7 @@ def serve(
         (population after, logs, mean engagement in the session).
     """
     population, logs, lives = deploy(
-        env, population, Platform(policy.replace(greedy=False), params), key, observations=False
+        env, population, Platform(policy.replace(greedy=False), params), key, observations=False, propensities=False
     )
     return population, logs, float(env.horizon * lives.engagement.mean())
 

@@ -93,26 +93,53 @@ def _stay(
     kind: tuple[Counts, float, bool],
     key: Array,
 ) -> Stay:
-    counts, penalty, remembers = kind
-    population = Population.of(config.exact_users)
-
-    def planned(age: int) -> Platform:
-        policy = Table(exact.optimal(tables, env.horizon, (penalty, penalty), config.ppo.gamma, counts, age))
-        return Platform(policy, world, remembers=remembers)
-
-    platform, found, users = planned(0), [], []
+    population, found, users = Population.of(config.exact_users), [], []
+    platform = planned(config, env, world, tables, *kind)
     for number, each in enumerate(jax.random.split(key, config.exact_rounds)):
-        if remembers and number:
-            platform = planned(number * env.horizon)
-        population, logs, lives = deploy(env, population, platform, each, observations=False)
-        found.append(_measures(world, logs, lives, config.seeds))
+        if kind[2] and number:
+            platform = planned(config, env, world, tables, *kind, age=number * env.horizon)
+        population, logs, lives = deploy(env, population, platform, each, observations=False, propensities=False)
+        found.append(measured(world, logs, lives, config.seeds))
         users.append(np.bincount(np.asarray(population.preference), minlength=BINS) / config.exact_users)
     measures = {name: np.stack([one[name] for one in found]) for name in MEASURES}
-    return Stay(counts, penalty, remembers, measures, np.stack(users))
+    return Stay(*kind, measures, np.stack(users))
 
 
-def _measures(world: PreferenceParams, logs: Logs, lives: Lives, groups: int) -> dict[str, np.ndarray]:
-    """The mean of each of `MEASURES` in each group of users: float[groups]."""
+def planned(
+    config: RoundsConfig, env: PreferenceShift, world: PreferenceParams, tables: Tables, counts: Counts,
+    penalty: float, remembers: bool = False, age: int = 0,
+) -> Platform:  # fmt: skip
+    """Plans a session by exact dynamic programming.
+
+    Args:
+        config: the settings, of which the discount is read.
+        env: users whose preferences are seen.
+        world: run-time values.
+        tables: of the slates.
+        counts: what engagement is counted by.
+        penalty: nu_1 = nu_2.
+        remembers: whether "initial" is what users preferred when they joined.
+        age: steps since then, of users who are remembered.
+
+    Returns:
+        The platform.
+    """
+    policy = Table(exact.optimal(tables, env.horizon, (penalty, penalty), config.ppo.gamma, counts, age))
+    return Platform(policy, world, remembers=remembers)
+
+
+def measured(world: PreferenceParams, logs: Logs, lives: Lives, groups: int) -> dict[str, np.ndarray]:
+    """Measures a session of users in groups.
+
+    Args:
+        world: run-time values.
+        logs: of the session.
+        lives: the truth about it.
+        groups: of users, as equal as can be.
+
+    Returns:
+        Of `MEASURES` -> float[groups], means.
+    """
     items, judges = np.asarray(users_of(world).items)[np.asarray(logs.choices)], np.asarray(JUDGES)
     preferences, natural, joined = map(np.asarray, (lives.preferences, lives.natural, lives.joined))
 

@@ -5,7 +5,18 @@ import numpy as np
 from jaxrec.envs.preference.dynamics import DEGREES
 from jaxrec.experiments.preference import figures as pictures
 from jaxrec.experiments.preference.rounds import figures
-from jaxrec.experiments.preference.rounds.claims import BIAS, DROP, LOST, MEMORY, METRICS, OPTIMISM, RATCHET, RECOVERED
+from jaxrec.experiments.preference.rounds.claims import (
+    BIAS,
+    CHOSEN,
+    DROP,
+    HARM,
+    LOST,
+    MEMORY,
+    METRICS,
+    OPTIMISM,
+    RATCHET,
+    RECOVERED,
+)
 from jaxrec.experiments.preference.rounds.measure import Measured
 from jaxrec.experiments.preference.rounds.ratchet import MEASURES, left_alone
 from jaxrec.experiments.preference.rounds.settings import RoundsConfig, title
@@ -16,7 +27,7 @@ from jaxrec.statistics import estimate
 
 
 def report(config: RoundsConfig, found: Measured, findings: list[Finding]) -> Report:
-    """Shows users who stay with exact platforms, models of survivors, and learning platforms round by round.
+    """Shows users who stay with exact platforms or choose between them, survivors, and learning platforms by round.
 
     Args:
         config: the settings.
@@ -42,6 +53,7 @@ def report(config: RoundsConfig, found: Measured, findings: list[Finding]) -> Re
     conditions = found.conditions
     written.figures = {
         "ratchet": figures.ratchets(config, found),
+        "choices": figures.choices(found.contests),
         "survivors": figures.optimism(found.survivors),
         "rounds": figures.courses(conditions),
         "preferences": pictures.heat_maps(
@@ -49,12 +61,13 @@ def report(config: RoundsConfig, found: Measured, findings: list[Finding]) -> Re
              for one in found.stays if one.counts == "dwell"] + [("left alone", alone)], "session", first=1,
         ),
     }  # fmt: skip
-    written.sections = [_stays(found), *_swaps(found), _survivors(found), _rounds(found)]
+    written.sections = [_stays(found), _contests(found), *_swaps(found), _survivors(found), _rounds(found)]
     if found.swapped is not None:
         written.figures["exchanges"] = figures.exchanges(found.swapped)
     written.data = {
         "stays": [vars(one) for one in found.stays],
         "left alone": alone,
+        "contests": [vars(one) for one in found.contests],
         "survivors": vars(found.survivors),
         "exchanges": {} if found.swapped is None else found.swapped.engagement,
     } | {one.title: {metric: one.course(metric) for metric in METRICS} for one in conditions}
@@ -73,22 +86,31 @@ def _answers(config: RoundsConfig, named: dict[str, Finding]) -> list[Answer]:
     rises = [one for name, one in named.items() if name.endswith(RATCHET)]
     saved = [one for name, one in named.items() if name.endswith(MEMORY)]
     at = f"exact, {title('dwell', strong)}"
+    lost = f", and lose {named[f'{at}: {LOST}'].estimate} of safe engagement a session" if strong else ""
+    memory = (
+        f" A platform that remembers how users joined saves safe engagement in {tally(saved)} cases; penalised by "
+        f"{strong:g}, {named[f'{at}: {MEMORY}'].estimate} a session."
+        if saved
+        else ""
+    )
     answers = [
         Answer(
             f"Do shifts ratchet over {config.exact_rounds} sessions? In {tally(rises)} kinds of exact platforms users "
             f"end further from their natural preferences; paid for dwelling with a penalty of {strong:g}, by "
-            f"{named[f'{at}: {RATCHET}'].estimate} degrees"
-            + (f", and lose {named[f'{at}: {LOST}'].estimate} of safe engagement a session." if strong else "."),
+            f"{named[f'{at}: {RATCHET}'].estimate} degrees{lost}.{memory}",
             "ratchet",
         )
     ]
-    if saved:
+    rivals = [one for name, one in named.items() if name.endswith(CHOSEN)]
+    if rivals:
+        harms = "; ".join(f"{name.removesuffix(f': {HARM}')} {one.estimate}" for name, one in named.items()
+                          if name.endswith(HARM))  # fmt: skip
         answers.append(
             Answer(
-                f"Is it because 'initial' is what the session began with? A platform that remembers how users joined "
-                f"saves safe engagement in {tally(saved)} cases; paid for dwelling with a penalty of {strong:g}, "
-                f"{named[f'{at}: {MEMORY}'].estimate} a session.",
-                "preferences",
+                f"Do users who choose go to the platform paid for dwelling, without penalty? In {tally(rivals)} cases "
+                "more than half of them do in the last session"
+                + (f". Choosing costs them safe engagement a session: {harms}." if harms else "."),
+                "choices",
             )
         )
     if config.diagnosed:
@@ -131,6 +153,28 @@ def _stays(found: Measured) -> Section:
         ("platform", *header),
         rows,
         ["ratchet", "preferences"],
+    )
+
+
+def _contests(found: Measured) -> Section:
+    rows = [
+        (
+            one.title,
+            f"{one.sharpness:g}",
+            *(f"{estimate(course[0])} -> {estimate(course[-1])}" for course in (
+                one.share, one.measures["engagement"], one.measures["safe"], one.measures["apart"]
+            )),
+        )
+        for one in found.contests
+    ]  # fmt: skip
+    return Section(
+        "Users who choose between two exact platforms",
+        "First session -> last, of all users, who stay. They go to a platform in proportion to exp(sharpness x their "
+        "mean engagement there so far), which is 0 where they have not been yet: the sharper, the more they stay where "
+        "they went first. Platforms plan for the users who come, as if there were no other.",
+        ("platforms", "sharpness", "share of the former", "engagement", "safe since joining", "degrees from natural"),
+        rows,
+        ["choices"],
     )
 
 

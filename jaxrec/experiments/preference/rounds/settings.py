@@ -14,6 +14,7 @@ from jaxrec.experiments.preference.recommenders import RecommenderConfig
 Counts = Literal["click", "dwell"]
 COUNTS: tuple[Counts, ...] = ("click", "dwell")
 PAID = {"click": "clicks", "dwell": "dwelling"}
+Kind = tuple[Counts, float]  # what a platform is paid for, and its penalty nu_1 = nu_2
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class RoundsConfig(RecommenderConfig, ModelConfig):
     """Of exact recommenders."""
     exact_users: int = 3_000
     """Users of each exact recommender, in as many groups as there are seeds."""
+    sharpness: tuple[float, ...] = (0.0, 2.0, 8.0)
+    """How strictly users go to the one of two exact platforms where they were engaged more; 0 for anywhere."""
     survivor_rate: float = 0.5
     """How often a user leaves after a session of engagement 0 where survivors are learned from."""
     survivor_sessions: int = 3
@@ -66,6 +69,8 @@ class RoundsConfig(RecommenderConfig, ModelConfig):
             checks.within(name, values, 0.0, checks.LARGEST)
             if not values or len({f"{value:g}" for value in values}) < len(values):
                 raise checks.InputError(f"{name} must be one number or more, each once to six digits, got {values}")
+        checks.within("sharpness", self.sharpness, 0.0, checks.LARGEST)
+        checks.distinct("sharpness", self.sharpness)
         checks.within("rate", self.rate, 0.0, 1.0)
         checks.within("survivor_rate", self.survivor_rate, 0.0, 0.9)
         checks.within("loyalty", self.loyalty, 0.0, checks.LARGEST)
@@ -82,6 +87,13 @@ class RoundsConfig(RecommenderConfig, ModelConfig):
     def population(self) -> Population:
         """The users of a learning platform before its first round."""
         return Population.of(self.users, self.rate, self.loyalty)
+
+    @property
+    def rivals(self) -> list[tuple[Kind, Kind]]:
+        """Each two exact platforms that users choose between."""
+        strong = max(self.exact_penalties)
+        penalised: list[tuple[Kind, Kind]] = [(("dwell", 0.0), ("dwell", strong))] if strong else []
+        return [(("dwell", 0.0), ("click", 0.0)), *penalised]
 
     @property
     def diagnosed(self) -> bool:

@@ -80,7 +80,7 @@ def _sessions(
     for source, rate in zip(SOURCES, (config.survivor_rate, 0.0), strict=True):
         population = Population.of(JOINED_FOR_ONE * config.users, rate, config.loyalty)
         for each in jax.random.split(key, number):
-            population, *last[source] = deploy(env, population, platform, each, observations=False)  # type: ignore[assignment]
+            population, *last[source] = deploy(env, population, platform, each, observations=False, propensities=False)  # type: ignore[assignment]
     stayed = np.asarray(last["survivors"][1].sessions) == number - 1
     of = {"survivors": np.flatnonzero(stayed), "everyone": np.arange(len(stayed))}
     logs = {source: last[source][0].select(np.resize(of[source], config.users)) for source in SOURCES}
