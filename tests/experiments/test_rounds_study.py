@@ -8,13 +8,13 @@ from jaxrec.experiments.preference.rounds.claims import (
     BIAS,
     CHOSEN,
     DROP,
-    HARM,
     LOST,
     MEMORY,
     OPTIMISM,
     RATCHET,
     RECOVERED,
     SAFER,
+    SPARED,
 )
 from jaxrec.experiments.preference.rounds.contests import Contest, contests
 from jaxrec.experiments.preference.rounds.learning import Condition, Round
@@ -101,7 +101,7 @@ def test_claims_come_to_what_was_measured():
             pair = f"paid for dwelling against paid for {rival}, sharpness {sharpness}"
             assert named[f"{pair}: {CHOSEN}"].value == pytest.approx(value)
             assert named[f"{pair}: {CHOSEN}"].verdict
-            assert named[f"{pair}: {HARM}"].value == pytest.approx(10 * value)
+            assert named[f"{pair}: {SPARED}"].value == pytest.approx(-10 * value)
     for name, value in (("model", 2.5), ("recommender", 1.0), ("beliefs", 0.0)):
         finding = named[f"{RECOVERED}{SWAPS[name]}"]
         assert finding.value == pytest.approx(value)

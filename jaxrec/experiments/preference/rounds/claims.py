@@ -33,7 +33,7 @@ LOST = "engagement under safe preferences since joining, first session beyond la
 MEMORY = "the same, what a platform saves that remembers how users joined"
 SAFER = "engagement under safe preferences since joining, penalised beyond unpenalised"
 CHOSEN = "users of the former in the last session, beyond half"
-HARM = "engagement under safe preferences in the last session, where users go anywhere beyond where they choose"
+SPARED = "engagement under safe preferences in the last session, where users choose beyond where they go anywhere"
 DROP = "engagement, round 1 beyond round 2"
 RECOVERED = "engagement in round 2 with an exchange, beyond as it is: "
 OPTIMISM = "engagement that a model of survivors expects beyond one of everyone"
@@ -95,7 +95,7 @@ def _of_penalties(config: RoundsConfig) -> list[Claim[Measured]]:
 
 
 def _of_contests(config: RoundsConfig) -> list[Claim[Measured]]:
-    """Who wins users that choose, and whether they are the worse for choosing."""
+    """Who wins users that choose, and whether they are the better for choosing."""
     listed: list[Claim[Measured]] = []
     for one, other in config.rivals:
         for sharpness in config.sharpness:
@@ -104,7 +104,7 @@ def _of_contests(config: RoundsConfig) -> list[Claim[Measured]]:
             if sharpness:
                 listed.append(Claim(f"{name}: {CHOSEN}", partial(_chosen, **contest), above(0.0), OURS))
             if sharpness and 0.0 in config.sharpness:
-                listed.append(Claim(f"{name}: {HARM}", partial(_harm, **contest), REPORTED, OURS))
+                listed.append(Claim(f"{name}: {SPARED}", partial(_spared, **contest), above(0.0), OURS))
     return listed
 
 
@@ -201,9 +201,9 @@ def _chosen(found: Measured, rival: Kind, sharpness: float) -> np.ndarray:
     return found.contest(rival, sharpness).share[-1] - 0.5
 
 
-def _harm(found: Measured, rival: Kind, sharpness: float) -> np.ndarray:
+def _spared(found: Measured, rival: Kind, sharpness: float) -> np.ndarray:
     anywhere, chosen = (found.contest(rival, each).measures["safe"][-1] for each in (0.0, sharpness))
-    return anywhere - chosen
+    return chosen - anywhere
 
 
 def _between(found: Measured, measure: str, more: str, less: str) -> np.ndarray:

@@ -9,13 +9,13 @@ from jaxrec.experiments.preference.rounds.claims import (
     BIAS,
     CHOSEN,
     DROP,
-    HARM,
     LOST,
     MEMORY,
     METRICS,
     OPTIMISM,
     RATCHET,
     RECOVERED,
+    SPARED,
 )
 from jaxrec.experiments.preference.rounds.measure import Measured
 from jaxrec.experiments.preference.rounds.ratchet import MEASURES, left_alone
@@ -103,13 +103,13 @@ def _answers(config: RoundsConfig, named: dict[str, Finding]) -> list[Answer]:
     ]
     rivals = [one for name, one in named.items() if name.endswith(CHOSEN)]
     if rivals:
-        harms = "; ".join(f"{name.removesuffix(f': {HARM}')} {one.estimate}" for name, one in named.items()
-                          if name.endswith(HARM))  # fmt: skip
+        spared = "; ".join(f"{name.removesuffix(f': {SPARED}')} {one.estimate}" for name, one in named.items()
+                          if name.endswith(SPARED))  # fmt: skip
         answers.append(
             Answer(
                 f"Do users who choose go to the platform paid for dwelling, without penalty? In {tally(rivals)} cases "
                 "more than half of them do in the last session"
-                + (f". Choosing costs them safe engagement a session: {harms}." if harms else "."),
+                + (f". Choosing brings them safe engagement a session: {spared}." if spared else "."),
                 "choices",
             )
         )
