@@ -11,7 +11,7 @@ import tyro
 
 from jaxrec import InputError
 from jaxrec.experiments.runs.folder import write_atomically
-from jaxrec.runtime import vectors
+from jaxrec.runtime import threefry, vectors
 
 
 @dataclass
@@ -32,10 +32,11 @@ Given = TypeVar("Given", bound=Options)
 def main(name: str, options: type[Given], run: Callable[[Given], Any], argv: Sequence[str] | None = None) -> None:
     """Runs `benchmarks.NAME` with the options in `argv`, the process's if None; exits with one line on bad input.
 
-    A process of its own computes with wide vectors, as the command `jaxrec` does.
+    A process of its own has the settings of JAX that the command `jaxrec` has.
     """
     if argv is None:
         vectors.widen()
+        threefry.unroll()
     given = tyro.cli(options, args=argv, prog=f"python -m benchmarks.{name}")
     try:
         run(given)
