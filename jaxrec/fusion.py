@@ -44,6 +44,18 @@ def once(value: Array) -> Array:
     return jax.lax.platform_dependent(value, cpu=_divided, default=lambda value: value)
 
 
+def keys_once(keys: Array) -> Array:
+    """Returns typed keys, computed once on a CPU: of keys that are drawn from such, all rounds would be repeated."""
+    words = jax.lax.platform_dependent(jax.random.key_data(keys), cpu=_halves_divided, default=lambda words: words)
+    return jax.random.wrap_key_data(words, impl=jax.random.key_impl(keys))
+
+
+def _halves_divided(words: Array) -> Array:
+    """Returns uint32 words: to XLA each half might overflow; LLVM sees that it cannot, and leaves the division out."""
+    high, low = (_divided(half) for half in (words >> jnp.uint32(16), words & jnp.uint32(0xFFFF)))
+    return high << jnp.uint32(16) | low
+
+
 def _divided(value: Array) -> Array:
     # The compiler does not see that this is `value`, for the product might overflow.
     wide = value if value.dtype.itemsize >= 4 else value.astype(jnp.int32)

@@ -4,7 +4,6 @@ Where every episode has the same length, the whole batch ends together, and one 
 resets it (`scan`): no step has one. Elsewhere each environment resets itself, like `Environment.step`. Where a reset is
 costly, rollouts draw start states in advance and use each of them once (`Pool`), so that environments stay independent;
 agents, which give no interval over their episodes, restart from a reset pool of start states that they draw once.
-
 Where several devices share the environments (`runtime.sharding`), each device has its part of them at every step.
 """
 
@@ -20,6 +19,7 @@ from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
 from jaxrec.environment import Environment
+from jaxrec.fusion import keys_once
 from jaxrec.runtime.sharding import shard_envs
 from jaxrec.utilities import Leaf
 
@@ -182,7 +182,7 @@ def clock(before: ArrayLike, steps: int, key: Array, purposes: int) -> tuple[Arr
     Returns:
         (int32[steps], the number of each step from 1 on; keys [steps, purposes]).
     """
-    keys = jax.vmap(lambda key: jax.random.split(key, purposes))(jax.random.split(key, steps))
+    keys = jax.vmap(lambda each: jax.random.split(each, purposes))(keys_once(jax.random.split(key, steps)))
     return jnp.asarray(before) + 1 + jnp.arange(steps), keys
 
 

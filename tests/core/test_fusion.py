@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrec import Box
-from jaxrec.fusion import LARGEST, apart, materialised, once, unit
+from jaxrec import Box, random
+from jaxrec.fusion import LARGEST, apart, keys_once, materialised, once, unit
 
 VALUES = {
     "float": np.array([0.0, 1 / 3, np.nextafter(np.float32(1), np.float32(0)), -2.5e-30], np.float32),
@@ -36,6 +36,16 @@ def test_integers_need_no_unit(kind):
     kept = np.asarray(jax.jit(once)(value))
     assert kept.dtype == value.dtype
     np.testing.assert_array_equal(kept, value)
+
+
+@pytest.mark.parametrize("generator", random.GENERATORS)
+def test_keys_keep_every_bit(generator):
+    words = np.array([0, 1, 0xFFFF, 0x10000, 0x55555555, 0xAAAAAAAB, 2**31 - 1, 2**31, 2**32 - 1], np.uint32)
+    pairs = np.stack(np.meshgrid(words, words), axis=-1).reshape(9, 9, 2)
+    keys = jax.random.wrap_key_data(pairs, impl=random.GENERATORS[generator])
+    kept = jax.jit(keys_once)(keys)
+    assert kept.dtype == keys.dtype
+    np.testing.assert_array_equal(jax.random.key_data(kept), pairs)
 
 
 def test_rows_from_a_table_are_not_gathered_in_the_kernel_that_reads_them():
