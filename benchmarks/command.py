@@ -22,6 +22,8 @@ class Options:
     """Few steps, small sizes: shows that it runs; its speeds mean nothing."""
     seed: int = 0
     """Seed of all random draws."""
+    loop: bool = False
+    """Leave threefry the loop that JAX makes of it on a CPU, for what straight code saves."""
     out: Path | None = None
     """Also write all numbers, with hardware, versions and commit, to this JSON file, which must not exist."""
 
@@ -34,10 +36,11 @@ def main(name: str, options: type[Given], run: Callable[[Given], Any], argv: Seq
 
     A process of its own has the settings of JAX that the command `jaxrec` has.
     """
+    given = tyro.cli(options, args=argv, prog=f"python -m benchmarks.{name}")
     if argv is None:
         vectors.widen()
-        threefry.unroll()
-    given = tyro.cli(options, args=argv, prog=f"python -m benchmarks.{name}")
+        if not given.loop:
+            threefry.unroll()
     try:
         run(given)
     except InputError as error:
