@@ -275,10 +275,10 @@ class Study:
         """Writes the report, and notes in the manifest `about` what the terminal says of it."""
         for name, figure in report.figures.items():
             folder.write_figure(name, figure)
-        findings = [finding.result() for finding in report.findings]
-        results = {"study": about["study"], "preset": about["preset"], "findings": findings}
-        folder.write_json("results.json", results | report.data)
-        report.limits = self.limits.get(about["preset"] or "", "")
+        results = {name: about[name] for name in ("study", "preset")} | report.data
+        folder.write_json("results.json", results | {"findings": [one.result() for one in report.findings]})
+        limits, preset = (each.get(about["preset"]) for each in (self.limits, self.presets))
+        report.limits = configuration.limited(limits or "", config, preset)
         report.sections.append(_how(about, config, seconds))
         folder.write_text("report.md", report.markdown())
         about["outcome"] = {

@@ -161,7 +161,8 @@ def test_run_writes_a_folder_with_changed_settings(capsys, tmp_path, monkeypatch
     printed = capsys.readouterr()
     said = [
         "- They click 300.500 [294.147, 306.853] times.",
-        "What this run cannot show: the rest",
+        "What this run cannot show: the rest (said of the preset; this run has its own seeds, episodes, "
+        "q_learning.gamma)",
         "1 claim: 1 hold, 0 do not",
         f"report: {out / 'report.md'}",
     ]

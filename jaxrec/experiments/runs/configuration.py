@@ -31,6 +31,21 @@ def flat(fields: Mapping[str, Any]) -> dict[str, Any]:
     return flattened
 
 
+def limited(limits: str, config: Any, preset: Any) -> str:
+    """What a run of a preset cannot show, and which settings it changed, of which that may no longer be true.
+
+    Args:
+        limits: what is said of the preset, or nothing.
+        config: the settings of the run.
+        preset: the settings of the preset; None where the run has none.
+    """
+    if not limits or preset is None:
+        return limits
+    ours, theirs = (flat(dataclasses.asdict(one)) for one in (config, preset))
+    others = [name for name in ours if ours[name] != theirs.get(name)]
+    return f"{limits} (said of the preset; this run has its own {', '.join(others)})" if others else limits
+
+
 def from_json(kind: type, fields: Any) -> Any:
     """The configuration whose fields were written, all of them.
 
