@@ -246,9 +246,7 @@ class PreferenceShift(SlateEnvironment[PreferenceState, PreferenceParams]):
         if self.infers:
             current, by_first = inference.filtered(state.joint), state.joint @ liked  # [u_t], [u_0, 3]
             engagement, clicked = (current[:, None] * liked * judges).sum(), current @ click
-            initial = (by_first * judges).sum()
-            by_natural = inference.after(by_first.T, lookup.powers, state.time)  # [3, u_t^rnd]
-            natural = (by_natural * judges.T).sum()
+            initial, natural = ((by_first * each).sum() for each in (judges, lookup.natural_judges[state.time]))
         else:
             item, clicked = liked[state.preference], click[state.preference]
             engagement, initial = ((item * judges[user]).sum() for user in (state.preference, state.initial))

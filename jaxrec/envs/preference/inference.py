@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int
 
-from jaxrec.envs.preference.dynamics import ShiftValues, Tables, clipped_normal
+from jaxrec.envs.preference.dynamics import JUDGES, ShiftValues, Tables, clipped_normal
 
 
 def prior(params: ShiftValues) -> Float[Array, "36 36"]:
@@ -133,6 +133,20 @@ def after(
     for place, power in enumerate(powers):
         belief = jnp.where(time >> place & 1, belief @ power, belief)
     return belief
+
+
+def judges_after(kernel: Float[Array, "36 36"], steps: int) -> Float[Array, "steps 36 3"]:
+    """Gives how users judge (`dynamics.JUDGES`, in the mean) after 0, 1, ... steps of a transition matrix, by u now.
+
+    Args:
+        kernel: P(u' | u), a distribution in each row.
+        steps: how many, at least 1.
+    """
+
+    def step(judges: Array, _: None) -> tuple[Array, Array]:
+        return kernel @ judges, judges
+
+    return jax.lax.scan(step, jnp.asarray(JUDGES, kernel.dtype), length=steps)[1]
 
 
 def total_variation(one: Float[Array, "36"], other: Float[Array, "36"]) -> Float[Array, ""]:

@@ -23,6 +23,7 @@ class Lookup(struct.PyTreeNode):
         natural: `tables.natural` to draw from.
         likelihood: float[slates * 36, 36], P(x | s, u) for all u; a row for each slate and x.
         powers: float[n, 36, 36], `inference.powers` of `tables.natural`, up to the length of an episode.
+        natural_judges: float[horizon, 36, 3], `inference.judges_after` of `tables.natural`, for each time.
     """
 
     slates: Float[Array, "slates 36"]
@@ -32,6 +33,7 @@ class Lookup(struct.PyTreeNode):
     natural: Cumulated
     likelihood: Float[Array, "rows 36"]
     powers: Float[Array, "powers 36 36"]
+    natural_judges: Float[Array, "horizon 36 3"]
 
     @classmethod
     def of(cls, slates: Float[Array, "slates 36"], tables: Tables, horizon: int) -> Self:
@@ -48,4 +50,5 @@ class Lookup(struct.PyTreeNode):
         choice, shift = (Cumulated.of(table.reshape(-1, BINS)) for table in (tables.choice, tables.shift))
         natural, powers = Cumulated.of(tables.natural), inference.powers(tables.natural, horizon)
         likelihood = tables.choice.swapaxes(1, 2).reshape(-1, BINS)
-        return cls(slates, tables, choice, shift, natural, likelihood, powers)
+        judges = inference.judges_after(tables.natural, horizon)
+        return cls(slates, tables, choice, shift, natural, likelihood, powers, judges)

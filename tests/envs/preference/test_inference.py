@@ -69,6 +69,15 @@ def test_rolling_forward_by_squares_is_as_step_by_step(tables, time):
     np.testing.assert_allclose(rolled, later, atol=1e-6)
 
 
+def test_judges_after_some_steps_are_the_mean_of_those_that_users_become(tables):
+    natural = np.asarray(tables.natural, float)
+    cosines = np.stack([np.cos(np.arange(36) * np.pi / 18), np.sin(np.arange(36) * np.pi / 18), -np.ones(36)], axis=1)
+    after = inference.judges_after(tables.natural, 10)
+    assert after.shape == (10, 36, 3)
+    for time in range(10):
+        np.testing.assert_allclose(after[time], np.linalg.matrix_power(natural, time) @ cosines, atol=1e-6)
+
+
 def test_long_histories_are_inferred_as_by_messages_forward_and_backward(tables):
     """Filtering by forward messages, smoothing of u_0 by backward ones, in plain loops and logarithms."""
     rng = np.random.default_rng(0)
