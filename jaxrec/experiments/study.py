@@ -262,9 +262,7 @@ class Study:
                 f"to go on: jaxrec run {self.name} --resume {shlex.quote(str(folder.path))}{options(trackers)}"
             )
             if isinstance(error, TrainingError):
-                error.add_note(
-                    "which comes to the same, as all follows from the settings: begin another run with others"
-                )
+                error.add_note("which comes to the same, as all follows from the settings: begin a run with others")
             raise
         finally:
             tracked.end(about["status"])
@@ -275,8 +273,9 @@ class Study:
         """Writes the report, and notes in the manifest `about` what the terminal says of it."""
         for name, figure in report.figures.items():
             folder.write_figure(name, figure)
-        results = {name: about[name] for name in ("study", "preset")} | report.data
-        folder.write_json("results.json", results | {"findings": [one.result() for one in report.findings]})
+        results = {name: about[name] for name in ("study", "preset")}
+        results["findings"] = [one.result() for one in report.findings]
+        folder.write_json("results.json", results | report.data)
         limits, preset = (each.get(about["preset"]) for each in (self.limits, self.presets))
         report.limits = configuration.limited(limits or "", config, preset)
         report.sections.append(_how(about, config, seconds))

@@ -159,7 +159,7 @@ def test_a_training_that_diverges_is_one_line(tmp_path, capsys, monkeypatch):
         f"reward of runs [0, 1, 2] was not finite in updates 6 ... 7: [nan nan nan]; last good checkpoint: {good}; "
         in line
     )
-    assert line.endswith("which comes to the same, as all follows from the settings: begin another run with others")
+    assert line.endswith("which comes to the same, as all follows from the settings: begin a run with others")
     assert json.loads((tmp_path / "run" / "manifest.json").read_text())["status"].startswith("failed: TrainingError")
     with pytest.raises(TrainingError):
         survivor.STUDY.resume(tmp_path / "run")
