@@ -17,9 +17,10 @@ def fitted_params(to: str = "beliefs") -> PreferenceParams:
     """Gives the default society, or the one at which optima under full observation come nearest to the paper.
 
     Args:
-        to: "beliefs", the default: constants at which recommenders that see beliefs, as the paper's did, come nearest
-            to Table 1 (`preference-constants`); or "optima": those at which optima under full observation do
-            (`preference-calibration`). Neither meets all of Table 1.
+        to: "beliefs", the default: constants at which recommenders that see beliefs, as the paper's did, came nearest
+            to Table 1 of the twelve that were trained first (`preference-constants`; of two hundred others are nearer,
+            with slates at 0, 60, ... 300 degrees); or "optima": those at which optima under full observation do
+            (`preference-calibration`). None meets all of Table 1.
 
     Returns:
         Run-time values of `PreferenceShift` with its default slates.

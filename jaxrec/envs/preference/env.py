@@ -98,7 +98,7 @@ class PreferenceShift(SlateEnvironment[PreferenceState, PreferenceParams]):
 
     @property
     def default_params(self) -> PreferenceParams:
-        """The values at which recommenders that see beliefs come nearest to the paper's Table 1, of those tried."""
+        """Fitted to the paper's Table 1 by recommenders that see beliefs; nearer ones are known (`fitted_params`)."""
         return PreferenceParams()
 
     def check_params(self, params: PreferenceParams, batch: tuple[int, ...] = ()) -> None:

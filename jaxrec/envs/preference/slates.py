@@ -107,7 +107,7 @@ class SlateEnvironment(Environment[State, SlateParams]):
 
     Attributes:
         horizon: slates in an episode (10 in the paper), at least 1.
-        slate_means: degrees, 0 ... 360. The paper prints an inconsistent list; `preference-constants` compares readings of it.
+        slate_means: degrees, 0 ... 360. The paper's list is inconsistent; `preference-constants` tries readings of it.
         slate_deviations: degrees from 0.001, one for all slates or one for each; infinite for the uniform slate.
         slate_items: slates of your own in place of bells, each the probabilities of its 36 items.
         counts: the recommender's utility: "dwell", engagement; or "click".
