@@ -18,6 +18,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
 from rich.console import Console
 from rich.table import Table
 
@@ -29,6 +31,9 @@ from jaxrec.agents import GAT, MLP, PPO, QLearning, Ranking
 from jaxrec.envs.polarising import PolarisingUsers
 from jaxrec.envs.preference import PreferenceShift
 from jaxrec.envs.rewiring import RewiringGame
+from jaxrec.envs.rewiring.simulation.advance import advance
+from jaxrec.envs.rewiring.simulation.competition import settings
+from jaxrec.envs.rewiring.simulation.simulator import Queue
 from jaxrec.experiments.runs.manifest import manifest
 
 # NVIDIA's figures of the H100 SXM, as XLA's compiler takes them.
@@ -81,6 +86,7 @@ def programs(quick: bool, generator: str) -> dict[str, tuple[Callable[..., Any],
             rolled(game, "local", 4096, 64),
             (key, game.default_params),
         )
+        found[f"simulate, N = {users}, local"] = simulated(game, key)
     ten = RewiringGame(10, 4, "learning")
     for name, agent in {
         "PPO, PolarisingUsers, MLP": PPO(polarising, MLP(), 4 * 4096 * 30, num_envs=4096, num_steps=30),
@@ -88,6 +94,16 @@ def programs(quick: bool, generator: str) -> dict[str, tuple[Callable[..., Any],
     }.items():
         found[name] = (agent.train, (key, agent.env.default_params))
     return found
+
+
+def simulated(game: RewiringGame, key: Any) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """64 time-steps of `simulate` by XLA, 4096 societies side by side, all of the local heuristic."""
+    lanes = 4096
+    queue = Queue(*settings(game, "local", game.default_params, None, lanes))
+    setting = queue.lanes(np.arange(lanes))
+    state = jax.eval_shape(lambda key: queue.start(game, key, np.arange(lanes)), key)
+    mesh = Mesh(np.asarray(jax.devices("cpu")[:1]), ("lanes",))  # of one device nothing but the number is read
+    return lambda state, key, setting: advance(game.law, state, key, setting, 64, mesh), (state, key, setting)
 
 
 def compiled_for_h100(function: Callable[..., Any], arguments: tuple[Any, ...]) -> str:
