@@ -30,7 +30,7 @@ STUDY = Study(
     report,
     {
         "quick": "it screens a sixth of the candidates of `core`, and trains two seeds",
-        "core": "twelve candidates are trained for, once each; `--shortlist 200 --shortlist-steps 19200` trains hundreds",
+        "core": "twelve candidates are trained for, once each; `--shortlist 200 --shortlist-steps 19200` trains more",
     },
     {"quick": 5, "core": 20},
 )
