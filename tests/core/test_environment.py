@@ -121,6 +121,8 @@ def test_no_parameter_may_be_nan(env_id, key):
     env, params = jaxrec.make(env_id)
     for field in dataclasses.fields(params):
         broken = jax.tree.map(lambda leaf: leaf * np.nan, getattr(params, field.name))
+        if not jax.tree.leaves(broken):  # what `prepare` fills in
+            continue
         with pytest.raises(jaxrec.InputError, match=field.name):
             env.reset(key, params.replace(**{field.name: broken}))
 
