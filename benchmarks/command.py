@@ -11,7 +11,7 @@ import tyro
 
 from jaxrec import InputError
 from jaxrec.experiments.runs.folder import write_atomically
-from jaxrec.runtime import threefry, vectors
+from jaxrec.runtime import threefry, xla_flags
 
 
 @dataclass
@@ -38,7 +38,7 @@ def main(name: str, options: type[Given], run: Callable[[Given], Any], argv: Seq
     """
     given = tyro.cli(options, args=argv, prog=f"python -m benchmarks.{name}")
     if argv is None:
-        vectors.widen()
+        xla_flags.tune()
         if not given.loop:
             threefry.unroll()
     try:

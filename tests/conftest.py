@@ -7,7 +7,8 @@ from pathlib import Path
 
 # Nearly all of the time of the default suite is XLA compiling programs that run once; `make slow` optimises them.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-FLAG = "--xla_cpu_use_fusion_emitters=false --xla_cpu_prefer_vector_width=256"  # the width: of commands as of tests
+FLAG = "--xla_cpu_use_fusion_emitters=false"
+FLAG += " --xla_cpu_prefer_vector_width=256 --xla_backend_optimization_level=2"  # of commands as of tests
 flags = os.environ.get("XLA_FLAGS", "")
 if (
     os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "1"

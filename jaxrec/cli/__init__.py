@@ -12,7 +12,7 @@ import jax
 from rich.console import Console
 
 from jaxrec import checks
-from jaxrec.runtime import interruption, threefry, vectors
+from jaxrec.runtime import interruption, threefry, xla_flags
 from jaxrec.training import TrainingError
 from jaxrec.version import __version__
 
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax: pages about what the line says
     _write_any_text()
     if argv is None:  # else in somebody's process, whose settings are theirs
-        vectors.widen()
+        xla_flags.tune()
         threefry.unroll()
     try:
         _obey(list(sys.argv[1:] if argv is None else argv))

@@ -1,0 +1,35 @@
+"""What XLA is asked for on a CPU: wide vectors, and less of LLVM's optimisation."""
+
+import os
+from importlib.metadata import entry_points, version
+
+from jaxrec.runtime.hardware import cpu_features
+
+WIDTH = "--xla_cpu_prefer_vector_width"
+SINCE, BEFORE = (0, 7), (0, 13)
+"""Versions of jaxlib that have it, the oldest and newest of them tried: a flag that XLA has not ends the process."""
+
+LEVEL = "--xla_backend_optimization_level"
+"""Of LLVM. At 2 PPO in the rewiring game runs faster than at XLA's own 3, and all else that was timed as fast
+(`benchmarks.generators`). A GPU's programs read it too."""
+
+
+def tune() -> tuple[str, ...]:
+    """Asks for vectors of 512 bits where the CPU has them (AVX-512), XLA by itself takes 256, and for LLVM's level 2.
+
+    They are asked for by `XLA_FLAGS`, which XLA reads as JAX first computes; later this changes nothing. What stands
+    there already stays. The level stays XLA's where JAX has plugins for other devices.
+
+    Returns:
+        The flags that were added.
+    """
+    given, jaxlib = os.environ.get("XLA_FLAGS", ""), tuple(map(int, version("jaxlib").split(".")[:2]))
+    wanted = {}
+    if SINCE <= jaxlib < BEFORE and "avx512f" in cpu_features().split():
+        wanted[WIDTH] = 512
+    if not entry_points(group="jax_plugins"):
+        wanted[LEVEL] = 2
+    added = tuple(f"{flag}={value}" for flag, value in wanted.items() if flag not in given)
+    if added:
+        os.environ["XLA_FLAGS"] = " ".join([given, *added]).strip()
+    return added
