@@ -28,20 +28,23 @@ from jaxrec.envs.rewiring import RewiringGame
 from jaxrec.experiments.runs.manifest import manifest
 from jaxrec.runtime.hardware import describe
 
-WIDTH = "xla_cpu_prefer_vector_width"
+WIDTH, LEVEL = "xla_cpu_prefer_vector_width", "xla_backend_optimization_level"
 SETTINGS = {
-    "sooner": {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 1, WIDTH: 256},
-    "wide": {WIDTH: 512},
-    "wide, level 2": {WIDTH: 512, "xla_backend_optimization_level": 2},
+    "sooner": {"xla_cpu_use_fusion_emitters": False, WIDTH: 256, LEVEL: 1},
+    "wide": {WIDTH: 512, LEVEL: 3},
+    "wide, level 2": {WIDTH: 512, LEVEL: 2},
 }
 
 
 def ways() -> dict[str, tuple[str, dict[str, Any]]]:
     """Name -> (generator of the key, options of the compiler)."""
     on_cpu = jax.default_backend() == "cpu"
-    as_it_is: dict[str, Any] = {WIDTH: 256} if on_cpu else {}
+    as_it_is: dict[str, Any] = {WIDTH: 256, LEVEL: 3} if on_cpu else {}
     each = {generator: (generator, as_it_is) for generator in random.GENERATORS}
-    return each | ({f"hash, {name}": ("hash", settings) for name, settings in SETTINGS.items()} if on_cpu else {})
+    if not on_cpu:
+        return each
+    each["threefry, as the command"] = "threefry", SETTINGS["wide, level 2"]
+    return each | {f"hash, {name}": ("hash", settings) for name, settings in SETTINGS.items()}
 
 
 @dataclass
