@@ -15,9 +15,9 @@ def unroll() -> bool:
     """Lets programs that JAX traces from now on draw by straight code on a CPU.
 
     There JAX writes the 20 rounds of threefry as a loop, which XLA compiles to ten kernels for each draw; elsewhere JAX
-    unrolls them itself. The numbers are the same, bit for bit, and programs run as fast; those with many draws, such as
-    trainings, compile in two thirds of the time. It holds for all programs of the process. Where JAX is told to leave
-    out most optimisations the loop compiles sooner, and stays.
+    unrolls them itself. The numbers are the same, bit for bit, and programs run as fast; PPO in the rewiring game
+    compiles in 0.8 to 0.9 of the time. It holds for all programs of the process. Where JAX is told to leave out most
+    optimisations the loop compiles sooner, and stays.
 
     Returns:
         Whether it is so.
