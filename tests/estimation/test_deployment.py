@@ -93,7 +93,19 @@ def test_where_all_leave_each_session_is_what_is_recorded(name, key):
 def test_what_was_observed_may_be_left_out(key):
     _, logs, _ = deploy(ENV, Population.of(5), Platform(EXPLORING), key, observations=False)
     assert logs.observations is None
+    assert logs.propensities is not None
     assert logs.actions.shape == (5, 3)
+
+
+def test_propensities_may_be_left_out_and_nothing_else_changes(key):
+    platforms = [Platform(EXPLORING), Platform(Silent())]
+    kept, without = (
+        deploy(ENV, Population.of(20, platforms=2), platforms, key, 2, propensities=propensities)[1]
+        for propensities in (True, False)
+    )
+    assert without.propensities is None
+    np.testing.assert_array_equal(kept.actions, without.actions)
+    np.testing.assert_array_equal(kept.observations, without.observations)
 
 
 def test_logs_say_what_each_platform_did_to_those_who_came(key):

@@ -113,6 +113,17 @@ def test_what_jaxrec_did_not_measure_is_not_rebuilt(structure, tmp_path):
         measurements.read(path)
 
 
+def test_a_wrong_byte_anywhere_in_the_numbers_is_refused(tmp_path):
+    path, numbers = tmp_path / "m.npz", np.random.default_rng(0).normal(size=500)
+    measurements.write(path, {"numbers": numbers})
+    whole = path.read_bytes()
+    assert len(whole) < 2 * numbers.nbytes
+    for place in range(200, numbers.nbytes, 97):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        with pytest.raises(jaxrec.InputError, match=r"m\.npz' cannot be read: "):
+            measurements.read(path)
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no archive"])
 def test_damaged_measurements_are_refused(content, run, capsys):
     (run / "measured.npz").write_bytes(content)

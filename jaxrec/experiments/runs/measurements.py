@@ -7,6 +7,7 @@ import dataclasses
 import importlib
 import json
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def write(path: Path, measured: Any) -> None:
     structure = _flattened(measured, "measured", arrays)
     arrays[STRUCTURE] = np.array(json.dumps(structure))
     with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)  # pyright: ignore[reportArgumentType]
+        np.savez_compressed(file, allow_pickle=False, **arrays)  # pyright: ignore[reportArgumentType]
 
 
 def read(path: Path) -> Any:
@@ -45,7 +46,7 @@ def read(path: Path) -> Any:
             return _rebuilt(json.loads(str(archive[STRUCTURE])), archive)
     except FileNotFoundError:
         raise checks.InputError(f"there is no {str(path)!r}") from None
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise checks.InputError(f"{str(path)!r} cannot be read: {error}") from None
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 
 from jaxrec.envs.preference import PreferenceParams, PreferenceShift
-from jaxrec.estimation import Population, deploy
+from jaxrec.estimation import Platform, Population, deploy
 from jaxrec.experiments.preference.rounds.ratchet import MEASURES, measured, planned
 from jaxrec.experiments.preference.rounds.settings import Kind, RoundsConfig, title
 from jaxrec.experiments.runs.tools import Tools
@@ -52,11 +52,14 @@ def contests(config: RoundsConfig, key: Array, tools: Tools) -> list[Contest]:
     Returns:
         One for each two platforms and each sharpness.
     """
+    env, world = PreferenceShift(observe_as="state"), config.params(PreferenceParams())
+    tables, key_sessions = jax.jit(env.tables)(world), jax.random.split(key, config.exact_rounds)
     kinds = [(pair, sharpness) for pair in config.rivals for sharpness in config.sharpness]
     tools.meter.start("users who choose between two platforms", len(kinds))
     found = []
     for (one, other), sharpness in kinds:
-        found.append(_contest(config, one, other, sharpness, key))
+        platforms = [planned(config, env, world, tables, *kind) for kind in (one, other)]
+        found.append(Contest(one, other, sharpness, *_played(config, env, world, platforms, sharpness, key_sessions)))
         tools.meter.advance()
         last = {name: values[-1].mean() for name, values in found[-1].measures.items()}
         share = found[-1].share[-1].mean()
@@ -64,15 +67,19 @@ def contests(config: RoundsConfig, key: Array, tools: Tools) -> list[Contest]:
     return found
 
 
-def _contest(config: RoundsConfig, one: Kind, other: Kind, sharpness: float, key: Array) -> Contest:
-    env, world = PreferenceShift(observe_as="state"), config.params(PreferenceParams())
-    tables = jax.jit(env.tables)(world)
-    platforms = [planned(config, env, world, tables, *kind) for kind in (one, other)]
+def _played(
+    config: RoundsConfig,
+    env: PreferenceShift,
+    world: PreferenceParams,
+    platforms: list[Platform],
+    sharpness: float,
+    keys: Array,
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Gives who chooses the first platform and what is measured, session after session."""
     population, shares, found = Population.of(config.exact_users, platforms=2, sharpness=sharpness), [], []
-    for each in jax.random.split(key, config.exact_rounds):
+    for each in keys:
         population, logs, lives = deploy(env, population, platforms, each, observations=False, propensities=False)
         here = np.array_split(np.asarray(logs.policy) == 0, config.seeds)
         shares.append([group.mean() for group in here])
         found.append(measured(world, logs, lives, config.seeds))
-    measures = {name: np.stack([session[name] for session in found]) for name in MEASURES}
-    return Contest(one, other, sharpness, np.array(shares), measures)
+    return np.array(shares), {name: np.stack([session[name] for session in found]) for name in MEASURES}
