@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-BINS, MEANS = 36, (20, 80, 140, 200, 260, 320)
+BINS, MEANS = 36, (0, 60, 120, 180, 240, 300)
 COS = np.cos(2 * np.pi * (np.arange(BINS)[:, None] - np.arange(BINS)) / BINS)
 
 
@@ -27,7 +27,7 @@ def rows(weights: np.ndarray) -> np.ndarray:
 def sharpness() -> np.ndarray:
     """beta_c."""
     away = [(10.0 * np.arange(BINS) - centre + 180) % 360 - 180 for centre in (80, 270)]
-    return 0.408 + 0.592 * np.exp(-((away[0] / 75.8) ** 2) / 2) + 3.592 * np.exp(-((away[1] / 35.6) ** 2) / 2)
+    return 0.293 + 0.707 * np.exp(-((away[0] / 104) ** 2) / 2) + 3.707 * np.exp(-((away[1] / 35.6) ** 2) / 2)
 
 
 def choices(slate: np.ndarray) -> np.ndarray:
@@ -39,7 +39,7 @@ def shifts(slate: np.ndarray) -> np.ndarray:
     """P(u' | s, u), [u, u']."""
     chosen = choices(slate**3)
     worth = 0.9 * COS @ chosen.T + 0.1 * (chosen * COS).sum(axis=1)
-    return rows(np.exp(54.6 * (worth - worth.max(axis=1, keepdims=True))))
+    return rows(np.exp(48.5 * (worth - worth.max(axis=1, keepdims=True))))
 
 
 SLATES = [around(mean, 60) for mean in MEANS]

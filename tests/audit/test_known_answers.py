@@ -10,7 +10,7 @@ from jaxrec.agents import QLearning, TabularPolicy, VisitStep
 from jaxrec.audit import Tampering, audit, compare
 from jaxrec.causal import Diagram
 from jaxrec.envs.polarising import TRAINING, PolarisingUsers, exact
-from jaxrec.envs.preference import PreferenceShift, fitted_params
+from jaxrec.envs.preference import PreferenceShift, fitted_params, fitted_slates
 from jaxrec.envs.preference import exact as preference_exact
 
 INCENTIVES = {
@@ -52,7 +52,7 @@ def test_the_best_recommender_of_a_known_user_gains_what_is_known(name, key):
 @pytest.mark.slow
 def test_preferences_that_shift(key):
     """The best slates where preferences shift and where they do not, of which 7.120 and 6.779 are worth here."""
-    env, params = PreferenceShift(observe_as="state"), fitted_params("optima")
+    env, params = PreferenceShift(slate_means=fitted_slates("optima"), observe_as="state"), fitted_params("optima")
 
     def best_at(influence):
         chosen = preference_exact.optimal(env.tables(params.replace(influence=influence)), env.horizon)

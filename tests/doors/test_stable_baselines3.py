@@ -5,7 +5,7 @@ import pytest
 from probes import Chain, MaskedArms
 
 import jaxrec
-from jaxrec.envs.preference import fitted_params
+from jaxrec.envs.preference import PreferenceShift, fitted_params, fitted_slates
 from jaxrec.wrappers import TimeLimit
 
 sb3 = pytest.importorskip("stable_baselines3")
@@ -18,6 +18,8 @@ from jaxrec.gymnasium import Env  # noqa: E402
 from jaxrec.gymnasium.stable_baselines3 import VecEnv  # noqa: E402
 
 pytestmark = pytest.mark.slow
+
+USERS = PreferenceShift(slate_means=fitted_slates("optima"))
 
 
 @pytest.mark.filterwarnings("ignore:Your observation nodes has an unconventional shape:UserWarning")  # users x features
@@ -46,18 +48,25 @@ def test_masks_reach_maskable_agents():
 
 
 @pytest.mark.parametrize(
-    ("name", "policy", "params", "num_steps", "before", "after"),
+    ("env", "policy", "params", "num_steps", "before", "after"),
     [
         ("PolarisingUsers-v0", "MlpPolicy", None, 400_000, 7.9, 10.0),
-        ("PreferenceShift-v0", "MultiInputPolicy", fitted_params("optima"), 200_000, 6.5, 6.6),
+        (
+            PreferenceShift(slate_means=fitted_slates("optima")),
+            "MultiInputPolicy",
+            fitted_params("optima"),
+            200_000,
+            6.5,
+            6.6,
+        ),
     ],
 )
-def test_ppo_learns(name, policy, params, num_steps, before, after):
-    envs = VecMonitor(VecEnv(name, 16, params))
+def test_ppo_learns(env, policy, params, num_steps, before, after):
+    envs = VecMonitor(VecEnv(env, 16, params))
     agent = sb3.PPO(policy, envs, n_steps=256, batch_size=256, n_epochs=4, learning_rate=1e-3, gamma=1.0, seed=0)
     scores = []
     for steps in (0, num_steps):
         agent.learn(steps) if steps else None
-        scores.append(evaluate_policy(agent, VecMonitor(VecEnv(name, 64, params)), 512, deterministic=bool(steps))[0])
+        scores.append(evaluate_policy(agent, VecMonitor(VecEnv(env, 64, params)), 512, deterministic=bool(steps))[0])
     assert scores[0] < before
     assert scores[1] > after

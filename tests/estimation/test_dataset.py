@@ -60,8 +60,8 @@ def test_slates_are_shown_as_often_as_the_paper_says(generated):
 def test_users_choose_as_the_paper_says(generated):
     """P(x | s, u) in proportion to s(x) exp(beta_c(u) cos(x - u)); against how often each item and offset is chosen."""
     logs, truth = generated
-    first = 0.592 * np.exp(-((plain_distance(DEGREES, 80) / 75.8) ** 2) / 2)
-    sharpness = 0.408 + first + 3.592 * np.exp(-((plain_distance(DEGREES, 270) / 35.6) ** 2) / 2)
+    first = 0.707 * np.exp(-((plain_distance(DEGREES, 80) / 104) ** 2) / 2)
+    sharpness = 0.293 + first + 3.707 * np.exp(-((plain_distance(DEGREES, 270) / 35.6) ** 2) / 2)
     for policy in (0, 1):
         mine = logs.policy == policy
         user, slates = truth.preferences[mine, :-1].ravel(), logs.slates[mine].reshape(-1, 36)
@@ -82,7 +82,7 @@ def test_users_shift_as_the_paper_says(generated):
     initial = 10.0 * truth.preferences[:, 0]
     assert initial.mean() == pytest.approx(130, abs=4 * 20 / np.sqrt(USERS))
     assert initial.std() == pytest.approx(20, abs=2)
-    assert (plain_distance(10 * truth.natural[:, -1], 80) <= 40).mean() == pytest.approx(0.87, abs=0.03)
+    assert (plain_distance(10 * truth.natural[:, -1], 80) <= 40).mean() == pytest.approx(0.766, abs=0.03)
     number = shown(logs)
     for step in range(STEPS):  # twins stay together as long as both see uniform slates
         alone = (number[:, : step + 1] == 72).all(axis=1)

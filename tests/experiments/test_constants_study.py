@@ -12,7 +12,15 @@ from preference_loops import PARAMS, plain_slate
 import jaxrec
 from jaxrec.agents import PPOSettings
 from jaxrec.envs.learned import LearnedUsers
-from jaxrec.envs.preference import PreferenceParams, PreferenceShift, beliefs, dynamics, exact, fitted_params
+from jaxrec.envs.preference import (
+    PreferenceParams,
+    PreferenceShift,
+    beliefs,
+    dynamics,
+    exact,
+    fitted_params,
+    fitted_slates,
+)
 from jaxrec.envs.preference.constants import with_constants
 from jaxrec.experiments import study
 from jaxrec.experiments.preference.constants import candidates, distance, screen, surrogate
@@ -212,15 +220,19 @@ def test_bad_settings_are_refused(changes, message):
 
 def test_the_named_constants_are_those_of_the_default_and_of_the_kept_run():
     same(fitted_params(), PreferenceParams())
-    kept = json.loads((ROOT / "docs" / "results" / "preference-constants-core" / "results.json").read_text())
-    optima, *others = kept["finalists"]
-    best = min((one for one in others if one["constants"]["inertia"] == 0.9), key=lambda one: one["misfit"])
-    assert best["misfit"] < optima["misfit"]
-    params = fitted_params("beliefs")  # the default, by the rule of the study
-    ours = (params.choice_base, *params.choice_widths, params.rationality, params.inertia, 0.0, 0.0)
-    np.testing.assert_allclose(ours, list(best["constants"].values()), rtol=5e-3)
-    with pytest.raises(jaxrec.InputError, match="constants"):
-        fitted_params("believes")
+    assert fitted_slates() == PreferenceShift().slate_means
+    for name, run in (("beliefs", "hundreds"), ("beliefs-from-20", "core")):
+        path = ROOT / "docs" / "results" / f"preference-constants-{run}" / "results.json"
+        optima, *others = json.loads(path.read_text())["finalists"]
+        best = min((one for one in others if one["constants"]["inertia"] == 0.9), key=lambda one: one["misfit"])
+        assert best["misfit"] < optima["misfit"]
+        params = fitted_params(name)  # the default, by the rule of the study
+        slates = list(candidates.SLATES.values()).index(fitted_slates(name))
+        ours = (params.choice_base, *params.choice_widths, params.rationality, params.inertia, slates, 0.0)
+        np.testing.assert_allclose(ours, list(best["constants"].values()), rtol=5e-3)
+    for named in (fitted_params, fitted_slates):
+        with pytest.raises(jaxrec.InputError, match="constants"):
+            named("believes")
 
 
 def test_learned_users_can_choose_by_the_constants_of_either_name():
@@ -232,5 +244,7 @@ def test_learned_users_can_choose_by_the_constants_of_either_name():
         config = study(name).config("quick", constants="optima")
         world = config.world() if name == "proxy" else config.params(PreferenceParams())
         assert (float(world.rationality), float(world.bait_height)) == (31.0, 1.5)
+        societies = (config.society(),) if name == "proxy" else (config.society(), config.learned())
+        assert all(env.slate_means == fitted_slates("optima") for env in societies)
         with pytest.raises(jaxrec.InputError, match="constants"):
             study(name).config("quick", constants="paper").check()

@@ -11,12 +11,12 @@ from scipy import stats
 import jaxrec
 from jaxrec.agents import TabularPolicy
 from jaxrec.audit import compare
-from jaxrec.envs.preference import KnownPreference, exact, fitted_params
+from jaxrec.envs.preference import KnownPreference, exact, fitted_params, fitted_slates
 from jaxrec.estimation import record
 from jaxrec.offline import BatchQ, estimate_value
 
 pytestmark = pytest.mark.slow
-ENV = KnownPreference()
+ENV = KnownPreference(slate_means=fitted_slates("optima"))
 PARAMS = fitted_params("optima")  # of which the numbers are
 OPTIMUM, MYOPIC, EXPLORING = 7.12, 6.78, 0.05
 LOGGED, LOGS = 10_000, 100  # users in a log, and logs

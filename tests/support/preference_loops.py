@@ -2,15 +2,27 @@
 
 import numpy as np
 
-from jaxrec.envs.preference import PreferenceShift, fitted_params
+from jaxrec.envs.preference import PreferenceShift, fitted_params, fitted_slates
 
-ENV = PreferenceShift(observe_as="state")
+
+def env_of(fitted):
+    return PreferenceShift(slate_means=fitted_slates(fitted), observe_as="state")
+
+
+ENV = env_of("optima")
 PARAMS = fitted_params("optima")
 """Constants for which independent programs have numbers."""
 
 
-CONSTANTS = {"optima": (0.1, 22, 15, 31), "beliefs": (0.408, 75.8, 35.6, 54.6)}
+CONSTANTS = {
+    "optima": (0.1, 22, 15, 31),
+    "beliefs-from-20": (0.408, 75.8, 35.6, 54.6),
+    "beliefs": (0.293, 104, 35.6, 48.5),
+}
 """choice_base, both widths, rationality."""
+
+MEANS = {"optima": range(20, 380, 60), "beliefs-from-20": range(20, 380, 60), "beliefs": range(0, 360, 60)}
+"""Of the slates, degrees."""
 
 
 def plain_distance(a, b):

@@ -7,7 +7,7 @@ that the best of them is earned from whatever belief it was sought for (point-ba
 import numpy as np
 from preference_loops import plain_choice, plain_cos, plain_shift, plain_slate
 
-MEANS, FIRST, SPREAD = (20, 80, 140, 200, 260, 320), 130, 20
+FIRST, SPREAD = 130, 20
 HORIZON = 10
 NEAR = np.array([i for i in range(36) if abs(10 * i - FIRST) <= 5 * SPREAD])
 """The first preferences that occur; 6e-7 of all users are beyond."""
@@ -16,8 +16,8 @@ NEAR = np.array([i for i in range(36) if abs(10 * i - FIRST) <= 5 * SPREAD])
 class Society:
     """The society as arrays: `choice` [a, u, x], `shift` [a, u, v], `paid` [t, a, i, u] and `start` [i, u]."""
 
-    def __init__(self, constants, safe):
-        slates = [plain_slate(mean, 60) for mean in MEANS]
+    def __init__(self, constants, means, safe):
+        slates = [plain_slate(mean, 60) for mean in means]
         self.choice = np.array([[plain_choice(each, u, constants) for u in range(36)] for each in slates])
         self.shift = np.array([[plain_shift(each, u, constants) for u in range(36)] for each in slates])
         alone = np.array([plain_shift(np.full(36, 1 / 36), u, constants) for u in range(36)])
@@ -36,7 +36,7 @@ class Society:
 
     def known(self, late):
         """float: what is earned by whoever sees preferences, at once or one step late. No one else earns more."""
-        worth = np.zeros((len(MEANS), len(NEAR), 36))
+        worth = np.zeros((len(self.choice), len(NEAR), 36))
         for paid in self.paid[::-1]:
             if late:
                 worth = paid + np.einsum("auv,biv->abiu", self.shift, worth).max(axis=1)
@@ -49,7 +49,7 @@ class Society:
         plans, later = [], np.zeros((len(NEAR), 36))
         for paid in self.paid[::-1]:
             worth = paid + np.einsum("auv,iv->aiu", self.shift, later)
-            plans.insert(0, (worth, np.arange(len(MEANS))))
+            plans.insert(0, (worth, np.arange(len(self.choice))))
             later = worth.max(axis=0)
         return plans
 
@@ -61,7 +61,7 @@ class Society:
         for time, (worth, slates) in enumerate(plans):
             met.append(belief)
             best = slates[np.tensordot(belief, worth, ([1, 2], [1, 2])).argmax(axis=1)]
-            slate = np.where(rng.random(users) < random, rng.integers(len(MEANS), size=users), best)
+            slate = np.where(rng.random(users) < random, rng.integers(len(self.choice), size=users), best)
             earned += self.paid[time, slate, first, now]
             choice = _drawn(self.choice[slate, now], rng)
             now = _drawn(self.shift[slate, now], rng)
@@ -84,7 +84,7 @@ class Society:
             after = (belief[None] * choice.T[:, None, :]) @ shift  # [x, i, v], weighted by the chance of x
             worth = np.tensordot(after, later, ([1, 2], [1, 2]))
             options.append(worth.argmax(axis=1))
-        totals = [self._worth(a, options[a], paid, later) for a in range(len(MEANS))]
+        totals = [self._worth(a, options[a], paid, later) for a in range(len(self.choice))]
         slate = int(np.argmax([(belief * total).sum() for total in totals]))
         return totals[slate], slate
 

@@ -4,7 +4,7 @@ Carroll, Dragan, Russell & Hadfield-Menell 2022, "Estimating and Penalizing Indu
 Systems".
 """
 
-from jaxrec.envs.preference.constants import fitted_params
+from jaxrec.envs.preference.constants import fitted_params, fitted_slates
 from jaxrec.envs.preference.env import PreferenceShift, PreferenceState
 from jaxrec.envs.preference.known import KnownPreference
 from jaxrec.envs.preference.params import PreferenceParams
@@ -21,4 +21,5 @@ __all__ = [
     "RandomSlate",
     "Table",
     "fitted_params",
+    "fitted_slates",
 ]

@@ -24,6 +24,6 @@ class PreferenceParams(ChoiceParams):
 
     initial_mean: float | Array = 130.0
     initial_deviation: float | Array = 20.0
-    rationality: float | Array = 54.6
+    rationality: float | Array = 48.5
     inertia: float | Array = 0.9
     lookup: Lookup | None = None

@@ -19,7 +19,7 @@ from jaxrec.interface import State
 from jaxrec.spaces import Box, Discrete, Fields
 from jaxrec.utilities import Utilities
 
-SLATE_MEANS = (20.0, 80.0, 140.0, 200.0, 260.0, 320.0)
+SLATE_MEANS = (0.0, 60.0, 120.0, 180.0, 240.0, 300.0)
 ENGAGEMENTS = ("dwell", "click")
 MAX_DOSE = 10.0  # of mis-specification: factors of 0.01 ... 110
 MIN_DEVIATION = 1e-3  # degrees: in a narrower bell the square of a distance overflows float32
@@ -44,10 +44,10 @@ class ChoiceParams(EnvParams):
     """
 
     reward_weights: Utilities = Utilities(recommender=1.0, user=1.0, society=0.0)
-    choice_base: float | Array = 0.408
+    choice_base: float | Array = 0.293
     choice_centres: np.ndarray | Array = struct.field(default_factory=lambda: np.array([80.0, 270.0], np.float32))
     choice_heights: np.ndarray | Array = struct.field(default_factory=lambda: np.array([1.0, 4.0], np.float32))
-    choice_widths: np.ndarray | Array = struct.field(default_factory=lambda: np.array([75.8, 35.6], np.float32))
+    choice_widths: np.ndarray | Array = struct.field(default_factory=lambda: np.array([104.0, 35.6], np.float32))
     bait_height: float | Array = 0.0
     bait_centre: float | Array = 200.0
     bait_width: float | Array = 30.0
@@ -107,7 +107,7 @@ class SlateEnvironment(Environment[State, SlateParams]):
 
     Attributes:
         horizon: slates in an episode (10 in the paper), at least 1.
-        slate_means: degrees, 0 ... 360. The paper's list is inconsistent; `preference-constants` tries readings of it.
+        slate_means: degrees, 0 ... 360. The paper's list contradicts itself; `fitted_slates` has another reading of it.
         slate_deviations: degrees from 0.001, one for all slates or one for each; infinite for the uniform slate.
         slate_items: slates of your own in place of bells, each the probabilities of its 36 items.
         counts: the recommender's utility: "dwell", engagement; or "click".

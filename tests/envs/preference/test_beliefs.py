@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from preference_loops import CONSTANTS, ENV, PARAMS
+from preference_loops import CONSTANTS, MEANS, PARAMS, env_of
 from preference_planning import Society
 
 import jaxrec
@@ -29,7 +29,7 @@ def enumerated(tables, safe):
 @pytest.mark.parametrize(("fitted", "safe"), [("optima", (0.0, 0.0)), ("beliefs", (1.0, 0.5))])
 def test_the_optimum_of_two_slates_lies_between_the_bounds_and_is_reached(fitted, safe):
     params = fitted_params(fitted)
-    tables = jax.jit(ENV.tables)(params)
+    tables = jax.jit(env_of(fitted).tables)(params)
     found = belief_optimal(tables, 2, params, jax.random.key(0), safe, points=64)
     best = enumerated(tables, safe)
     assert found.reached == pytest.approx(best, abs=2e-3)
@@ -54,13 +54,13 @@ def test_plans_earn_what_those_of_an_independent_program_do(tables, safe, best):
 @pytest.mark.parametrize("safe", [(0.0, 0.0), (1.0, 1.0)])
 def test_an_independent_program_earns_as_much_from_users_of_the_default_constants(safe):
     """What it earns is simulated as well; and whoever sees preferences, one step late or at once, earns more."""
-    society, rng = Society(CONSTANTS["beliefs"], safe), np.random.default_rng(0)
+    society, rng = Society(CONSTANTS["beliefs"], MEANS["beliefs"], safe), np.random.default_rng(0)
     plans = society.rules()
     for _ in range(2):
         plans = society.improved(society.follow(plans, 96, rng, random=0.2)[1])
     earned = np.concatenate([society.follow(plans, 2_000, rng)[0] for _ in range(5)])
     params = fitted_params("beliefs")
-    found = belief_optimal(jax.jit(ENV.tables)(params), 10, params, jax.random.key(0), safe)
+    found = belief_optimal(jax.jit(env_of("beliefs").tables)(params), 10, params, jax.random.key(0), safe)
     assert found.reached == pytest.approx(society.earns(plans), abs=0.005)
     assert earned.mean() > found.reached - 4 * earned.std() / 100
     assert found.bound == pytest.approx(society.known(late=True), abs=1e-3)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxrec.envs.preference import PreferenceShift, exact
+from jaxrec.envs.preference import exact
 from jaxrec.envs.preference.dynamics import BINS, Tables
 from jaxrec.experiments.preference.proxy.settings import KINDS, PROXIES, ProxyConfig
 
@@ -43,7 +43,7 @@ class Frontier:
 
 def frontier(config: ProxyConfig) -> Frontier:
     """Computes the exact policies for each proxy, and the two optima."""
-    env, world = PreferenceShift(observe_as="state"), config.world()
+    env, world = config.society(observe_as="state"), config.world()
     tables = env.tables(world)
     start = exact.occupancy(tables, jnp.ones((0, len(env.slates), BINS, BINS)), world)[0]
     features = features_of(tables, env.horizon, config.bait_height > 0)

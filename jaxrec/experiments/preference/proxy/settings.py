@@ -1,12 +1,13 @@
 """The settings of the study of proxies."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from jaxrec import checks, random
 from jaxrec.agents import MLP, PPO, PPOSettings
-from jaxrec.envs.preference import PreferenceParams, PreferenceShift, fitted_params
+from jaxrec.envs.preference import PreferenceParams, PreferenceShift, fitted_params, fitted_slates
 from jaxrec.envs.preference.constants import FITTED
 from jaxrec.experiments.runs.limits import check_training
 from jaxrec.wrappers import UncertainParams, UncertainReward
@@ -36,7 +37,7 @@ class ProxyConfig:
     seeds: int = 5
     """Independent trainings of each recommender."""
     constants: str = "beliefs"
-    """Of the users, those that Carroll et al. do not print: beliefs, the default, or optima (`fitted_params`)."""
+    """Of the users, those that Carroll et al. do not print, and their slates: a name of `fitted_params`."""
     shares: tuple[float, ...] = (0.25, 0.25, 0.25, 0.25)
     """Of users who browse, who enjoy, who want to stay the same, and who regret bait; they sum to 1."""
     cost: float = 0.1
@@ -46,7 +47,7 @@ class ProxyConfig:
     told: float = 0.5
     """In training, how many users have answered once before the episode, at no cost; none of those judged has."""
     meanwhile: int = 2
-    """The slate that is shown with a question: 2 lies at 140 degrees, near to where users begin."""
+    """The slate that is shown with a question: 2 lies at 120 degrees (optima: 140), near to where users begin."""
     bait_height: float = 1.5
     """How much more the worst bait attracts choice than it deserves."""
     bait_centre: float = 200.0
@@ -90,13 +91,17 @@ class ProxyConfig:
 
     def env(self, asks: bool) -> UncertainReward:
         """Users of all kinds, with or without questions."""
-        inside = PreferenceShift(reward="penalised", counts="click")
+        inside = self.society(reward="penalised", counts="click")
         return UncertainReward(inside, FEATURES, tuple(KINDS.values()), asks, self.meanwhile, "posterior")
 
     def params(self, env: UncertainReward) -> UncertainParams:
         """The run-time values of the users as they are."""
         shares = np.asarray(self.shares, np.float32)
         return env.default_params.replace(env=self.world(), prior=shares, cost=self.cost, noise=self.noise)
+
+    def society(self, **settings: Any) -> PreferenceShift:
+        """The users, with the slates that belong to the constants."""
+        return PreferenceShift(slate_means=fitted_slates(self.constants), **settings)
 
     def world(self) -> PreferenceParams:
         """The run-time values of the society, with bait."""

@@ -52,7 +52,7 @@ def contests(config: RoundsConfig, key: Array, tools: Tools) -> list[Contest]:
     Returns:
         One for each two platforms and each sharpness.
     """
-    env, world = PreferenceShift(observe_as="state"), config.params(PreferenceParams())
+    env, world = config.society(), config.params(PreferenceParams())
     tables, key_sessions = jax.jit(env.tables)(world), jax.random.split(key, config.exact_rounds)
     kinds = [(pair, sharpness) for pair in config.rivals for sharpness in config.sharpness]
     tools.meter.start("users who choose between two platforms", len(kinds))

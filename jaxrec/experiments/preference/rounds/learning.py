@@ -12,7 +12,7 @@ from jax import Array
 
 from jaxrec.agents import NetworkPolicy
 from jaxrec.envs.learned import Deployed, DeployedParams, LearnedParams, LearnedUsers
-from jaxrec.envs.preference import PreferenceParams, PreferenceShift
+from jaxrec.envs.preference import PreferenceParams
 from jaxrec.estimation import LearnUsers, Logs, Platform, Population, deploy, generate
 from jaxrec.estimation.user_model import KINDS
 from jaxrec.experiments.preference.models import learn, run
@@ -116,8 +116,8 @@ def play_rounds(config: RoundsConfig, counts: Counts, key: Array, tools: Tools) 
     Returns:
         (a condition for each penalty, the second round if there is one).
     """
-    model = LearnedUsers(reward="penalised", counts=counts)
-    deployed = Deployed(users=PreferenceShift(observe_as="state", counts=counts), model=model)
+    model = config.learned(counts=counts)
+    deployed = Deployed(users=config.society(counts=counts), model=model)
     runs = len(config.penalties) * config.seeds
     weights = np.repeat(np.asarray(config.penalties, np.float32), config.seeds)
     world, populations = config.params(PreferenceParams()), [config.population()] * runs

@@ -53,7 +53,7 @@ def ratchet(config: RoundsConfig, key: Array, tools: Tools) -> list[Stay]:
     Returns:
         One for each payment, penalty and, where there is a penalty, each meaning of "initial".
     """
-    env, world = PreferenceShift(observe_as="state"), config.params(PreferenceParams())
+    env, world = config.society(), config.params(PreferenceParams())
     kinds: list[tuple[Counts, float, bool]] = [
         (counts, penalty, remembers)
         for counts in COUNTS
@@ -79,7 +79,7 @@ def left_alone(config: RoundsConfig) -> np.ndarray:
     Returns:
         float[sessions, 36], the share of users that prefer each angle after each session; exactly.
     """
-    env, world = PreferenceShift(observe_as="state"), config.params(PreferenceParams())
+    env, world = config.society(), config.params(PreferenceParams())
     session = np.linalg.matrix_power(np.asarray(jax.jit(env.tables)(world).natural, float), env.horizon)
     start = np.asarray(clipped_normal(world.initial_mean, world.initial_deviation), float)
     return np.stack([start @ np.linalg.matrix_power(session, 1 + number) for number in range(config.exact_rounds)])

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from jaxrec import checks
 from jaxrec.envs.learned import LearnedUsers
+from jaxrec.envs.preference import PreferenceShift, fitted_slates
 from jaxrec.envs.preference.constants import FITTED, with_constants
 from jaxrec.envs.preference.slates import ENGAGEMENTS
 from jaxrec.estimation import Population
@@ -22,7 +23,7 @@ class RoundsConfig(RecommenderConfig, ModelConfig):
     """Settings of retraining in rounds."""
 
     constants: str = "beliefs"
-    """Of the users, those that Carroll et al. do not print: beliefs, the default, or optima (`fitted_params`)."""
+    """Of the users, those that Carroll et al. do not print, and their slates: a name of `fitted_params`."""
     rounds: int = 2
     """Times that a learning platform learns a model from the logs and a recommender from the model."""
     counts: tuple[str, ...] = ("dwell",)
@@ -76,13 +77,21 @@ class RoundsConfig(RecommenderConfig, ModelConfig):
         checks.within("loyalty", self.loyalty, 0.0, checks.LARGEST)
         checks.within("bait_height", self.bait_height, 0.0, checks.LARGEST)
         checks.within("bait_centre", self.bait_centre, 0.0, 360.0)
-        self.agent(LearnedUsers(), self.ppo.gamma).check()
+        self.agent(self.learned(), self.ppo.gamma).check()
 
     def params(self, default: Any) -> Any:
         """`default` with bait, and with the constants."""
         return with_constants(default, self.constants).replace(
             bait_height=self.bait_height, bait_centre=self.bait_centre
         )
+
+    def society(self, observe_as: Any = "state", **settings: Any) -> PreferenceShift:
+        """The users, with the slates that belong to the constants."""
+        return PreferenceShift(slate_means=fitted_slates(self.constants), observe_as=observe_as, **settings)
+
+    def learned(self, **settings: Any) -> LearnedUsers:
+        """A model of them, paid for engagement and for safe engagement."""
+        return LearnedUsers(slate_means=fitted_slates(self.constants), reward="penalised", **settings)
 
     def population(self) -> Population:
         """The users of a learning platform before its first round."""

@@ -6,8 +6,7 @@ import jax
 import numpy as np
 from jax import Array
 
-from jaxrec.envs.learned import LearnedUsers
-from jaxrec.envs.preference import PreferenceParams, PreferenceShift, RandomSlate
+from jaxrec.envs.preference import PreferenceParams, RandomSlate
 from jaxrec.estimation import Lives, Logs, Platform, Population, deploy
 from jaxrec.experiments.preference.recommenders import as_believed, play
 from jaxrec.experiments.preference.rounds.learning import learn_each
@@ -52,7 +51,7 @@ def survivors(config: RoundsConfig, key: Array, tools: Tools) -> Survivors:
     Returns:
         What models of either kind expect, next to what their users lived.
     """
-    model, world = LearnedUsers(reward="penalised"), config.params(PreferenceParams())  # compiled by the rounds already
+    model, world = config.learned(), config.params(PreferenceParams())  # compiled by the rounds already
     keys = jax.random.split(key, 3)
     each = [_sessions(config, world, jax.random.fold_in(keys[0], seed)) for seed in range(config.seeds)]
     untrained = batched(config.params(model.default_params), config.seeds)
@@ -74,7 +73,7 @@ def _sessions(
     config: RoundsConfig, world: PreferenceParams, key: Array
 ) -> tuple[float, dict[str, Logs], dict[str, float]]:
     """Gives the share of users who never left, and the last session's logs and mean engagement of each source."""
-    env = PreferenceShift(observe_as="state")
+    env = config.society()
     platform, number = Platform(RandomSlate(env.slates), world), config.survivor_sessions
     last: dict[str, tuple[Logs, Lives]] = {}
     for source, rate in zip(SOURCES, (config.survivor_rate, 0.0), strict=True):

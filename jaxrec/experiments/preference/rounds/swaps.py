@@ -111,7 +111,7 @@ def swap(config: RoundsConfig, kept: Kept, rounds: tuple[np.ndarray, np.ndarray]
     Returns:
         The engagement of each.
     """
-    known = PreferenceShift(observe_as="beliefs", reward="penalised")
+    known = config.society("beliefs", reward="penalised")
     worlds = kept.params.users.replace(safe_weights=jnp.zeros((config.seeds, 2)))
     keys = jax.random.split(key, 4)
     informed, _ = train_recommenders(config, known, config.ppo.gamma, keys[0], worlds, tools, "exact inference")
