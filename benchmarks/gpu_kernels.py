@@ -31,7 +31,7 @@ from jaxrec.agents import GAT, MLP, PPO, QLearning, Ranking
 from jaxrec.envs.polarising import PolarisingUsers
 from jaxrec.envs.preference import PreferenceShift
 from jaxrec.envs.rewiring import RewiringGame
-from jaxrec.envs.rewiring.simulation.advance import advance
+from jaxrec.envs.rewiring.simulation.advance import Method, advance
 from jaxrec.envs.rewiring.simulation.competition import settings
 from jaxrec.envs.rewiring.simulation.simulator import Queue
 from jaxrec.experiments.runs.manifest import manifest
@@ -86,7 +86,8 @@ def programs(quick: bool, generator: str) -> dict[str, tuple[Callable[..., Any],
             rolled(game, "local", 4096, 64),
             (key, game.default_params),
         )
-        found[f"simulate, N = {users}, local"] = simulated(game, key)
+        for engine in ("xla", "pallas"):
+            found[f"simulate by {engine}, N = {users}, local"] = simulated(game, key, Method("xoshiro", engine))
     ten = RewiringGame(10, 4, "learning")
     for name, agent in {
         "PPO, PolarisingUsers, MLP": PPO(polarising, MLP(), 4 * 4096 * 30, num_envs=4096, num_steps=30),
@@ -96,14 +97,14 @@ def programs(quick: bool, generator: str) -> dict[str, tuple[Callable[..., Any],
     return found
 
 
-def simulated(game: RewiringGame, key: Any) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-    """64 time-steps of `simulate` by XLA, 4096 societies side by side, all of the local heuristic."""
+def simulated(game: RewiringGame, key: Any, method: Method) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """64 time-steps of `simulate`, 4096 societies side by side, all of the local heuristic."""
     lanes = 4096
     queue = Queue(*settings(game, "local", game.default_params, None, lanes))
     setting = queue.lanes(np.arange(lanes))
     state = jax.eval_shape(lambda key: queue.start(game, key, np.arange(lanes)), key)
     mesh = Mesh(np.asarray(jax.devices("cpu")[:1]), ("lanes",))  # of one device nothing but the number is read
-    return lambda state, key, setting: advance(game.law, state, key, setting, 64, mesh), (state, key, setting)
+    return lambda state, key, setting: advance(game.law, state, key, setting, 64, mesh, method), (state, key, setting)
 
 
 def compiled_for_h100(function: Callable[..., Any], arguments: tuple[Any, ...]) -> str:

@@ -22,7 +22,8 @@ from rich.table import Table
 from jaxrec import InputError, checks
 
 GRACE = 60  # seconds that a job has to keep its state, once it is asked to stop
-BENCHMARKS = ("polarising", "rewiring", "ppo", "seeds", "preference", "estimation", "scaling")
+BENCHMARKS = {name: name for name in ("polarising", "rewiring", "ppo", "seeds", "preference", "estimation", "scaling")}
+BENCHMARKS["rewiring-pallas"] = "rewiring --engine pallas"  # whether one kernel for all time-steps pays
 STUDIES = {
     "rewiring-learning-gpu": (
         "rewiring-learning --preset gpu --users 30 100 --steps 8000000 4000000 --num-steps 2048 4096 "
@@ -93,8 +94,12 @@ def jobs(options: Options) -> list[Job]:
     """What is to be done, in order."""
     quick = ["--quick"] if options.quick else []
     found = [
-        Job(name, [sys.executable, "-m", f"benchmarks.{name}", *quick], options.out / f"benchmark-{name}.json")
-        for name in BENCHMARKS
+        Job(
+            name,
+            [sys.executable, "-m", *f"benchmarks.{command}".split(), *quick],
+            options.out / f"benchmark-{name}.json",
+        )
+        for name, command in BENCHMARKS.items()
     ]
     for name, (whole, small) in STUDIES.items():
         argv = [sys.executable, "-m", "jaxrec", "run", *(small if options.quick else whole).split()]

@@ -28,12 +28,12 @@ def draw(state: UInt32[Array, "4 *lanes"], count: int) -> tuple[UInt32[Array, "4
     """Returns the next state, and the next `count` words of each lane."""
     words, parts = [], (state[0], state[1], state[2], state[3])
     for _ in range(count):
-        parts, word = _next(*parts)
+        parts, word = following(*parts)
         words.append(word)
     return jnp.stack(parts), jnp.stack(words)
 
 
-def _next(a: Array, b: Array, c: Array, d: Array) -> tuple[tuple[Array, Array, Array, Array], Array]:
+def following(a: Array, b: Array, c: Array, d: Array) -> tuple[tuple[Array, Array, Array, Array], Array]:
     """One step of the generator: the next state, and a word."""
     word = _rotate(a + d, 7) + a
     shifted = b << 9

@@ -113,7 +113,7 @@ def meet(
         The decisions before the recommendation.
     """
     one = unit(params.influence)
-    adopting, structural, chance = _event(draws.uniform(words[1]), rules, params, competition)
+    adopting, structural, chance = event(draws.uniform(words[1]), rules, params, competition)
     index, left = draws.choose(words[0], society.num_users - rules.unfocused)
     tie, ends, spare = None, None, words[0]
     if rules.pair == "edge":
@@ -131,8 +131,8 @@ def meet(
     ahead = y.fitness - x.fitness
     won = jnp.ones_like(structural)
     if rules.gate != "none":
-        won = materialised(chance < _win(ahead, structural, rules, beta), one)
-    request, acts = _leaves(rules, x, y, won)
+        won = materialised(chance < win(ahead, structural, rules, beta), one)
+    request, acts = leaves(rules, x, y, won)
     return Meeting(
         x=x,
         y=y,
@@ -149,7 +149,7 @@ def meet(
     )
 
 
-def _leaves(rules: Rules, x: User, y: User, won: Array) -> tuple[Array, Array]:
+def leaves(rules: Rules, x: User, y: User, won: Array) -> tuple[Array, Array]:
     """bool[*batch] each: whether a user wants to leave a defector, and whether it may."""
     if rules.initiative == "focal":
         return ~y.cooperates, ~y.cooperates & (won | ~x.cooperates)
@@ -210,7 +210,7 @@ def other(met: Meeting) -> User:
     return jax.tree.map(lambda x, y: jnp.where(met.x_acts, y, x), met.x, met.y)
 
 
-def _event(chance: Array, rules: Rules, params: GameValues, competition: Rivalry | None) -> tuple[Array, Array, Array]:
+def event(chance: Array, rules: Rules, params: GameValues, competition: Rivalry | None) -> tuple[Array, Array, Array]:
     """Returns (bool a recommender update, bool a structural update, float32 in [0, 1)); else it is a strategy update.
 
     One uniform number names the event, and its remainder decides about success.
@@ -227,7 +227,7 @@ def _event(chance: Array, rules: Rules, params: GameValues, competition: Rivalry
     return adopting, structural, left.astype(jnp.float32)
 
 
-def _win(ahead: Array, structural: Array, rules: Rules, beta: ArrayLike) -> Array:
+def win(ahead: Array, structural: Array, rules: Rules, beta: ArrayLike) -> Array:
     """The probability that x wins the meeting with y, whose fitness exceeds that of x by `ahead` (Eq. 1)."""
     imitation = jnp.maximum(ahead, 0) if rules.imitation == "clipped" else ahead
     gate = -ahead if rules.gate == "self" else imitation

@@ -16,12 +16,12 @@ from jaxrec import checks, random
 from jaxrec.envs.rewiring.dynamics import time_step
 from jaxrec.envs.rewiring.meetings import WORDS_PER_STEP
 from jaxrec.envs.rewiring.rules import Rules
-from jaxrec.envs.rewiring.simulation import compiled
+from jaxrec.envs.rewiring.simulation import compiled, fused
 from jaxrec.envs.rewiring.simulation.lanes import Lanes, last_axis, partition
 
 BLOCK = 50  # time-steps whose random numbers are drawn together, by threefry
 Generator = Literal["xoshiro", "threefry"]
-Engine = Literal["xla", "compiled"]
+Engine = Literal["xla", "compiled", "pallas"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Method:
 
     Attributes:
         generator: "xoshiro", `jaxrec.random`, or "threefry", JAX's own.
-        engine: "xla", or "compiled", a kernel that draws from xoshiro.
+        engine: "xla"; or a kernel that draws from xoshiro: "compiled" of a CPU, "pallas" of a GPU.
     """
 
     generator: Generator = "xoshiro"
@@ -41,8 +41,8 @@ def check_method(generator: str, engine: str) -> None:
     """Raises InputError for an unknown generator or engine, and for a kernel that has not the generator."""
     checks.lookup(dict.fromkeys(get_args(Generator)), generator, "generator")
     checks.lookup(dict.fromkeys(("auto", *get_args(Engine))), engine, "engine")
-    if engine == "compiled" and generator != "xoshiro":
-        raise checks.InputError(f"engine 'compiled' draws from generator 'xoshiro', got {generator!r}")
+    if engine in ("compiled", "pallas") and generator != "xoshiro":
+        raise checks.InputError(f"engine {engine!r} draws from generator 'xoshiro', got {generator!r}")
 
 
 def choose_method(generator: str, engine: str) -> Method:
@@ -50,7 +50,7 @@ def choose_method(generator: str, engine: str) -> Method:
 
     Args:
         generator: "xoshiro" or "threefry".
-        engine: "xla", "compiled", or "auto", the kernel where it is available and draws from `generator`.
+        engine: "xla", "compiled", "pallas", or "auto": "compiled" where it is available and draws from `generator`.
 
     Returns:
         How time-steps are computed.
@@ -61,6 +61,8 @@ def choose_method(generator: str, engine: str) -> Method:
     check_method(generator, engine)
     if generator == "threefry" or engine == "xla":
         return Method("xoshiro" if generator == "xoshiro" else "threefry", "xla")
+    if engine == "pallas":
+        return Method("xoshiro", "pallas")
     if compiled.is_available():
         return Method("xoshiro", "compiled")
     if engine == "compiled":
@@ -95,8 +97,7 @@ def advance(
     lanes = state.requests.shape[0]
     # Numbers are drawn, or seeded, for all lanes, so that they do not depend on the devices: each takes its shard.
     if method.generator == "xoshiro":
-        seeded = compiled.advance if method.engine == "compiled" else _advance_seeded
-        steps = _sharded(partial(seeded, rules, num_steps), state, setting, mesh, 2)
+        steps = _sharded(partial(SEEDED[method.engine], rules, num_steps), state, setting, mesh, 2)
         return steps(state, random.seed(key, lanes), setting)
     block = math.gcd(BLOCK, num_steps)
     steps = _sharded(partial(_advance_block, rules), state, setting, mesh, 3)
@@ -143,6 +144,13 @@ def _advance_seeded(rules: Rules, num_steps: int, state: Lanes, seeds: Array, se
         return (_advance_once(rules, carry[0], words, setting), numbers), None
 
     return jax.lax.scan(step, (state, seeds), length=num_steps)[0][0]
+
+
+SEEDED: dict[str, Callable[[Rules, int, Lanes, Array, PyTree], Lanes]] = {
+    "xla": _advance_seeded,
+    "compiled": compiled.advance,
+    "pallas": fused.advance,
+}
 
 
 def _advance_block(rules: Rules, state: Lanes, words: Array, setting: PyTree) -> Lanes:

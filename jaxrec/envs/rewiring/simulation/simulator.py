@@ -17,6 +17,7 @@ from jax.sharding import Mesh
 from jaxrec import checks
 from jaxrec.envs.rewiring.env import RewiringGame, RewiringParams
 from jaxrec.envs.rewiring.heuristics import Heuristic
+from jaxrec.envs.rewiring.simulation import fused
 from jaxrec.envs.rewiring.simulation.advance import Method, advance, choose_method
 from jaxrec.envs.rewiring.simulation.competition import Competition, settings
 from jaxrec.envs.rewiring.simulation.lanes import (
@@ -49,7 +50,7 @@ class Simulation:
         kind_degree, kind_payoff, kind_cooperation: float[runs, kinds], of the users of each recommender
             (`metrics.of_kinds`); NaN where it has none.
         series: metric -> float[tests, runs], the metrics at every test (NaN after the end); empty unless requested.
-        generator, engine: the random numbers, and what computed: "xla" or "compiled".
+        generator, engine: the random numbers, and what computed: "xla", "compiled" or "pallas".
     """
 
     steps: np.ndarray
@@ -111,7 +112,9 @@ def simulate(
         meter: shows the progress.
         generator: of the random numbers after the start: "xoshiro", `jaxrec.random`; or "threefry", JAX's own.
         engine: "xla"; "compiled", a kernel for CPUs that the C++ compiler of the machine builds once, with the
-            generator xoshiro; or "auto", that kernel where it can be had, else XLA. The law of the runs is the same.
+            generator xoshiro; "auto", that kernel where it can be had, else XLA; or "pallas", one kernel for GPUs that
+            no GPU has timed yet (a CPU interprets it, slowly), for games of two players with one recommender that reads
+            no degrees. The law of the runs is the same.
 
     Returns:
         The end of each run, in order.
@@ -119,13 +122,15 @@ def simulate(
     Raises:
         InputError: for an unknown recommender, shares that do not sum to 1, counts that are not positive, a limit that
             `check_every` does not divide, parameters out of range, arguments of another type, an unknown generator or
-            engine, and a kernel that cannot be had.
+            engine, and a kernel that cannot be had or does not cover the game.
     """
     checks.positive("check_every", check_every)
     check_limit("num_steps", num_steps, check_every)
     checks.typed_key("key", key)
     method = choose_method(generator, engine)
     queue = Queue(*settings(env, recommenders, params, competition, runs))
+    if method.engine == "pallas":
+        fused.check_covered(env.law, queue.recommenders)
     count = np.shape(queue.recommenders.local)[0]
     devices = jax.local_device_count()
     width = count if jax.default_backend() != "cpu" else next((n for n in CPU_LANES if n >= count), CPU_LANES[-1])
