@@ -121,7 +121,7 @@ def compiled_for_h100(function: Callable[..., Any], arguments: tuple[Any, ...]) 
 
 
 def pretend_cuda_is_there() -> None:
-    """Lets jax lower for CUDA where no card is found.
+    """Lets jax lower for CUDA where no card is found, and jaxrec take it for a GPU.
 
     Raises:
         InputError: if the CUDA plugin of jax is not installed.
@@ -139,6 +139,7 @@ def pretend_cuda_is_there() -> None:
             return "cuda"
 
     bridge.canonicalize_platform = canonicalize
+    jax.default_backend = lambda: "gpu"  # what jaxrec asks before it writes a program
 
 
 def run(options: Options) -> dict[str, Any]:

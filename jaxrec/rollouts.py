@@ -118,17 +118,20 @@ class _Totals(struct.PyTreeNode):
         """Gives the sums before the first step."""
         before = Sum.zeros(recent)
         some = before.total[0]["reward"]
-        return cls(before.total, before, some, jnp.zeros(some.shape, jnp.int32))
+        return cls(_together(before.total), before, some, jnp.zeros(some.shape, jnp.int32))
 
     def add(self, values: PyTree, done: Array) -> "_Totals":
         """Adds one step of every environment."""
-        recent = jax.tree.map(jnp.add, self.recent, values)
-        paid = self.before.total[0]["reward"] + recent[0]["reward"]
+        recent = jax.tree.map(jnp.add, self.recent, _together(values))
+        paid = self.before.total[0]["reward"] + _apart(recent, values)[0]["reward"]
         return self.replace(recent=recent, finished=jnp.where(done, paid, self.finished), episodes=self.episodes + done)
 
     def closed(self) -> "_Totals":
         """Moves the sums of a chunk that ended to those before it."""
-        return self.replace(recent=jax.tree.map(jnp.zeros_like, self.recent), before=self.before.add(self.recent))
+        return self.replace(
+            recent=jax.tree.map(jnp.zeros_like, self.recent),
+            before=self.before.add(_apart(self.recent, self.before.total)),
+        )
 
 
 @no_type_check  # of fields at run time: transformations build trees of shapes
@@ -257,6 +260,16 @@ def _kept(step: vectorized.Step, measured: PyTree, names: tuple[str, ...]) -> Tr
         step.next_obs if "next_obs" in names else None,
         {name: value + missing.get(name, 0) for name, value in values.items()} if "metrics" in names else None,
     )  # fmt: skip
+
+
+def _together(values: PyTree) -> PyTree:
+    """The leaves as rows of one array where that saves kernels, which is not on a CPU."""
+    return values if jax.default_backend() == "cpu" else jnp.stack(jax.tree.leaves(values))
+
+
+def _apart(values: PyTree, like: PyTree) -> PyTree:
+    """Inverts `_together`."""
+    return jax.tree.unflatten(jax.tree.structure(like), list(values)) if isinstance(values, Array) else values
 
 
 def _mean_of_each(measured: PyTree) -> Array:

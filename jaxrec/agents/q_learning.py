@@ -204,9 +204,10 @@ class QLearning(checks.KnownKeywords, struct.PyTreeNode):
             step = vectorized.step(self.env, key_step, env_state, None, action, params)
             obs, env_state = vectorized.auto_reset(self.env, key_reset, step, params)
             there = index(step.next_obs)
-            truncated = step.truncated if self.env.may_truncate else None
-            taken = Experience(here, step.action, step.reward, there, step.terminated, truncated)
-            return (there if self.env.fixed_horizon is not None else index(obs), env_state), taken
+            ends = (there, step.truncated) if self.env.may_truncate else ()
+            taken = (step.reward, here, step.action, step.terminated, *ends)
+            kept = taken if jax.default_backend() == "cpu" else _packed(*taken)
+            return (there if self.env.fixed_horizon is not None else index(obs), env_state), kept
 
         def restart(carry, inputs):
             time, keys = inputs
@@ -214,9 +215,8 @@ class QLearning(checks.KnownKeywords, struct.PyTreeNode):
 
         inputs = vectorized.clock(batch * self.num_steps, self.num_steps, key, 3)
         start = (state.here, state.env_state)
-        (here, env_state), experience = vectorized.scan(self.env, body, restart, start, inputs)
-        if not self.env.may_truncate:
-            experience = experience.replace(truncated=jnp.zeros_like(experience.terminated))
+        (here, env_state), kept = vectorized.scan(self.env, body, restart, start, inputs)
+        experience = _experience(*(kept if isinstance(kept, tuple) else _unpacked(kept)), last=here)
         return state.replace(here=here, env_state=env_state), experience
 
     def _index(self, obs: PyTree) -> Array:
@@ -228,7 +228,6 @@ class QLearning(checks.KnownKeywords, struct.PyTreeNode):
     ) -> tuple[tuple[Array, Array, Array], None]:
         """Learns from one step of every environment; the last entry of the carry is the return that followed it."""
         q, visits, followed = carry
-        assert experience.truncated is not None  # `_collect` has filled it in
         one = unit(progress)
         bootstrap = highest(apart(q[experience.there], one))
         future = jnp.where(experience.truncated, bootstrap, bootstrap + self.td_lambda * (followed - bootstrap))
@@ -249,7 +248,8 @@ class Experience(struct.PyTreeNode):
     """What a table learns from; every leaf is [num_envs], or [num_steps, num_envs] in a batch.
 
     Attributes:
-        here, there: int32, indices of the observations before and after the step.
+        here, there: int32, indices of the observations before and after the step; after one that ended an episode for
+            good `there` is any.
         action: int32.
         reward: float.
         terminated, truncated: bool.
@@ -260,4 +260,29 @@ class Experience(struct.PyTreeNode):
     reward: Float[Array, "*steps envs"]
     there: Int[Array, "*steps envs"]
     terminated: Bool[Array, "*steps envs"]
-    truncated: Bool[Array, "*steps envs"] | None
+    truncated: Bool[Array, "*steps envs"]
+
+
+def _experience(
+    reward: Array, here: Array, action: Array, terminated: Array, *ends: Array, last: Int[Array, " envs"]
+) -> Experience:
+    """The experience of many steps, after which `last` is observed; `ends` is (there, truncated) where steps truncate.
+
+    Where none does, what follows an end is not read: the next step's observation stands for it.
+    """
+    there, truncated = ends or (jnp.concatenate([here[1:], last[None]]), jnp.zeros_like(terminated))
+    return Experience(here, action, reward, there, terminated, truncated)
+
+
+def _packed(reward: Array, *others: Array) -> Int[Array, "rows envs"]:
+    """One array of what a step brings, which a loop on a GPU keeps by one kernel in place of one for each."""
+    words = jax.lax.bitcast_convert_type(reward, jnp.int32).reshape(*reward.shape, -1)  # two of float64
+    return jnp.stack([*jnp.moveaxis(words, -1, 0), *(one.astype(jnp.int32) for one in others)])
+
+
+def _unpacked(rows: Int[Array, "steps rows envs"]) -> tuple[Array, ...]:
+    """What `_packed` kept of many steps."""
+    size = jnp.zeros(()).dtype.itemsize // 4
+    reward = jax.lax.bitcast_convert_type(rows[:, 0] if size == 1 else jnp.moveaxis(rows[:, :2], 1, -1), float)
+    here, action, terminated, *ends = jnp.moveaxis(rows[:, size:], 1, 0)
+    return reward, here, action, terminated == 1, *(end if number == 0 else end == 1 for number, end in enumerate(ends))

@@ -1,0 +1,69 @@
+"""What is written otherwise for a GPU, to launch fewer kernels, computes the same numbers."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from probes import Chain
+
+import jaxrec
+from jaxrec.agents import QLearning, q_learning
+from jaxrec.envs.polarising import PolarisingUsers
+from jaxrec.envs.rewiring import RewiringGame
+from jaxrec.wrappers import TimeLimit
+
+WORLDS = {
+    "together": lambda: PolarisingUsers(horizon=3),
+    "each": lambda: Chain(),
+    "truncated": lambda: TimeLimit(PolarisingUsers(horizon=9), 2),
+}
+
+
+def on_each(monkeypatch, compute):
+    """What is computed as on a CPU, and by the program that is written for a GPU."""
+    here = jax.tree.map(np.asarray, compute())
+    jax.clear_caches()
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    there = jax.tree.map(np.asarray, compute())
+    monkeypatch.undo()
+    jax.clear_caches()
+    return here, there
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_a_table_is_learned_from_the_same_steps(monkeypatch, world):
+    env = WORLDS[world]()
+    agent = QLearning(env, 400, num_envs=8, num_steps=5, td_lambda=0.5)
+
+    def compute():
+        state, metrics = jax.jit(agent.train)(jax.random.key(0), env.default_params)
+        return (state.q, state.visits, metrics, agent.experience(state, env.default_params))
+
+    here, there = on_each(monkeypatch, compute)
+    assert (here[1] > 0).sum() > 3
+    jax.tree.map(np.testing.assert_array_equal, here, there)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_steps_are_packed_without_loss(wide):
+    with jax.enable_x64(wide):
+        reward = jnp.asarray([[0.1, -1e-30], [np.inf, 3.0]], float)
+        here, ends = jnp.asarray([[1, 2], [3, 2**30]], jnp.int32), jnp.asarray([[True, False], [False, True]])
+        packed = jax.vmap(q_learning._packed)(reward, here, here + 1, ends, here + 2, ~ends)
+        assert packed.dtype == jnp.int32
+        found = q_learning._unpacked(packed)
+        for one, other in zip(found, (reward, here, here + 1, ends, here + 2, ~ends), strict=True):
+            assert one.dtype == other.dtype
+            np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("env", [PolarisingUsers(horizon=3), RewiringGame(8, 2)], ids=lambda env: env.name)
+def test_the_measures_of_a_rollout_are_the_same(monkeypatch, env):
+    policy = env.policy("random")
+
+    def compute():
+        found = jaxrec.rollout(env, policy, jax.random.key(0), 5, 70)
+        return found.per_step, found.per_env, found.episode_return, found.episodes
+
+    here, there = on_each(monkeypatch, compute)
+    jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-6), here, there)
