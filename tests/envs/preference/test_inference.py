@@ -9,7 +9,7 @@ import pytest
 from preference_loops import PARAMS, plain_slate
 
 import jaxrec
-from jaxrec.envs.preference import PreferenceShift, exact, inference
+from jaxrec.envs.preference import PreferenceShift, exact, fitted_slates, inference
 
 
 def enumerated(tables, slates, choices):
@@ -46,7 +46,7 @@ def test_inference_equals_enumeration_of_every_history(tables):
 
 @pytest.mark.slow
 def test_beliefs_in_the_observation_are_those_of_inference(tables, key):
-    env = PreferenceShift(horizon=4)
+    env = PreferenceShift(horizon=4, slate_means=fitted_slates("optima"))
     played = jaxrec.rollout(env, env.policy("random"), key, 3, 4, PARAMS, trajectory=True).trajectory
     for user in range(3):
         joints, _ = inference.infer(tables, played.action[:, user], played.next_state.choice[:, user], PARAMS)
