@@ -249,7 +249,7 @@ class Experience(struct.PyTreeNode):
 
     Attributes:
         here, there: int32, indices of the observations before and after the step; after one that ended an episode for
-            good `there` is any.
+            good `there` may be any.
         action: int32.
         reward: float.
         terminated, truncated: bool.

@@ -1,12 +1,21 @@
-"""Files that no reader ever finds half-written."""
+"""Files that no reader ever finds half-written, and what readers of others meet."""
 
 import contextlib
+import lzma
 import os
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 PARTIAL = ".partial"  # the suffix of temporary files, which a killed process leaves
+
+DAMAGED = (
+    OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, zipfile.BadZipFile,
+    zlib.error, lzma.LZMAError, RuntimeError,  # where a wrong byte names another compression, or a password
+)  # fmt: skip
+"""What reading an archive of arrays raises, of which some bytes are not what was written."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -24,7 +24,7 @@ from jaxtyping import PyTree
 from numpy.lib.npyio import NpzFile
 
 from jaxrec import checks
-from jaxrec.runtime.atomic_files import replacing
+from jaxrec.runtime.atomic_files import DAMAGED, replacing
 from jaxrec.version import __version__
 
 FILE = "policy.npz"
@@ -103,7 +103,7 @@ def read(folder: str | Path) -> SavedPolicies:
             return SavedPolicies(last, about["updates"], best, score, best_updates, about)
     except checks.InputError:
         raise
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         raise checks.InputError(f"{str(path)!r} cannot be read: {type(error).__name__}: {error}") from None
 
 

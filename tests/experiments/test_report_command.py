@@ -124,6 +124,22 @@ def test_a_wrong_byte_anywhere_in_the_numbers_is_refused(tmp_path):
             measurements.read(path)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of zipfile, where a wrong byte makes two names one
+@pytest.mark.parametrize("flip", [0x01, 0x08, 0x55, 0xFF])
+def test_a_wrong_byte_anywhere_changes_nothing_or_is_refused(flip, tmp_path):
+    """Of the heads of the archive too, where it may name another compression or a password."""
+    path, numbers, refused = tmp_path / "m.npz", np.arange(5.0), 0
+    measurements.write(path, {"numbers": numbers})
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ flip]) + whole[place + 1 :])
+        try:
+            np.testing.assert_array_equal(measurements.read(path)["numbers"], numbers)
+        except jaxrec.InputError:
+            refused += 1
+    assert refused > len(whole) / 2
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no archive"])
 def test_damaged_measurements_are_refused(content, run, capsys):
     (run / "measured.npz").write_bytes(content)

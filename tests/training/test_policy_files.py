@@ -1,5 +1,6 @@
 """Trained policies on disk: they come back as they were, in a process that trains nothing, or are refused."""
 
+import contextlib
 import dataclasses
 import io
 import json
@@ -209,6 +210,17 @@ def test_what_cannot_be_read_is_refused(content, chain, tmp_path):
     (tmp_path / policy_files.FILE).write_bytes(whole[: len(whole) // 2] if content == "truncated" else content)
     with pytest.raises(InputError, match="cannot be read"):
         jaxrec.load_policy(tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of zipfile, where a wrong byte makes two names one
+def test_a_wrong_byte_in_the_heads_changes_nothing_or_is_refused(chain, tmp_path):
+    folder, _ = chain
+    whole, table = (folder / policy_files.FILE).read_bytes(), np.asarray(jaxrec.load_policy(folder).q)
+    heads = [place for place in range(len(whole) - 1) if whole[place : place + 2] == b"PK"]
+    for place in [head + offset for head in heads for offset in range(6, 46, 3) if head + offset < len(whole)]:
+        (tmp_path / policy_files.FILE).write_bytes(whole[:place] + bytes([whole[place] ^ 9]) + whole[place + 1 :])
+        with contextlib.suppress(InputError):
+            np.testing.assert_array_equal(jaxrec.load_policy(tmp_path).q, table)
 
 
 def test_no_folder_no_policy_several_trainings(chain, tmp_path):

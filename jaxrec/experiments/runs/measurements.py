@@ -6,15 +6,13 @@ The file is a NumPy archive without pickles. The entry `structure` is JSON, and 
 import dataclasses
 import importlib
 import json
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jaxrec import checks
-from jaxrec.runtime.atomic_files import replacing
+from jaxrec.runtime.atomic_files import DAMAGED, replacing
 
 FILE = "measured.npz"
 STRUCTURE = "structure"
@@ -46,7 +44,7 @@ def read(path: Path) -> Any:
             return _rebuilt(json.loads(str(archive[STRUCTURE])), archive)
     except FileNotFoundError:
         raise checks.InputError(f"there is no {str(path)!r}") from None
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGED as error:
         raise checks.InputError(f"{str(path)!r} cannot be read: {error}") from None
 
 

@@ -113,13 +113,13 @@ class Game:
             (old.index, old.ties & ~mine),
             (new, self.adjacency[new, :] | mine),
         )
+        self._wait_for_all()  # to have read what one will write
         for index, ties in rows:
             triton.store(self.adjacency.at[index, :], ties, mask=jnp.broadcast_to(moved, (size,)))
         if met.tie is not None:
             for place, end in enumerate((user.index, new)):
                 self.edges[met.tie, place] = jnp.where(moved, end, self.edges[met.tie, place])
-        if not self.interpreted:
-            triton.debug_barrier()  # what one thread of the warp wrote, others read
+        self._wait_for_all()  # to have written what others will read
         return moved
 
     def imitated(self, met: Meeting, cooperators: Set) -> Set:
@@ -132,6 +132,11 @@ class Game:
         x_fitness, y_fitness = self._fitness_after(met, new, moved, cooperators)
         won = met.chance < jax.nn.sigmoid(self.params.beta * (y_fitness - x_fitness))
         return sets.copied(cooperators, x.index, y.cooperates, won & (x.degree > 0))
+
+    def _wait_for_all(self) -> None:
+        """Lets the threads of the warp wait for each other."""
+        if not self.interpreted:
+            triton.debug_barrier()
 
     def _fitness_after(
         self, met: Meeting, new: Array, moved: Bool[Array, ""], cooperators: Set
