@@ -98,7 +98,7 @@ class PreferenceShift(SlateEnvironment[PreferenceState, PreferenceParams]):
 
     @property
     def default_params(self) -> PreferenceParams:
-        """Those nearest to the paper's Table 1 where recommenders see beliefs (`fitted_params`)."""
+        """The constants nearest to the paper's Table 1 where recommenders see beliefs (`fitted_params`)."""
         return PreferenceParams()
 
     def check_params(self, params: PreferenceParams, batch: tuple[int, ...] = ()) -> None:
