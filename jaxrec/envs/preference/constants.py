@@ -24,9 +24,9 @@ def fitted_params(to: str = "beliefs") -> PreferenceParams:
 
     Args:
         to: "beliefs", the default: with it recommenders that see beliefs, as the paper's did, came nearest to Table 1
-            of the two hundred societies that such were trained for (`preference-constants`); "beliefs-from-20":
-            nearest of those with slates at 20, 80, ... 320 degrees among the first twelve; or "optima": with it optima
-            under full observation come nearest (`preference-calibration`). None meets all of Table 1.
+            of a hundred societies with lambda as printed that such were trained for (`preference-constants`);
+            "beliefs-from-20": the nearest of the first six, which have slates at 20, 80, ... 320 degrees; or "optima":
+            with it optima under full observation come nearest (`preference-calibration`). None meets all of Table 1.
 
     Returns:
         Run-time values of `PreferenceShift(slate_means=fitted_slates(to))`.
