@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int, UInt32
 from jaxrec import bitset
 from jaxrec.envs.rewiring.graph import draws
 from jaxrec.envs.rewiring.graph.society import Society
+from jaxrec.fusion import once
 
 STUCK_ROUNDS = 32  # without success, after which random ties exchange ends, good or bad; a power of 2
 MAX_REDRAW_DEGREE = 2  # at most so many neighbours: about every second pairing has no loop and no repeated tie
@@ -134,7 +135,8 @@ def _exchange(users: int, state: tuple[Array, Array, Array, Array]) -> tuple[Arr
     """Exchanges an end of every bad tie with that of the tie at a random shift, if that is good: one round."""
     key, ties, bad, rounds = state
     words = jax.random.bits(jax.random.fold_in(key, rounds), (bad.shape[0] + 1,), jnp.uint32)
-    turned, kicked = words[1:] % 2 == 1, words[1:] // 2 % 2 == 1
+    coins = once((words[1:] & 3).astype(jnp.int32))  # read for every roll below
+    turned, kicked = coins & 1 == 1, coins > 1
     first, second = jnp.where(turned, ties[:, 1], ties[:, 0]), jnp.where(turned, ties[:, 0], ties[:, 1])
     kick = (4 * bad.sum() > bad.shape[0]) | _is_stuck(rounds + 1)
     moving = jnp.where(kick, kicked, bad)  # if all are bad there is no good tie to exchange with
