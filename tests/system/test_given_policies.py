@@ -21,7 +21,7 @@ SMALL = {
     "PreferenceShift-v0": {"horizon": 4},
     "LearnedUsers-v0": {"horizon": 3, "network": BeliefTransformer(4, 1, 1, 1)},
 }
-BAIT = {"bait_height": 3.0, "bait_centre": 100.0}
+BAIT = {"bait_height": 3.0, "bait_centre": 200.0}
 
 
 def small(env_id, **changes):
@@ -56,12 +56,12 @@ def test_a_policy_by_name_follows_parameters_under_vmap(key):
 
 @pytest.mark.slow
 def test_the_command_makes_the_policy_for_its_parameters(capsys):
-    """The myopic policy of the default parameters earns 7.28 clicks here, of these 9.50 (random 7.94)."""
+    """The myopic policy of the default parameters earns 7.61 clicks here, of these 8.59 (random 8.05)."""
     argv = "rollout PreferenceShift-v0 --policy myopic --num-envs 500 --json --args counts click --params bait_height 3"
     main(argv.split())
     earned = json.loads(capsys.readouterr().out)["sums"]["click"]
-    assert earned["low"] < 9.5 < earned["high"] + 0.05
-    assert earned["low"] > 9.3
+    assert earned["low"] - 0.05 < 8.59 < earned["high"] + 0.05
+    assert earned["low"] > 8.4
 
 
 @pytest.mark.parametrize("env_id", jaxrec.registered_envs())
