@@ -77,12 +77,15 @@ def test_gymnax_dm_env_wrapper(env):
 @pytest.mark.parametrize("env", QUICK, indirect=True)
 def test_gymnax_gym_wrappers(env):
     single = gymnax.wrappers.GymnaxToGymWrapper(env)
-    single.reset(seed=3)
-    obs, reward, terminated, truncated, _ = single.step(0)
-    assert single.observation_space.contains(np.asarray(obs))
+    ended = []
+    for seed in range(6):  # a small society may be of one mind after a step
+        single.reset(seed=seed)
+        obs, reward, terminated, truncated, _ = single.step(0)
+        assert single.observation_space.contains(np.asarray(obs))
+        assert not truncated
+        ended.append(bool(terminated))
     assert single.action_space.n == env.num_actions
-    assert not terminated
-    assert not truncated
+    assert not all(ended)
     many = gymnax.wrappers.GymnaxToVectorGymWrapper(env, num_envs=4)
     many.reset(seed=0)
     obs, reward, *_ = many.step(jnp.zeros(4, int))
