@@ -23,9 +23,11 @@ def on_each(monkeypatch, compute):
     """What is computed as on a CPU, and by the program that is written for a GPU."""
     here = jax.tree.map(np.asarray, compute())
     jax.clear_caches()
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    asked = []
+    monkeypatch.setattr(jax, "default_backend", lambda: asked.append(True) or "gpu")
     there = jax.tree.map(np.asarray, compute())
     monkeypatch.undo()
+    assert asked
     jax.clear_caches()
     return here, there
 

@@ -51,14 +51,7 @@ def test_masks_reach_maskable_agents():
     ("env", "policy", "params", "num_steps", "before", "after"),
     [
         ("PolarisingUsers-v0", "MlpPolicy", None, 400_000, 7.9, 10.0),
-        (
-            PreferenceShift(slate_means=fitted_slates("optima")),
-            "MultiInputPolicy",
-            fitted_params("optima"),
-            200_000,
-            6.5,
-            6.6,
-        ),
+        (USERS, "MultiInputPolicy", fitted_params("optima"), 200_000, 6.5, 6.6),
     ],
 )
 def test_ppo_learns(env, policy, params, num_steps, before, after):

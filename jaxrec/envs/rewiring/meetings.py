@@ -132,24 +132,57 @@ def meet(
     won = jnp.ones_like(structural)
     if rules.gate != "none":
         won = materialised(chance < win(ahead, structural, rules, beta), one)
-    request, acts = leaves(rules, x, y, won)
+    return decided(rules, x, y, won, adopting, structural, tie, chance, words[2], left)
+
+
+def decided(
+    rules: Rules,
+    x: User,
+    y: User,
+    won: Array,
+    adopting: Array,
+    structural: Array,
+    tie: Array | None,
+    chance: Array,
+    choice: Array,
+    coin: Array,
+) -> Meeting:
+    """Tells what follows from who won.
+
+    Args:
+        rules: which game.
+        x: the focal user.
+        y: its partner.
+        won: bool[*batch], whether x did.
+        adopting: bool[*batch], this is a recommender update.
+        structural: bool[*batch], as in `Meeting`, like all that follow.
+        tie: int32[*batch], or None.
+        chance: float32[*batch].
+        choice: uint32[*batch].
+        coin: uint32[*batch].
+
+    Returns:
+        The decisions before the recommendation.
+    """
+    request, acts = _leaves(rules, x, y, won)
+    meets = x.degree > 0
     return Meeting(
         x=x,
         y=y,
-        copies=won & ~structural & ~adopting & ~alone,
-        adopts=won & adopting & ~alone,
+        copies=won & ~structural & ~adopting & meets,
+        adopts=won & adopting & meets,
         structural=structural,
-        request=structural & request & ~alone,
-        acts=structural & acts & ~alone,
+        request=structural & request & meets,
+        acts=structural & acts & meets,
         x_acts=won,
         tie=tie,
         chance=chance,
-        choice=words[2],
-        coin=left,
+        choice=choice,
+        coin=coin,
     )
 
 
-def leaves(rules: Rules, x: User, y: User, won: Array) -> tuple[Array, Array]:
+def _leaves(rules: Rules, x: User, y: User, won: Array) -> tuple[Array, Array]:
     """bool[*batch] each: whether a user wants to leave a defector, and whether it may."""
     if rules.initiative == "focal":
         return ~y.cooperates, ~y.cooperates & (won | ~x.cooperates)

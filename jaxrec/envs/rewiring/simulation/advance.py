@@ -16,7 +16,7 @@ from jaxrec import checks, random
 from jaxrec.envs.rewiring.dynamics import time_step
 from jaxrec.envs.rewiring.meetings import WORDS_PER_STEP
 from jaxrec.envs.rewiring.rules import Rules
-from jaxrec.envs.rewiring.simulation import compiled, fused
+from jaxrec.envs.rewiring.simulation import compiled
 from jaxrec.envs.rewiring.simulation.lanes import Lanes, last_axis, partition
 
 BLOCK = 50  # time-steps whose random numbers are drawn together, by threefry
@@ -97,7 +97,7 @@ def advance(
     lanes = state.requests.shape[0]
     # Numbers are drawn, or seeded, for all lanes, so that they do not depend on the devices: each takes its shard.
     if method.generator == "xoshiro":
-        steps = _sharded(partial(SEEDED[method.engine], rules, num_steps), state, setting, mesh, 2)
+        steps = _sharded(partial(_seeded(method.engine), rules, num_steps), state, setting, mesh, 2)
         return steps(state, random.seed(key, lanes), setting)
     block = math.gcd(BLOCK, num_steps)
     steps = _sharded(partial(_advance_block, rules), state, setting, mesh, 3)
@@ -146,11 +146,13 @@ def _advance_seeded(rules: Rules, num_steps: int, state: Lanes, seeds: Array, se
     return jax.lax.scan(step, (state, seeds), length=num_steps)[0][0]
 
 
-SEEDED: dict[str, Callable[[Rules, int, Lanes, Array, PyTree], Lanes]] = {
-    "xla": _advance_seeded,
-    "compiled": compiled.advance,
-    "pallas": fused.advance,
-}
+def _seeded(engine: str) -> Callable[[Rules, int, Lanes, Array, PyTree], Lanes]:
+    """What advances the lanes of one device, given rules, a number of time-steps, lanes, seeds and setting."""
+    if engine == "pallas":
+        from jaxrec.envs.rewiring.simulation import fused  # not before: not every jaxlib has Triton
+
+        return fused.advance
+    return compiled.advance if engine == "compiled" else _advance_seeded
 
 
 def _advance_block(rules: Rules, state: Lanes, words: Array, setting: PyTree) -> Lanes:

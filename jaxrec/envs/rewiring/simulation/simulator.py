@@ -17,7 +17,6 @@ from jax.sharding import Mesh
 from jaxrec import checks
 from jaxrec.envs.rewiring.env import RewiringGame, RewiringParams
 from jaxrec.envs.rewiring.heuristics import Heuristic
-from jaxrec.envs.rewiring.simulation import fused
 from jaxrec.envs.rewiring.simulation.advance import Method, advance, choose_method
 from jaxrec.envs.rewiring.simulation.competition import Competition, settings
 from jaxrec.envs.rewiring.simulation.lanes import (
@@ -130,6 +129,8 @@ def simulate(
     method = choose_method(generator, engine)
     queue = Queue(*settings(env, recommenders, params, competition, runs))
     if method.engine == "pallas":
+        from jaxrec.envs.rewiring.simulation import fused
+
         fused.check_covered(env.law, queue.recommenders)
     count = np.shape(queue.recommenders.local)[0]
     devices = jax.local_device_count()

@@ -13,7 +13,7 @@ from jax.experimental.pallas import triton
 from jaxtyping import Bool, Float, UInt32
 
 from jaxrec.envs.rewiring.graph import draws
-from jaxrec.envs.rewiring.meetings import Meeting, User, actor, event, leaves, other, payoff, win
+from jaxrec.envs.rewiring.meetings import Meeting, User, actor, decided, event, other, payoff, win
 from jaxrec.envs.rewiring.rules import Rules
 from jaxrec.envs.rewiring.simulation.warp import sets
 
@@ -66,9 +66,9 @@ class Game:
     def meet(self, words: tuple[Array, Array, Array], cooperators: Set) -> Meeting:
         """`meetings.meet`, without competition."""
         rules, params, chance = self.rules, self.params, draws.uniform(words[1])
-        structural = chance >= 0  # true: Triton takes no constant for it
+        adopting, structural = chance < 0, chance >= 0  # false and true: Triton takes no constants for them
         if not rules.single_clock:
-            _, structural, chance = event(chance, rules, params, None)
+            adopting, structural, chance = event(chance, rules, params, None)
         index, left = draws.choose(words[0], self.users - rules.unfocused)
         tie, ends, spare = None, None, words[0]
         if rules.pair == "edge":
@@ -81,26 +81,11 @@ class Game:
         partner = sets.select(x.ties, rank)
         if ends is not None:
             partner, left = jnp.where(structural, ends[1], partner), jnp.where(structural, spare, left)
-        alone = x.degree == 0
-        y = self.user_at(jnp.where(alone, x.index, partner), cooperators)
+        y = self.user_at(jnp.where(x.degree == 0, x.index, partner), cooperators)
         won = x.index >= 0  # true
         if rules.gate != "none":
             won = chance < win(y.fitness - x.fitness, structural, rules, params.beta)
-        request, acts = leaves(rules, x, y, won)
-        return Meeting(
-            x=x,
-            y=y,
-            copies=won & ~structural & ~alone,
-            adopts=won & ~won,
-            structural=structural,
-            request=structural & request & ~alone,
-            acts=structural & acts & ~alone,
-            x_acts=won,
-            tie=tie,
-            chance=chance,
-            choice=words[2],
-            coin=left,
-        )
+        return decided(rules, x, y, won, adopting, structural, tie, chance, words[2], left)
 
     def rewire(self, met: Meeting, new: Array, eligible: Bool[Array, ""]) -> Bool[Array, ""]:
         """`dynamics.rewire`, in memory, where three rows change as wholes; says whether the tie moved."""
