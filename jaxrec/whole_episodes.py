@@ -106,7 +106,8 @@ def play(
     meter = meter or NoMeter()
     key_start, key = jax.random.split(key)
     count = jax.tree.leaves(policies)[0].shape[0] if jax.tree.leaves(policies) else 1
-    under = bound_like(_begin(env, policies, key_start, episodes, count, params, tally), (policies, params))
+    starts = _starts(env, key_start, params, count, episodes)
+    under = bound_like(_begin(env, policies, key_start, *starts, params, tally), (policies, params))
     rows, places = np.arange(count)[:, None], np.broadcast_to(np.arange(episodes), (count, episodes))
     shapes = jax.eval_shape(partial(_outcome, env, tally), under, params)
     outcome = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
@@ -133,13 +134,19 @@ def _store(into: PyTree, values: PyTree, rows: np.ndarray, places: np.ndarray) -
         target[rows, places] = source
 
 
-@jit(static_argnames=("env", "episodes", "count", "tally"))
+@partial(jax.jit, static_argnames=("env", "count", "episodes"))
+def _starts(env: Environment, key: Array, params: PyTree, count: int, episodes: int) -> tuple[PyTree, PyTree]:
+    """Gives observations and states to start from, [policies, episodes, ...]: compiled once, whatever the policies."""
+    starts = vectorized.reset(env, key, params, count * episodes)
+    return jax.tree.map(lambda leaf: leaf.reshape(count, episodes, *leaf.shape[1:]), starts)
+
+
+@jit(static_argnames=("env", "tally"), donate_argnames="state")
 def _begin(
-    env: Environment, policies: PyTree, key: Array, episodes: int, count: int, params: PyTree, tally: Tally
+    env: Environment, policies: PyTree, key: Array, obs: PyTree, state: PyTree, params: PyTree, tally: Tally
 ) -> _Under:
     """Begins episodes, each from a start of its own: leaves [policies, episodes, ...]."""
-    starts = vectorized.reset(env, key, params, count * episodes)
-    obs, state = jax.tree.map(lambda leaf: leaf.reshape(count, episodes, *leaf.shape[1:]), starts)
+    count, episodes = jax.tree.leaves(state)[0].shape[:2]
     keys = jax.random.split(jax.random.fold_in(key, 1), (count, episodes))
 
     def begun(policy: Policy, keys: Array, obs: PyTree, state: PyTree) -> PyTree:

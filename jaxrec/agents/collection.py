@@ -42,7 +42,7 @@ def choose(agent: PyTree, state: PPOState, key: Array) -> Choice:
     carry = on_policy.reset_carry(agent.network, state.carry, state.is_first)
     apply = jax.vmap(agent.network.apply, in_axes=(None, 0, 0))
     carry, logits, value = apply(state.network_params, carry, state.obs)
-    action, log_prob = distribution(logits, state.obs, slate_size(agent.env)).sample_and_log_prob(seed=key)
+    action, log_prob = distribution(logits, state.obs, slate_size(agent.env)).sample_and_log_prob(key)
     return Choice(carry, action, log_prob, value)
 
 

@@ -18,7 +18,7 @@ from jax import Array
 from jaxtyping import PyTree
 
 from jaxrec import checks
-from jaxrec.agents.slate_choice import PlackettLuce
+from jaxrec.agents.distributions import Categorical, PlackettLuce
 from jaxrec.environment import Environment
 from jaxrec.slates import Slate
 from jaxrec.spaces import field_of
@@ -37,7 +37,7 @@ def distribution(logits: Array, obs: PyTree, size: int | None = None) -> Any:
         size: the places of a slate, where actions are slates; else None.
 
     Returns:
-        A `distrax.Categorical` over the valid actions; over all, where the observation has no mask or it allows none.
+        A `Categorical` over the valid actions; over all, where the observation has no mask or it allows none.
         For slates a `PlackettLuce`.
 
     Raises:
@@ -45,10 +45,7 @@ def distribution(logits: Array, obs: PyTree, size: int | None = None) -> Any:
     """
     if size is not None:
         return PlackettLuce(logits, masked(jnp.zeros_like(logits), obs) == 0, size)
-
-    import distrax
-
-    return distrax.Categorical(logits=masked(logits, obs))
+    return Categorical.of(masked(logits, obs))
 
 
 def judged(logits: Array, obs: PyTree, action: Array, size: int | None = None) -> tuple[Array, Array]:

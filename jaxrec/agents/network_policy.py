@@ -49,7 +49,7 @@ class NetworkPolicy(struct.PyTreeNode):
         carry, logits, _ = self.network.apply(self.network_params, carry, obs)
         chosen = distribution(logits, obs, self.slate_size)
         if not self.greedy:
-            return chosen.sample(seed=key).astype(jnp.int32), carry
+            return chosen.sample(key), carry
         if self.slate_size is not None:
             return chosen.mode(), carry
         logits = masked(logits, obs)

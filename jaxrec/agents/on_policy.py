@@ -26,7 +26,7 @@ class PPOState(struct.PyTreeNode):
 
     Attributes:
         network_params: weights of the network.
-        opt_state: optax state.
+        opt_state: optax state, of all weights as one vector.
         env_state, obs: of the `num_envs` environments.
         carry: of the network in each of them.
         is_first: bool[num_envs], `obs` is the first of an episode.

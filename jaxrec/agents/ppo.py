@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 from jax import Array
+from jax.flatten_util import ravel_pytree
 from jaxtyping import PyTree
 
 from jaxrec import checks, measures, sums, vectorized
@@ -21,6 +22,7 @@ from jaxrec.agents.network_policy import NetworkPolicy
 from jaxrec.agents.networks import Network, check_network, for_actions
 from jaxrec.agents.on_policy import Batch, Count, PPOState, Scalar
 from jaxrec.environment import Environment
+from jaxrec.fusion import keys_once
 from jaxrec.inputs import check_clock, check_env
 from jaxrec.runtime.sharding import shard_envs
 from jaxrec.utilities import Leaf
@@ -121,7 +123,7 @@ class PPO(checks.KnownKeywords, struct.PyTreeNode):
             InputError: for concrete hyper-parameters out of range.
         """
         self.check()
-        key, key_reset, key_network = jax.random.split(key, 3)
+        key, key_reset, key_network = keys_once(jax.random.split(key, 3))
         obs, env_state, reset_pool = vectorized.reset_with_pool(self.env, key_reset, params, self.num_envs)
         carry = self.network.initialize_carry()
         one, its_state = jax.tree.map(lambda leaf: leaf[0], (obs, env_state))
@@ -129,7 +131,7 @@ class PPO(checks.KnownKeywords, struct.PyTreeNode):
             network_params = self.network.init(key_network, carry, one)
         return PPOState(
             network_params=network_params,
-            opt_state=self._optimizer().init(network_params),
+            opt_state=self._optimizer().init(ravel_pytree(network_params)[0]),
             env_state=env_state,
             obs=obs,
             carry=jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (self.num_envs, *leaf.shape)), carry),
@@ -249,11 +251,12 @@ class PPO(checks.KnownKeywords, struct.PyTreeNode):
                 return jax.grad(self._loss, has_aux=True)(network_params, shard_envs(part, axis=1), ent_coef, total)
 
             gradients, metrics = on_policy.summed(gradient, chosen, advantage, self.microbatch_size)
-            updates, opt_state = self._optimizer().update(gradients, opt_state)
+            flat, unravel = ravel_pytree(gradients)  # one vector: each leaf would take kernels of its own
+            updates, opt_state = self._optimizer().update(flat, opt_state)
             network_params = jax.tree.map(
-                lambda weight, change: weight - (rate * change).astype(weight.dtype), network_params, updates
+                lambda weight, change: weight - (rate * change).astype(weight.dtype), network_params, unravel(updates)
             )
-            return (network_params, opt_state), metrics | {"grad_norm": optax.tree.norm(gradients)}
+            return (network_params, opt_state), metrics | {"grad_norm": jnp.linalg.norm(flat)}
 
         def epoch(carry: PyTree, key: Array) -> tuple[PyTree, dict[str, Array]]:
             order = on_policy.random_order(key, sequences).reshape(self.num_minibatches, -1)

@@ -33,7 +33,7 @@ from jax import core
 from jaxrec.training import code
 from jaxrec.training.code import Named, digest, is_function, is_object, plain
 
-VERSIONED = ("distrax", "flax", "jax", "jaxlib", "jaxrec", "jraph", "numpy", "optax")  # whatever is given
+VERSIONED = ("flax", "jax", "jaxlib", "jaxrec", "jraph", "numpy", "optax")  # whatever is given
 
 
 @dataclasses.dataclass

@@ -99,7 +99,7 @@ def test_masked_actions_have_probability_0_and_finite_gradients():
     for mask, probabilities in (([True, False, True], [0.5, 0.0, 0.5]), ([False] * 3, [1 / 3] * 3)):
         masked = obs.replace(action_mask=jnp.array(mask))
         chosen = distribution(jnp.zeros(3), masked)
-        np.testing.assert_allclose(chosen.probs, probabilities, rtol=1e-6)
+        np.testing.assert_allclose(jnp.exp(chosen.logs), probabilities, rtol=1e-6)
         np.testing.assert_allclose(
             chosen.entropy(), distrax.Categorical(probs=jnp.array(probabilities)).entropy(), rtol=1e-5
         )

@@ -51,7 +51,7 @@ def test_a_mask_holds_whatever_the_form_of_the_observation(form):
     env = Arms(form=form)
     _, state = env.reset(jax.random.key(0))
     obs = env.observe(state.replace(cue=jnp.int32(1)), env.default_params)
-    np.testing.assert_allclose(distribution(jnp.zeros(3), obs).probs, [0.5, 0.5, 0.0], atol=1e-6)
+    np.testing.assert_allclose(jnp.exp(distribution(jnp.zeros(3), obs).logs), [0.5, 0.5, 0.0], atol=1e-6)
     policy = NetworkPolicy(MLP(3, (4,)).init(jax.random.key(0), (), obs), MLP(3, (4,)))
     for greedy in (True, False):
         acted = jaxrec.rollout(env, policy.replace(greedy=greedy), jax.random.key(1), 64, 10, trajectory=True)

@@ -12,7 +12,7 @@ from shelf import PULL, Shelf, optimum
 import jaxrec
 import jaxrec.gymnasium
 from jaxrec.agents import MLP, PPO, QLearning
-from jaxrec.agents.slate_choice import PlackettLuce
+from jaxrec.agents.distributions import PlackettLuce
 from jaxrec.slate_policies import RandomSlates, Ranked
 from jaxrec.slates import Slate
 

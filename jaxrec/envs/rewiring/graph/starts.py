@@ -105,7 +105,7 @@ def uniform_random(key: Array, users: int, ties: int) -> Int[Array, "ties 2"]:
 def adjacency_matrix(ties: Int[Array, "ties 2"], users: int) -> Bool[Array, "users users"]:
     """Converts a list of ties to the adjacency matrix."""
     empty = jnp.zeros((users, users), bool)
-    return empty.at[ties[:, 0], ties[:, 1]].set(True).at[ties[:, 1], ties[:, 0]].set(True)
+    return empty.at[ties, ties[:, ::-1]].set(True)
 
 
 def adjacency_rows(ties: Int[Array, "ties 2"], users: int) -> UInt32[Array, "users words"]:

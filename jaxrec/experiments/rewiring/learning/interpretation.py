@@ -14,6 +14,7 @@ from jax import Array
 
 from jaxrec.envs.rewiring import ELEVEN, RewiringGame, heuristic
 from jaxrec.rollouts import rollout
+from jaxrec.runtime.jit_by_class import jit
 
 STATES = 24  # requests looked at for each seed
 EARLY = 12  # requests of an episode: among the first so many one is looked at
@@ -39,10 +40,8 @@ def interpret(env: RewiringGame, policies: Any, key: Array) -> dict[str, dict[st
             that user, of the focused one, and of all others together.
         Where several valid users are likeliest, as those with equal features are, both are means over them.
     """
-    obs = jax.jit(jax.vmap(lambda policy, key: _requests(env, policy, key)))(
-        policies, jax.random.split(key, jax.tree.leaves(policies)[0].shape[0])
-    )
-    scores, salient = jax.jit(_scores)(policies, obs)
+    obs = _requests(env, policies, jax.random.split(key, jax.tree.leaves(policies)[0].shape[0]))
+    scores, salient = _scores(policies, obs)
     seeds = [
         _look(jax.tree.map(lambda leaf, seed=seed: np.asarray(leaf[seed]), (obs, scores, salient)))
         for seed in range(scores.shape[0])
@@ -52,14 +51,20 @@ def interpret(env: RewiringGame, policies: Any, key: Array) -> dict[str, dict[st
     }
 
 
-def _requests(env: RewiringGame, policy: Any, key: Array) -> Any:
-    """The observations of one seed: leaves [STATES, ...]."""
-    key_play, key_when = jax.random.split(key)
-    played = rollout(env, policy, key_play, STATES, EARLY, trajectory=True).trajectory
-    when = jax.random.randint(key_when, (STATES,), 0, EARLY)
-    return jax.tree.map(lambda leaf: leaf[when, jnp.arange(STATES)], played.obs)
+@jit(static_argnames="env")
+def _requests(env: RewiringGame, policies: Any, keys: Array) -> Any:
+    """The observations of every seed: leaves [seeds, STATES, ...]."""
+
+    def of_seed(policy: Any, key: Array) -> Any:
+        key_play, key_when = jax.random.split(key)
+        played = rollout(env, policy, key_play, STATES, EARLY, trajectory=True).trajectory
+        when = jax.random.randint(key_when, (STATES,), 0, EARLY)
+        return jax.tree.map(lambda leaf: leaf[when, jnp.arange(STATES)], played.obs)
+
+    return jax.vmap(of_seed)(policies, keys)
 
 
+@jit()
 def _scores(policies: Any, obs: Any) -> tuple[Array, Array]:
     """`_score` of every request of every seed, one after the other: how many are likeliest differs between them."""
     return jax.lax.map(lambda seed: jax.lax.map(lambda one: _score(seed[0], one), seed[1]), (policies, obs))

@@ -1,10 +1,46 @@
-"""The choice of a slate by scores of its items: the Plackett-Luce distribution."""
+"""Distributions of actions: one of several by a softmax, and slates by scores of their items.
+
+A log-softmax is taken once and read by all methods: what a learner compiles and runs is mostly this small arithmetic.
+"""
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 from jax import Array
 from jaxtyping import Bool, Float, Int
+
+
+class Categorical(struct.PyTreeNode):
+    """One of several actions.
+
+    Attributes:
+        logs: float[..., actions], the logarithm of the probability of each; finite.
+    """
+
+    logs: Float[Array, "*batch actions"]
+
+    @classmethod
+    def of(cls, logits: Float[Array, "*batch actions"]) -> "Categorical":
+        """Gives the distribution by a softmax over finite `logits`."""
+        return cls(jax.nn.log_softmax(logits))
+
+    def sample(self, seed: Array) -> Int[Array, "*batch"]:
+        """Draws actions."""
+        return jax.random.categorical(seed, self.logs).astype(jnp.int32)
+
+    def sample_and_log_prob(self, seed: Array) -> tuple[Int[Array, "*batch"], Float[Array, "*batch"]]:
+        """Draws actions, and gives the log-probability of each."""
+        action = self.sample(seed)
+        return action, self.log_prob(action)
+
+    def log_prob(self, action: Int[Array, "*batch"]) -> Float[Array, "*batch"]:
+        """Gives the logarithm of the probability of each action."""
+        every = jnp.arange(self.logs.shape[-1], dtype=jnp.int32)
+        return jnp.where(action[..., None] == every, self.logs, 0).sum(axis=-1)  # a gather's gradient is a scatter
+
+    def entropy(self) -> Float[Array, "*batch"]:
+        """Gives the entropy, in nats."""
+        return -(jnp.exp(self.logs) * self.logs).sum(axis=-1)
 
 
 class PlackettLuce(struct.PyTreeNode):
