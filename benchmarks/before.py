@@ -142,8 +142,12 @@ def cells(found: dict[str, Any]) -> tuple[str, ...]:
     seconds = (f"{found['compile_s'][tree]:.1f}" for tree in (BEFORE, NOW))
     share = found["compile_s"][NOW] / found["compile_s"][BEFORE]
     times = found["faster"]
-    return found["program"], *speeds, f"{times['value']:.2f} [{times['low']:.2f}, {times['high']:.2f}]", *seconds, (
-        f"{share:.2f}"
+    return (
+        found["program"],
+        *speeds,
+        f"{times['value']:.2f} [{times['low']:.2f}, {times['high']:.2f}]",
+        *seconds,
+        (f"{share:.2f}"),
     )
 
 

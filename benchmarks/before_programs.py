@@ -72,9 +72,11 @@ def _simulate(users: int, recommenders: str | tuple[str, ...], num_steps: int, s
         env = rewiring.RewiringGame(users, 30)
         competition = None if isinstance(recommenders, str) else rewiring.Competition(timescale=1.0)
         key = jax.random.key(0)
-        return lambda: rewiring.simulate(
-            env, recommenders, key, None, limit, runs, competition, stop_at_fixation=False
-        ).cooperation
+        return lambda: (
+            rewiring.simulate(
+                env, recommenders, key, None, limit, runs, competition, stop_at_fixation=False
+            ).cooperation
+        )
 
     return runs * limit, build
 
@@ -118,10 +120,9 @@ def _ppo(env: Callable[[], Any], network: str, num_envs: int, num_steps: int, up
     steps = updates * num_envs * num_steps
 
     def build() -> Program:
-        agents = import_module("jaxrec.agents")
-        chosen = getattr(agents, network)()
-        ranked = chosen if network == "MLP" else agents.Ranking(chosen)
-        return _training(agents.PPO(env(), ranked, steps, num_envs=num_envs, num_steps=num_steps))
+        agents, made = import_module("jaxrec.agents"), env()
+        chosen = agents.MLP(made.num_actions) if network == "MLP" else agents.Ranking(getattr(agents, network)())
+        return _training(agents.PPO(made, chosen, steps, num_envs=num_envs, num_steps=num_steps))
 
     return steps, build
 

@@ -74,6 +74,24 @@ def test_the_benchmark_of_ppo_runs(tmp_path):
 
 
 @pytest.mark.slow
+def test_two_commits_run_in_turn_and_an_unknown_one_is_refused(tmp_path):
+    out, named = tmp_path / "speed.json", ("rollout, Pol", "Q-learning, as")
+    command = [sys.executable, "-m", "benchmarks.before", "--quick", "--repeats", "2"]
+    measured = [*command, "--programs", *named, "--out", str(out)]
+    subprocess.run(measured, check=True, cwd=ROOT, capture_output=True, timeout=600)
+    rows = json.loads(out.read_text())["measurements"]
+    assert [row["program"] for row in rows] == ["rollout, PolarisingUsers", "Q-learning, as published"]
+    for row in rows:
+        assert [len(row["runs_s"][tree]) for tree in ("before", "now")] == [2, 2]
+        ratios = np.array(row["runs_s"]["before"]) / np.array(row["runs_s"]["now"])
+        np.testing.assert_allclose(row["faster"]["value"], np.exp(np.log(ratios).mean()))
+        assert min(row["compile_s"].values()) > 0
+    unknown = subprocess.run([*command, "--commit", "no-such"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert unknown.returncode != 0
+    assert "no-such" in unknown.stderr
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "figures"), [("collection", ("collection_us",)), ("generators", ("steps_per_s", "compile_s", "runs_s"))]
 )
