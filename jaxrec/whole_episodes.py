@@ -106,8 +106,8 @@ def play(
     meter = meter or NoMeter()
     key_start, key = jax.random.split(key)
     count = jax.tree.leaves(policies)[0].shape[0] if jax.tree.leaves(policies) else 1
-    starts = _starts(env, key_start, params, count, episodes)
-    under = bound_like(_begin(env, policies, key_start, *starts, params, tally), (policies, params))
+    obs, state = _starts(env, key_start, params, count, episodes)
+    under = bound_like(_begin(env, policies, key_start, obs, state, params, tally), (policies, params))
     rows, places = np.arange(count)[:, None], np.broadcast_to(np.arange(episodes), (count, episodes))
     shapes = jax.eval_shape(partial(_outcome, env, tally), under, params)
     outcome = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)

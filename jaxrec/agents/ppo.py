@@ -253,9 +253,8 @@ class PPO(checks.KnownKeywords, struct.PyTreeNode):
             gradients, metrics = on_policy.summed(gradient, chosen, advantage, self.microbatch_size)
             flat, unravel = ravel_pytree(gradients)  # one vector: each leaf would take kernels of its own
             updates, opt_state = self._optimizer().update(flat, opt_state)
-            network_params = jax.tree.map(
-                lambda weight, change: weight - (rate * change).astype(weight.dtype), network_params, unravel(updates)
-            )
+            change = unravel((rate * jnp.asarray(updates)).astype(flat.dtype))
+            network_params = jax.tree.map(jnp.subtract, network_params, change)
             return (network_params, opt_state), metrics | {"grad_norm": jnp.linalg.norm(flat)}
 
         def epoch(carry: PyTree, key: Array) -> tuple[PyTree, dict[str, Array]]:

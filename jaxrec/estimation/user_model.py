@@ -157,12 +157,13 @@ class LearnUsers(struct.PyTreeNode):
 
     def _optimizer(self) -> optax.GradientTransformation:
         schedule = optax.cosine_decay_schedule(1.0, self.num_updates)
-        return optax.chain(
+        every = optax.chain(
             optax.clip_by_global_norm(jnp.asarray(self.max_grad_norm, jnp.float32)),  # as weights are, also under x64
             optax.scale_by_adam(),
             optax.add_decayed_weights(self.weight_decay),
             optax.scale_by_schedule(lambda count: -self.learning_rate * schedule(count)),
         )
+        return optax.flatten(every)  # one vector: each leaf would take kernels of its own
 
     def _update(
         self, state: LearningState, params: LearnedParams, logs: Remembered, validation: Remembered, batch: Array
