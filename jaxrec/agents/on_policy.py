@@ -1,6 +1,5 @@
 """What on-policy algorithms share: steps of the environments, values after them, advantages, and logged metrics."""
 
-from collections.abc import Callable
 from typing import Any, ClassVar, no_type_check
 
 import jax
@@ -132,29 +131,6 @@ def reset_carry(network: Network, carry: PyTree, is_first: Bool[Array, "*batch"]
         carry,
         network.initialize_carry(),
     )
-
-
-def summed(gradient: Callable[[Array, Array], PyTree], chosen: Array, advantage: Array, size: int | None) -> PyTree:
-    """Adds up what `gradient` gives for parts of a minibatch.
-
-    Args:
-        gradient: (chosen, advantage) -> gradients and metrics that are sums over sequences.
-        chosen: int32[sequences], of the minibatch.
-        advantage: float[steps, sequences], theirs.
-        size: of a part, which divides the sequences; None for all at once.
-
-    Returns:
-        The sums.
-    """
-    if size is None or size >= len(chosen):
-        return gradient(chosen, advantage)
-    parts = chosen.reshape(-1, size), jnp.moveaxis(advantage.reshape(len(advantage), -1, size), 1, 0)
-    shapes = jax.eval_shape(gradient, *jax.tree.map(lambda leaf: leaf[0], parts))
-
-    def add(total: PyTree, part: tuple[Array, Array]) -> tuple[PyTree, None]:
-        return jax.tree.map(jnp.add, total, gradient(*part)), None
-
-    return jax.lax.scan(add, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes), parts)[0]
 
 
 def requested(obs: PyTree, like: Array) -> Array:

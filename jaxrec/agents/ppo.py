@@ -15,7 +15,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import PyTree
 
 from jaxrec import checks, measures, sums, vectorized
-from jaxrec.agents import collection, losses, on_policy
+from jaxrec.agents import collection, losses, microbatches, on_policy
 from jaxrec.agents.critic import LeastSquares, NetworkValue, check_critic
 from jaxrec.agents.masks import judged, slate_size
 from jaxrec.agents.network_policy import NetworkPolicy
@@ -42,7 +42,8 @@ class PPO(checks.KnownKeywords, struct.PyTreeNode):
         num_epochs: passes over each batch.
         num_minibatches: updates in each pass. It must divide the batch; for a recurrent network, the environments.
         microbatch_size: samples of a minibatch (of a recurrent network, environments) whose gradients are computed at
-            once, and then added up: so many as fit the cache, a divisor; None for all.
+            once, and then added up: a divisor. None for as many as fit the cache of a CPU (`microbatches.fitting`);
+            elsewhere, and of a recurrent network, for all.
         learning_rate, learning_rate_end: (leaf) of Adam, linear over the training.
         gamma: (leaf) discount.
         gae_lambda: (leaf) lambda of the advantage estimates.
@@ -239,6 +240,7 @@ class PPO(checks.KnownKeywords, struct.PyTreeNode):
         sequences, asked = batch.is_first.shape[1], on_policy.requested(batch.obs, batch.value)
         rate = self.learning_rate + (self.learning_rate_end - self.learning_rate) * progress
         ent_coef = self.ent_coef + (self.ent_coef_end - self.ent_coef) * progress
+        size = self._microbatch(state.network_params, batch)
 
         def update(carry: PyTree, chosen: Array) -> tuple[PyTree, dict[str, Array]]:
             network_params, opt_state = carry
@@ -250,7 +252,7 @@ class PPO(checks.KnownKeywords, struct.PyTreeNode):
                 part = jax.tree.map(lambda leaf: leaf[:, chosen], batch).replace(advantage=advantage)
                 return jax.grad(self._loss, has_aux=True)(network_params, shard_envs(part, axis=1), ent_coef, total)
 
-            gradients, metrics = on_policy.summed(gradient, chosen, advantage, self.microbatch_size)
+            gradients, metrics = microbatches.summed(gradient, chosen, advantage, size)
             flat, unravel = ravel_pytree(gradients)  # one vector: each leaf would take kernels of its own
             updates, opt_state = self._optimizer().update(flat, opt_state)
             change = unravel((rate * jnp.asarray(updates)).astype(flat.dtype))
@@ -265,6 +267,15 @@ class PPO(checks.KnownKeywords, struct.PyTreeNode):
             epoch, (state.network_params, state.opt_state), jax.random.split(key, self.num_epochs)
         )
         return state.replace(network_params=carry[0], opt_state=carry[1]), jax.tree.map(jnp.mean, metrics)
+
+    def _microbatch(self, network_params: PyTree, batch: Batch) -> int:
+        count = batch.is_first.shape[1] // self.num_minibatches
+        if self.microbatch_size is not None or self.network.is_recurrent:
+            return self.microbatch_size or count
+        one = jnp.ones(())
+        return microbatches.fitting(
+            lambda weights, part: self._loss(weights, part, one, (one, count))[0], network_params, batch, count
+        )
 
     def _loss(
         self, network_params: PyTree, batch: Batch, ent_coef: Scalar, total: tuple[Array, int]

@@ -44,8 +44,13 @@ def shard_envs(tree: PyTree, axis: int = 0) -> PyTree:
 
     Without such a mesh around it (`jax.set_mesh`), or with one device, `tree` stays where it is.
     """
-    around = jax.sharding.get_abstract_mesh()
-    if around.empty or around.shape.get(ENVS, 1) == 1:
+    if env_devices() == 1:
         return tree
     spec = PartitionSpec(*[PartitionSpec.UNCONSTRAINED] * axis, ENVS)
     return jax.tree.map(lambda leaf: jax.lax.with_sharding_constraint(leaf, spec), tree)
+
+
+def env_devices() -> int:
+    """Gives the number of devices on the axis `envs` of the mesh around traced code; 1 without one."""
+    around = jax.sharding.get_abstract_mesh()
+    return 1 if around.empty else around.shape.get(ENVS, 1)

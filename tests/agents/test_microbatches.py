@@ -1,12 +1,13 @@
 """Gradients computed in parts of a minibatch are those of the whole."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from probes import Chain, Cue
 
 import jaxrec
-from jaxrec.agents import LSTM, MLP, PPO, NodeMLP, Ranking
+from jaxrec.agents import GAT, LSTM, MLP, PPO, NodeMLP, Ranking, microbatches
 from jaxrec.envs.rewiring import RewiringGame
 
 SETTINGS = {"num_envs": 8, "num_steps": 6, "num_minibatches": 2, "num_epochs": 2}
@@ -28,7 +29,8 @@ def test_a_batch_is_learned_from_alike_in_parts(name):
     whole, size = LEARNERS[name]
     params = whole.env.default_params
     learned = []
-    for agent in (whole, whole.replace(microbatch_size=size)):
+    count = whole.num_envs * (1 if whole.network.is_recurrent else whole.num_steps) // whole.num_minibatches
+    for agent in (whole.replace(microbatch_size=count), whole.replace(microbatch_size=size)):
         state, metrics = jax.jit(agent.advance)(agent.init(jax.random.key(0), params), params, 0, 1)
         learned.append((state.network_params, metrics))
     jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6), *learned)
@@ -44,3 +46,33 @@ def test_a_batch_is_learned_from_alike_in_parts(name):
 def test_parts_that_do_not_fit_are_refused(size, message):
     with pytest.raises(jaxrec.InputError, match=message):
         LEARNERS["samples"][0].replace(microbatch_size=size)
+
+
+def _loss(weights, batch):
+    return jnp.exp(batch @ weights).sum()
+
+
+@pytest.mark.parametrize(("count", "kept", "size"), [(24, 6, 6), (24, 7, 6), (24, 100, 24), (24, 0.1, 1), (23, 7, 23)])
+def test_as_many_are_taken_at_once_as_the_cache_holds(count, kept, size, monkeypatch):
+    """Of each sequence the gradient keeps its 4 numbers and 8 results; 23 has no divisor but 1, which would crawl."""
+    monkeypatch.setattr(microbatches, "CACHE", kept * (4 + 8) * 4)
+    assert microbatches.fitting(_loss, jnp.ones((4, 8)), jnp.ones((1, 1, 4)), count) == size
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert microbatches.fitting(_loss, jnp.ones((4, 8)), jnp.ones((1, 1, 4)), count) == count
+
+
+@pytest.mark.parametrize(
+    ("agent", "least", "most"),
+    [
+        (LEARNERS["samples"][0], 24, 24),
+        (LEARNERS["sequences"][0], 4, 4),  # recurrent: all at once
+        (PPO(RewiringGame(100, 28, "learning"), Ranking(GAT()), 64 * 32, num_envs=64, num_steps=32), 2, 16),
+    ],
+)
+def test_graphs_are_learned_from_in_parts_and_small_networks_at_once(agent, least, most):
+    params = agent.env.default_params
+    state = jax.eval_shape(agent.init, jax.random.key(0), params)
+    batch = jax.eval_shape(lambda state: agent.experience(state, params), state)
+    if not agent.network.is_recurrent:
+        batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct((1, x.shape[0] * x.shape[1], *x.shape[2:]), x.dtype), batch)
+    assert least <= agent._microbatch(state.network_params, batch) <= most
