@@ -17,7 +17,7 @@ from jaxrec.training.checkpoints import KEPT
 KILLS = 50
 CHUNKS = survivor.LearnerConfig.num_chunks
 FORKS = multiprocessing.get_context("forkserver")  # of a process that has imported what takes seconds, and nothing else
-FORKS.set_forkserver_preload(["survivor", "orbax.checkpoint", "distrax"])
+FORKS.set_forkserver_preload(["survivor", "orbax.checkpoint"])
 
 
 def begin(agent, run, cache=None):
