@@ -115,7 +115,9 @@ def faster(measured: dict[str, Any]) -> Estimate:
     """How many times as fast it is now: the geometric mean over turns, with its interval."""
     runs = measured["runs_s"]
     logs = estimate(np.log(runs[BEFORE]) - np.log(runs[NOW]))
-    return Estimate(*(None if each is None else float(np.exp(each)) for each in (logs.value, logs.low, logs.high)))
+    assert logs.low is not None
+    assert logs.high is not None
+    return Estimate(*(float(np.exp(each)) for each in (logs.value, logs.low, logs.high)))
 
 
 def compiling(measured: dict[str, Any], tree: str) -> float:
