@@ -7,12 +7,13 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import PyTree
 
+from jaxrec.runtime.hardware import cores
 from jaxrec.runtime.sharding import env_devices
 
 CACHE = 3 * 2**20
-"""Bytes that a gradient may keep between its forward and its backward pass, on a CPU. Among 10 to 100 users MLPs and
-graph attention learn 1.4 to 2.8 times as fast so as in whole minibatches; half as many bytes and a third more are as
-good (`benchmarks.before`)."""
+"""Bytes that a gradient may keep between its forward and its backward pass, on each core of a CPU. Among 10 to 100
+users MLPs and graph attention learn 1.4 to 2.8 times as fast so as in whole minibatches, on one core; half as many
+bytes and a third more are as good."""
 
 
 def fitting(loss: Callable[[PyTree, PyTree], Array], network_params: PyTree, batch: PyTree, count: int) -> int:
@@ -25,8 +26,8 @@ def fitting(loss: Callable[[PyTree, PyTree], Array], network_params: PyTree, bat
         count: sequences in a minibatch.
 
     Returns:
-        A divisor of `count`: the largest of which the gradient keeps at most `CACHE` on a CPU. All of them
-        elsewhere, where several devices share them, and where there is no such divisor but small ones.
+        A divisor of `count`: the largest of which the gradient keeps at most `CACHE` on each core of a CPU. All of
+        them elsewhere, where several devices share them, and where not one fits or no such divisor is near.
     """
     if jax.default_backend() != "cpu" or env_devices() > 1:
         return count
@@ -39,8 +40,8 @@ def fitting(loss: Callable[[PyTree, PyTree], Array], network_params: PyTree, bat
     )
     leaves = jax.tree.leaves(jax.eval_shape(kept, network_params, minibatch))
     each = sum(leaf.size * leaf.dtype.itemsize for leaf in leaves) / count
-    most = max(CACHE / each, 1)
-    largest = max(size for size in range(1, count + 1) if count % size == 0 and size <= most)
+    most = cores() * CACHE / each
+    largest = max((size for size in range(1, count + 1) if count % size == 0 and size <= most), default=count)
     return largest if 4 * largest >= min(most, count) else count
 
 

@@ -52,10 +52,12 @@ def _loss(weights, batch):
     return jnp.exp(batch @ weights).sum()
 
 
-@pytest.mark.parametrize(("count", "kept", "size"), [(24, 6, 6), (24, 7, 6), (24, 100, 24), (24, 0.1, 1), (23, 7, 23)])
-def test_as_many_are_taken_at_once_as_the_cache_holds(count, kept, size, monkeypatch):
+@pytest.mark.parametrize("cores", [1, 3])
+@pytest.mark.parametrize(("count", "kept", "size"), [(24, 6, 6), (24, 7, 6), (24, 100, 24), (24, 0.1, 24), (23, 7, 23)])
+def test_as_many_are_taken_at_once_as_the_cache_holds(count, kept, size, cores, monkeypatch):
     """Of each sequence the gradient keeps its 4 numbers and 8 results; 23 has no divisor but 1, which would crawl."""
-    monkeypatch.setattr(microbatches, "CACHE", kept * (4 + 8) * 4)
+    monkeypatch.setattr(microbatches, "cores", lambda: cores)
+    monkeypatch.setattr(microbatches, "CACHE", kept * (4 + 8) * 4 / cores)
     assert microbatches.fitting(_loss, jnp.ones((4, 8)), jnp.ones((1, 1, 4)), count) == size
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert microbatches.fitting(_loss, jnp.ones((4, 8)), jnp.ones((1, 1, 4)), count) == count
@@ -69,7 +71,8 @@ def test_as_many_are_taken_at_once_as_the_cache_holds(count, kept, size, monkeyp
         (PPO(RewiringGame(100, 28, "learning"), Ranking(GAT()), 64 * 32, num_envs=64, num_steps=32), 2, 16),
     ],
 )
-def test_graphs_are_learned_from_in_parts_and_small_networks_at_once(agent, least, most):
+def test_graphs_are_learned_from_in_parts_and_small_networks_at_once(agent, least, most, monkeypatch):
+    monkeypatch.setattr(microbatches, "cores", lambda: 1)
     params = agent.env.default_params
     state = jax.eval_shape(agent.init, jax.random.key(0), params)
     batch = jax.eval_shape(lambda state: agent.experience(state, params), state)
