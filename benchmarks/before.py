@@ -149,7 +149,7 @@ def cells(found: dict[str, Any]) -> tuple[str, ...]:
         *speeds,
         f"{times['value']:.2f} [{times['low']:.2f}, {times['high']:.2f}]",
         *seconds,
-        (f"{share:.2f}"),
+        f"{share:.2f}",
     )
 
 

@@ -78,8 +78,7 @@ def reset(env: Environment, key: Array, params: PyTree, num_envs: int) -> tuple[
     Returns:
         (observations, states), leaves [num_envs, ...].
     """
-    keys = keys_once(jax.random.split(key, num_envs))
-    return shard_envs(jax.vmap(env.reset_env, in_axes=(0, None))(keys, params))
+    return shard_envs(jax.vmap(env.reset_env, in_axes=(0, None))(keys_once(jax.random.split(key, num_envs)), params))
 
 
 def observe(env: Environment, state: PyTree, params: PyTree) -> PyTree:

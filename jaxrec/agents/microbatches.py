@@ -26,7 +26,8 @@ def fitting(loss: Callable[[PyTree, PyTree], Array], network_params: PyTree, bat
 
     Returns:
         A divisor of `count`: the largest of which the gradient keeps at most `CACHE` on each core of a CPU. All of
-        them elsewhere, where several devices share them, and where not one fits or no such divisor is near.
+        them elsewhere, where several devices share them, and where not one fits or no such divisor is near. So
+        late digits of a training hang on how many cores the process may use.
     """
     if jax.default_backend() != "cpu" or env_devices() > 1:
         return count

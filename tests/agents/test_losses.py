@@ -11,6 +11,7 @@ import scipy.stats
 from probes import MaskedArms
 
 from jaxrec.agents import losses, on_policy
+from jaxrec.agents.distributions import Categorical
 from jaxrec.agents.masks import distribution
 
 
@@ -105,3 +106,17 @@ def test_masked_actions_have_probability_0_and_finite_gradients():
         )
         slope = jax.grad(lambda logits, masked=masked: distribution(logits, masked).entropy())(jnp.arange(3.0))
         assert np.isfinite(slope).all()
+
+
+def test_actions_are_those_of_distrax(key):
+    logits = 3 * jax.random.normal(key, (50, 4))
+    ours, theirs = Categorical.of(logits), distrax.Categorical(logits=logits)
+    drawn, logs = ours.sample_and_log_prob(jax.random.key(1))
+    np.testing.assert_array_equal(drawn, theirs.sample(seed=jax.random.key(1)))
+    np.testing.assert_allclose(logs, theirs.log_prob(drawn), rtol=1e-5)
+    np.testing.assert_allclose(ours.entropy(), theirs.entropy(), rtol=1e-4)
+    slopes = (
+        jax.grad(lambda logits, of=of: (of(logits).entropy() + of(logits).log_prob(drawn)).sum())(logits)
+        for of in (Categorical.of, lambda logits: distrax.Categorical(logits=logits))
+    )
+    np.testing.assert_allclose(*slopes, rtol=1e-4, atol=1e-5)
