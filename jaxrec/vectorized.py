@@ -19,7 +19,7 @@ from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
 from jaxrec.environment import Environment
-from jaxrec.fusion import keys_once
+from jaxrec.fusion import keys_once, once
 from jaxrec.runtime.sharding import shard_envs
 from jaxrec.utilities import Leaf
 
@@ -119,7 +119,7 @@ def step(env: Environment, key: Array, state: PyTree, obs: PyTree, action: PyTre
 
 
 def reset_with_pool(env: Environment, key: Array, params: PyTree, num_envs: int) -> tuple[PyTree, PyTree, PyTree]:
-    """Begins an episode in each environment and, where a reset is costly, draws further starts to restart from.
+    """Begins an episode in each environment and, where a reset is costly, gives start states to restart from.
 
     Args:
         env: the society.
@@ -128,12 +128,12 @@ def reset_with_pool(env: Environment, key: Array, params: PyTree, num_envs: int)
         num_envs: the number of environments.
 
     Returns:
-        (observations, states, reset pool): `env.num_start_states` states, or None for an environment without.
+        (observations, states, reset pool): `env.num_start_states` states, or None; episodes begin in the first ones.
     """
     spare = env.num_start_states or 0
-    starts = reset(env, key, params, num_envs + spare)
-    obs, state = shard_envs(jax.tree.map(lambda leaf: leaf[:num_envs], starts))
-    return obs, state, jax.tree.map(lambda leaf: leaf[num_envs:], starts[1]) if spare else None
+    starts = reset(env, key, params, max(num_envs, spare))
+    first = shard_envs(jax.tree.map(lambda leaf: leaf[:num_envs], starts))
+    return *first, jax.tree.map(lambda leaf: leaf[:spare], starts[1]) if spare else None
 
 
 def scan(
@@ -238,7 +238,7 @@ def auto_reset(
     if reset_pool is None:
         fresh = reset(env, key, params, step.terminated.shape[0])
         return shard_envs(where_done(step.done, fresh, (step.next_obs, step.next_state)))
-    drawn = jax.random.randint(key, step.terminated.shape, 0, jax.tree.leaves(reset_pool)[0].shape[0])
+    drawn = once(jax.random.randint(key, step.terminated.shape, 0, jax.tree.leaves(reset_pool)[0].shape[0]))
     fresh = jax.tree.map(lambda leaf: leaf[drawn], reset_pool)
     state = shard_envs(where_done(step.done, fresh, step.next_state))
     return observe(env, state, params), state  # large ones, so that to choose between two of them takes longer

@@ -1,5 +1,6 @@
 """Losses and targets of policy gradients, as pure functions on one sequence or one sample; `vmap` does the rest."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -18,6 +19,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "max_grad_norm": (SMALLEST_NORM, float("inf")),
 }
 """Of hyper-parameters: the least and the largest value."""
+PARTS = ("policy_loss", "value_loss", "entropy", "approximate_kl")
+"""What `clipped_losses` gives; the third as in Schulman, "Approximating KL Divergence", k3."""
 
 
 def generalised_advantages(
@@ -100,8 +103,8 @@ def clipped_losses(
     value_clip: Float[Array, ""] | float,
     total_weight: Float[Array, ""],
     count: int,
-) -> dict[str, Float[Array, ""]]:
-    """What some samples add to the losses of PPO over a minibatch, which are means over all of its samples.
+) -> Float[Array, " parts"]:
+    """What some samples add to the `PARTS` of the losses of PPO over a minibatch, means over all its samples.
 
     Args:
         log_ratio: the log-probabilities of the actions now minus those when they were taken.
@@ -117,20 +120,34 @@ def clipped_losses(
         count: of all samples of the minibatch.
 
     Returns:
-        `policy_loss`, `value_loss`, `entropy` and `approximate_kl` (Schulman, "Approximating KL Divergence", k3).
+        float[parts].
     """
-
-    def mean(values: Array) -> Array:
-        return (values * weight).sum() / total_weight
-
     of_policy = jax.vmap(jax.vmap(clipped_policy_loss, in_axes=(0, 0, None)), in_axes=(0, 0, None))
     of_value = jax.vmap(jax.vmap(clipped_value_loss, in_axes=(0, 0, 0, None)), in_axes=(0, 0, 0, None))
-    return {
-        "policy_loss": mean(of_policy(log_ratio, advantage, clip)),
-        "value_loss": of_value(value, old_value, target, value_clip).sum() / count,
-        "entropy": mean(entropy),
-        "approximate_kl": mean(jnp.exp(log_ratio) - 1 - log_ratio),
-    }
+    share = weight / total_weight
+    of_samples = (
+        of_policy(log_ratio, advantage, clip) * share,
+        of_value(value, old_value, target, value_clip) / count,
+        entropy * share,
+        (jnp.exp(log_ratio) - 1 - log_ratio) * share,
+    )
+    return jnp.stack(of_samples).sum((1, 2))  # one sum: each takes kernels of its own
+
+
+def total(
+    parts: Sequence[Array] | Float[Array, " parts"],
+    vf_coef: Float[Array, ""] | float,
+    ent_coef: Float[Array, ""] | float,
+) -> Float[Array, ""]:
+    """The loss of PPO (Schulman et al. 2017, Eq. 9, with the opposite sign).
+
+    Args:
+        parts: the `PARTS` of it.
+        vf_coef: weight of the value loss.
+        ent_coef: weight of the entropy.
+    """
+    policy_loss, value_loss, entropy, _ = parts
+    return policy_loss + vf_coef * value_loss - ent_coef * entropy
 
 
 def weighted_mean(values: Float[Array, "..."], weights: Float[Array, "..."]) -> Float[Array, ""]:

@@ -6,6 +6,8 @@ Schulman et al. 2017, "Proximal Policy Optimization Algorithms". Policies differ
 the step counts for values, and has no weight in the policy loss, the entropy and the advantage statistics.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -41,9 +43,8 @@ class PPO(checks.KnownKeywords, struct.PyTreeNode):
         num_steps: steps of each environment in a batch.
         num_epochs: passes over each batch.
         num_minibatches: updates in each pass. It must divide the batch; for a recurrent network, the environments.
-        microbatch_size: samples of a minibatch (of a recurrent network, environments) whose gradients are computed at
-            once, and then added up: a divisor. None for as many as fit the cache of a CPU (`microbatches.fitting`);
-            elsewhere, and of a recurrent network, for all.
+        microbatch_size: samples (of a recurrent network, environments) whose gradients are computed at once: a divisor
+            of a minibatch. None for as many as fit the cache of a CPU (`fitting`); elsewhere, and if recurrent, all.
         learning_rate, learning_rate_end: (leaf) of Adam, linear over the training.
         gamma: (leaf) discount.
         gae_lambda: (leaf) lambda of the advantage estimates.
@@ -191,8 +192,7 @@ class PPO(checks.KnownKeywords, struct.PyTreeNode):
         """One batch collected and learned from, and sums of metrics."""
         key, key_collect, key_learn = jax.random.split(state.key, 3)
         state, collected, metrics = self._collect(state.replace(key=key), params, batch, key_collect)
-        progress = jnp.asarray(batch / self.num_updates, float)
-        state, learned = self.learn(state, collected, progress, key_learn)
+        state, learned = self.learn(state, collected, jnp.asarray(batch / self.num_updates, float), key_learn)
         return state, metrics | learned
 
     def _collect(
@@ -241,32 +241,33 @@ class PPO(checks.KnownKeywords, struct.PyTreeNode):
         rate = self.learning_rate + (self.learning_rate_end - self.learning_rate) * progress
         ent_coef = self.ent_coef + (self.ent_coef_end - self.ent_coef) * progress
         size = self._microbatch(state.network_params, batch)
+        flat, unravel = ravel_pytree(state.network_params)  # one vector: each leaf would take kernels of its own
 
-        def update(carry: PyTree, chosen: Array) -> tuple[PyTree, dict[str, Array]]:
-            network_params, opt_state = carry
+        def update(carry: tuple[Array, PyTree], chosen: Array) -> tuple[tuple[Array, PyTree], Array]:
+            flat, opt_state = carry
             weights = asked[:, chosen]
             total = jnp.maximum(weights.sum(), 1), weights.size
             advantage = losses.normalised(batch.advantage[:, chosen], weights)
 
-            def gradient(chosen: Array, advantage: Array) -> tuple[PyTree, dict[str, Array]]:
+            def gradient(chosen: Array, advantage: Array) -> tuple[Array, Array]:
                 part = jax.tree.map(lambda leaf: leaf[:, chosen], batch).replace(advantage=advantage)
-                return jax.grad(self._loss, has_aux=True)(network_params, shard_envs(part, axis=1), ent_coef, total)
+                loss = partial(self._loss, batch=shard_envs(part, axis=1), ent_coef=ent_coef, total=total)
+                return jax.grad(lambda flat: loss(unravel(flat)), has_aux=True)(flat)
 
-            gradients, metrics = microbatches.summed(gradient, chosen, advantage, size)
-            flat, unravel = ravel_pytree(gradients)  # one vector: each leaf would take kernels of its own
-            updates, opt_state = self._optimizer().update(flat, opt_state)
-            change = unravel((rate * jnp.asarray(updates)).astype(flat.dtype))
-            network_params = jax.tree.map(jnp.subtract, network_params, change)
-            return (network_params, opt_state), metrics | {"grad_norm": jnp.linalg.norm(flat)}
+            slope, parts = microbatches.summed(gradient, chosen, advantage, size)
+            updates, opt_state = self._optimizer().update(slope, opt_state)
+            flat = flat - (rate * jnp.asarray(updates)).astype(flat.dtype)
+            return (flat, opt_state), jnp.append(parts, jnp.linalg.norm(slope))
 
-        def epoch(carry: PyTree, key: Array) -> tuple[PyTree, dict[str, Array]]:
+        def epoch(carry: PyTree, key: Array) -> tuple[PyTree, Array]:
             order = on_policy.random_order(key, sequences).reshape(self.num_minibatches, -1)
             return jax.lax.scan(update, carry, order)
 
-        carry, metrics = jax.lax.scan(
-            epoch, (state.network_params, state.opt_state), jax.random.split(key, self.num_epochs)
-        )
-        return state.replace(network_params=carry[0], opt_state=carry[1]), jax.tree.map(jnp.mean, metrics)
+        carry, metrics = jax.lax.scan(epoch, (flat, state.opt_state), jax.random.split(key, self.num_epochs))
+        *parts, norm = metrics.mean((0, 1))
+        means = dict(zip(losses.PARTS, parts, strict=True)) | {"grad_norm": norm}
+        means["loss"] = losses.total(parts, self.vf_coef, ent_coef)
+        return state.replace(network_params=unravel(carry[0]), opt_state=carry[1]), means
 
     def _microbatch(self, network_params: PyTree, batch: Batch) -> int:
         count = batch.is_first.shape[1] // self.num_minibatches
@@ -279,8 +280,8 @@ class PPO(checks.KnownKeywords, struct.PyTreeNode):
 
     def _loss(
         self, network_params: PyTree, batch: Batch, ent_coef: Scalar, total: tuple[Array, int]
-    ) -> tuple[Scalar, dict[str, Array]]:
-        """What a part of a minibatch adds to its loss and metrics; `total`: its weights together, and its samples."""
+    ) -> tuple[Scalar, Array]:
+        """What a part of a minibatch adds to its loss, and to its parts; `total`: its weights together, its samples."""
 
         def step(carry: PyTree, inputs: tuple[PyTree, Array]) -> tuple[PyTree, tuple[Array, Array]]:
             obs, is_first = inputs
@@ -296,5 +297,4 @@ class PPO(checks.KnownKeywords, struct.PyTreeNode):
             value if self.values.is_learned_by_gradients else batch.value, batch.advantage, batch.value, batch.target,
             on_policy.requested(batch.obs, batch.value), self.clip_eps, self.value_clip_eps, *total,
         )  # fmt: skip
-        loss = parts["policy_loss"] + self.vf_coef * parts["value_loss"] - ent_coef * parts["entropy"]
-        return loss, {"loss": loss} | parts
+        return losses.total(parts, self.vf_coef, ent_coef), parts

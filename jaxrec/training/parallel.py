@@ -14,7 +14,7 @@ from jaxtyping import Int, PyTree
 from jaxrec import checks
 from jaxrec.environment import Environment
 from jaxrec.parameters import canonical
-from jaxrec.runtime import devices, processes, sharding
+from jaxrec.runtime import devices, processes, sharding, xla_flags
 from jaxrec.runtime.jit_by_class import jit
 from jaxrec.runtime.memory_limit import check_fits
 from jaxrec.training import fingerprint
@@ -201,7 +201,7 @@ def scores(evaluate: Callable[..., Array], policy: PyTree, params: PyTree, keys:
     return _by_runs(evaluated, mesh)((), policy, params, keys)
 
 
-@jit(static_argnames="mesh")
+@jit(static_argnames="mesh", compiler_options=xla_flags.RUN_ONCE)
 def init(agent: Agent, swept: dict[str, Any], keys: Array, params: PyTree, mesh: Mesh) -> PyTree:
     """Gives the start of every training.
 

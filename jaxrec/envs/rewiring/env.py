@@ -18,7 +18,7 @@ from jaxrec.envs.rewiring.graph.society import Society
 from jaxrec.envs.rewiring.meetings import MAX_USERS
 from jaxrec.envs.rewiring.requests import RewiringState
 from jaxrec.envs.rewiring.rules import Rules, resolve
-from jaxrec.spaces import Discrete, Space
+from jaxrec.spaces import Box, Discrete, Space
 from jaxrec.utilities import RewardFunction, Utilities
 
 PAPER_BETA = {10: 0.1, 30: 0.05, 100: 0.005, 500: 0.005}  # by number of users; section 4
@@ -242,8 +242,8 @@ class RewiringGame(Environment[RewiringState, RewiringParams]):
         return render_episode(self, trajectory, params)
 
     def legal_action(self, action: PyTree, params: RewiringParams) -> PyTree:
-        """Returns the action unchanged: out of range it is ineligible, and the nearest user would be another one."""
-        return action
+        """Returns the action; one out of range as -1 or N, as ineligible: the nearest user would be another one."""
+        return Box(-1, self.num_users, (), jnp.int32).nearest(action)
 
     @property
     def law(self) -> Rules:
