@@ -65,6 +65,7 @@ def loop(
     Returns:
         (state, the sums of the values).
     """
+    body = jax.jit(body)  # what comes is traced once, not twice
     shapes = jax.eval_shape(body, jnp.asarray(first), state)[1]
 
     def step(number: Array, carry: tuple[State, Sum]) -> tuple[State, Sum]:

@@ -16,6 +16,7 @@ RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("gamma", "gae_lambda"), (0.0, 1.0)),
     **dict.fromkeys(("learning_rate", "learning_rate_end", "vf_coef", "reward_scale"), (0.0, checks.LARGEST)),
     **dict.fromkeys(("clip_eps", "value_clip_eps"), (0.0, float("inf"))),
+    **dict.fromkeys(("ent_coef", "ent_coef_end"), (-checks.LARGEST, checks.LARGEST)),
     "max_grad_norm": (SMALLEST_NORM, float("inf")),
 }
 """Of hyper-parameters: the least and the largest value."""

@@ -26,6 +26,7 @@ from jaxrec.agents.on_policy import Batch, Count, PPOState, Scalar
 from jaxrec.environment import Environment
 from jaxrec.fusion import keys_once
 from jaxrec.inputs import check_clock, check_env
+from jaxrec.runtime.jit_by_class import jit
 from jaxrec.runtime.sharding import shard_envs
 from jaxrec.utilities import Leaf
 
@@ -103,8 +104,6 @@ class PPO(checks.KnownKeywords, struct.PyTreeNode):
         """Raises InputError for a concrete hyper-parameter out of range."""
         for name, (low, high) in losses.RANGES.items():
             checks.within(name, getattr(self, name), low, high)
-        for name in ("ent_coef", "ent_coef_end"):
-            checks.bounded(getattr(self, name), name)
         if self.critic is not None:
             check_critic(self.critic, self.env)
 
@@ -195,6 +194,7 @@ class PPO(checks.KnownKeywords, struct.PyTreeNode):
         state, learned = self.learn(state, collected, jnp.asarray(batch / self.num_updates, float), key_learn)
         return state, metrics | learned
 
+    @jit()  # traced once for `experience` and `advance`
     def _collect(
         self, state: PPOState, params: PyTree, update: Count, key: Array
     ) -> tuple[PPOState, Batch, dict[str, Array]]:

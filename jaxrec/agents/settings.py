@@ -47,7 +47,6 @@ class PPOSettings(checks.KnownKeywords):
             checks.positive(name, getattr(self, name))
         for name in RANGES.keys() & vars(self).keys():
             checks.within(name, getattr(self, name), *RANGES[name])
-        checks.bounded(self.ent_coef, "ent_coef")
 
     def agent(self, env: Environment, network: Any, total_timesteps: int, **changes: Any) -> PPO:
         """Builds the learner.

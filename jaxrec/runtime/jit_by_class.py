@@ -53,6 +53,10 @@ class Jitted(Generic[P, R]):
         """Calls the function."""
         return self.compiled(*args, **kwargs, _classes=_classes(args, kwargs))
 
+    def __get__(self, instance: Any, owner: type) -> Any:
+        """Binds a method, whose `self` is a PyTree."""
+        return self if instance is None else functools.partial(self, instance)
+
     def eval_shape(self, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Gives the result of a call as `jax.ShapeDtypeStruct`, without running it."""
         return self.compiled.eval_shape(*args, **kwargs, _classes=_classes(args, kwargs))

@@ -13,9 +13,9 @@ LEVEL = "--xla_backend_optimization_level"
 """Of LLVM. At 2 PPO in the rewiring game runs faster than at XLA's own 3, and all else that was timed at least 0.97
 times as fast (`benchmarks.generators`). A GPU's programs read it too."""
 
-RUN_ONCE = {"xla_cpu_use_fusion_emitters": False}
-"""Compiler options of a program that runs once, on a CPU: the start of a training in the rewiring game compiles in
-three quarters of the time so, and runs 1.0 to 1.3 times as long. Other devices do not read them."""
+BRIEFLY = {"xla_cpu_use_fusion_emitters": False}
+"""Compiler options of programs that run seldom or for a moment, on a CPU: the start of a training in the rewiring game
+compiles in three quarters of the time so, and runs 1.0 to 1.3 times as long. Other devices do not read them."""
 
 
 def tune() -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 import jax
@@ -201,7 +202,7 @@ def scores(evaluate: Callable[..., Array], policy: PyTree, params: PyTree, keys:
     return _by_runs(evaluated, mesh)((), policy, params, keys)
 
 
-@jit(static_argnames="mesh", compiler_options=xla_flags.RUN_ONCE)
+@jit(static_argnames="mesh", compiler_options=xla_flags.BRIEFLY)
 def init(agent: Agent, swept: dict[str, Any], keys: Array, params: PyTree, mesh: Mesh) -> PyTree:
     """Gives the start of every training.
 
@@ -287,7 +288,7 @@ def _by_runs(function: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
     return spread
 
 
-@jax.jit
+@partial(jax.jit, compiler_options=xla_flags.BRIEFLY)
 def nan_within(state: PyTree) -> Array:
     """float[runs]: 0, or NaN where NaN is anywhere in the state: the last update of a chunk is in no metric yet."""
     floats = [leaf for leaf in jax.tree.leaves(state) if jnp.issubdtype(leaf.dtype, jnp.floating) and leaf.size]

@@ -20,7 +20,7 @@ from jaxrec.experiments.rewiring.learning.settings import LOGGED, LearningConfig
 from jaxrec.experiments.runs.tools import Tools
 from jaxrec.parameters import batched
 from jaxrec.runtime.progress import Meter
-from jaxrec.runtime.xla_flags import RUN_ONCE
+from jaxrec.runtime.xla_flags import BRIEFLY
 from jaxrec.statistics import nanmean
 
 MAX_USERS = 30  # of societies in which policies are interpreted; betweenness takes long in larger graphs
@@ -177,7 +177,7 @@ def train(
 
     keys = jax.random.split(key, config.seeds)
     params = batched(agent.env.default_params, config.seeds)
-    init = jax.jit(jax.vmap(agent.init), compiler_options=RUN_ONCE)
+    init = jax.jit(jax.vmap(agent.init), compiler_options=BRIEFLY)
     start = None if smaller is None else init(keys, params, smaller.network_params)
     task = f"training {config.seeds} seeds of {run}"
     state, course = tools.train(agent, keys, params, task, config.num_chunks, line, start)

@@ -15,7 +15,7 @@ from jaxrec.experiments.rewiring.market.play import play
 from jaxrec.experiments.rewiring.market.settings import RIVALS, MarketConfig, Run
 from jaxrec.experiments.runs.tools import Tools
 from jaxrec.parameters import batched
-from jaxrec.runtime.xla_flags import RUN_ONCE
+from jaxrec.runtime.xla_flags import BRIEFLY
 from jaxrec.statistics import nanmean
 
 BAITED = ("local", "mixed", "duel")
@@ -147,7 +147,7 @@ def train(
     start = None
     if begun:
         weights = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *begun)
-        start = jax.jit(jax.vmap(agent.init), compiler_options=RUN_ONCE)(keys, every, weights)
+        start = jax.jit(jax.vmap(agent.init), compiler_options=BRIEFLY)(keys, every, weights)
     state, course = tools.train(agent, keys, every, task, config.num_chunks, line, start)
     learned = jax.vmap(agent.policy)(state)
     policies = {}
