@@ -187,7 +187,7 @@ class PPO(checks.KnownKeywords, struct.PyTreeNode):
         limit = jnp.asarray(self.max_grad_norm, jnp.float32)  # as weights are, also under x64
         return optax.chain(optax.clip_by_global_norm(limit), optax.scale_by_adam(eps=1e-5))
 
-    def _batch(self, state: PPOState, params: PyTree, batch: Count) -> tuple[PPOState, dict[str, Scalar]]:
+    def _batch(self, state: PPOState, params: PyTree, batch: Count) -> tuple[PPOState, dict[str, PyTree]]:
         """One batch collected and learned from, and sums of metrics."""
         key, key_collect, key_learn = jax.random.split(state.key, 3)
         state, collected, metrics = self._collect(state.replace(key=key), params, batch, key_collect)

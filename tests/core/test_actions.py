@@ -141,7 +141,7 @@ def test_the_rule_holds_for_floats_and_for_environments_of_ones_own():
 def test_wrappers_keep_the_rule_of_the_environment_inside(wrap, untyped):
     society = wrap(PolarisingUsers(horizon=6, reward="penalised"))
     game = wrap(jaxrec.make("RewiringGame-v0", **SMALL["RewiringGame-v0"], reward="penalised")[0])
-    for env, taken in ((society, 2), (game, 99)):
+    for env, taken in ((society, 2), (game, SMALL["RewiringGame-v0"]["num_users"])):  # of which there is none
         assert env.legal_action(jnp.int32(99), env.default_params) == taken
         _, state = env.reset(jax.random.key(0))
         with pytest.raises(jaxrec.InputError, match="action must be an integer from 0 to"):
