@@ -53,6 +53,9 @@ def programs(quick: bool) -> dict[str, Choice]:
         "PPO, RewiringGame, N = 10, attention": _ppo(_rewiring(10, 4), "GAT", 64 // small, 64, 4),
         "PPO, RewiringGame, N = 100, MLP": _ppo(_rewiring(100, 28), "NodeMLP", 64 // small, 32, 2),
         "PPO, RewiringGame, N = 100, attention": _ppo(_rewiring(100, 28), "GAT", 64 // small, 32, 2),
+        "fit, RewiringGame, N = 10, MLP": _fit(_rewiring(10, 4), "NodeMLP", 256 // small, 64, 4),
+        "fit, RewiringGame, N = 10, attention": _fit(_rewiring(10, 4), "GAT", 64 // small, 64, 4),
+        "fit, RewiringGame, N = 100, attention": _fit(_rewiring(100, 28), "GAT", 64 // small, 32, 2),
     }
 
 
@@ -116,15 +119,24 @@ def _cartpole(steps: int) -> Choice:
     return steps, lambda: _training(import_module("benchmarks.ppo").ours(steps))
 
 
-def _ppo(env: Callable[[], Any], network: str, num_envs: int, num_steps: int, updates: int) -> Choice:
-    steps = updates * num_envs * num_steps
+def _ppo(env: Callable[[], Any], network: str, *sizes: int) -> Choice:
+    num_envs, num_steps, updates = sizes
+    return num_envs * num_steps * updates, lambda: _training(_learner(env(), network, *sizes))
 
+
+def _fit(env: Callable[[], Any], network: str, *sizes: int) -> Choice:
     def build() -> Program:
-        agents, made = import_module("jaxrec.agents"), env()
-        chosen = agents.MLP(made.num_actions) if network == "MLP" else agents.Ranking(getattr(agents, network)())
-        return _training(agents.PPO(made, chosen, steps, num_envs=num_envs, num_steps=num_steps))
+        jaxrec, agent = import_module("jaxrec"), _learner(env(), network, *sizes)
+        params = jaxrec.batched(agent.env.default_params, 1)
+        return lambda: jaxrec.fit(agent, jax.random.split(jax.random.key(0), 1), params, 1)
 
-    return steps, build
+    return _ppo(env, network, *sizes)[0], build
+
+
+def _learner(env: Any, network: str, num_envs: int, num_steps: int, updates: int) -> Any:
+    agents = import_module("jaxrec.agents")
+    chosen = agents.MLP(env.num_actions) if network == "MLP" else agents.Ranking(getattr(agents, network)())
+    return agents.PPO(env, chosen, updates * num_envs * num_steps, num_envs=num_envs, num_steps=num_steps)
 
 
 def _training(agent: Any) -> Program:
