@@ -245,18 +245,3 @@ def summary(sums: dict[str, Any], updates: Array | int) -> dict[str, Array]:
 def _or_nan(count: Array) -> Array:
     """A count to divide by: NaN in place of 0."""
     return jnp.where(count > 0, count, jnp.nan)
-
-
-def random_order(key: Array, count: int) -> Int[Array, " count"]:
-    """0 ... `count` - 1 in random order.
-
-    `jax.random.permutation` sorts pairs, twice, which shows where a small network learns on a CPU. From 2^10 to 2^16,
-    one sort of random bits with the index below them does: at least 16 bits are random, and where they are equal the
-    lower index is first, so that of two indices the lower is before the other with probability 1/2 + 2^-17 at most.
-    Fewer are sorted in no time, and of more too few bits would be left.
-    """
-    if not 2**10 <= count <= 2**16:
-        return jax.random.permutation(key, count)
-    low = jnp.uint32(2 ** (count - 1).bit_length() - 1)
-    drawn = jax.random.bits(key, (count,), jnp.uint32) & ~low
-    return (jax.lax.sort(drawn | jnp.arange(count, dtype=jnp.uint32), is_stable=False) & low).astype(jnp.int32)

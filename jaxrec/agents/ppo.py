@@ -16,7 +16,7 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 from jaxtyping import PyTree
 
-from jaxrec import checks, measures, sums, vectorized
+from jaxrec import checks, measures, random, sums, vectorized
 from jaxrec.agents import collection, losses, microbatches, on_policy
 from jaxrec.agents.critic import LeastSquares, NetworkValue, check_critic
 from jaxrec.agents.masks import judged, slate_size
@@ -260,7 +260,7 @@ class PPO(checks.KnownKeywords, struct.PyTreeNode):
             return (flat, opt_state), jnp.append(parts, jnp.linalg.norm(slope))
 
         def epoch(carry: PyTree, key: Array) -> tuple[PyTree, Array]:
-            order = on_policy.random_order(key, sequences).reshape(self.num_minibatches, -1)
+            order = random.order(key, sequences).reshape(self.num_minibatches, -1)
             return jax.lax.scan(update, carry, order)
 
         carry, metrics = jax.lax.scan(epoch, (flat, state.opt_state), jax.random.split(key, self.num_epochs))

@@ -19,7 +19,7 @@ from flax import struct
 from jax import Array
 from jaxtyping import Bool, Float, Int, PyTree
 
-from jaxrec import checks, sums
+from jaxrec import checks, random, sums
 from jaxrec.agents.losses import SMALLEST_NORM
 from jaxrec.envs.learned import LearnedParams, LearnedUsers, inference
 from jaxrec.envs.learned.inference import Memory
@@ -170,7 +170,7 @@ class LearnUsers(struct.PyTreeNode):
     ) -> tuple[LearningState, Array]:
         """One batch; at the end of an epoch, also the validation loss."""
         epoch, within = batch // self.batches_per_epoch, batch % self.batches_per_epoch
-        order = jax.random.permutation(jax.random.fold_in(state.key, epoch), self.logs.num_users)
+        order = random.order(jax.random.fold_in(state.key, epoch), self.logs.num_users)
         users = jax.lax.dynamic_slice(order, (within * self.batch_size,), (self.batch_size,))
         key = jax.random.fold_in(state.key, self.num_epochs + batch)
         chosen = jax.tree.map(lambda leaf: leaf[users], logs)

@@ -18,9 +18,10 @@ from jax.typing import ArrayLike
 
 from jaxrec import checks
 from jaxrec.random.hashed import HASH
+from jaxrec.random.shuffled import order
 from jaxrec.random.xoshiro import STATE_WORDS, draw, seed
 
-__all__ = ["GENERATORS", "HASH", "STATE_WORDS", "draw", "key", "seed"]
+__all__ = ["GENERATORS", "HASH", "STATE_WORDS", "draw", "key", "order", "seed"]
 
 GENERATORS: dict[str, Hashable] = {"threefry": "threefry2x32", "hash": HASH}
 """What JAX calls the generators that a key may be of, by their names here."""

@@ -7,10 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import scipy.stats
 from probes import MaskedArms
 
-from jaxrec.agents import losses, on_policy
+from jaxrec.agents import losses
 from jaxrec.agents.distributions import Categorical
 from jaxrec.agents.masks import distribution
 
@@ -38,31 +37,6 @@ def test_advantages_with_trace_1_are_returns_less_values():
         *map(jnp.asarray, (rewards, values, following)), jnp.zeros(6, bool), jnp.zeros(6, bool), 0.9, 1.0
     )
     np.testing.assert_allclose(advantages, np.array(returns) - values, rtol=1e-5)
-
-
-@pytest.mark.parametrize("count", [1, 7, 1024, 1500, 2**16, 2**16 + 1])
-def test_a_random_order_has_everything_once(count, key):
-    order = on_policy.random_order(key, count)
-    np.testing.assert_array_equal(np.sort(order), np.arange(count))
-    assert order.dtype == jnp.int32
-    assert count < 7 or not jnp.array_equal(order, on_policy.random_order(jax.random.key(1), count))
-
-
-@pytest.mark.parametrize("count", [1024, 1500, 4096])
-def test_a_random_order_has_each_in_each_minibatch_as_often(count):
-    """Over orders, the places of one index, of neighbours together, and of all, against what chance gives."""
-    orders = np.asarray(
-        jax.jit(jax.vmap(lambda key: on_policy.random_order(key, count)))(jax.random.split(jax.random.key(0), 2000))
-    )
-    minibatch = np.argsort(orders, axis=1) * 4 // count  # [orders, index]
-    for index in (0, 1, count // 2, count - 1):
-        assert scipy.stats.chisquare(np.bincount(minibatch[:, index], minlength=4)).pvalue > 1e-4
-    together = (minibatch[:, 1:] == minibatch[:, :-1]).mean(axis=1)
-    expected, error = (count / 4 - 1) / (count - 1), together.std() / np.sqrt(len(orders))
-    assert abs(together.mean() - expected) < 4 * error
-    overall = np.stack([np.bincount(of_index, minlength=4) for of_index in minibatch.T])
-    pearson = ((overall - 500.0) ** 2 / 500).sum()  # of each order the places are used once: 3 (count - 1) free
-    assert scipy.stats.chi2.sf(pearson * (count - 1) / count, 3 * (count - 1)) > 1e-4
 
 
 @pytest.mark.parametrize(

@@ -267,12 +267,16 @@ class RewiringGame(Environment[RewiringState, RewiringParams]):
         Returns:
             One society, without members of recommenders.
         """
-        key_graph, key_strategies = jax.random.split(key)
-        draw = starts.k_regular if self.graph == "regular" else starts.uniform_random
-        ties = draw(key_graph, self.num_users, self.degree if self.graph == "regular" else self.num_ties)
-        cooperators = starts.strategies(key_strategies, self.num_users, resolve(self.rules).strategies == "half")
-        with_edges = with_edges or resolve(self.rules).pair == "edge"
-        return starts.society(ties, cooperators, with_edges, with_degrees)
+        rules, users, edges = resolve(self.rules), self.num_users, with_edges or resolve(self.rules).pair == "edge"
+        regular = starts.k_regular, self.degree
+        draw, number = regular if self.graph == "regular" else (starts.uniform_random, self.num_ties)
+
+        def drawn(key: Array) -> Society:
+            key_graph, key_strategies = jax.random.split(key)
+            cooperators = starts.strategies(key_strategies, users, rules.strategies == "half")
+            return starts.society(draw(key_graph, users, number), cooperators, edges, with_degrees)
+
+        return starts.in_turn(drawn)(key)
 
     def _answer(self, state: RewiringState, action: Array, params: RewiringParams) -> RewiringState:
         return requests.answer(state, action, self.law, params)
@@ -292,6 +296,5 @@ class RewiringGame(Environment[RewiringState, RewiringParams]):
         if rules.unfocused >= users:
             raise checks.InputError(f"rules.unfocused must be below num_users={users}, got {rules.unfocused}")
         if rules.pair == "edge" and self.num_ties > draws.MAX_CHOICES:
-            raise checks.InputError(
-                f"rules={rules.name!r} draws ties: there may be {draws.MAX_CHOICES}, got {self.num_ties}"
-            )
+            most = f"there may be {draws.MAX_CHOICES}"
+            raise checks.InputError(f"rules={rules.name!r} draws ties: {most}, got {self.num_ties}")

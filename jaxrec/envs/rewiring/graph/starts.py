@@ -3,20 +3,45 @@
 A list of ties is int32[E, 2]; the adjacency is built from it.
 """
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.custom_batching import custom_vmap
 from jaxtyping import Bool, Float, Int, UInt32
 
-from jaxrec import bitset
+from jaxrec import bitset, random
 from jaxrec.envs.rewiring.graph import draws
 from jaxrec.envs.rewiring.graph.society import Society
 from jaxrec.fusion import once
+from jaxrec.runtime.sharding import env_devices
 
+Drawn = TypeVar("Drawn")
 STUCK_ROUNDS = 32  # without success, after which random ties exchange ends, good or bad; a power of 2
 MAX_REDRAW_DEGREE = 2  # at most so many neighbours: about every second pairing has no loop and no repeated tie
+
+
+def in_turn(drawn: Callable[[Array], Drawn]) -> Callable[[Array], Drawn]:
+    """Makes `vmap` draw one society after the other on a CPU, whose cache holds the table of one, users x users.
+
+    Args:
+        drawn: key -> what is drawn.
+
+    Returns:
+        The function; elsewhere, and where devices share the environments, `vmap` is what it always is.
+    """
+    one = custom_vmap(drawn)
+
+    @one.def_vmap
+    def every(axis_size: int, in_batched: list[bool], keys: Array) -> tuple[Any, Any]:
+        after_another = jax.default_backend() == "cpu" and env_devices() == 1
+        values = jax.lax.map(one, keys) if after_another else jax.vmap(drawn)(keys)
+        return values, jax.tree.map(lambda _: True, values)
+
+    return one
 
 
 def society(ties: Int[Array, "ties 2"], cooperators: Bool[Array, " users"], edges: bool, degrees: bool) -> Society:
@@ -44,7 +69,7 @@ def society(ties: Int[Array, "ties 2"], cooperators: Bool[Array, " users"], edge
 def strategies(key: Array, users: int, half: bool) -> Bool[Array, " users"]:
     """Draws who cooperates: each with probability 1/2, or exactly half of them, rounded down."""
     if half:
-        return jax.random.permutation(key, users) < users // 2
+        return random.order(key, users) < users // 2
     return jax.random.bernoulli(key, shape=(users,))
 
 
@@ -120,8 +145,7 @@ def ties_of(matrix: Bool[Array, "users users"], ties: int) -> Int[Array, "ties 2
 
 def _paired(key: Array, users: int, k: int) -> Int[Array, "ties 2"]:
     """Pairs k stubs of each user at random."""
-    stubs = jnp.repeat(jnp.arange(users, dtype=jnp.int32), k)
-    return stubs[jnp.argsort(jax.random.bits(key, stubs.shape, jnp.uint32))].reshape(-1, 2)
+    return (random.order(key, users * k) // k).reshape(-1, 2)
 
 
 def _redraw(users: int, k: int, state: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
@@ -173,5 +197,5 @@ def members(key: Array, shares: Float[Array, " kinds"], users: int) -> UInt32[Ar
         The set of the users of each recommender.
     """
     bounds = jnp.round(jnp.cumsum(shares) * users).astype(jnp.int32)
-    kind = jnp.searchsorted(bounds, jax.random.permutation(key, users), side="right")
+    kind = jnp.searchsorted(bounds, random.order(key, users), side="right")
     return bitset.pack(kind[:, None] == jnp.arange(shares.shape[0])).T
