@@ -12,7 +12,7 @@ from probes import Chain, Clock, Cue, MaskedArms
 import jaxrec
 from benchmarks.gymnax_adapter import Gymnax
 from jaxrec import EnvParams
-from jaxrec.agents import LSTM, MLP, PPO, QLearning, VisitStep, on_policy
+from jaxrec.agents import LSTM, MLP, PPO, QLearning, VisitStep, losses, on_policy
 from jaxrec.agents.on_policy import Batch
 from jaxrec.training import fit
 from jaxrec.wrappers import FlattenObservation, TimeLimit
@@ -129,7 +129,7 @@ def masked_arms(cue):
 
 
 def loss_of(agent):
-    """(weights, samples, entropy's weight) -> loss and metrics of a whole batch, all of it asked for."""
+    """(weights, samples, entropy's weight) -> loss and its parts of a whole batch, all of it asked for."""
 
     def loss(network_params, samples, ent_coef):
         count = samples.value.size
@@ -174,8 +174,8 @@ def test_recurrent_memory_is_that_of_the_rollout():
     collect, loss = jax.jit(agent._collect), jax.jit(loss_of(agent))
     for batch in range(2):
         state, samples, _ = collect(state, params, batch, jax.random.key(batch))
-        _, metrics = loss(state.network_params, samples, jnp.zeros(()))
-        assert metrics["approximate_kl"] < 1e-8
+        _, parts = loss(state.network_params, samples, jnp.zeros(()))
+        assert parts[losses.PARTS.index("approximate_kl")] < 1e-8
     assert isinstance(samples, Batch)
     assert samples.is_first[:, 0].tolist() == [(8 + t) % 3 == 0 for t in range(8)]
 
