@@ -65,7 +65,7 @@ def loop(
     Returns:
         (state, the sums of the values).
     """
-    body = jax.jit(body)  # what comes is traced once, not twice
+    body = jax.jit(body)  # `eval_shape` and the loop share a trace
     shapes = jax.eval_shape(body, jnp.asarray(first), state)[1]
 
     def step(number: Array, carry: tuple[State, Sum]) -> tuple[State, Sum]:

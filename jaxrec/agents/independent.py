@@ -24,6 +24,7 @@ from jaxrec.agents.network_policy import NetworkPolicy
 from jaxrec.agents.on_policy import Batch, Count, PPOState
 from jaxrec.agents.ppo import PPO
 from jaxrec.environment import Environment
+from jaxrec.runtime.jit_by_class import jit
 from jaxrec.utilities import paid
 
 
@@ -207,6 +208,7 @@ class IndependentPPO(checks.KnownKeywords, struct.PyTreeNode):
         states, metrics = zip(*learned, strict=True)
         return states, metrics
 
+    @jit()  # traced once for `experience` and `advance`
     def _collect(
         self, states: tuple[PPOState, ...], params: PyTree, update: Count, key: Array
     ) -> list[tuple[PPOState, Batch, dict[str, Array]]]:

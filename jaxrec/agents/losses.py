@@ -21,7 +21,7 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 """Of hyper-parameters: the least and the largest value."""
 PARTS = ("policy_loss", "value_loss", "entropy", "approximate_kl")
-"""What `clipped_losses` gives; the third as in Schulman, "Approximating KL Divergence", k3."""
+"""What `clipped_losses` gives; the last as in Schulman, "Approximating KL Divergence", k3."""
 
 
 def generalised_advantages(
@@ -125,12 +125,12 @@ def clipped_losses(
     """
     of_policy = jax.vmap(jax.vmap(clipped_policy_loss, in_axes=(0, 0, None)), in_axes=(0, 0, None))
     of_value = jax.vmap(jax.vmap(clipped_value_loss, in_axes=(0, 0, 0, None)), in_axes=(0, 0, 0, None))
-    share = weight / total_weight
+    share, now = weight / total_weight, jax.lax.stop_gradient(log_ratio)
     of_samples = (
         of_policy(log_ratio, advantage, clip) * share,
         of_value(value, old_value, target, value_clip) / count,
         entropy * share,
-        (jnp.exp(log_ratio) - 1 - log_ratio) * share,
+        (jnp.exp(now) - 1 - now) * share,
     )
     return jnp.stack(of_samples).sum((1, 2))  # one sum: each takes kernels of its own
 

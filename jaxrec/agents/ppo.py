@@ -45,7 +45,7 @@ class PPO(checks.KnownKeywords, struct.PyTreeNode):
         num_epochs: passes over each batch.
         num_minibatches: updates in each pass. It must divide the batch; for a recurrent network, the environments.
         microbatch_size: samples (of a recurrent network, environments) whose gradients are computed at once: a divisor
-            of a minibatch. None for as many as fit the cache of a CPU (`fitting`); elsewhere, and if recurrent, all.
+            of a minibatch. None for what fits the cache of a CPU (`microbatches`); for all elsewhere, and if recurrent.
         learning_rate, learning_rate_end: (leaf) of Adam, linear over the training.
         gamma: (leaf) discount.
         gae_lambda: (leaf) lambda of the advantage estimates.
@@ -246,12 +246,12 @@ class PPO(checks.KnownKeywords, struct.PyTreeNode):
         def update(carry: tuple[Array, PyTree], chosen: Array) -> tuple[tuple[Array, PyTree], Array]:
             flat, opt_state = carry
             weights = asked[:, chosen]
-            total = jnp.maximum(weights.sum(), 1), weights.size
+            sizes = jnp.maximum(weights.sum(), 1), weights.size
             advantage = losses.normalised(batch.advantage[:, chosen], weights)
 
             def gradient(chosen: Array, advantage: Array) -> tuple[Array, Array]:
                 part = jax.tree.map(lambda leaf: leaf[:, chosen], batch).replace(advantage=advantage)
-                loss = partial(self._loss, batch=shard_envs(part, axis=1), ent_coef=ent_coef, total=total)
+                loss = partial(self._loss, batch=shard_envs(part, axis=1), ent_coef=ent_coef, sizes=sizes)
                 return jax.grad(lambda flat: loss(unravel(flat)), has_aux=True)(flat)
 
             slope, parts = microbatches.summed(gradient, chosen, advantage, size)
@@ -279,9 +279,9 @@ class PPO(checks.KnownKeywords, struct.PyTreeNode):
         )
 
     def _loss(
-        self, network_params: PyTree, batch: Batch, ent_coef: Scalar, total: tuple[Array, int]
+        self, network_params: PyTree, batch: Batch, ent_coef: Scalar, sizes: tuple[Array, int]
     ) -> tuple[Scalar, Array]:
-        """What a part of a minibatch adds to its loss, and to its parts; `total`: its weights together, its samples."""
+        """What a part of a minibatch adds to its loss, and to its parts; `sizes`: its weights together, its samples."""
 
         def step(carry: PyTree, inputs: tuple[PyTree, Array]) -> tuple[PyTree, tuple[Array, Array]]:
             obs, is_first = inputs
@@ -295,6 +295,6 @@ class PPO(checks.KnownKeywords, struct.PyTreeNode):
         parts = losses.clipped_losses(
             log_prob - batch.log_prob, entropy,
             value if self.values.is_learned_by_gradients else batch.value, batch.advantage, batch.value, batch.target,
-            on_policy.requested(batch.obs, batch.value), self.clip_eps, self.value_clip_eps, *total,
+            on_policy.requested(batch.obs, batch.value), self.clip_eps, self.value_clip_eps, *sizes,
         )  # fmt: skip
         return losses.total(parts, self.vf_coef, ent_coef), parts

@@ -33,6 +33,7 @@ from jaxrec.agents.tabular_policy import TabularPolicy, epsilon_greedy, highest
 from jaxrec.environment import Environment
 from jaxrec.fusion import apart, unit
 from jaxrec.inputs import check_clock, check_env
+from jaxrec.runtime.jit_by_class import jit
 from jaxrec.slates import Slate
 from jaxrec.utilities import Leaf
 
@@ -186,6 +187,7 @@ class QLearning(checks.KnownKeywords, struct.PyTreeNode):
         progress = jnp.asarray(batch / self.num_updates, float)
         return progress, self.epsilon_start + (self.epsilon_end - self.epsilon_start) * progress
 
+    @jit()  # traced once for `experience` and `advance`
     def _collect(
         self, state: QLearningState, params: PyTree, batch: Count, epsilon: Array, key: Array
     ) -> tuple[QLearningState, "Experience"]:

@@ -3,7 +3,7 @@
 Which is the default for what, and why:
 
 - Keys of studies, trainings and rollouts are of threefry, JAX's own: its statistics are the best known, and committed
-  results stay what they are, bit for bit.
+  results were drawn by it.
 - A key of `HASH` in its place, `key(seed, "hash")`, lets the same programs launch fewer kernels on a GPU, and compiles
   sooner. No GPU has timed it yet.
 - `simulate` carries xoshiro128++ (`seed`, `draw`): on a CPU it costs least of the three for each number, but a number

@@ -7,15 +7,22 @@ from jaxrec.runtime.hardware import cpu_features
 
 WIDTH = "--xla_cpu_prefer_vector_width"
 SINCE, BEFORE = (0, 7), (0, 13)
-"""Versions of jaxlib that have it, the oldest and newest of them tried: a flag that XLA has not ends the process."""
+"""Versions of jaxlib that have both, the oldest and newest of them tried: a flag that XLA has not ends the process."""
 
 LEVEL = "--xla_backend_optimization_level"
 """Of LLVM. At 2 PPO in the rewiring game runs faster than at XLA's own 3, and all else that was timed at least 0.97
 times as fast (`benchmarks.generators`). A GPU's programs read it too."""
 
-BRIEFLY = {"xla_cpu_use_fusion_emitters": False}
+
+def tried() -> bool:
+    """Tells whether the version of jaxlib is one of those."""
+    return SINCE <= tuple(map(int, version("jaxlib").split(".")[:2])) < BEFORE
+
+
+BRIEFLY: dict[str, str | bool] = {"xla_cpu_use_fusion_emitters": False} if tried() else {}
 """Compiler options of programs that run seldom or for a moment, on a CPU: the start of a training in the rewiring game
-compiles in three quarters of the time so, and runs 1.0 to 1.3 times as long. Other devices do not read them."""
+compiles in three quarters of the time so, and runs 1.0 to 1.3 times as long. Other devices do not read them. Programs
+within others cannot have any."""
 
 
 def tune() -> tuple[str, ...]:
@@ -27,9 +34,8 @@ def tune() -> tuple[str, ...]:
     Returns:
         The flags that were added.
     """
-    given, jaxlib = os.environ.get("XLA_FLAGS", ""), tuple(map(int, version("jaxlib").split(".")[:2]))
-    wanted = {}
-    if SINCE <= jaxlib < BEFORE and "avx512f" in cpu_features().split():
+    given, wanted = os.environ.get("XLA_FLAGS", ""), {}
+    if tried() and "avx512f" in cpu_features().split():
         wanted[WIDTH] = 512
     if not entry_points(group="jax_plugins"):
         wanted[LEVEL] = 2

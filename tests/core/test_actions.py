@@ -143,6 +143,7 @@ def test_wrappers_keep_the_rule_of_the_environment_inside(wrap, untyped):
     game = wrap(jaxrec.make("RewiringGame-v0", **SMALL["RewiringGame-v0"], reward="penalised")[0])
     for env, taken in ((society, 2), (game, SMALL["RewiringGame-v0"]["num_users"])):  # of which there is none
         assert env.legal_action(jnp.int32(99), env.default_params) == taken
+        assert env.legal_action(jnp.int32(-5), env.default_params) == (-1 if env is game else 0)
         _, state = env.reset(jax.random.key(0))
         with pytest.raises(jaxrec.InputError, match="action must be an integer from 0 to"):
             env.step(jax.random.key(0), state, 99)

@@ -11,6 +11,7 @@ from probes import Chain, ChainState
 
 import jaxrec
 from benchmarks import loops
+from jaxrec import vectorized
 from jaxrec.envs.polarising import PolarisingUsers
 from jaxrec.envs.preference import PreferenceShift
 from jaxrec.envs.rewiring import RewiringGame
@@ -41,6 +42,17 @@ class Shuffled(Chain):
         place = jax.random.permutation(key, self.length - 1)[0]
         state = ChainState(jnp.zeros((), jnp.int32), place, jnp.zeros(()))
         return self.observe(state, params), state
+
+
+@pytest.mark.parametrize("num_envs", [3, 8, 20])
+def test_episodes_begin_in_states_of_the_pool(num_envs, key):
+    env = Shuffled(100)
+    _, states, pool = vectorized.reset_with_pool(env, key, env.default_params, num_envs)
+    assert states.place.shape == (num_envs,)
+    assert pool.place.shape == (8,)
+    shared = min(num_envs, 8)
+    np.testing.assert_array_equal(states.place[:shared], pool.place[:shared])
+    assert len(np.unique(states.place)) > 1
 
 
 class Right(struct.PyTreeNode):

@@ -9,7 +9,7 @@ import scipy.stats
 from jaxrec import random
 
 
-@pytest.mark.parametrize("count", [1, 2, 7, 1024, 1500, 2**16, 2**16 + 1])
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 1024, 1500, 2**16, 2**16 + 1])
 def test_a_random_order_has_everything_once(count, key):
     order = random.order(key, count)
     np.testing.assert_array_equal(np.sort(order), np.arange(count))

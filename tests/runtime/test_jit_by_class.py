@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -33,6 +34,24 @@ def test_each_class_runs_its_own_code(field):
 
     results = [int(run({"node": (adding(number, field), None)}, value=1)) for number in range(60)]
     assert results == list(range(1, 61))
+
+
+def test_a_method_is_given_its_object():
+    class Doubling(struct.PyTreeNode):
+        number: float
+
+        @jit()
+        def times(self, value):
+            return self.number * value
+
+    class Tripling(Doubling):
+        @jit()
+        def times(self, value):
+            return 1.5 * super().times(value)
+
+    assert float(Doubling(2.0).times(5.0)) == 10.0
+    assert float(Tripling(2.0).times(value=5.0)) == 15.0
+    np.testing.assert_array_equal(jax.vmap(lambda node: node.times(5.0))(Tripling(jnp.arange(3.0))), [0.0, 7.5, 15.0])
 
 
 def test_objects_of_one_class_share_a_program():

@@ -121,6 +121,25 @@ def test_graphs_are_the_same_in_float64(starter, key):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("devices", [1, 2])
+def test_what_is_drawn_in_turn_is_what_each_key_draws(devices, key, monkeypatch):
+    """Under one `vmap` or two, over either axis, and where devices share the environments."""
+    monkeypatch.setattr(starts, "env_devices", lambda: devices)
+
+    def drawn(key):
+        return {"ties": starts.k_regular(key, 8, 3), "none": jnp.zeros((0, 2)), "key": jax.random.fold_in(key, 1)}
+
+    in_turn, keys = starts.in_turn(drawn), jax.random.split(key, (2, 3))
+    found, turned = jax.vmap(jax.vmap(in_turn))(keys), jax.vmap(jax.vmap(in_turn), in_axes=1, out_axes=1)(keys)
+    loops = str(jax.make_jaxpr(jax.vmap(in_turn))(keys[0])).count("scan[")
+    assert loops == (devices == 1)
+    for i, j in np.ndindex(2, 3):
+        for each in (found, turned):
+            np.testing.assert_array_equal(each["ties"][i, j], drawn(keys[i, j])["ties"])
+            assert each["key"][i, j] == in_turn(keys[i, j])["key"]
+    assert found["none"].shape == (2, 3, 0, 2)
+
+
 def test_uniform_graphs_have_all_their_ties():
     ties = draw_graphs(starts.uniform_random, jax.random.split(jax.random.key(0), 50), 40, 100)
     assert ties.shape == (50, 100, 2)

@@ -156,8 +156,8 @@ def test_all_time_steps_are_taken():
     np.testing.assert_array_equal(result.opportunities, 75)
 
 
-def test_threefry_draws_the_numbers_that_it_always_drew():
-    """Recorded when one sort began to pair the stubs of start graphs; before there was another generator likewise."""
+def test_threefry_draws_the_numbers_that_were_recorded():
+    """Recorded when one sort of words began to pair the stubs of start graphs."""
     result = simulate(
         RewiringGame(num_users=12, degree=9), ["local", "low"], jax.random.key(7),
         GAME.default_params.replace(beta=0.5), num_steps=200, runs=6, competition=Competition(None, 0.5, 0.5),

@@ -31,7 +31,7 @@ def in_turn(drawn: Callable[[Array], Drawn]) -> Callable[[Array], Drawn]:
         drawn: key -> what is drawn.
 
     Returns:
-        The function; elsewhere, and where devices share the environments, `vmap` is what it always is.
+        The function; elsewhere, and where devices share the environments (a mesh axis `envs`), `vmap` is what it is.
     """
     one = custom_vmap(drawn)
 
@@ -79,7 +79,7 @@ def k_regular(key: Array, users: int, k: int) -> Int[Array, "ties 2"]:
     The configuration model: k stubs for each user, paired at random. A loop, or a tie that repeats another, then
     exchanges an end with a random good tie until none is left (switching; McKay & Wormald 1990): the distribution is
     nearly uniform, closer for more users. Up to `MAX_REDRAW_DEGREE` neighbours all stubs are paired anew, which is
-    uniform. Dense graphs are the complements of sparse ones.
+    uniform, but for `random.order`. Dense graphs are the complements of sparse ones.
 
     Args:
         key: a typed key.
