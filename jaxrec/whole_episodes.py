@@ -14,6 +14,7 @@ from jaxrec import measures, vectorized
 from jaxrec.environment import Environment
 from jaxrec.inputs import check_acts
 from jaxrec.policy import Policy
+from jaxrec.runtime.batching import vmap
 from jaxrec.runtime.devices import bound_like
 from jaxrec.runtime.jit_by_class import jit
 from jaxrec.runtime.progress import Meter, NoMeter
@@ -191,7 +192,7 @@ def _advance(
 
         return jax.lax.scan(step, under, jax.random.split(key, size))[0]
 
-    return jax.vmap(of_policy)(policies, under, jax.random.split(key, under.ended.shape[0]))
+    return vmap(of_policy)(policies, under, jax.random.split(key, under.ended.shape[0]))
 
 
 @partial(jax.jit, static_argnames=("env", "tally"))

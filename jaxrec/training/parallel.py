@@ -16,6 +16,7 @@ from jaxrec import checks
 from jaxrec.environment import Environment
 from jaxrec.parameters import canonical
 from jaxrec.runtime import devices, processes, sharding, xla_flags
+from jaxrec.runtime.batching import vmap
 from jaxrec.runtime.jit_by_class import jit
 from jaxrec.runtime.memory_limit import check_fits
 from jaxrec.training import fingerprint
@@ -257,7 +258,7 @@ def advance(
     def advance(shared: PyTree, swept: dict[str, Any], state: PyTree, params: PyTree) -> PyTree:
         # The updates are counted outside the `vmap`: what depends on them alone, such as a reset, stays a branch.
         agent, first, last = shared
-        return jax.vmap(lambda swept, *run: with_swept(agent, swept).advance(*run, first, last))(swept, state, params)
+        return vmap(lambda swept, *run: with_swept(agent, swept).advance(*run, first, last))(swept, state, params)
 
     state, metrics = _by_runs(advance, mesh)((agent, first, last), swept, state, params)
     return _laid(state, mesh), metrics
