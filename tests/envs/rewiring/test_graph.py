@@ -120,7 +120,6 @@ def test_graphs_are_the_same_in_float64(starter, key):
         np.testing.assert_array_equal(starter(key, 10, number), single)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("devices", [1, 2])
 def test_what_is_drawn_in_turn_is_what_each_key_draws(devices, key, monkeypatch):
     """Under one `vmap` or two, over either axis, and where devices share the environments."""
@@ -140,6 +139,7 @@ def test_what_is_drawn_in_turn_is_what_each_key_draws(devices, key, monkeypatch)
     assert found["none"].shape == (2, 3, 0, 2)
 
 
+@pytest.mark.slow
 def test_uniform_graphs_have_all_their_ties():
     ties = draw_graphs(starts.uniform_random, jax.random.split(jax.random.key(0), 50), 40, 100)
     assert ties.shape == (50, 100, 2)
