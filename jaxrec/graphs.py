@@ -61,12 +61,12 @@ def gather(graph: Graph, values: Float[Array, "users features"]) -> Float[Array,
 
     So a user with twice as many neighbours gathers twice as much. Both kinds of graph give the same numbers.
     """
-    users = values.shape[0]
     if is_dense(graph):
-        sums = graph.astype(values.dtype) @ values
-    else:
-        sums = jnp.zeros_like(values).at[graph.receivers].add(values[graph.senders])
-    return sums / jnp.maximum(degrees(graph, users).mean(), 1)
+        # A column of ones counts neighbours. A product of numbers: XLA is slow at the conversion of bool.
+        sums = jnp.where(graph, 1.0, 0.0) @ jnp.append(values, jnp.ones_like(values[:, :1]), axis=1)
+        return sums[:, :-1] / jnp.maximum(sums[:, -1].mean(), 1)
+    sums = jnp.zeros_like(values).at[graph.receivers].add(values[graph.senders])
+    return sums / jnp.maximum(degrees(graph, values.shape[0]).mean(), 1)
 
 
 def attend(

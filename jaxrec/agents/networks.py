@@ -15,6 +15,7 @@ from jaxtyping import PyTree
 
 from jaxrec import checks, graphs
 from jaxrec.agents import masks
+from jaxrec.agents.products import Dense
 from jaxrec.environment import Environment
 from jaxrec.spaces import field_of, flatten
 
@@ -147,7 +148,7 @@ class GAT(checks.KnownKeywords, nn.Module):
         """float[users, heads * width]."""
         for _ in range(self.layers):
             gathered = _Attention(self.heads, self.width)(nodes, graph)
-            nodes = nn.tanh(gathered + nn.Dense(self.heads * self.width)(nodes) if self.residual else gathered)
+            nodes = nn.tanh(gathered + Dense(self.heads * self.width)(nodes) if self.residual else gathered)
         return nodes
 
 
@@ -159,7 +160,7 @@ class _Attention(nn.Module):
 
     @nn.compact
     def __call__(self, nodes: Array, graph: graphs.Graph) -> Array:
-        sent = nn.Dense(self.heads * self.width)(nodes).reshape(-1, self.heads, self.width)
+        sent = Dense(self.heads * self.width)(nodes).reshape(-1, self.heads, self.width)
         initial = nn.initializers.lecun_normal()
         a = self.param("sender", initial, (self.heads, self.width))
         b = self.param("receiver", initial, (self.heads, self.width))
@@ -202,7 +203,7 @@ class Ranking(checks.KnownKeywords, nn.Module):
         """Maps (carry, observation) to (carry, logits, value)."""
         each, context = self._embedded(self.embed, obs)
         # A layer on the three concatenated, of which two are the same for all users.
-        hidden = nn.tanh(nn.Dense(self.width)(each) + nn.Dense(self.width)(context))
+        hidden = nn.tanh(Dense(self.width)(each) + Dense(self.width)(context))
         score = _head(1, 0.01)(hidden)[:, 0]
         if self.value_embed is None:
             return carry, score, jnp.zeros(())
@@ -255,7 +256,7 @@ def check_network(network: Network, env: Environment) -> None:
 def _layers(x: Array, widths: tuple[int, ...], activation: Callable[[Array], Array]) -> Array:
     """Hidden layers; called inside a compact module."""
     for width in widths:
-        x = activation(nn.Dense(width)(x))
+        x = activation(Dense(width)(x))
     return x
 
 
@@ -268,4 +269,4 @@ def _logits(num_actions: int | None) -> nn.Dense:
 
 def _head(width: int, scale: float) -> nn.Dense:
     """A last layer whose outputs are of the order of `scale` at first."""
-    return nn.Dense(width, kernel_init=nn.initializers.variance_scaling(scale**2, "fan_in", "normal"))
+    return Dense(width, kernel_init=nn.initializers.variance_scaling(scale**2, "fan_in", "normal"))
