@@ -1,4 +1,4 @@
-"""What XLA is asked for on a CPU: wide vectors, and less work where little is gained by it."""
+"""What XLA is asked for on a CPU: vectors, wide ones, and less work where little is gained by it."""
 
 import os
 from importlib.metadata import entry_points, version
@@ -13,6 +13,12 @@ LEVEL = "--xla_backend_optimization_level"
 """Of LLVM. At 2 PPO in the rewiring game runs faster than at XLA's own 3, and all else that was timed at least 0.97
 times as fast (`benchmarks.generators`). A GPU's programs read it too."""
 
+UNROLL = "--xla_backend_extra_options"
+LEAST = "-unroll-full-max-count=4"
+"""Of LLVM too: loops of more rounds stay loops. It writes those of up to about 30 out before it looks for vectors, and
+then computes `tanh` and `exp` of arrays whose last axis is so short, such as the layers of a network, number by number:
+6 times as slowly. A GPU's programs read it too."""
+
 
 def tried() -> bool:
     """Tells whether the version of jaxlib is one of those."""
@@ -26,10 +32,11 @@ within others cannot have any."""
 
 
 def tune() -> tuple[str, ...]:
-    """Asks for vectors of 512 bits where the CPU has them (AVX-512), XLA by itself takes 256, and for LLVM's level 2.
+    """Asks for vectors of 512 bits where the CPU has them (AVX-512), XLA by itself takes 256; for LLVM's level 2; and
+    for vectors along short axes.
 
     They are asked for by `XLA_FLAGS`, which XLA reads as JAX first computes; later this changes nothing. What stands
-    there already stays. The level stays XLA's where JAX has plugins for other devices.
+    there already stays. The last two stay XLA's where JAX has plugins for other devices.
 
     Returns:
         The flags that were added.
@@ -39,6 +46,8 @@ def tune() -> tuple[str, ...]:
         wanted[WIDTH] = 512
     if not entry_points(group="jax_plugins"):
         wanted[LEVEL] = 2
+        if tried():
+            wanted[UNROLL] = LEAST
     added = tuple(f"{flag}={value}" for flag, value in wanted.items() if flag not in given)
     if added:
         os.environ["XLA_FLAGS"] = " ".join([given, *added]).strip()

@@ -7,9 +7,9 @@ import pytest
 
 from jaxrec.cli import main
 from jaxrec.runtime import xla_flags
-from jaxrec.runtime.xla_flags import LEVEL, WIDTH, tune
+from jaxrec.runtime.xla_flags import LEAST, LEVEL, UNROLL, WIDTH, tune
 
-WIDE, LESS = f"{WIDTH}=512", f"{LEVEL}=2"
+WIDE, LESS, SHORT = f"{WIDTH}=512", f"{LEVEL}=2", f"{UNROLL}={LEAST}"
 
 
 @pytest.fixture(autouse=True)
@@ -23,10 +23,11 @@ def cpu(monkeypatch):
 @pytest.mark.parametrize(
     ("given", "added"),
     [
-        ("", (WIDE, LESS)),
-        ("--xla_dump_to=x", (WIDE, LESS)),
-        (f"{WIDTH}=256", (LESS,)),
-        (f"{LEVEL}=3 {WIDTH}=256", ()),
+        ("", (WIDE, LESS, SHORT)),
+        ("--xla_dump_to=x", (WIDE, LESS, SHORT)),
+        (f"{WIDTH}=256", (LESS, SHORT)),
+        (f"{UNROLL}=-time-passes", (WIDE, LESS)),
+        (f"{LEVEL}=3 {WIDTH}=256 {SHORT}", ()),
     ],
 )
 def test_flags_are_added_unless_somebody_chose(given, added, monkeypatch):
@@ -39,14 +40,14 @@ def test_flags_are_added_unless_somebody_chose(given, added, monkeypatch):
 @pytest.mark.parametrize(
     ("jaxlib", "asked"), [("0.6.2", False), ("0.7.2", True), ("0.12.0.1", True), ("0.13.0", False)]
 )
-def test_only_versions_that_know_wide_vectors_are_asked_for_them(jaxlib, asked, monkeypatch):
+def test_only_versions_that_know_them_are_asked_for_vectors(jaxlib, asked, monkeypatch):
     monkeypatch.setattr(xla_flags, "version", lambda name: jaxlib)
-    assert (WIDE in tune()) is asked
+    assert tune() == ((WIDE, LESS, SHORT) if asked else (LESS,))
 
 
 def test_a_cpu_without_wide_vectors_is_not_asked_for_them(monkeypatch):
     monkeypatch.setattr(xla_flags, "cpu_features", lambda: "x86_64 Some CPU avx avx2")
-    assert tune() == (LESS,)
+    assert tune() == (LESS, SHORT)
 
 
 def test_what_a_gpu_reads_too_is_left_alone_where_there_may_be_one(monkeypatch):
@@ -59,11 +60,11 @@ def test_the_command_of_a_process_tunes_and_one_called_from_python_does_not(monk
     assert os.environ["XLA_FLAGS"] == ""
     monkeypatch.setattr(sys, "argv", ["jaxrec", "--version"])
     main()
-    assert os.environ["XLA_FLAGS"] == f"{WIDE} {LESS}"
+    assert os.environ["XLA_FLAGS"] == f"{WIDE} {LESS} {SHORT}"
 
 
 def test_this_version_of_xla_takes_the_flags_after_jax_is_imported():
-    script = f"import os, jax; os.environ['XLA_FLAGS'] = '{WIDE} {LESS}'; print(jax.jit(lambda x: x + 1)(1.0))"
+    script = f"import os, jax; os.environ['XLA_FLAGS'] = '{WIDE} {LESS} {SHORT}'; print(jax.jit(lambda x: x + 1)(1.0))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, f"jaxlib {version('jaxlib')}: {done.stderr[-500:]}"
     assert done.stdout.strip() == "2.0"
