@@ -1,8 +1,10 @@
 """How JAX's own random numbers are compiled on a CPU: as straight code in place of a loop, with the same bits."""
 
+from typing import Any
+
 import jax
-import jax.numpy as jnp
-from jax import Array
+from jax.extend.mlir import ir
+from jax.extend.mlir.dialects import stablehlo as hlo
 from jax.extend.random import threefry2x32_p
 from jax.interpreters import mlir
 
@@ -24,18 +26,31 @@ def unroll() -> bool:
     """
     if jax.config.read("jax_disable_most_optimizations"):
         return False
-    mlir.register_lowering(threefry2x32_p, mlir.lower_fun(_straight, multiple_results=True), platform="cpu")
+    mlir.register_lowering(threefry2x32_p, _straight, platform="cpu")
     return True
 
 
-def _straight(key1: Array, key2: Array, count1: Array, count2: Array) -> tuple[Array, Array]:
-    """Threefry-2x32 with 20 rounds: uint32 each, broadcast."""
-    keys = key1, key2, key1 ^ key2 ^ jnp.uint32(PARITY)
-    left, right = count1 + keys[0], count2 + keys[1]
+def _straight(ctx: Any, *words: Any) -> list[Any]:
+    """Threefry-2x32 with 20 rounds, uint32 each. Not traced: a program draws dozens of times, and each took 10 ms."""
+    shape, word = ctx.avals_out[0].shape, ir.IntegerType.get_unsigned(32)
+    of_shape = ir.RankedTensorType.get(shape, word)
+
+    def constant(number: int) -> Any:
+        return hlo.constant(ir.DenseElementsAttr.get_splat(of_shape, ir.IntegerAttr.get(word, number)))
+
+    def broadcast(value: Any, own: tuple[int, ...]) -> Any:
+        last = ir.DenseI64ArrayAttr.get(range(len(shape) - len(own), len(shape)))
+        return value if own == shape else hlo.broadcast_in_dim(of_shape, value, last)
+
+    key1, key2, left, right = (broadcast(each, aval.shape) for each, aval in zip(words, ctx.avals_in, strict=True))
+    keys = key1, key2, hlo.xor(hlo.xor(key1, key2), constant(PARITY))
+    places = {number: constant(number) for each in ROTATIONS for left_by in each for number in (left_by, 32 - left_by)}
+    left, right = hlo.add(left, keys[0]), hlo.add(right, keys[1])
     for group in range(5):
-        for places in ROTATIONS[group % 2]:
-            left = left + right
-            right = left ^ (right << jnp.uint32(places) | right >> jnp.uint32(32 - places))
-        left = left + keys[(group + 1) % 3]
-        right = right + keys[(group + 2) % 3] + jnp.uint32(group + 1)
-    return left, right
+        for by in ROTATIONS[group % 2]:
+            left = hlo.add(left, right)
+            turned = hlo.or_(hlo.shift_left(right, places[by]), hlo.shift_right_logical(right, places[32 - by]))
+            right = hlo.xor(left, turned)
+        left = hlo.add(left, keys[(group + 1) % 3])
+        right = hlo.add(hlo.add(right, keys[(group + 2) % 3]), constant(group + 1))
+    return [left, right]

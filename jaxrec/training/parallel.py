@@ -293,5 +293,8 @@ def _by_runs(function: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
 def nan_within(state: PyTree) -> Array:
     """float[runs]: 0, or NaN where NaN is anywhere in the state: the last update of a chunk is in no metric yet."""
     floats = [leaf for leaf in jax.tree.leaves(state) if jnp.issubdtype(leaf.dtype, jnp.floating) and leaf.size]
-    found = (jnp.where(jnp.isnan(leaf).reshape(len(leaf), -1).any(axis=1), jnp.nan, 0.0) for leaf in floats)
-    return sum(found, start=jnp.zeros(()))
+    each = [leaf.reshape(len(leaf), -1) for leaf in floats]
+    small = [leaf for leaf in each if leaf.size <= 2**20]  # looked through as one: each would take a kernel of its own
+    together = [jax.lax.optimization_barrier(jnp.concatenate(small, axis=1))] if small else []
+    several = (jnp.isnan(leaf).any(axis=1) for leaf in [*together, *(leaf for leaf in each if leaf.size > 2**20)])
+    return sum((jnp.where(found, jnp.nan, 0.0) for found in several), start=jnp.zeros(()))
