@@ -60,6 +60,7 @@ def summed(gradient: Callable[[Array, Array], PyTree], chosen: Array, advantage:
     if size >= len(chosen):
         return gradient(chosen, advantage)
     parts = chosen.reshape(-1, size), jnp.moveaxis(advantage.reshape(len(advantage), -1, size), 1, 0)
+    gradient = jax.jit(gradient)  # traced once for its shapes and for the loop
     shapes = jax.eval_shape(gradient, *jax.tree.map(lambda leaf: leaf[0], parts))
 
     def add(total: PyTree, part: tuple[Array, Array]) -> tuple[PyTree, None]:

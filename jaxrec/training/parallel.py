@@ -179,7 +179,7 @@ def experience(agent: Any, state: PyTree, params: PyTree) -> PyTree:
     Returns:
         A PyTree with a leading axis of runs on every leaf.
     """
-    return jax.vmap(agent.experience)(state, params)
+    return vmap(agent.experience)(state, params)
 
 
 @jit(static_argnames=("evaluate", "mesh"))
@@ -198,7 +198,7 @@ def scores(evaluate: Callable[..., Array], policy: PyTree, params: PyTree, keys:
     """
 
     def evaluated(_: tuple[()], policy: PyTree, params: PyTree, keys: Array) -> Array:
-        return jax.vmap(evaluate)(policy, params, jax.vmap(lambda key: jax.random.fold_in(key, 2**32 - 1))(keys))
+        return vmap(evaluate)(policy, params, jax.vmap(lambda key: jax.random.fold_in(key, 2**32 - 1))(keys))
 
     return _by_runs(evaluated, mesh)((), policy, params, keys)
 
@@ -219,7 +219,7 @@ def init(agent: Agent, swept: dict[str, Any], keys: Array, params: PyTree, mesh:
     """
 
     def init(agent: Agent, swept: dict[str, Any], keys: Array, params: PyTree) -> PyTree:
-        return jax.vmap(lambda swept, *run: with_swept(agent, swept).init(*run))(swept, keys, params)
+        return vmap(lambda swept, *run: with_swept(agent, swept).init(*run))(swept, keys, params)
 
     return _laid(_by_runs(init, mesh)(agent, swept, keys, params), mesh)
 
