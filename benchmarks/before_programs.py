@@ -44,6 +44,7 @@ def programs(quick: bool) -> dict[str, Choice]:
         "rollout, RewiringGame, N = 10": _rollout(_rewiring(10, 4), "local", 256 // small, 200),
         "rollout, RewiringGame, N = 100": _rollout(_rewiring(100, 28), "local", 128 // small, 64),
         "rollout, RewiringGame, N = 500": _rollout(_rewiring(500, 30), "local", 32 // small, 32),
+        "rollout, RewiringMarket": _rollout(_made("RewiringMarket-v0"), "random", 64 // small, 50),
         "Q-learning, as published": _q_learning(30, small, 1, step_size="GeometricStep", weights=(0.45, 0.06)),
         "Q-learning, traces": _q_learning(30, small, 30, td_lambda=0.6, **of_visits),
         "Q-learning, horizon 77": _q_learning(77, small, 77, **of_visits),

@@ -46,8 +46,12 @@ def once(value: Array) -> Array:
 
 def keys_once(keys: Array) -> Array:
     """Returns typed keys, computed once on a CPU: of keys that are drawn from such, all rounds would be repeated."""
-    words = jax.lax.platform_dependent(jax.random.key_data(keys), cpu=_halves_divided, default=lambda words: words)
-    return jax.random.wrap_key_data(words, impl=jax.random.key_impl(keys))
+    return jax.random.wrap_key_data(words_once(jax.random.key_data(keys)), impl=jax.random.key_impl(keys))
+
+
+def words_once(words: Array) -> Array:
+    """Returns uint32 words, drawn once on a CPU: each kernel that reads one would draw it anew."""
+    return jax.lax.platform_dependent(words, cpu=_halves_divided, default=lambda words: words)
 
 
 def _halves_divided(words: Array) -> Array:

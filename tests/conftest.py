@@ -9,6 +9,7 @@ from pathlib import Path
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 FLAG = "--xla_cpu_use_fusion_emitters=false"
 FLAG += " --xla_cpu_prefer_vector_width=256 --xla_backend_optimization_level=2"  # of commands as of tests
+FLAG += " --xla_backend_extra_options=-unroll-full-max-count=4"  # too
 flags = os.environ.get("XLA_FLAGS", "")
 if (
     os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "1"

@@ -19,7 +19,7 @@ from jaxrec.envs.rewiring.meetings import GameValues, Meeting, actor, meet, othe
 from jaxrec.envs.rewiring.requests import RewiringState
 from jaxrec.envs.rewiring.rules import Rules
 from jaxrec.envs.rewiring.simulation.competition import Competition
-from jaxrec.fusion import unit
+from jaxrec.fusion import unit, words_once
 
 
 @no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
@@ -87,7 +87,7 @@ def until_request(
         The state, whose meeting acts if the user of a learner waits. Requests of rivals' users are answered.
     """
     competition = Competition(None, params.recommender_timescale, params.recommender_beta)
-    met = meet(state.society, words, rules, params, competition)
+    met = meet(state.society, words_once(words), rules, params, competition)
     society = dynamics.imitate(state.society, met)
     learners = jnp.arange(state.own_requests.shape[0])
     wants = jnp.where(met.acts, actor(met).index, other(met).index)  # who asks, whether it may act or not
