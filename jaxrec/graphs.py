@@ -8,7 +8,6 @@ from jax import Array
 from jaxtyping import Bool, Float, Int, PyTree
 
 SLOPE = 0.2  # of the leaky rectifier, from the paper of graph attention
-MIN_ATTENTION = 1e-18  # relative to the largest; its square is still a float32, and so are slopes
 
 Graph = Any  # bool[N, N], or a `jraph.GraphsTuple`
 
@@ -79,9 +78,8 @@ def attend(
 
     Velickovic et al. 2018, "Graph Attention Networks", Eqs. 2 to 4: the weight of j for i is the softmax over j of
     LeakyReLU(sender_j + receiver_i). Dense: a masked matrix, the faster for small graphs. `GraphsTuple`: `jraph.GAT`,
-    whose memory grows with the ties alone. Both give the same numbers, with two exceptions: a user of a dense graph
-    gathers 0 if its neighbours and itself stay below `MIN_ATTENTION` of the largest attention in the graph, and GPUs
-    round dense products in JAX's default precision.
+    whose memory grows with the ties alone. Both give the same numbers, but GPUs round dense products in JAX's default
+    precision.
 
     Args:
         graph: dense or a `GraphsTuple`.
@@ -119,20 +117,9 @@ def _attend_dense(
     sender: Float[Array, "users heads"],
     receiver: Float[Array, "users heads"],
 ) -> Float[Array, "users heads width"]:
-    """Computes `attend` by two products with masks, without an exponential for each pair.
-
-    On either side of its bend the rectifier is linear, and there exp(LeakyReLU(a + b)) = exp(slope a) exp(slope b) is a
-    product of one factor of the sender and one of the receiver. All is relative to the largest logit that each receiver
-    would have if it were tied to all; a receiver whose neighbours and itself stay below `MIN_ATTENTION` gathers 0.
-    """
-    most = jax.lax.stop_gradient(sender.max(axis=0))
-    largest = jax.nn.leaky_relu(most + receiver, SLOPE)
-    positive = sender.T[:, None, :] + receiver.T[:, :, None] > 0  # [heads, receivers, senders]
-    carried = jnp.concatenate([sent, jnp.ones_like(sender)[..., None]], axis=-1)
-    sums = jnp.zeros(())
-    for side, slope in ((linked & positive, 1.0), (linked & ~positive, SLOPE)):
-        of_sender = jnp.exp(slope * (sender - most))[..., None] * carried
-        of_receiver = jnp.exp(slope * (most + receiver) - largest)[..., None]
-        sums += of_receiver * jnp.einsum("hrs,shw->rhw", side.astype(sent.dtype), of_sender)
-    total = sums[..., -1:]
-    return sums[..., :-1] / jnp.where(total > MIN_ATTENTION, total, 1)
+    """Computes `attend` with weights [heads, receivers, senders]; every user is linked to itself."""
+    logits = jax.nn.leaky_relu(sender.T[:, None, :] + receiver.T[:, :, None], SLOPE)
+    logits = jnp.where(linked, logits, -jnp.inf)
+    weights = jnp.exp(logits - jax.lax.stop_gradient(logits.max(axis=-1, keepdims=True)))
+    # Divided by their sum last: slopes of a softmax, before the product, take longer.
+    return jnp.einsum("hrs,shw->rhw", weights, sent) / weights.sum(axis=-1).T[..., None]
