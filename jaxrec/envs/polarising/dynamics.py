@@ -3,6 +3,7 @@
 A user is theta = (left, centre, right), float[3]: the probability of a click for each source.
 """
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Int, Num
@@ -53,8 +54,9 @@ def polarise(
     left_wing = is_left_wing(theta)
     own = jnp.where(left_wing, theta[LEFT], theta[RIGHT])
     raised = jnp.minimum(own * (1 + influence * (factor - 1)), jnp.maximum(own, ceiling))
-    index = jnp.where(opposed(theta, action), jnp.where(left_wing, LEFT, RIGHT), -1)
-    return jnp.where(jnp.arange(3) == index, materialised(raised, unit(ceiling)), theta)
+    # A GPU then writes theta where it lies: its kernel reads no entry of a user but the one that it writes.
+    moves, raised = jax.lax.optimization_barrier((opposed(theta, action), materialised(raised, unit(ceiling))))
+    return jnp.where(moves & (jnp.arange(3) == LEFT + RIGHT - action), raised, theta)
 
 
 def clicks(theta: Float[Array, "3"], action: Int[Array, ""] | int, uniform: Float[Array, ""]) -> Bool[Array, ""]:
