@@ -15,13 +15,13 @@ def in_a_batch(inputs: Array, weights: Array, dimensions: Any, **settings: Any) 
     times as slowly as one of a batch (jaxlib 0.10, CPU).
 
     Args:
-        inputs: of the layer.
-        weights: of the layer.
-        dimensions: as `jax.lax.dot_general` has them, without batch dimensions.
+        inputs: float[..., features], of the layer.
+        weights: float[features, width], of the layer.
+        dimensions: as `jax.lax.dot_general` has them, without batch dimensions: what is contracted.
         **settings: of `jax.lax.dot_general`.
 
     Returns:
-        The product.
+        float[..., width], the product.
     """
     (of_inputs, of_weights), _ = dimensions
     contracted = tuple(axis + 1 for axis in of_inputs), tuple(axis + 1 for axis in of_weights)
