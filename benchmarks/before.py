@@ -30,6 +30,7 @@ from jaxrec.statistics import Estimate, estimate
 
 HERE = Path(__file__).resolve().parents[1]
 BEFORE, NOW = "before", "now"
+GIVEN = os.environ.get("XLA_FLAGS", "")  # before this command adds what today's code asks for
 
 
 @dataclass
@@ -48,7 +49,7 @@ class Worker:
     """A process that runs programs with the code of one tree."""
 
     def __init__(self, tree: Path, quick: bool):
-        own = {"PYTHONPATH": str(tree), "JAX_ENABLE_COMPILATION_CACHE": "false"}
+        own = {"PYTHONPATH": str(tree), "JAX_ENABLE_COMPILATION_CACHE": "false", "XLA_FLAGS": GIVEN}
         argv = [sys.executable, "-P", before_programs.__file__, *(["--quick"] if quick else [])]
         self._process = subprocess.Popen(
             argv, env=os.environ | own, cwd=tree, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

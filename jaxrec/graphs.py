@@ -48,13 +48,6 @@ def neighbours_of(graph: Graph, user: Int[Array, ""], users: int) -> Bool[Array,
     return jnp.zeros(users, bool).at[graph.receivers].max(graph.senders == user)
 
 
-def degrees(graph: Graph, users: int) -> Int[Array, " users"]:
-    """Counts the neighbours of each user, of whom there are `users`."""
-    if is_dense(graph):
-        return graph.sum(axis=1, dtype=jnp.int32)
-    return jnp.zeros(users, jnp.int32).at[graph.receivers].add(1)
-
-
 def gather(graph: Graph, values: Float[Array, "users features"]) -> Float[Array, "users features"]:
     """Sums `values` over each user's neighbours, and divides by the mean number of neighbours.
 
@@ -65,7 +58,7 @@ def gather(graph: Graph, values: Float[Array, "users features"]) -> Float[Array,
         sums = jnp.where(graph, 1.0, 0.0) @ jnp.append(values, jnp.ones_like(values[:, :1]), axis=1)
         return sums[:, :-1] / jnp.maximum(sums[:, -1].mean(), 1)
     sums = jnp.zeros_like(values).at[graph.receivers].add(values[graph.senders])
-    return sums / jnp.maximum(degrees(graph, values.shape[0]).mean(), 1)
+    return sums / max(len(graph.receivers) / len(values), 1)
 
 
 def attend(

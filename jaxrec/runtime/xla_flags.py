@@ -32,11 +32,11 @@ within others cannot have any."""
 
 
 def tune() -> tuple[str, ...]:
-    """Asks for vectors of 512 bits where the CPU has them (AVX-512), XLA by itself takes 256; for LLVM's level 2; and
-    for vectors along short axes.
+    """Asks for vectors of 512 bits where the CPU has them, for LLVM's level 2, and for vectors along short axes.
 
-    They are asked for by `XLA_FLAGS`, which XLA reads as JAX first computes; later this changes nothing. What stands
-    there already stays. The last two stay XLA's where JAX has plugins for other devices.
+    XLA by itself takes 256 bits of AVX-512, level 3, and numbers one by one along short axes. It reads `XLA_FLAGS`, by
+    which it is asked, as JAX first computes; later this changes nothing. What stands there already stays. Level and
+    axes stay XLA's where JAX has plugins for other devices.
 
     Returns:
         The flags that were added.
