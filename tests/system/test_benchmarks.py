@@ -11,8 +11,8 @@ import pytest
 from paths import ROOT
 
 import jaxrec
+from benchmarks import before, rewiring, rewiring_rivals
 from benchmarks import polarising_rivals as rivals
-from benchmarks import rewiring, rewiring_rivals
 from jaxrec.agents import GeometricStep, QLearning, TabularPolicy
 
 
@@ -71,6 +71,15 @@ def test_the_benchmark_of_ppo_runs(tmp_path):
     assert all(row["steps_per_s"] > 0 and min(row["returns"]) > 8 for row in result["cartpole"])
     assert [row["network"] for row in result["societies"]] == ["mlp", "gat"]
     assert all(row["steps_per_s"] > 0 for row in result["societies"])
+
+
+def test_each_commit_asks_of_xla_what_it_asks_for(monkeypatch, tmp_path):
+    """Not what the process that starts both has asked for in the meantime."""
+    given = {}
+    monkeypatch.setattr(before.subprocess, "Popen", lambda argv, env, **_: given.update(env))
+    monkeypatch.setenv("XLA_FLAGS", f"{before.GIVEN} --xla_of_today")
+    before.Worker(tmp_path, quick=True)
+    assert given["XLA_FLAGS"] == before.GIVEN
 
 
 @pytest.mark.slow
