@@ -64,10 +64,11 @@ def test_equals_xla_given_the_same_seeds(preset):
 
 @needs_compiler
 @pytest.mark.parametrize(
-    ("users", "unfocused"), [(64, 1), (100, 0), *(pytest.param(n, 0, marks=pytest.mark.slow) for n in (500, 1000))]
+    ("users", "unfocused"),
+    [(40, 0), (64, 1), (100, 0), (100, 1), *(pytest.param(n, 0, marks=pytest.mark.slow) for n in (500, 1000))],
 )
 def test_equals_xla_in_societies_of_other_sizes(users, unfocused):
-    """Of sets of whole words, and of sizes that the compiler knows; one kind, which has no members."""
+    """Of sets of whole words, of sizes and of rules that the compiler knows or not; one kind, which has no members."""
     env = RewiringGame(users, 10, rules.Rules("own", "clipped", "imitation", "neighbour", "focal", "coins", unfocused))
     params = env.default_params.replace(beta=0.1)
     one, other = (

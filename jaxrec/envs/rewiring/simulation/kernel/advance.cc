@@ -53,7 +53,7 @@ class Sets {
   std::vector<Word> copy_;
 };
 
-template <int kFixed>
+template <int kFixed, bool kUsual>
 void AdvanceOne(const Arrays& all, int lane, int num_steps, const Rules& rules) {
   const int words = (all.half_words + 1) / 2;
   const size_t rows = all.users, kinds = all.num_members, each = all.half_words;
@@ -62,7 +62,7 @@ void AdvanceOne(const Arrays& all, int lane, int num_steps, const Rules& rules) 
   Sets members(all.members + lane * kinds * each, kinds, each);
   std::vector<Word> planes(kPlanes * words), pool(words);
   std::vector<uint16_t> degree(words * kBits), cooperating(words * kBits);
-  Society<kFixed> one;
+  Society<kFixed, kUsual> one;
   one.users = all.users, one.num_words = words, one.num_kinds = kinds, one.num_ties = all.num_ties;
   one.adjacency = adjacency.data(), one.cooperators = cooperators.data(), one.members = members.data();
   one.edges = all.edges + static_cast<size_t>(lane) * all.num_ties * 2;
@@ -77,7 +77,11 @@ void AdvanceOne(const Arrays& all, int lane, int num_steps, const Rules& rules) 
 
 template <int kFixed>
 void AdvanceAll(const Arrays& all, int lanes, int num_steps, const Rules& rules) {
-  for (int lane = 0; lane < lanes; ++lane) AdvanceOne<kFixed>(all, lane, num_steps, rules);
+  const bool usual = rules == kCarvalho && !all.num_members && !all.num_degrees;
+  for (int lane = 0; lane < lanes; ++lane) {
+    usual ? AdvanceOne<kFixed, true>(all, lane, num_steps, rules)
+          : AdvanceOne<kFixed, false>(all, lane, num_steps, rules);
+  }
 }
 
 int Size(ffi::Span<const int64_t> shape, int axis) { return static_cast<int>(shape[axis]); }
