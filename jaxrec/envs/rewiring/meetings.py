@@ -128,11 +128,17 @@ def meet(
     alone = x.degree == 0  # a user without neighbours meets itself, which changes nothing
     y = user_at(society, materialised(jnp.where(alone, x.index, partner), one), params, rules)
     beta = params.beta if competition is None else jnp.where(adopting, competition.beta, params.beta)
-    ahead = y.fitness - x.fitness
-    won = jnp.ones_like(structural)
-    if rules.gate != "none":
-        won = materialised(chance < win(ahead, structural, rules, beta), one)
+    won = wins(x, y, structural, chance, rules, params, beta)
     return decided(rules, x, y, won, adopting, structural, tie, chance, words[2], left)
+
+
+def wins(
+    x: User, y: User, structural: Array, chance: Array, rules: Rules, params: GameValues, beta: ArrayLike
+) -> Array:
+    """bool[*batch]: whether x wins the meeting with y, decided by `chance`, float32[*batch]; always without a gate."""
+    if rules.gate == "none":
+        return jnp.ones_like(structural)
+    return materialised(chance < win(y.fitness - x.fitness, structural, rules, beta), unit(params.influence))
 
 
 def decided(
@@ -210,13 +216,30 @@ def user_at(society: Society, index: Array, params: GameValues, rules: Rules) ->
     cooperates = packed >> 2 * COUNT_BITS == 1
     if isinstance(rules.game, PublicGoods):
         fitness = payoff_of_goods(society, index, rules.game)
+        fitness = fitness / jnp.maximum(degree, 1) if rules.fitness == "average" else fitness
     else:
-        fitness = cooperating * payoff(cooperates, True, params) + (degree - cooperating) * payoff(
-            cooperates, False, params
-        )
-    if rules.fitness == "average":
-        fitness = fitness / jnp.maximum(degree, 1)
+        fitness = fitness_of_pairs(cooperates, cooperating, degree, params, rules)
     return User(index, ties, degree, cooperates, fitness)
+
+
+def fitness_of_pairs(
+    cooperates: Array, cooperating: Array, degree: Array, params: GameValues, rules: Rules
+) -> Float[Array, "*batch"]:
+    """The fitness of a user where neighbours play in pairs.
+
+    Args:
+        cooperates: bool[*batch], its strategy.
+        cooperating: int32[*batch], how many of its neighbours cooperate.
+        degree: int32[*batch], the number of its neighbours.
+        params: `RewiringParams`, of which the payoffs are read.
+        rules: of which `fitness` is read.
+
+    Returns:
+        float[*batch].
+    """
+    near, far = payoff(cooperates, True, params), payoff(cooperates, False, params)
+    fitness = cooperating * near + (degree - cooperating) * far
+    return fitness / jnp.maximum(degree, 1) if rules.fitness == "average" else fitness
 
 
 def payoff(own: ArrayLike, other: ArrayLike, params: GameValues) -> Array:

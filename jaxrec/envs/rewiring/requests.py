@@ -15,11 +15,13 @@ from jaxtyping import Bool, Int, UInt32
 
 from jaxrec.environment import EnvState
 from jaxrec.envs.rewiring import dynamics, metrics
+from jaxrec.envs.rewiring.games import PAIRWISE
 from jaxrec.envs.rewiring.graph import draws
 from jaxrec.envs.rewiring.graph.society import Society, contains, tie_between
 from jaxrec.envs.rewiring.heuristics import heuristic, stack_kinds
 from jaxrec.envs.rewiring.meetings import WORDS_PER_STEP, GameValues, Meeting, actor, meet, other
 from jaxrec.envs.rewiring.rules import Rules
+from jaxrec.envs.rewiring.waits import together
 
 MAX_SHORT_WAIT = 8
 """Time-steps up to which all are computed: one of many societies mostly waits to the end, and a GPU needs no answer."""
@@ -159,8 +161,17 @@ def wait(
         return jax.tree.map(lambda old, new: old if new is old else jnp.where(goes_on, new, old), state, after), None
 
     words = jax.vmap(lambda waited: _words(jax.random.fold_in(key, waited)))(jnp.arange(max_wait))
-    each = partial(jax.lax.scan, masked)  # a loop copies its state, on a GPU in kernels; unrolled it compiles longer
-    return jax.lax.platform_dependent(state, words, cpu=each, default=partial(each, unroll=True))[0]
+
+    def by_turns(state: State, words: Array, unroll: bool = False) -> State:
+        return jax.lax.scan(masked, state, words, unroll=unroll)[0]
+
+    def at_once(state: State, words: Array) -> State:
+        society, met, clock, unheard = together(state.society, state.meeting, state.clock, words, rules, params)
+        return state.replace(society=society, meeting=met, clock=clock, requests=state.requests + unheard)
+
+    # By turns a GPU launches kernels for each time-step; a CPU would repeat in each kernel what is decided at once.
+    on_gpu = at_once if advance is None and rules.game == PAIRWISE else partial(by_turns, unroll=True)
+    return jax.lax.platform_dependent(state, words, cpu=by_turns, default=on_gpu)
 
 
 def is_over(state: RewiringState, params: GameValues) -> Bool[Array, ""]:
