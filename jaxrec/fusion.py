@@ -1,4 +1,4 @@
-"""Hints to XLA on a CPU, which fuses more than is fast; elsewhere they do nothing.
+"""Hints to XLA on a CPU, which fuses more than is fast; elsewhere all but `key_at_once` do nothing.
 
 On a CPU it repeats cheap arithmetic in every kernel that reads its result, and in each for every entry of an array that
 it is broadcast to: draws of a hash, or the choice among neighbours, are then computed dozens of times. It does not
@@ -47,6 +47,14 @@ def once(value: Array) -> Array:
 def keys_once(keys: Array) -> Array:
     """Returns typed keys, computed once on a CPU: of keys that are drawn from such, all rounds would be repeated."""
     return jax.random.wrap_key_data(words_once(jax.random.key_data(keys)), impl=jax.random.key_impl(keys))
+
+
+def key_at_once(key: Array) -> Array:
+    """Returns a typed key, of whose two words a GPU computes both in one kernel, and not in two the rounds of both.
+
+    A key of another generator than threefry is left to XLA, which fuses its few operations with what reads it.
+    """
+    return jax.lax.optimization_barrier(key) if str(jax.random.key_impl(key)) == "threefry2x32" else key
 
 
 def words_once(words: Array) -> Array:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxrec import Box, random
-from jaxrec.fusion import LARGEST, apart, keys_once, materialised, once, unit
+from jaxrec.fusion import LARGEST, apart, key_at_once, keys_once, materialised, once, unit
 
 VALUES = {
     "float": np.array([0.0, 1 / 3, np.nextafter(np.float32(1), np.float32(0)), -2.5e-30], np.float32),
@@ -76,3 +76,11 @@ def test_the_nearest_integer_is_itself_however_large(low, high, dtype, given, ne
     with jax.enable_x64(True):
         space = Box(low, high, (), jnp.dtype(dtype))
         assert int(jax.jit(space.nearest)(jnp.asarray(given, dtype))) == nearest
+
+
+@pytest.mark.parametrize("generator", random.GENERATORS)
+def test_a_key_at_once_is_the_key(generator):
+    keys = jax.random.split(random.key(3, generator), 4)
+    kept = jax.jit(jax.vmap(key_at_once))(keys)
+    assert kept.dtype == keys.dtype
+    np.testing.assert_array_equal(*(jax.random.key_data(each) for each in (kept, keys)))

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int, PyTree
 from jaxrec import checks
 from jaxrec.environment import Environment, EnvParams, EnvState
 from jaxrec.envs.polarising import counts, dynamics, metrics, policies, populations
-from jaxrec.fusion import materialised, unit
+from jaxrec.fusion import key_at_once, materialised, unit
 from jaxrec.spaces import Box, Discrete
 from jaxrec.utilities import RewardFunction, Utilities
 
@@ -145,7 +145,7 @@ class PolarisingUsers(Environment[PolarisingState, PolarisingParams]):
             (next state, bool[] terminated).
         """
         one = unit(params.ceiling)
-        uniform_click, uniform_factor = (materialised(draw, one) for draw in jax.random.uniform(key, (2,)))
+        uniform_click, uniform_factor = (materialised(draw, one) for draw in jax.random.uniform(key_at_once(key), (2,)))
         click = dynamics.clicks(state.theta, action, uniform_click)
         factor = self._factor(uniform_factor, params) if self.factor_per == "step" else state.factor
         shown = (jnp.arange(3) == action).astype(jnp.int32)
