@@ -13,7 +13,7 @@ from jax.core import Tracer
 from jax.typing import ArrayLike, DTypeLike
 
 from jaxrec import checks
-from jaxrec.fusion import LARGEST, once
+from jaxrec.fusion import LARGEST, by_platform, once
 
 MAX_TAIL = 64  # float32 draws no number as large from an exponential or a normal distribution
 
@@ -118,7 +118,7 @@ def clipped(x: Array, low: ArrayLike, high: ArrayLike) -> Array:
     def reduced(x: Array) -> Array:  # a reduction is not repeated either
         return jnp.minimum(jnp.stack([x, jnp.broadcast_to(low, x.shape).astype(x.dtype)]).max(axis=0), high)
 
-    return jax.lax.platform_dependent(x, cpu=reduced, default=lambda x: jnp.clip(x, low, high))
+    return by_platform(x, cpu=reduced, default=lambda x: jnp.clip(x, low, high))
 
 
 def _small(bound: ArrayLike) -> bool:

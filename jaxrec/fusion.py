@@ -5,13 +5,38 @@ it is broadcast to: draws of a hash, or the choice among neighbours, are then co
 repeat a division; `optimization_barrier` is removed before that pass.
 """
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
+from jaxtyping import PyTree
+
+Branch = TypeVar("Branch")
 
 LARGEST = 2**29
 """Integers up to this size are what `once` takes."""
+
+
+def by_platform(*operands: PyTree, cpu: Callable[..., Branch], default: Callable[..., Branch]) -> Branch:
+    """Computes with one function on a CPU, with the other elsewhere: `jax.lax.platform_dependent`, traced in less time.
+
+    Where JAX computes on a CPU, the other function is not traced. They give the same values, so that a program which is
+    put elsewhere nonetheless is right.
+
+    Args:
+        operands: of both.
+        cpu: from the operands to values.
+        default: the same, elsewhere: to values of the same shapes and dtypes.
+
+    Returns:
+        What the function of the platform gives.
+    """
+    if jax.default_backend() == "cpu":
+        return cpu(*operands)
+    return jax.lax.platform_dependent(*operands, cpu=cpu, default=default)
 
 
 def unit(parameter: ArrayLike) -> Array:
@@ -36,12 +61,12 @@ def materialised(value: Array, one: Array) -> Array:
         kept = value.astype(jnp.float32) / one
         return kept > 0.5 if value.dtype == bool else kept.astype(value.dtype)
 
-    return jax.lax.platform_dependent(value, cpu=divided, default=lambda value: value)
+    return by_platform(value, cpu=divided, default=lambda value: value)
 
 
 def once(value: Array) -> Array:
     """Returns integers of at most `LARGEST`, either sign, computed once on a CPU; they need no `unit`."""
-    return jax.lax.platform_dependent(value, cpu=_divided, default=lambda value: value)
+    return by_platform(value, cpu=_divided, default=lambda value: value)
 
 
 def keys_once(keys: Array) -> Array:
@@ -59,7 +84,7 @@ def key_at_once(key: Array) -> Array:
 
 def words_once(words: Array) -> Array:
     """Returns uint32 words, drawn once on a CPU: each kernel that reads one would draw it anew."""
-    return jax.lax.platform_dependent(words, cpu=_halves_divided, default=lambda words: words)
+    return by_platform(words, cpu=_halves_divided, default=lambda words: words)
 
 
 def _halves_divided(words: Array) -> Array:
@@ -90,4 +115,4 @@ def apart(value: Array, one: Array) -> Array:
     def kept(value: Array) -> Array:
         return jax.lax.cond(one == 1, lambda value: value, jnp.zeros_like, value)
 
-    return jax.lax.platform_dependent(value, cpu=kept, default=lambda value: value)
+    return by_platform(value, cpu=kept, default=lambda value: value)

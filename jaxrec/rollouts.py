@@ -12,6 +12,7 @@ from jaxtyping import PyTree
 
 from jaxrec import checks, measures, vectorized
 from jaxrec.environment import Environment
+from jaxrec.fusion import by_platform
 from jaxrec.inputs import check_acts, check_env, check_policy
 from jaxrec.parameters import canonical
 from jaxrec.policy import Policy
@@ -206,7 +207,7 @@ def _rollout(
         playing, totals = carry
         playing, step, measured = advance(playing, inputs[1])
         kept = None if trajectory is None else _kept(step, measured, trajectory)
-        per_step = jax.lax.platform_dependent(measured, default=_mean_of_all, cpu=_mean_of_each)
+        per_step = by_platform(measured, default=_mean_of_all, cpu=_mean_of_each)
         return (playing, totals.add(measured, step.done)), (per_step, kept)
 
     def restart(carry, inputs):

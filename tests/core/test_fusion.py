@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxrec import Box, random
-from jaxrec.fusion import LARGEST, apart, key_at_once, keys_once, materialised, once, unit
+from jaxrec.fusion import LARGEST, apart, by_platform, key_at_once, keys_once, materialised, once, unit
 
 VALUES = {
     "float": np.array([0.0, 1 / 3, np.nextafter(np.float32(1), np.float32(0)), -2.5e-30], np.float32),
@@ -84,3 +84,19 @@ def test_a_key_at_once_is_the_key(generator):
     kept = jax.jit(jax.vmap(key_at_once))(keys)
     assert kept.dtype == keys.dtype
     np.testing.assert_array_equal(*(jax.random.key_data(each) for each in (kept, keys)))
+
+
+@pytest.mark.parametrize("backend", ["cpu", "gpu"])
+def test_a_branch_of_another_platform_is_not_traced_on_a_cpu(monkeypatch, backend):
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    traced = []
+
+    def branch(name, value):
+        traced.append(name)
+        return value
+
+    def compute(x):
+        return by_platform(x, cpu=lambda x: branch("cpu", 2 * x), default=lambda x: branch("elsewhere", 3 * x))
+
+    assert jax.jit(compute).trace(1.0).lower(lowering_platforms=("cpu",)).compile()(1.0) == 2
+    assert set(traced) == ({"cpu"} if backend == "cpu" else {"cpu", "elsewhere"})

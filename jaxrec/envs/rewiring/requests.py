@@ -22,6 +22,7 @@ from jaxrec.envs.rewiring.heuristics import heuristic, stack_kinds
 from jaxrec.envs.rewiring.meetings import WORDS_PER_STEP, GameValues, Meeting, actor, meet, other
 from jaxrec.envs.rewiring.rules import Rules
 from jaxrec.envs.rewiring.waits import together
+from jaxrec.fusion import by_platform
 
 MAX_SHORT_WAIT = 8
 """Time-steps up to which all are computed: one of many societies mostly waits to the end, and a GPU needs no answer."""
@@ -171,7 +172,7 @@ def wait(
 
     # By turns a GPU launches kernels for each time-step; a CPU would repeat in each kernel what is decided at once.
     on_gpu = at_once if advance is None and rules.game == PAIRWISE else partial(by_turns, unroll=True)
-    return jax.lax.platform_dependent(state, words, cpu=by_turns, default=on_gpu)
+    return by_platform(state, words, cpu=by_turns, default=on_gpu)
 
 
 def is_over(state: RewiringState, params: GameValues) -> Bool[Array, ""]:
