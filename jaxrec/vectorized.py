@@ -20,6 +20,7 @@ from jaxtyping import PyTree
 
 from jaxrec.environment import Environment
 from jaxrec.fusion import keys_once, once
+from jaxrec.packing import by_few, unpacked
 from jaxrec.runtime.sharding import shard_envs
 from jaxrec.utilities import Leaf
 
@@ -111,9 +112,8 @@ def step(env: Environment, key: Array, state: PyTree, obs: PyTree, action: PyTre
     """
     action = jax.vmap(env.legal_action, in_axes=(0, None))(action, params)
     keys = jax.random.split(key, jax.tree.leaves(state)[0].shape[0])
-    next_obs, next_state, reward, terminated, _ = jax.vmap(env.step_env, in_axes=(0, 0, 0, None))(
-        keys, state, action, params
-    )
+    step_each = jax.vmap(env.step_env, in_axes=(0, 0, 0, None))
+    next_obs, next_state, reward, terminated, _ = step_each(keys, state, action, params)
     truncated = jax.vmap(env.is_truncated, in_axes=(0, None))(next_state, params)
     return Step(state, obs, action, reward, next_state, next_obs, terminated, truncated)
 
@@ -148,18 +148,18 @@ def scan(
     Args:
         env: the society.
         body: (carry, inputs of a step) -> (carry, outputs): takes the step, and what `auto_reset` does.
-        restart: (carry, inputs of the step before) -> carry: what `begin_together` does; called after as many steps as
-            divide the number of steps and the length of an episode. Not called for an environment without that.
+        restart: (carry, inputs of the step before) -> carry: what `begin_together` does; called, where all episodes are
+            of one length, after as many steps as divide that and the number of steps.
         carry: before the first step.
         inputs: leaves [steps, ...]. The steps before the first are a multiple of as many.
 
     Returns:
         (carry, outputs), leaves of these [steps, ...].
     """
+    body = by_few(body)
     if env.fixed_horizon is None:
-        return jax.lax.scan(body, carry, inputs)
-    steps = jax.tree.leaves(inputs)[0].shape[0]
-    size = math.gcd(steps, env.fixed_horizon)
+        return unpacked(jax.lax.scan(body, carry, inputs))
+    size = math.gcd(steps := jax.tree.leaves(inputs)[0].shape[0], env.fixed_horizon)
 
     def segment(carry: Carry, inputs: PyTree) -> tuple[Carry, PyTree]:
         carry, outputs = jax.lax.scan(body, carry, inputs)
@@ -167,7 +167,7 @@ def scan(
 
     parts = jax.tree.map(lambda leaf: leaf.reshape(-1, size, *leaf.shape[1:]), inputs)
     carry, outputs = jax.lax.scan(segment, carry, parts)
-    return carry, jax.tree.map(lambda leaf: leaf.reshape(steps, *leaf.shape[2:]), outputs)
+    return carry, unpacked(jax.tree.map(lambda leaf: leaf.reshape(steps, *leaf.shape[2:]), outputs))
 
 
 def clock(before: ArrayLike, steps: int, key: Array, purposes: int) -> tuple[Array, Array]:
@@ -275,7 +275,7 @@ def begin_from_pool(
         return Pool(reset(env, key, params, num_envs)[1], jnp.zeros_like(pool.used)), jax.random.fold_in(key, 1)
 
     def begin(carry: tuple[PyTree, Pool, Array]) -> tuple[PyTree, Pool, Array]:
-        state, pool, _ = carry
+        state, pool, number = carry  # not the one without: a GPU would copy it
         # The key is carried, and changes: of one that does not XLA moves all draws out of the loop, to every step.
         pool, _ = jax.lax.while_loop(lambda carry: carry[0].used + number > num_envs, draw, (pool, key))
         place = jnp.minimum(pool.used + jnp.cumsum(ended, dtype=jnp.int32) - 1, num_envs - 1)

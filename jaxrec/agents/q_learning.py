@@ -208,8 +208,7 @@ class QLearning(checks.KnownKeywords, struct.PyTreeNode):
             there = index(step.next_obs)
             ends = (there, step.truncated) if self.env.may_truncate else ()
             taken = (step.reward, here, step.action, step.terminated, *ends)
-            kept = taken if jax.default_backend() == "cpu" else _packed(*taken)
-            return (there if self.env.fixed_horizon is not None else index(obs), env_state), kept
+            return (there if self.env.fixed_horizon is not None else index(obs), env_state), taken
 
         def restart(carry, inputs):
             time, keys = inputs
@@ -217,9 +216,8 @@ class QLearning(checks.KnownKeywords, struct.PyTreeNode):
 
         inputs = vectorized.clock(batch * self.num_steps, self.num_steps, key, 3)
         start = (state.here, state.env_state)
-        (here, env_state), kept = vectorized.scan(self.env, body, restart, start, inputs)
-        experience = _experience(*(kept if isinstance(kept, tuple) else _unpacked(kept)), last=here)
-        return state.replace(here=here, env_state=env_state), experience
+        (here, env_state), taken = vectorized.scan(self.env, body, restart, start, inputs)
+        return state.replace(here=here, env_state=env_state), _experience(*taken, last=here)
 
     def _index(self, obs: PyTree) -> Array:
         """int32[num_envs]: the cells of observations."""
@@ -274,17 +272,3 @@ def _experience(
     """
     there, truncated = ends or (jnp.concatenate([here[1:], last[None]]), jnp.zeros_like(terminated))
     return Experience(here, action, reward, there, terminated, truncated)
-
-
-def _packed(reward: Array, *others: Array) -> Int[Array, "rows envs"]:
-    """One array of what a step brings, which a loop on a GPU keeps by one kernel in place of one for each."""
-    words = jax.lax.bitcast_convert_type(reward, jnp.int32).reshape(*reward.shape, -1)  # two of float64
-    return jnp.stack([*jnp.moveaxis(words, -1, 0), *(one.astype(jnp.int32) for one in others)])
-
-
-def _unpacked(rows: Int[Array, "steps rows envs"]) -> tuple[Array, ...]:
-    """What `_packed` kept of many steps."""
-    size = jnp.zeros(()).dtype.itemsize // 4
-    reward = jax.lax.bitcast_convert_type(rows[:, 0] if size == 1 else jnp.moveaxis(rows[:, :2], 1, -1), float)
-    here, action, terminated, *ends = jnp.moveaxis(rows[:, size:], 1, 0)
-    return reward, here, action, terminated == 1, *(end if number == 0 else end == 1 for number, end in enumerate(ends))

@@ -1,13 +1,12 @@
 """What is written otherwise for a GPU, to launch fewer kernels, computes the same numbers."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from probes import Chain
 
 import jaxrec
-from jaxrec.agents import QLearning, q_learning
+from jaxrec.agents import MLP, PPO, QLearning
 from jaxrec.envs.polarising import PolarisingUsers
 from jaxrec.envs.rewiring import RewiringGame
 from jaxrec.wrappers import TimeLimit
@@ -46,17 +45,16 @@ def test_a_table_is_learned_from_the_same_steps(monkeypatch, world):
     jax.tree.map(np.testing.assert_array_equal, here, there)
 
 
-@pytest.mark.parametrize("wide", [False, True])
-def test_steps_are_packed_without_loss(wide):
-    with jax.enable_x64(wide):
-        reward = jnp.asarray([[0.1, -1e-30], [np.inf, 3.0]], float)
-        here, ends = jnp.asarray([[1, 2], [3, 2**30]], jnp.int32), jnp.asarray([[True, False], [False, True]])
-        packed = jax.vmap(q_learning._packed)(reward, here, here + 1, ends, here + 2, ~ends)
-        assert packed.dtype == jnp.int32
-        found = q_learning._unpacked(packed)
-        for one, other in zip(found, (reward, here, here + 1, ends, here + 2, ~ends), strict=True):
-            assert one.dtype == other.dtype
-            np.testing.assert_array_equal(one, other)
+def test_a_network_learns_from_the_same_steps(monkeypatch):
+    env = WORLDS["truncated"]()
+    agent = PPO(env, MLP(hidden=(4,)), 80, num_envs=4, num_steps=5, num_minibatches=2)
+
+    def compute():
+        state = jax.jit(agent.init)(jax.random.key(0), env.default_params)
+        return agent.experience(state, env.default_params)
+
+    here, there = on_each(monkeypatch, compute)
+    jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-6), here, there)
 
 
 @pytest.mark.parametrize("env", [PolarisingUsers(horizon=3), RewiringGame(8, 2)], ids=lambda env: env.name)
@@ -64,8 +62,8 @@ def test_the_measures_of_a_rollout_are_the_same(monkeypatch, env):
     policy = env.policy("random")
 
     def compute():
-        found = jaxrec.rollout(env, policy, jax.random.key(0), 5, 70)
-        return found.per_step, found.per_env, found.episode_return, found.episodes
+        found = jaxrec.rollout(env, policy, jax.random.key(0), 5, 70, trajectory=True)
+        return found.per_step, found.per_env, found.episode_return, found.episodes, found.trajectory
 
     here, there = on_each(monkeypatch, compute)
     jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-6), here, there)

@@ -1,0 +1,123 @@
+"""What a step of many environments brings, in few arrays: a loop on a GPU keeps each array by a kernel of its own."""
+
+from collections.abc import Callable
+from typing import Any, no_type_check
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jax import Array
+from jaxtyping import PyTree, UInt32
+
+from jaxrec.utilities import Leaf
+
+Body = Callable[[PyTree, PyTree], tuple[PyTree, PyTree]]
+
+WORD = jnp.dtype(jnp.uint32)
+
+
+@no_type_check  # of fields at run time: a loop puts an axis of steps first
+class Packed(struct.PyTreeNode):
+    """A PyTree whose leaves of one shape, numbers or vectors, are rows of one array.
+
+    Attributes:
+        words: shape -> uint32[*steps, rows, *shape].
+        others: leaves of other shapes and kinds.
+        structure: of the PyTree.
+        kinds: (shape, dtype) of each leaf in its order; None of one of the others.
+    """
+
+    words: dict[tuple[int, ...], UInt32[Array, "*steps_rows_shape"]]
+    others: list[Leaf]
+    structure: Any = struct.field(pytree_node=False)
+    kinds: tuple[tuple[tuple[int, ...], Any] | None, ...] = struct.field(pytree_node=False)
+
+    def held(self) -> PyTree:
+        """Gives the PyTree, of which each leaf has what axes of steps there are."""
+        others, used, leaves = iter(self.others), dict.fromkeys(self.words, 0), []
+        for kind in self.kinds:
+            if kind is None:
+                leaves.append(next(others))
+                continue
+            shape, dtype = kind
+            axis, first = -1 - len(shape), used[shape]
+            used[shape] += _rows(dtype)
+            rows = jax.lax.slice_in_dim(self.words[shape], first, used[shape], axis=axis)
+            leaves.append(_of_words(rows, dtype, axis))
+        return jax.tree.unflatten(self.structure, leaves)
+
+
+def by_few(body: Body) -> Body:
+    """Lets a loop keep what its steps bring in few arrays, but for a CPU, to which that is nothing.
+
+    Args:
+        body: (carry, inputs of a step) -> (carry, outputs).
+
+    Returns:
+        The body of a loop; `unpacked` makes outputs of what the loop has kept.
+    """
+    if jax.default_backend() == "cpu":
+        return body
+
+    def packing(carry: PyTree, inputs: PyTree) -> tuple[PyTree, Packed]:
+        carry, outputs = body(carry, inputs)
+        return carry, packed(outputs)
+
+    return packing
+
+
+def packed(tree: PyTree) -> Packed:
+    """Packs a PyTree, without loss.
+
+    Args:
+        tree: leaves of any shape and dtype.
+
+    Returns:
+        One array for all booleans, integers and floats of 32 or 64 bits with the same shape of at most one axis; other
+        leaves as they are.
+    """
+    leaves, structure = jax.tree.flatten(tree)
+    rows: dict[tuple[int, ...], list[Array]] = {}
+    others, kinds = [], []
+    for leaf in leaves:
+        if leaf.ndim > 1 or not _fits(leaf.dtype):
+            others.append(leaf)
+            kinds.append(None)
+        else:
+            rows.setdefault(leaf.shape, []).append(_words_of(leaf))
+            kinds.append((leaf.shape, leaf.dtype))
+    words = {shape: jnp.concatenate(each) for shape, each in rows.items()}
+    return Packed(words, others, structure, tuple(kinds))
+
+
+def unpacked(tree: PyTree) -> PyTree:
+    """Gives a PyTree with what each `Packed` in it holds in its place."""
+
+    def held(one: PyTree) -> PyTree:
+        return one.held() if isinstance(one, Packed) else one
+
+    return jax.tree.map(held, tree, is_leaf=lambda one: isinstance(one, Packed))
+
+
+def _fits(dtype: Any) -> bool:
+    """Whether values of a dtype are one word, or two."""
+    number = jnp.issubdtype(dtype, jnp.integer) or jnp.issubdtype(dtype, jnp.floating)
+    return jnp.issubdtype(dtype, jnp.bool_) or (number and dtype.itemsize in (4, 8))
+
+
+def _rows(dtype: Any) -> int:
+    return max(1, dtype.itemsize // WORD.itemsize)
+
+
+def _words_of(leaf: Array) -> UInt32[Array, "rows *shape"]:
+    if jnp.issubdtype(leaf.dtype, jnp.bool_):
+        return leaf.astype(WORD)[None]
+    words = jax.lax.bitcast_convert_type(leaf, WORD)  # two of 64 bits, along a last axis
+    return words[None] if _rows(leaf.dtype) == 1 else jnp.moveaxis(words, -1, 0)
+
+
+def _of_words(rows: Array, dtype: Any, axis: int) -> Array:
+    if jnp.issubdtype(dtype, jnp.bool_):
+        return rows.squeeze(axis) == 1
+    words = rows.squeeze(axis) if _rows(dtype) == 1 else jnp.moveaxis(rows, axis, -1)
+    return jax.lax.bitcast_convert_type(words, dtype)

@@ -1,0 +1,54 @@
+"""What the steps of a loop bring is packed without loss."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrec.packing import by_few, packed, unpacked
+
+STEPS, ENVS = 3, 4
+
+
+def brought(step):
+    """What a step brings, of every kind: numbers, vectors, matrices, and keys."""
+    x = jnp.arange(ENVS) + step
+    return {
+        "flags": (x % 2 == 0, ~(x > 1)),
+        "wide": jnp.where(x > 2, jnp.inf, -1e-30 * x).astype(float),
+        "whole": [jnp.iinfo(jnp.int32).min + x.astype(jnp.int32), ~x.astype(jnp.uint32), x.astype(jnp.int8)],
+        "half": x.astype(jnp.float16) / 3,
+        "number": jnp.asarray(step * 1.5, float),
+        "count": jnp.asarray(step, jnp.int32),
+        "matrix": jnp.ones((ENVS, 2)) * step,
+        "key": jax.vmap(jax.random.key)(x),
+        "nothing": None,
+    }
+
+
+def assert_equal(one, other):
+    assert jax.tree.structure(one) == jax.tree.structure(other)
+    for ours, theirs in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        assert ours.dtype == theirs.dtype
+        if jnp.issubdtype(ours.dtype, jax.dtypes.prng_key):
+            ours, theirs = jax.random.key_data(ours), jax.random.key_data(theirs)
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_unpacked_is_what_was_packed(wide):
+    with jax.enable_x64(wide):
+        few = packed(brought(jnp.asarray(1)))
+        assert len(jax.tree.leaves(few)) == 2 + 4  # vectors and numbers, int8, float16, matrix and key
+        assert_equal(unpacked(few), brought(jnp.asarray(1)))
+
+
+@pytest.mark.parametrize("backend", ["cpu", "gpu"])
+def test_a_loop_keeps_the_same(monkeypatch, backend):
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    body = by_few(lambda total, step: (total + step, brought(step)))
+    total, kept = jax.jit(lambda: jax.lax.scan(body, 0, jnp.arange(STEPS)))()
+    each = [brought(jnp.asarray(step)) for step in range(STEPS)]
+    assert total == sum(range(STEPS))
+    assert len(jax.tree.leaves(kept)) == (6 if backend == "gpu" else 11)
+    assert_equal(unpacked(kept), jax.tree.map(lambda *leaves: jnp.stack(leaves), *each))
