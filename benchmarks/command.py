@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ import tyro
 
 from jaxrec import InputError
 from jaxrec.experiments.runs.folder import write_atomically
+from jaxrec.experiments.runs.manifest import commit
 from jaxrec.runtime import threefry, xla_flags
 
 
@@ -29,6 +31,7 @@ class Options:
 
 
 Given = TypeVar("Given", bound=Options)
+_begun: dict[str, str | None] = {}  # the manifest's entries of the benchmark that runs, which may outlast a commit
 
 
 def main(name: str, options: type[Given], run: Callable[[Given], Any], argv: Sequence[str] | None = None) -> None:
@@ -41,6 +44,7 @@ def main(name: str, options: type[Given], run: Callable[[Given], Any], argv: Seq
         xla_flags.tune()
         if not given.loop:
             threefry.unroll()
+    _begun.update(started=datetime.now(UTC).isoformat(timespec="seconds"), commit=commit())
     try:
         run(given)
     except InputError as error:
@@ -51,5 +55,6 @@ def write(result: dict[str, Any], out: Path | None) -> None:
     """Writes what was measured, if a file was asked for; of that file the manifest says the name, not where it lay."""
     if out is not None:
         if about := result.get("manifest"):
+            about.update(_begun)
             about["command"] = [out.name if word == str(out) else word for word in about["command"]]
         write_atomically(out, f"{json.dumps(result, indent=1)}\n".encode())

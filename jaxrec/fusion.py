@@ -1,4 +1,4 @@
-"""Hints to XLA on a CPU, which fuses more than is fast; elsewhere all but `key_at_once` do nothing.
+"""Hints to XLA, above all on a CPU, where it fuses more than is fast: elsewhere most do nothing.
 
 On a CPU it repeats cheap arithmetic in every kernel that reads its result, and in each for every entry of an array that
 it is broadcast to: draws of a hash, or the choice among neighbours, are then computed dozens of times. It does not

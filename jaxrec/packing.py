@@ -1,4 +1,4 @@
-"""What a step of many environments brings, in few arrays: a loop on a GPU keeps each array by a kernel of its own."""
+"""Packs the outputs of a scan step into few arrays: on a GPU a scan stacks each array by a kernel of its own."""
 
 from collections.abc import Callable
 from typing import Any, no_type_check
@@ -16,9 +16,9 @@ Body = Callable[[PyTree, PyTree], tuple[PyTree, PyTree]]
 WORD = jnp.dtype(jnp.uint32)
 
 
-@no_type_check  # of fields at run time: a loop puts an axis of steps first
+@no_type_check  # of fields at run time: a scan adds a leading axis of steps
 class Packed(struct.PyTreeNode):
-    """A PyTree whose leaves of one shape, numbers or vectors, are rows of one array.
+    """A PyTree whose scalars and vectors of one shape are rows of one array.
 
     Attributes:
         words: shape -> uint32[*steps, rows, *shape].
@@ -32,8 +32,8 @@ class Packed(struct.PyTreeNode):
     structure: Any = struct.field(pytree_node=False)
     kinds: tuple[tuple[tuple[int, ...], Any] | None, ...] = struct.field(pytree_node=False)
 
-    def held(self) -> PyTree:
-        """Gives the PyTree, of which each leaf has what axes of steps there are."""
+    def tree(self) -> PyTree:
+        """Gives the PyTree; its leaves have the leading axes that scans have added."""
         others, used, leaves = iter(self.others), dict.fromkeys(self.words, 0), []
         for kind in self.kinds:
             if kind is None:
@@ -47,26 +47,26 @@ class Packed(struct.PyTreeNode):
         return jax.tree.unflatten(self.structure, leaves)
 
 
-def by_few(body: Body) -> Body:
-    """Lets a loop keep what its steps bring in few arrays, but for a CPU, to which that is nothing.
+def with_packed_outputs(body: Body) -> Body:
+    """Lets a scan stack the outputs of its steps as few arrays, except on a CPU, which has no kernels to launch.
 
     Args:
         body: (carry, inputs of a step) -> (carry, outputs).
 
     Returns:
-        The body of a loop; `unpacked` makes outputs of what the loop has kept.
+        The body to scan; `unpack` gives the outputs from its stacked ones.
     """
     if jax.default_backend() == "cpu":
         return body
 
     def packing(carry: PyTree, inputs: PyTree) -> tuple[PyTree, Packed]:
         carry, outputs = body(carry, inputs)
-        return carry, packed(outputs)
+        return carry, pack(outputs)
 
     return packing
 
 
-def packed(tree: PyTree) -> Packed:
+def pack(tree: PyTree) -> Packed:
     """Packs a PyTree, without loss.
 
     Args:
@@ -79,7 +79,7 @@ def packed(tree: PyTree) -> Packed:
     leaves, structure = jax.tree.flatten(tree)
     rows: dict[tuple[int, ...], list[Array]] = {}
     others, kinds = [], []
-    for leaf in leaves:
+    for leaf in map(jnp.asarray, leaves):
         if leaf.ndim > 1 or not _fits(leaf.dtype):
             others.append(leaf)
             kinds.append(None)
@@ -90,13 +90,13 @@ def packed(tree: PyTree) -> Packed:
     return Packed(words, others, structure, tuple(kinds))
 
 
-def unpacked(tree: PyTree) -> PyTree:
-    """Gives a PyTree with what each `Packed` in it holds in its place."""
+def unpack(tree: PyTree) -> PyTree:
+    """Replaces each `Packed` in a PyTree by the PyTree that it packs."""
 
-    def held(one: PyTree) -> PyTree:
-        return one.held() if isinstance(one, Packed) else one
+    def replaced(node: PyTree) -> PyTree:
+        return node.tree() if isinstance(node, Packed) else node
 
-    return jax.tree.map(held, tree, is_leaf=lambda one: isinstance(one, Packed))
+    return jax.tree.map(replaced, tree, is_leaf=lambda node: isinstance(node, Packed))
 
 
 def _fits(dtype: Any) -> bool:

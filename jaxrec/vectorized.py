@@ -20,7 +20,7 @@ from jaxtyping import PyTree
 
 from jaxrec.environment import Environment
 from jaxrec.fusion import keys_once, once
-from jaxrec.packing import by_few, unpacked
+from jaxrec.packing import unpack, with_packed_outputs
 from jaxrec.runtime.sharding import shard_envs
 from jaxrec.utilities import Leaf
 
@@ -149,16 +149,16 @@ def scan(
         env: the society.
         body: (carry, inputs of a step) -> (carry, outputs): takes the step, and what `auto_reset` does.
         restart: (carry, inputs of the step before) -> carry: what `begin_together` does; called, where all episodes are
-            of one length, after as many steps as divide that and the number of steps.
+            of one length, every gcd(steps, length) steps.
         carry: before the first step.
         inputs: leaves [steps, ...]. The steps before the first are a multiple of as many.
 
     Returns:
         (carry, outputs), leaves of these [steps, ...].
     """
-    body = by_few(body)
+    body = with_packed_outputs(body)
     if env.fixed_horizon is None:
-        return unpacked(jax.lax.scan(body, carry, inputs))
+        return unpack(jax.lax.scan(body, carry, inputs))
     size = math.gcd(steps := jax.tree.leaves(inputs)[0].shape[0], env.fixed_horizon)
 
     def segment(carry: Carry, inputs: PyTree) -> tuple[Carry, PyTree]:
@@ -167,7 +167,7 @@ def scan(
 
     parts = jax.tree.map(lambda leaf: leaf.reshape(-1, size, *leaf.shape[1:]), inputs)
     carry, outputs = jax.lax.scan(segment, carry, parts)
-    return carry, unpacked(jax.tree.map(lambda leaf: leaf.reshape(steps, *leaf.shape[2:]), outputs))
+    return carry, unpack(jax.tree.map(lambda leaf: leaf.reshape(steps, *leaf.shape[2:]), outputs))
 
 
 def clock(before: ArrayLike, steps: int, key: Array, purposes: int) -> tuple[Array, Array]:
@@ -275,7 +275,7 @@ def begin_from_pool(
         return Pool(reset(env, key, params, num_envs)[1], jnp.zeros_like(pool.used)), jax.random.fold_in(key, 1)
 
     def begin(carry: tuple[PyTree, Pool, Array]) -> tuple[PyTree, Pool, Array]:
-        state, pool, number = carry  # not the one without: a GPU would copy it
+        state, pool, number = carry  # carried: a GPU would copy the outer one
         # The key is carried, and changes: of one that does not XLA moves all draws out of the loop, to every step.
         pool, _ = jax.lax.while_loop(lambda carry: carry[0].used + number > num_envs, draw, (pool, key))
         place = jnp.minimum(pool.used + jnp.cumsum(ended, dtype=jnp.int32) - 1, num_envs - 1)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrec.packing import by_few, packed, unpacked
+from jaxrec.packing import pack, unpack, with_packed_outputs
 
 STEPS, ENVS = 3, 4
 
@@ -15,7 +15,8 @@ def brought(step):
     x = jnp.arange(ENVS) + step
     return {
         "flags": (x % 2 == 0, ~(x > 1)),
-        "wide": jnp.where(x > 2, jnp.inf, -1e-30 * x).astype(float),
+        "wide": jnp.where(x > 2, jnp.nan, -1e-30 * x).astype(float),  # -0.0 the first
+        "long": x.astype(int) + jnp.iinfo(jnp.zeros((), int).dtype).min,
         "whole": [jnp.iinfo(jnp.int32).min + x.astype(jnp.int32), ~x.astype(jnp.uint32), x.astype(jnp.int8)],
         "half": x.astype(jnp.float16) / 3,
         "number": jnp.asarray(step * 1.5, float),
@@ -32,23 +33,28 @@ def assert_equal(one, other):
         assert ours.dtype == theirs.dtype
         if jnp.issubdtype(ours.dtype, jax.dtypes.prng_key):
             ours, theirs = jax.random.key_data(ours), jax.random.key_data(theirs)
-        np.testing.assert_array_equal(ours, theirs)
+        assert np.asarray(ours).tobytes() == np.asarray(theirs).tobytes()  # the sign of zero too
 
 
 @pytest.mark.parametrize("wide", [False, True])
 def test_unpacked_is_what_was_packed(wide):
     with jax.enable_x64(wide):
-        few = packed(brought(jnp.asarray(1)))
+        few = pack(brought(jnp.asarray(1)))
         assert len(jax.tree.leaves(few)) == 2 + 4  # vectors and numbers, int8, float16, matrix and key
-        assert_equal(unpacked(few), brought(jnp.asarray(1)))
+        assert_equal(unpack(few), brought(jnp.asarray(1)))
+
+
+def test_leaves_need_not_be_arrays_of_jax():
+    found = unpack(pack({"number": 1.5, "wide": np.arange(3, dtype=np.float64)}))
+    assert_equal(found, {"number": jnp.asarray(1.5), "wide": jnp.arange(3, dtype=float)})
 
 
 @pytest.mark.parametrize("backend", ["cpu", "gpu"])
 def test_a_loop_keeps_the_same(monkeypatch, backend):
     monkeypatch.setattr(jax, "default_backend", lambda: backend)
-    body = by_few(lambda total, step: (total + step, brought(step)))
+    body = with_packed_outputs(lambda total, step: (total + step, brought(step)))
     total, kept = jax.jit(lambda: jax.lax.scan(body, 0, jnp.arange(STEPS)))()
     each = [brought(jnp.asarray(step)) for step in range(STEPS)]
     assert total == sum(range(STEPS))
-    assert len(jax.tree.leaves(kept)) == (6 if backend == "gpu" else 11)
-    assert_equal(unpacked(kept), jax.tree.map(lambda *leaves: jnp.stack(leaves), *each))
+    assert len(jax.tree.leaves(kept)) == (6 if backend == "gpu" else 12)
+    assert_equal(unpack(kept), jax.tree.map(lambda *leaves: jnp.stack(leaves), *each))

@@ -12,6 +12,7 @@ from paths import ROOT
 
 import jaxrec
 from benchmarks import before, rewiring, rewiring_rivals
+from benchmarks import command as command_line
 from benchmarks import polarising_rivals as rivals
 from jaxrec.agents import GeometricStep, QLearning, TabularPolicy
 
@@ -71,6 +72,20 @@ def test_the_benchmark_of_ppo_runs(tmp_path):
     assert all(row["steps_per_s"] > 0 and min(row["returns"]) > 8 for row in result["cartpole"])
     assert [row["network"] for row in result["societies"]] == ["mlp", "gat"]
     assert all(row["steps_per_s"] > 0 for row in result["societies"])
+
+
+def test_figures_name_the_commit_at_which_their_benchmark_began(monkeypatch, tmp_path):
+    """Not one that was made while it ran."""
+    monkeypatch.setattr(command_line, "commit", lambda: "first")
+    out = tmp_path / "figures.json"
+
+    def run(options):
+        command_line.write({"manifest": {"commit": "later", "started": "later", "command": []}}, options.out)
+
+    command_line.main("some", command_line.Options, run, ["--out", str(out)])
+    about = json.loads(out.read_text())["manifest"]
+    assert about["commit"] == "first"
+    assert about["started"].startswith("20")
 
 
 def test_each_commit_asks_of_xla_what_it_asks_for(monkeypatch, tmp_path):

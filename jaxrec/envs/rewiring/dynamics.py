@@ -168,9 +168,14 @@ def imitate_after(
         y_fitness = y.fitness - moved * payoff(y.cooperates, x.cooperates, params)
     else:
         x_fitness, y_fitness = (user_at(society, one.index, params, rules).fitness for one in (x, y))
-    copies = (met.chance < jax.nn.sigmoid(params.beta * (y_fitness - x_fitness))) & (x.degree > 0)
+    copies = copies_after(met, x_fitness, y_fitness, params)
     mine = bitset.single(x.index, society.cooperators.shape[0])
     return society.replace(cooperators=_copy_membership(society.cooperators, mine, y.cooperates, copies))
+
+
+def copies_after(met: Meeting, x_fitness: Array, y_fitness: Array, params: GameValues) -> Bool[Array, "*batch"]:
+    """Decides whether x copies y after the rewire, given the fitness of both then, float[*batch]."""
+    return (met.chance < jax.nn.sigmoid(params.beta * (y_fitness - x_fitness))) & (met.x.degree > 0)
 
 
 def recommender_of(society: Society, user: Array) -> Array:

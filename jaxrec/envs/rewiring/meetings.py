@@ -215,31 +215,30 @@ def user_at(society: Society, index: Array, params: GameValues, rules: Rules) ->
     degree, cooperating = packed & MAX_USERS, (packed >> COUNT_BITS) & MAX_USERS
     cooperates = packed >> 2 * COUNT_BITS == 1
     if isinstance(rules.game, PublicGoods):
-        fitness = payoff_of_goods(society, index, rules.game)
-        fitness = fitness / jnp.maximum(degree, 1) if rules.fitness == "average" else fitness
+        payoffs = payoff_of_goods(society, index, rules.game)
     else:
-        fitness = fitness_of_pairs(cooperates, cooperating, degree, params, rules)
-    return User(index, ties, degree, cooperates, fitness)
+        payoffs = payoff_of_pairs(cooperates, cooperating, degree, params)
+    return User(index, ties, degree, cooperates, fitness_of(payoffs, degree, rules))
 
 
-def fitness_of_pairs(
-    cooperates: Array, cooperating: Array, degree: Array, params: GameValues, rules: Rules
-) -> Float[Array, "*batch"]:
-    """The fitness of a user where neighbours play in pairs.
+def payoff_of_pairs(cooperates: Array, cooperating: Array, degree: Array, params: GameValues) -> Array:
+    """Sums the payoffs of a user against all neighbours.
 
     Args:
         cooperates: bool[*batch], its strategy.
-        cooperating: int32[*batch], how many of its neighbours cooperate.
+        cooperating: int32[*batch], the number of its neighbours who cooperate.
         degree: int32[*batch], the number of its neighbours.
-        params: `RewiringParams`, of which the payoffs are read.
-        rules: of which `fitness` is read.
+        params: `RewiringParams`, of which T and S are read.
 
     Returns:
         float[*batch].
     """
-    near, far = payoff(cooperates, True, params), payoff(cooperates, False, params)
-    fitness = cooperating * near + (degree - cooperating) * far
-    return fitness / jnp.maximum(degree, 1) if rules.fitness == "average" else fitness
+    return cooperating * payoff(cooperates, True, params) + (degree - cooperating) * payoff(cooperates, False, params)
+
+
+def fitness_of(payoffs: Array, degree: Array, rules: Rules) -> Array:
+    """Gives float[*batch], the fitness of a user of whom the sum of payoffs and the degree are given (`Rules`)."""
+    return payoffs / jnp.maximum(degree, 1) if rules.fitness == "average" else payoffs
 
 
 def payoff(own: ArrayLike, other: ArrayLike, params: GameValues) -> Array:

@@ -166,13 +166,16 @@ def wait(
     def by_turns(state: State, words: Array, unroll: bool = False) -> State:
         return jax.lax.scan(masked, state, words, unroll=unroll)[0]
 
-    def at_once(state: State, words: Array) -> State:
-        society, met, clock, unheard = together(state.society, state.meeting, state.clock, words, rules, params)
-        return state.replace(society=society, meeting=met, clock=clock, requests=state.requests + unheard)
-
-    # By turns a GPU launches kernels for each time-step; a CPU would repeat in each kernel what is decided at once.
+    # By turns a GPU launches kernels for each time-step; together a CPU would repeat the decisions in each kernel.
+    at_once = partial(wait_at_once, rules=rules, params=params)
     on_gpu = at_once if advance is None and rules.game == PAIRWISE else partial(by_turns, unroll=True)
     return by_platform(state, words, cpu=by_turns, default=on_gpu)
+
+
+def wait_at_once(state: State, words: UInt32[Array, "steps words"], rules: Rules, params: GameValues) -> State:
+    """Runs a society of a game of two as `wait` does, for as many time-steps as there are words at most."""
+    society, met, clock, requests = together(state.society, state.meeting, state.clock, words, rules, params)
+    return state.replace(society=society, meeting=met, clock=clock, requests=state.requests + requests)
 
 
 def is_over(state: RewiringState, params: GameValues) -> Bool[Array, ""]:

@@ -64,17 +64,26 @@ def test_equals_xla_given_the_same_seeds(preset):
 
 @needs_compiler
 @pytest.mark.parametrize(
-    ("users", "unfocused"),
-    [(40, 0), (64, 1), (100, 0), (100, 1), *(pytest.param(n, 0, marks=pytest.mark.slow) for n in (500, 1000))],
+    ("users", "unfocused", "recommender"),
+    [
+        (40, 0, "fair"),
+        (64, 1, "local"),
+        (100, 0, "good"),
+        (100, 0, "high-cooperators"),
+        (100, 1, "local"),
+        pytest.param(500, 0, "local", marks=pytest.mark.slow),
+        pytest.param(500, 0, "high-cooperators", marks=pytest.mark.slow),
+        pytest.param(1000, 0, "bad", marks=pytest.mark.slow),
+    ],
 )
-def test_equals_xla_in_societies_of_other_sizes(users, unfocused):
+def test_equals_xla_in_societies_of_other_sizes(users, unfocused, recommender):
     """Of sets of whole words, of sizes and of rules that the compiler knows or not; one kind, which has no members."""
     env = RewiringGame(users, 10, rules.Rules("own", "clipped", "imitation", "neighbour", "focal", "coins", unfocused))
     params = env.default_params.replace(beta=0.1)
     one, other = (
         simulate(
-            env, ["low", "local", "high-cooperators"][users % 3], jax.random.key(0), params, 400, runs=8,
-            check_every=200, stop_at_fixation=False, engine=engine,
+            env, recommender, jax.random.key(0), params, 400, runs=8, check_every=200, stop_at_fixation=False,
+            engine=engine,
         )
         for engine in ("xla", "compiled")
     )  # fmt: skip

@@ -9,25 +9,18 @@ import pytest
 
 from jaxrec.envs.rewiring import RewiringGame, requests, rules
 from jaxrec.envs.rewiring.meetings import WORDS_PER_STEP
-from jaxrec.envs.rewiring.waits import together
 
 AVERAGE = rules.Rules("own", "clipped", "none", "neighbour", "either", "half", 1, "average")
 EITHER = rules.Rules("own", "clipped", "self", "edge", "either", "half", 0, "average")
 SOCIETIES, ROUNDS, WAIT = 256, 10, 5
 
 
-def advanced(state, words, law, params):
-    """The state after the wait, by `together`."""
-    society, met, clock, unheard = together(state.society, state.meeting, state.clock, words, law, params)
-    return state.replace(society=society, meeting=met, clock=clock, requests=state.requests + unheard)
-
-
-def advanced_in_turn(state, words, law, params):
-    """The same by one time-step of `requests` after the other."""
+def in_turn(state, words, rules, params):
+    """The state after the wait, by one time-step of `requests` after the other."""
 
     def step(state, each):
         goes_on = ~state.meeting.acts & ~requests.is_over(state, params)
-        after = requests._until_request(state, each, law, params)
+        after = requests._until_request(state, each, rules, params)
         return jax.tree.map(partial(jnp.where, goes_on), after, state), None
 
     return jax.lax.scan(step, state, words)[0]
@@ -44,7 +37,7 @@ def test_equal_time_steps_one_after_the_other(users, preset):
         jax.random.split(jax.random.key(0), SOCIETIES)
     )
     apart, at_once = (
-        jax.jit(jax.vmap(partial(one, law=env.law, params=params))) for one in (advanced_in_turn, advanced)
+        jax.jit(jax.vmap(partial(one, rules=env.law, params=params))) for one in (in_turn, requests.wait_at_once)
     )
     answer = jax.jit(jax.vmap(partial(requests.answer, rules=env.law, params=params)))
     start, requested, unheard = state.society.cooperators, 0, 0

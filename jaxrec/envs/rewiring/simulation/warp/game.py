@@ -6,14 +6,25 @@ Draws, decisions and their order are theirs, given the same words; floats may ro
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.experimental.pallas import triton
 from jaxtyping import Bool, Float, UInt32
 
+from jaxrec.envs.rewiring.dynamics import copies_after
 from jaxrec.envs.rewiring.graph import draws
-from jaxrec.envs.rewiring.meetings import Meeting, User, actor, decided, event, other, payoff, win
+from jaxrec.envs.rewiring.meetings import (
+    Meeting,
+    User,
+    actor,
+    decided,
+    event,
+    fitness_of,
+    other,
+    payoff,
+    payoff_of_pairs,
+    win,
+)
 from jaxrec.envs.rewiring.rules import Rules
 from jaxrec.envs.rewiring.simulation.warp import sets
 
@@ -57,11 +68,8 @@ class Game:
         ties = self.adjacency[index, :]
         degree, cooperating = sets.count(ties), sets.count(ties & cooperators)
         cooperates = sets.has(cooperators, index)
-        near = payoff(cooperates, True, self.params), payoff(cooperates, False, self.params)
-        fitness = cooperating * near[0] + (degree - cooperating) * near[1]
-        if self.rules.fitness == "average":
-            fitness = fitness / jnp.maximum(degree, 1)
-        return User(index, ties, degree, cooperates, fitness)
+        payoffs = payoff_of_pairs(cooperates, cooperating, degree, self.params)
+        return User(index, ties, degree, cooperates, fitness_of(payoffs, degree, self.rules))
 
     def meet(self, words: tuple[Array, Array, Array], cooperators: Set) -> Meeting:
         """`meetings.meet`, without competition."""
@@ -115,8 +123,7 @@ class Game:
         """The cooperators after `dynamics.imitate_after`, the rule of `learning`."""
         x, y = met.x, met.y
         x_fitness, y_fitness = self._fitness_after(met, new, moved, cooperators)
-        won = met.chance < jax.nn.sigmoid(self.params.beta * (y_fitness - x_fitness))
-        return sets.copied(cooperators, x.index, y.cooperates, won & (x.degree > 0))
+        return sets.copied(cooperators, x.index, y.cooperates, copies_after(met, x_fitness, y_fitness, self.params))
 
     def _wait_for_all(self) -> None:
         """Lets the threads of the warp wait for each other."""
