@@ -201,7 +201,7 @@ def _rollout(
     *key_start, key_steps = jax.random.split(key, 3)
     playing = _start(env, policy, jnp.stack(key_start), num_envs, params)
     params = env.prepare(params)
-    advance = partial(_advance, env, policy, params, metrics)
+    advance, pooled = partial(_advance, env, policy, params, metrics), playing.pool is not None
 
     def body(carry, inputs):
         playing, totals = carry
@@ -219,7 +219,7 @@ def _rollout(
     def chunk(carry, inputs):
         times, keys = inputs
         keys = jax.vmap(lambda key: jax.random.split(key, 4))(keys)
-        (playing, totals), steps = vectorized.scan(env, body, restart, carry, (times, keys))
+        (playing, totals), steps = vectorized.scan(env, body, restart, carry, (times, keys), in_pairs=not pooled)
         return (playing, totals.closed()), steps
 
     size = next(size for size in range(min(MAX_ADDED, num_steps), 0, -1) if num_steps % size == 0)

@@ -20,8 +20,8 @@ from jaxtyping import PyTree
 
 from jaxrec.environment import Environment
 from jaxrec.fusion import keys_once, once
-from jaxrec.packing import unpack, with_packed_outputs
 from jaxrec.runtime.sharding import shard_envs
+from jaxrec.scans import scan_steps, unpack
 from jaxrec.utilities import Leaf
 
 Batch = TypeVar("Batch")
@@ -142,6 +142,7 @@ def scan(
     restart: Callable[[Carry, PyTree], Carry],
     carry: Carry,
     inputs: PyTree,
+    in_pairs: bool = True,
 ) -> tuple[Carry, PyTree]:
     """Scans over steps, and begins the next episodes between them where all end together.
 
@@ -152,17 +153,17 @@ def scan(
             of one length, every gcd(steps, length) steps.
         carry: before the first step.
         inputs: leaves [steps, ...]. The steps before the first are a multiple of as many.
+        in_pairs: as in `scans.scan_steps`.
 
     Returns:
         (carry, outputs), leaves of these [steps, ...].
     """
-    body = with_packed_outputs(body)
     if env.fixed_horizon is None:
-        return unpack(jax.lax.scan(body, carry, inputs))
+        return unpack(scan_steps(body, carry, inputs, in_pairs))
     size = math.gcd(steps := jax.tree.leaves(inputs)[0].shape[0], env.fixed_horizon)
 
     def segment(carry: Carry, inputs: PyTree) -> tuple[Carry, PyTree]:
-        carry, outputs = jax.lax.scan(body, carry, inputs)
+        carry, outputs = scan_steps(body, carry, inputs, in_pairs)
         return restart(carry, jax.tree.map(lambda leaf: leaf[-1], inputs)), outputs
 
     parts = jax.tree.map(lambda leaf: leaf.reshape(-1, size, *leaf.shape[1:]), inputs)
@@ -239,8 +240,7 @@ def auto_reset(
         fresh = reset(env, key, params, step.terminated.shape[0])
         return shard_envs(where_done(step.done, fresh, (step.next_obs, step.next_state)))
     drawn = once(jax.random.randint(key, step.terminated.shape, 0, jax.tree.leaves(reset_pool)[0].shape[0]))
-    fresh = jax.tree.map(lambda leaf: leaf[drawn], reset_pool)
-    state = shard_envs(where_done(step.done, fresh, step.next_state))
+    state = shard_envs(where_done(step.done, jax.tree.map(lambda leaf: leaf[drawn], reset_pool), step.next_state))
     return observe(env, state, params), state  # large ones, so that to choose between two of them takes longer
 
 

@@ -1,4 +1,4 @@
-"""Packs the outputs of a scan step into few arrays: on a GPU a scan stacks each array by a kernel of its own."""
+"""Scans over steps, of which a GPU launches few kernels each: a scan stacks each array of outputs by one of its own."""
 
 from collections.abc import Callable
 from typing import Any, no_type_check
@@ -47,23 +47,30 @@ class Packed(struct.PyTreeNode):
         return jax.tree.unflatten(self.structure, leaves)
 
 
-def with_packed_outputs(body: Body) -> Body:
-    """Lets a scan stack the outputs of its steps as few arrays, except on a CPU, which has no kernels to launch.
+def scan_steps(body: Body, carry: PyTree, inputs: PyTree, in_pairs: bool = True) -> tuple[PyTree, PyTree]:
+    """Scans as `jax.lax.scan` does; `unpack` gives its outputs.
+
+    Except on a CPU, outputs are packed, and an even number of steps is unrolled in pairs: one step writes where the
+    other has read, so that little of what is carried is copied.
 
     Args:
         body: (carry, inputs of a step) -> (carry, outputs).
+        carry: before the first step.
+        inputs: leaves [steps, ...].
+        in_pairs: whether to unroll; not where a step has a loop, for which more would be copied.
 
     Returns:
-        The body to scan; `unpack` gives the outputs from its stacked ones.
+        (carry, outputs for `unpack`).
     """
     if jax.default_backend() == "cpu":
-        return body
+        return jax.lax.scan(body, carry, inputs)
 
     def packing(carry: PyTree, inputs: PyTree) -> tuple[PyTree, Packed]:
         carry, outputs = body(carry, inputs)
         return carry, pack(outputs)
 
-    return packing
+    steps = jax.tree.leaves(inputs)[0].shape[0]
+    return jax.lax.scan(packing, carry, inputs, unroll=2 if in_pairs and steps % 2 == 0 else 1)
 
 
 def pack(tree: PyTree) -> Packed:
