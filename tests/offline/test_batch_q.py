@@ -143,3 +143,20 @@ def test_an_audit_would_train_the_same_in_every_world_and_is_refused(key):
     for call in (lambda: audit(CHAIN, learner, key), lambda: learn(learner, key)):
         with pytest.raises(jaxrec.InputError, match="a BatchQ learns from its logs, whatever the world: record"):
             call()
+
+
+def test_a_share_that_is_the_threshold_is_enough():
+    agent = BatchQ(CHAIN, LOGS)
+    some, all_of_it = (each.ravel() for each in np.meshgrid(np.arange(1, 60), np.arange(2, 61)))
+    some, all_of_it = some[some < all_of_it], all_of_it[some < all_of_it]
+    counts = jnp.asarray(np.stack([some, all_of_it - some], axis=1)[:, None], jnp.float32)
+
+    @jax.jit
+    @jax.vmap
+    def allowed(counts, threshold):
+        return agent.replace(threshold=threshold)._allowed(counts)
+
+    assert allowed(counts, jnp.asarray(some / all_of_it))[:, 0, 0].all()
+    above = allowed(counts, jnp.asarray((some + 0.01) / all_of_it))[:, 0]
+    others = (all_of_it - some) > some
+    assert not above[others, 0].any()
