@@ -114,12 +114,14 @@ def test_real_studies_go_on_bit_for_bit(name, tmp_path, monkeypatch):
     assert_same(run, whole)
 
 
-def arguments(config):
-    """The configuration as settings of the command line."""
-    for name, value in dataclasses.asdict(config).items():
-        option = name.replace("_", "-")
-        if isinstance(value, bool):
-            yield f"--{option}" if value else f"--no-{option}"
+def arguments(settings, within=""):
+    """The settings of a configuration as options of the command line."""
+    for name, value in settings.items():
+        option = within + name.replace("_", "-")
+        if isinstance(value, dict):
+            yield from arguments(value, f"{option}.")
+        elif isinstance(value, bool):
+            yield f"--{option}" if value else f"--{within}no-{name.replace('_', '-')}"
         else:
             yield from (f"--{option}", *map(str, value if isinstance(value, tuple) else (value,)))
 
@@ -129,7 +131,7 @@ def arguments(config):
 def test_real_studies_go_on_in_other_processes(name, tmp_path):
     """Killed in a later training, then asked to stop, then left alone; what each training is, is told the same way."""
     whole, run = tmp_path / "whole", tmp_path / "run"
-    settings = [*arguments(REAL[name])]
+    settings = [*arguments(dataclasses.asdict(REAL[name]))]
     process = child("run", name, "--out", whole, *settings)
     said = process.communicate()[1]
     assert process.returncode == 0, said
