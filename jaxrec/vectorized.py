@@ -153,7 +153,7 @@ def scan(
             of one length, every gcd(steps, length) steps.
         carry: before the first step.
         inputs: leaves [steps, ...]. The steps before the first are a multiple of as many.
-        in_pairs: as in `scans.scan_steps`.
+        in_pairs: whether steps are unrolled in pairs on a GPU (`scans.scan_steps`).
 
     Returns:
         (carry, outputs), leaves of these [steps, ...].
