@@ -100,12 +100,12 @@ def evenly(best: Bool[Array, " n"]) -> Float[Array, " n"]:
     return best / best.sum()
 
 
-def one_of(allowed: Bool[Array, " n"], uniform: Float[Array, ""]) -> Int[Array, ""]:
-    """Chooses one of the allowed indices, each equally often; 0 if none is allowed.
+def one_of(allowed: Bool[Array, " n"], uniform: Float[Array, ""], other: Int[Array, ""] | int = 0) -> Int[Array, ""]:
+    """Chooses one of the allowed indices, each equally often; `other` if none is allowed.
 
     `uniform`, a draw from U[0, 1), decides.
     """
     # As bits: among 100, on one core, a prefix sum over bools takes ten times as long, and Gumbel noise seventy.
     members = bitset.pack(allowed)
     count = bitset.count(members)
-    return jnp.where(count > 0, bitset.select(members, jnp.floor(uniform * count).astype(jnp.int32)), 0)
+    return jnp.where(count > 0, bitset.select(members, jnp.floor(uniform * count).astype(jnp.int32)), other)

@@ -26,7 +26,7 @@ class HeuristicPolicy(Stateless):
     heuristic: Heuristic
 
     def act(self, carry: tuple[()], obs: Observation, key: Array) -> tuple[Array, tuple[()]]:
-        """Draws one of the users in `best`.
+        """Draws one of the users in `best`, each equally often.
 
         Args:
             carry: empty.
@@ -36,7 +36,7 @@ class HeuristicPolicy(Stateless):
         Returns:
             (int32[] user, carry).
         """
-        return one_of(self.best(obs), jax.random.uniform(key)).astype(jnp.int32), carry
+        return one_of(self._accepted(obs), jax.random.uniform(key), obs.focused).astype(jnp.int32), carry
 
     def probabilities(self, carry: tuple[()], obs: Observation) -> tuple[Array, tuple[()]]:
         """Gives float[N], the probability of each user for one request, and the empty carry."""
@@ -44,13 +44,16 @@ class HeuristicPolicy(Stateless):
 
     def best(self, obs: Observation) -> Bool[Array, " users"]:
         """Finds the users that are recommended, each equally often: the accepted ones, or the focused one alone."""
+        best = self._accepted(obs)
+        return jnp.where(best.any(), best, jnp.arange(best.shape[0]) == obs.focused)
+
+    def _accepted(self, obs: Observation) -> Bool[Array, " users"]:
         cooperates, degree = obs.nodes[:, 0] > 0.5, obs.nodes[:, 1]
         accepted = jnp.asarray(self.heuristic.accepts)[cooperates[obs.focused].astype(int), cooperates.astype(int)]
         near = neighbours_of(obs.graph, obs.partner, cooperates.shape[0])
         pool = obs.action_mask & accepted & (near | ~jnp.asarray(self.heuristic.local))
         score = jnp.where(pool, degree * self.heuristic.degree, -jnp.inf)
-        best = pool & (score == score.max())
-        return jnp.where(best.any(), best, jnp.arange(cooperates.shape[0]) == obs.focused)
+        return pool & (score == score.max())
 
 
 POLICIES: dict[str, Callable[[Any, Any], Any]] = {
