@@ -144,23 +144,21 @@ class _Playing(struct.PyTreeNode):
 
     Attributes:
         state, memory: of environment and policy.
-        pool: start states; None where a reset is not costly, and neither of the following is needed.
+        pool: start states; None where a reset is not costly, and the following is not needed.
         ended: bool, whether the step before ended the episode.
-        keys: typed keys [2], for the start states and for the memories of policies.
     """
 
     state: PyTree
     memory: PyTree
     pool: vectorized.Pool | None = None
     ended: Array | None = None
-    keys: Array | None = None
 
-    def begun(self, env: Environment, policy: Policy, params: PyTree) -> "_Playing":
-        """Begins the next episode where one ended."""
-        if self.pool is None or self.ended is None or self.keys is None:
+    def begun(self, env: Environment, policy: Policy, params: PyTree, keys: Array) -> "_Playing":
+        """Begins the next episode where one ended; of two keys, for start states and for the memories of policies."""
+        if self.pool is None or self.ended is None:
             return self
-        state, pool = vectorized.begin_from_pool(env, self.keys[0], self.ended, self.state, params, self.pool)
-        return self.replace(state=state, pool=pool, memory=_remembered(policy, self.keys[1], self.ended, self.memory))
+        state, pool = vectorized.begin_from_pool(env, keys[0], self.ended, self.state, params, self.pool)
+        return self.replace(state=state, pool=pool, memory=_remembered(policy, keys[1], self.ended, self.memory))
 
 
 def _start(env: Environment, policy: Policy, key: Array, num_envs: int, params: PyTree) -> _Playing:
@@ -172,7 +170,7 @@ def _start(env: Environment, policy: Policy, key: Array, num_envs: int, params: 
     if env.fixed_horizon is not None or env.num_start_states is None:
         return _Playing(vectorized.reset(env, key_reset, params, num_envs)[1], memory)
     state = jax.tree.map(lambda leaf: _nothing(leaf, key_reset), state)
-    return _Playing(state, memory, vectorized.empty_pool(state), jnp.ones(num_envs, bool), key)
+    return _Playing(state, memory, vectorized.empty_pool(state), jnp.ones(num_envs, bool))
 
 
 def _nothing(like: jax.ShapeDtypeStruct, key: Array) -> Array:
@@ -198,8 +196,9 @@ def _rollout(
     trajectory: tuple[str, ...] | None,
     metrics: tuple[str, ...] | None,
 ) -> Rollout:
-    *key_start, key_steps = jax.random.split(key, 3)
-    playing = _start(env, policy, jnp.stack(key_start), num_envs, params)
+    keys = jax.random.split(key, 3)
+    key_start, key_steps = keys[:2], keys[2]
+    playing = _start(env, policy, key_start, num_envs, params)
     params = env.prepare(params)
     advance, pooled = partial(_advance, env, policy, params, metrics), playing.pool is not None
 
@@ -217,16 +216,17 @@ def _rollout(
         return playing.replace(state=state), totals
 
     def chunk(carry, inputs):
-        times, keys = inputs
+        (playing, totals, last), (times, keys) = carry, inputs
         keys = jax.vmap(lambda key: jax.random.split(key, 4))(keys)
-        (playing, totals), steps = vectorized.scan(env, body, restart, carry, (times, keys), in_pairs=not pooled)
-        return (playing, totals.closed()), steps
+        of_steps = times, jnp.concatenate([keys, jnp.concatenate([last[None], keys[:-1, 2:]])], axis=1)
+        carry, steps = vectorized.scan(env, body, restart, (playing, totals), of_steps, in_pairs=not pooled)
+        return (carry[0], carry[1].closed(), keys[-1, 2:]), steps
 
     size = next(size for size in range(min(MAX_ADDED, num_steps), 0, -1) if num_steps % size == 0)
     inputs = (1 + jnp.arange(num_steps), jax.random.split(key_steps, num_steps))
     chunks = jax.tree.map(lambda leaf: leaf.reshape(-1, size, *leaf.shape[1:]), inputs)
-    measured = jax.eval_shape(advance, playing, jax.random.split(key, 4))[2]
-    (_, totals), steps = jax.lax.scan(chunk, (playing, _Totals.zeros(measured)), chunks)
+    measured = jax.eval_shape(advance, playing, jax.random.split(key, 6))[2]
+    (_, totals, _), steps = jax.lax.scan(chunk, (playing, _Totals.zeros(measured), key_start), chunks)
     return _result(totals, steps, num_steps)
 
 
@@ -235,10 +235,11 @@ def _advance(
 ) -> tuple[_Playing, vectorized.Step, PyTree]:
     """Takes one step of every environment: what goes on from there, the step, and its measures.
 
-    Where all episodes end together, the state is the last of an episode.
+    Where all episodes end together, the state is the last of an episode. Of six keys the last two are those of the step
+    before with which the next episodes begin.
     """
-    playing = playing.begun(env, policy, params)
-    key_act, key_step, key_reset, key_memory = keys
+    key_act, key_step, key_reset, key_memory = keys[:4]
+    playing = playing.begun(env, policy, params, keys[4:])
     state, num_envs = playing.state, jax.tree.leaves(playing.state)[0].shape[0]
     obs = vectorized.observe(env, state, params)
     action, memory = jax.vmap(policy.act)(playing.memory, obs, jax.random.split(key_act, num_envs))
@@ -247,7 +248,7 @@ def _advance(
         _, state = vectorized.auto_reset(env, key_reset, step, params)
         after = playing.replace(state=state, memory=_remembered(policy, key_memory, step.done, memory))
     else:
-        after = playing.replace(state=step.next_state, memory=memory, ended=step.done, keys=keys[2:])
+        after = playing.replace(state=step.next_state, memory=memory, ended=step.done)
     measured = jax.vmap(partial(measures.measure, env, params))(step)
     return after, step, measures.present(env, measured, metrics)
 
