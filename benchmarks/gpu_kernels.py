@@ -81,18 +81,19 @@ def programs(quick: bool, generator: str) -> dict[str, tuple[Callable[..., Any],
         (key, preference.default_params),
     )
     for users, degree in ((100, 28), (500, 30)):
-        game = RewiringGame(users, degree)
-        found[f"rollout, RewiringGame, N = {users}, local"] = (
-            rolled(game, "local", 4096, 64),
-            (key, game.default_params),
-        )
         for engine in ("xla", "pallas"):
+            game = RewiringGame(users, degree, engine=engine)
+            found[f"rollout, RewiringGame by {engine}, N = {users}, local"] = (
+                rolled(game, "local", 4096, 64),
+                (key, game.default_params),
+            )
             found[f"simulate by {engine}, N = {users}, local"] = simulated(game, key, Method("xoshiro", engine))
-    ten = RewiringGame(10, 4, "learning")
-    for name, agent in {
-        "PPO, PolarisingUsers, MLP": PPO(polarising, MLP(), 4 * 4096 * 30, num_envs=4096, num_steps=30),
-        "PPO, RewiringGame, N = 10, GAT": PPO(ten, Ranking(GAT()), 4 * 1024 * 64, num_envs=1024, num_steps=64),
-    }.items():
+    agents = {"PPO, PolarisingUsers, MLP": PPO(polarising, MLP(), 4 * 4096 * 30, num_envs=4096, num_steps=30)}
+    for engine in ("xla", "pallas"):
+        ten = RewiringGame(10, 4, "learning", engine=engine)
+        agent = PPO(ten, Ranking(GAT()), 4 * 1024 * 64, num_envs=1024, num_steps=64)
+        agents[f"PPO, RewiringGame by {engine}, N = 10, GAT"] = agent
+    for name, agent in agents.items():
         found[name] = (agent.train, (key, agent.env.default_params))
     return found
 

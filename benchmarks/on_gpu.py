@@ -23,7 +23,12 @@ from jaxrec import InputError, checks
 
 GRACE = 60  # seconds that a job has to keep its state, once it is asked to stop
 BENCHMARKS = {name: name for name in ("polarising", "rewiring", "ppo", "seeds", "preference", "estimation", "scaling")}
-BENCHMARKS["rewiring-pallas"] = "rewiring --engine pallas"  # whether one kernel for all time-steps pays
+# Whether kernels of Pallas pay, for all time-steps and for a step.
+BENCHMARKS |= {
+    "rewiring-pallas": "rewiring --engine pallas",
+    "collection": "collection",
+    "collection-pallas": "collection --engine pallas",
+}
 STUDIES = {
     "rewiring-learning-gpu": (
         "rewiring-learning --preset gpu --users 30 100 --steps 8000000 4000000 --num-steps 2048 4096 "

@@ -12,10 +12,10 @@ from jaxtyping import PyTree
 from jaxrec import checks
 from jaxrec.environment import Environment, EnvParams
 from jaxrec.envs.rewiring import metrics, observation, policies, requests
+from jaxrec.envs.rewiring.arguments import check_engine, check_graph
 from jaxrec.envs.rewiring.games import DILEMMA, PAIRWISE, Game, Pairwise, check_game, check_payoffs
-from jaxrec.envs.rewiring.graph import draws, starts
+from jaxrec.envs.rewiring.graph import starts
 from jaxrec.envs.rewiring.graph.society import Society
-from jaxrec.envs.rewiring.meetings import MAX_USERS
 from jaxrec.envs.rewiring.requests import RewiringState
 from jaxrec.envs.rewiring.rules import Rules, resolve
 from jaxrec.spaces import Box, Discrete, Space
@@ -87,6 +87,8 @@ class RewiringGame(Environment[RewiringState, RewiringParams]):
         any_payoffs: allows T and S outside the ranges of the paper.
         game: `Pairwise()`, or `PublicGoods(factor)`, which does not read T and S.
         reward: a name in `jaxrec.utilities.REWARDS`, or a function of (utilities, weights).
+        engine: what computes a step: "xla"; or "pallas", one kernel for GPUs that none has timed yet, on a CPU slow. It
+            plays the same, but for decisions that hang on the last digit of a float.
     """
 
     num_users: int = 30
@@ -98,6 +100,7 @@ class RewiringGame(Environment[RewiringState, RewiringParams]):
     any_payoffs: bool = False
     game: Game = PAIRWISE
     reward: str | RewardFunction = "engagement"
+    engine: Literal["xla", "pallas"] = "xla"
 
     policies: ClassVar[dict[str, Callable[[Any, Any], Any]]] = policies.POLICIES
     preferences: ClassVar[tuple[str, ...]] = ("society.cooperators",)
@@ -106,10 +109,11 @@ class RewiringGame(Environment[RewiringState, RewiringParams]):
     def __post_init__(self) -> None:
         for name in ("num_users", "degree", "max_wait"):
             checks.positive(name, getattr(self, name), checks.MOST_STEPS)
-        self._check_graph()
+        check_graph(self.num_users, self.degree, self.graph, resolve(self.rules))
         checks.boolean("any_payoffs", self.any_payoffs)
         check_game(self.game)
         checks.lookup(dict.fromkeys(observation.OBSERVE_AS), self.observe_as, "observe_as")
+        check_engine(self.engine, self.law, self.observe_as)
         self.check_reward()
 
     @property
@@ -153,9 +157,16 @@ class RewiringGame(Environment[RewiringState, RewiringParams]):
         Returns:
             (next state, bool[] terminated).
         """
-        state = self._answer(state, jnp.asarray(action, jnp.int32), params)
-        state = self._wait(key, state.replace(time=state.time + 1), params)
-        return state, ~state.meeting.acts & requests.is_over(state, params)
+        action = jnp.asarray(action, jnp.int32)
+        if self.engine == "pallas":
+            from jaxrec.envs.rewiring.warp.turns import turn  # not before: not every jaxlib has Triton
+
+            after = turn(state, action, requests.words_of_wait(key, self.max_wait), self.law, params)
+        else:
+            after = self._answer(state, action, params)
+            after = self._wait(key, after.replace(time=after.time + 1), params)
+            after = after.replace(outcome=metrics.outcome(state, action, after))
+        return after, ~after.meeting.acts & requests.is_over(after, params)
 
     def observe(self, state: RewiringState, params: RewiringParams) -> Any:
         """Returns the request as `observation.Observation`."""
@@ -173,7 +184,7 @@ class RewiringGame(Environment[RewiringState, RewiringParams]):
             params: run-time values.
         """
         return Utilities(
-            recommender=(next_state.requests - state.requests).astype(float),
+            recommender=next_state.outcome.requests.astype(float),
             user=metrics.fitness(next_state.society, params, self.law),
             society=metrics.cooperation(next_state.society),
         )
@@ -189,7 +200,7 @@ class RewiringGame(Environment[RewiringState, RewiringParams]):
             next_state: after the step.
             params: not read.
         """
-        return metrics.transition_metrics(state, action, next_state)
+        return metrics.transition_metrics(next_state.society, next_state.outcome)
 
     def action_space(self, params: RewiringParams | None = None) -> Discrete:
         """The users."""
@@ -283,18 +294,3 @@ class RewiringGame(Environment[RewiringState, RewiringParams]):
 
     def _wait(self, key: Array, state: RewiringState, params: RewiringParams) -> RewiringState:
         return requests.wait(key, state, self.law, params, self.max_wait)
-
-    def _check_graph(self) -> None:
-        rules, users, degree = resolve(self.rules), self.num_users, self.degree
-        checks.lookup(dict.fromkeys(("regular", "uniform")), self.graph, "graph")
-        if users > MAX_USERS:
-            raise checks.InputError(f"num_users must be at most {MAX_USERS}, got {users}")
-        if degree >= users:
-            raise checks.InputError(f"degree must be below num_users={users}, got {degree}")
-        if users * degree % 2:
-            raise checks.InputError(f"num_users * degree must be even, got {users} * {degree}")
-        if rules.unfocused >= users:
-            raise checks.InputError(f"rules.unfocused must be below num_users={users}, got {rules.unfocused}")
-        if rules.pair == "edge" and self.num_ties > draws.MAX_CHOICES:
-            most = f"there may be {draws.MAX_CHOICES}"
-            raise checks.InputError(f"rules={rules.name!r} draws ties: {most}, got {self.num_ties}")

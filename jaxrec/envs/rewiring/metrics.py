@@ -6,9 +6,10 @@ because the paper suspects segregation under FAIR.
 """
 
 import dataclasses
-from typing import Protocol, runtime_checkable
+from typing import Protocol, no_type_check, runtime_checkable
 
 import jax.numpy as jnp
+from flax import struct
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
@@ -19,9 +20,30 @@ from jaxrec.envs.rewiring.meetings import GameValues, Meeting, payoff
 from jaxrec.envs.rewiring.rules import Rules
 
 
+@no_type_check  # of fields at run time: transformations build trees of shapes, axes and shardings
+class Outcome(struct.PyTreeNode):
+    """What came of a recommendation in the step that followed it; arrays [].
+
+    Attributes:
+        time_steps: int32, those of the society.
+        requests: int32, rewire requests, executed or not.
+        rewires: int32, whether the tie moved.
+        ineligible: int32, whether the user recommended was not eligible.
+        strategy: float32, of the user recommended, when it was: 1 if it cooperates; NaN without a request.
+        degree: float32, its number of neighbours; NaN without a request.
+    """
+
+    time_steps: Int[Array, ""]
+    requests: Int[Array, ""]
+    rewires: Int[Array, ""]
+    ineligible: Int[Array, ""]
+    strategy: Float[Array, ""]
+    degree: Float[Array, ""]
+
+
 @runtime_checkable
 class Asking(Protocol):
-    """What is measured of a `RewiringState`, which `requests` defines on top of this module."""
+    """What an outcome is of: a `RewiringState`, which `requests` defines on top of this module."""
 
     clock: Int[Array, ""]
     society: Society
@@ -122,7 +144,39 @@ def measure(society: Society) -> dict[str, Array]:
     }
 
 
-def transition_metrics(state: Asking, action: Array | int, next_state: Asking) -> dict[str, Array]:
+def nothing_yet() -> Outcome:
+    """Gives the outcome before the first recommendation."""
+    zero, unknown = jnp.zeros((), jnp.int32), jnp.full((), jnp.nan, jnp.float32)
+    return Outcome(zero, zero, zero, zero, unknown, unknown)
+
+
+def outcome(before: Asking, action: Int[Array, ""], after: Asking) -> Outcome:
+    """Compares the states before and after a step.
+
+    Args:
+        before: `RewiringState`.
+        action: the user recommended; one out of range is taken for the nearest.
+        after: `RewiringState`.
+
+    Returns:
+        What happened in between.
+    """
+    society, action = before.society, jnp.clip(action, 0, before.society.num_users - 1)
+
+    def if_requested(value: Array) -> Array:
+        return jnp.where(before.meeting.acts, value.astype(jnp.float32), jnp.nan)
+
+    return Outcome(
+        time_steps=after.clock - before.clock,
+        requests=after.requests - before.requests,
+        rewires=after.rewires - before.rewires,
+        ineligible=after.ineligible - before.ineligible,
+        strategy=if_requested(contains(society.cooperators, action)),
+        degree=if_requested(bitset.count(society.adjacency[action])),
+    )
+
+
+def transition_metrics(society: Society, of: Outcome) -> dict[str, Array]:
     """Returns scalars of one transition.
 
     - `cooperation`, `degree_variance`, `max_degree`, `assortativity`: of the next society.
@@ -130,27 +184,13 @@ def transition_metrics(state: Asking, action: Array | int, next_state: Asking) -
     - `action_strategy` (1 for a cooperator), `action_degree`: of the user recommended; NaN without a request.
 
     Args:
-        state: `RewiringState` before the step.
-        action: int32[], the user recommended.
-        next_state: `RewiringState` after it.
+        society: after the step.
+        of: the step.
 
     Returns:
         Metric -> float[] or int32[].
     """
-    society, action = state.society, jnp.clip(action, 0, state.society.num_users - 1)
-
-    def if_requested(value: Array) -> Array:
-        return jnp.where(state.meeting.acts, jnp.asarray(value, float), jnp.nan)
-
-    done = {name: getattr(next_state, name) - getattr(state, name) for name in ("requests", "rewires", "ineligible")}
-    measured = measure(next_state.society)
+    measured = measure(society)
     del measured["shares"]
-    return (
-        measured
-        | done
-        | {
-            "time_steps": next_state.clock - state.clock,
-            "action_strategy": if_requested(contains(society.cooperators, action)),
-            "action_degree": if_requested(bitset.count(society.adjacency[action])),
-        }
-    )
+    counts = {name: getattr(of, name) for name in ("requests", "rewires", "ineligible", "time_steps")}
+    return measured | counts | {"action_strategy": of.strategy, "action_degree": of.degree}

@@ -22,7 +22,7 @@ from jaxrec.envs.rewiring.heuristics import heuristic, stack_kinds
 from jaxrec.envs.rewiring.meetings import WORDS_PER_STEP, GameValues, Meeting, actor, meet, other
 from jaxrec.envs.rewiring.rules import Rules
 from jaxrec.envs.rewiring.waits import together
-from jaxrec.fusion import by_platform
+from jaxrec.fusion import by_platform, key_at_once
 
 MAX_SHORT_WAIT = 8
 """Time-steps up to which all are computed: one of many societies mostly waits to the end, and a GPU needs no answer."""
@@ -41,6 +41,7 @@ class RewiringState(EnvState):
             it is answered.
         rewires: int32[], ties moved so far.
         ineligible: int32[], recommendations so far of users who were not eligible: the tie stayed.
+        outcome: what the last step did.
     """
 
     clock: Int[Array, ""]
@@ -49,6 +50,7 @@ class RewiringState(EnvState):
     requests: Int[Array, ""]
     rewires: Int[Array, ""]
     ineligible: Int[Array, ""]
+    outcome: metrics.Outcome
 
 
 State = TypeVar("State", bound=RewiringState)
@@ -82,7 +84,7 @@ def unasked(society: Society, rules: Rules, params: GameValues) -> RewiringState
     zero, words = jnp.zeros((), jnp.int32), jax.ShapeDtypeStruct((WORDS_PER_STEP,), jnp.uint32)
     shapes = jax.eval_shape(partial(meet, rules=rules), society, words, params=params)
     meeting = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-    return RewiringState(zero, zero, society, meeting, zero, zero, zero)
+    return RewiringState(zero, zero, society, meeting, zero, zero, zero, metrics.nothing_yet())
 
 
 def answer(state: State, action: Int[Array, ""], rules: Rules, params: GameValues) -> State:
@@ -161,7 +163,7 @@ def wait(
         goes_on, after = pending(state), one_step(state, words)
         return jax.tree.map(lambda old, new: old if new is old else jnp.where(goes_on, new, old), state, after), None
 
-    words = jax.vmap(lambda waited: _words(jax.random.fold_in(key, waited)))(jnp.arange(max_wait))
+    words = words_of_wait(key, max_wait)
 
     def by_turns(state: State, words: Array, unroll: bool = False) -> State:
         return jax.lax.scan(masked, state, words, unroll=unroll)[0]
@@ -170,6 +172,12 @@ def wait(
     at_once = partial(wait_at_once, rules=rules, params=params)
     on_gpu = at_once if advance is None and rules.game == PAIRWISE else partial(by_turns, unroll=True)
     return by_platform(state, words, cpu=by_turns, default=on_gpu)
+
+
+def words_of_wait(key: Array, max_wait: int) -> UInt32[Array, "steps words"]:
+    """Draws the random bits of every time-step of a wait."""
+    key = key_at_once(key)
+    return jax.vmap(lambda waited: _words(jax.random.fold_in(key, waited)))(jnp.arange(max_wait))
 
 
 def wait_at_once(state: State, words: UInt32[Array, "steps words"], rules: Rules, params: GameValues) -> State:

@@ -11,8 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.experimental import pallas
-from jax.experimental.pallas import triton
 from jaxtyping import PyTree
 
 from jaxrec import checks
@@ -20,14 +18,13 @@ from jaxrec.envs.rewiring.games import PAIRWISE
 from jaxrec.envs.rewiring.graph import draws
 from jaxrec.envs.rewiring.graph.society import stack, unstack
 from jaxrec.envs.rewiring.heuristics import Heuristic
-from jaxrec.envs.rewiring.meetings import Meeting, actor, other
 from jaxrec.envs.rewiring.rules import Rules
 from jaxrec.envs.rewiring.simulation.lanes import Lanes
-from jaxrec.envs.rewiring.simulation.warp import sets
-from jaxrec.envs.rewiring.simulation.warp.game import Game, Values
+from jaxrec.envs.rewiring.warp import sets
+from jaxrec.envs.rewiring.warp.game import VALUES, Game, Values, candidates
+from jaxrec.envs.rewiring.warp.launch import in_place
 from jaxrec.random.xoshiro import following
 
-VALUES = ("influence", "beta", "temptation", "sucker", "timescale")
 COUNTS = 3  # opportunities, requests, rewires
 
 
@@ -58,33 +55,16 @@ def advance(rules: Rules, num_steps: int, state: Lanes, seeds: Array, setting: P
     """
     society, lanes = unstack(state.society), seeds.shape[1]
     words = society.adjacency.shape[-1]
-    adjacency, cooperators = sets.padded(society.adjacency), sets.padded(society.cooperators)
     counts = jnp.stack([state.opportunities, state.requests, state.rewires], axis=-1)
-    changed = [adjacency, cooperators, counts] + ([society.edges] if society.edges.size else [])
+    changed = [sets.padded(society.adjacency), sets.padded(society.cooperators), counts]
+    changed += [society.edges] if society.edges.size else []
     read = [seeds.T, *_tables(setting, lanes)]
-
-    def played(*arrays: Array, interpret: bool) -> Any:
-        return pallas.pallas_call(
-            partial(_kernel, rules, society.num_users, num_steps, len(read), interpret),
-            grid=(lanes,),
-            in_specs=[_own(one) for one in arrays],
-            out_specs=[_own(one) for one in changed],
-            out_shape=[jax.ShapeDtypeStruct(one.shape, one.dtype) for one in changed],
-            input_output_aliases={len(read) + place: place for place in range(len(changed))},
-            compiler_params=triton.CompilerParams(num_warps=1, num_stages=1),
-            interpret=interpret,
-        )(*arrays)
-
-    by_platform = {"cpu": partial(played, interpret=True), "default": partial(played, interpret=False)}
-    after = jax.lax.platform_dependent(*read, *changed, **by_platform)
-    adjacency, cooperators, counts = (after[0][..., :words], after[1][:, :words], after[2])
-    edges = after[3] if society.edges.size else society.edges
-    return Lanes(stack(society.replace(adjacency=adjacency, cooperators=cooperators, edges=edges)), *counts.T)
-
-
-def _own(array: Array) -> pallas.BlockSpec:
-    """What a program sees of an array: its entry along the first axis."""
-    return pallas.BlockSpec((None, *array.shape[1:]), lambda lane: (lane, *[0] * (array.ndim - 1)))
+    kernel = partial(_kernel, rules, society.num_users, num_steps, len(read))
+    adjacency, cooperators, counts, *edges = jax.vmap(partial(in_place, kernel))(read, changed)
+    society = society.replace(
+        adjacency=adjacency[..., :words], cooperators=cooperators[:, :words], edges=[*edges, society.edges][0]
+    )
+    return Lanes(stack(society), *counts.T)
 
 
 def _tables(setting: PyTree, lanes: int) -> tuple[Array, Array]:
@@ -127,7 +107,7 @@ def _step(
     met = game.meet((words[0], words[1], words[2]), cooperators)
     if not game.rules.single_clock:
         cooperators = game.imitated(met, cooperators)
-    pool = _candidates(game, recommender, met, cooperators)
+    pool = candidates(game, recommender, met, cooperators)
     size = sets.count(pool)
     new = sets.select(pool, draws.choose(met.choice, size)[0])
     moved = game.rewire(met, new, size > 0)
@@ -136,14 +116,3 @@ def _step(
     happened = (met.structural, met.request, moved)
     counted = tuple(count + one.astype(jnp.int32) for count, one in zip(counts, happened, strict=True))
     return (a, b, c, d), cooperators, counted
-
-
-def _candidates(game: Game, recommender: Heuristic, met: Meeting, cooperators: Array) -> Array:
-    """`heuristics.candidates`, of one recommender that reads no degrees."""
-    user, partner, size = actor(met), other(met), cooperators.shape[0]
-    follows = draws.uniform(met.coin) < game.params.influence
-    accepts = recommender.accepts
-    defect, cooperate = (jnp.where(user.cooperates, accepts[1][i], accepts[0][i]) | ~follows for i in range(2))
-    pool = jnp.where(cooperate, cooperators, 0) | jnp.where(defect, ~cooperators, 0)
-    pool = pool & ~user.ties & ~sets.single(user.index, size)
-    return pool & jnp.where(recommender.local | ~follows, partner.ties, sets.everyone(game.users, size))

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, UInt32
 
 from jaxrec.envs.rewiring.dynamics import copies_after
 from jaxrec.envs.rewiring.graph import draws
+from jaxrec.envs.rewiring.heuristics import Heuristic
 from jaxrec.envs.rewiring.meetings import (
     Meeting,
     User,
@@ -26,9 +27,11 @@ from jaxrec.envs.rewiring.meetings import (
     win,
 )
 from jaxrec.envs.rewiring.rules import Rules
-from jaxrec.envs.rewiring.simulation.warp import sets
+from jaxrec.envs.rewiring.warp import sets
 
 Set = UInt32[Array, " words"]
+VALUES = ("influence", "beta", "temptation", "sucker", "timescale")
+"""Those of `Values` that every kernel reads, in their order."""
 
 
 @dataclass
@@ -40,7 +43,7 @@ class Values:
     temptation: float | Array
     sucker: float | Array
     timescale: float | Array
-    time_limit: int | Array = 0  # of the environment: not read
+    time_limit: int | Array = 0  # of `simulate` not read
 
 
 @dataclass
@@ -140,3 +143,14 @@ class Game:
         lost = payoff(x.cooperates, y.cooperates, self.params)
         theirs = payoff(y.cooperates, x.cooperates, self.params)
         return x.fitness + moved * (gained - lost), y.fitness - moved * theirs
+
+
+def candidates(game: Game, recommender: Heuristic, met: Meeting, cooperators: Array) -> Array:
+    """`heuristics.candidates`, of one recommender that reads no degrees."""
+    user, partner, size = actor(met), other(met), cooperators.shape[0]
+    follows = draws.uniform(met.coin) < game.params.influence
+    accepts = recommender.accepts
+    defect, cooperate = (jnp.where(user.cooperates, accepts[1][i], accepts[0][i]) | ~follows for i in range(2))
+    pool = jnp.where(cooperate, cooperators, 0) | jnp.where(defect, ~cooperators, 0)
+    pool = pool & ~user.ties & ~sets.single(user.index, size)
+    return pool & jnp.where(recommender.local | ~follows, partner.ties, sets.everyone(game.users, size))
