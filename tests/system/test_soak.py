@@ -33,13 +33,13 @@ def test_soak(rules, monkeypatch, capsys):
     goal = int(share * STEPS)
     env, measure, tests = RewiringGame(USERS, DEGREE, rules), simulation.measure_lanes, 0
 
-    def checking(state):
+    def checking(state, *others):
         nonlocal tests
         society = checked(state.society)
         assert (society.matrices.sum(axis=(1, 2)) == USERS * DEGREE).all(), "ties were lost or made"
         assert society.matrices.any(axis=2).all(), "a last neighbour was lost"
         tests += 1
-        return measure(state)
+        return measure(state, *others)
 
     monkeypatch.setattr(simulation, "measure_lanes", checking)
     rng, total, rewires, calls = np.random.default_rng(0), 0, 0, 0
