@@ -87,8 +87,8 @@ class RewiringGame(Environment[RewiringState, RewiringParams]):
         any_payoffs: allows T and S outside the ranges of the paper.
         game: `Pairwise()`, or `PublicGoods(factor)`, which does not read T and S.
         reward: a name in `jaxrec.utilities.REWARDS`, or a function of (utilities, weights).
-        engine: what computes a step: "xla"; or "pallas", one kernel for GPUs that none has timed yet, on a CPU slow. It
-            plays the same, but for decisions that hang on the last digit of a float.
+        engine: what computes a step: "xla"; or "pallas", one kernel for one GPU that none has timed yet, on a CPU slow.
+            It plays the same, but for decisions that hang on the last digit of a float.
     """
 
     num_users: int = 30

@@ -76,6 +76,14 @@ def test_a_cpu_refuses_it_under_x64():
             env.step(jax.random.key(1), state, 0)
 
 
+def test_several_devices_are_refused():
+    env, key = RewiringGame(8, 2, engine="pallas"), jax.random.key(0)
+    mesh = jax.sharding.AbstractMesh((1, 2), ("runs", "envs"), axis_types=(jax.sharding.AxisType.Auto,) * 2)
+    _, state = env.reset(key)
+    with jax.sharding.use_abstract_mesh(mesh), pytest.raises(jaxrec.InputError, match="on one device, got 2"):
+        jax.eval_shape(env.step, key, state, 0)
+
+
 def test_it_is_chosen_by_name_and_refuses_what_it_does_not_play():
     assert RewiringGame(8, 2).engine == "xla"
     for arguments in ({"game": PublicGoods(2.0)}, {"observe_as": "graphs_tuple"}):

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Int, PyTree, UInt32
 
+from jaxrec import checks
 from jaxrec.envs.rewiring.graph import draws
 from jaxrec.envs.rewiring.heuristics import heuristic
 from jaxrec.envs.rewiring.meetings import GameValues, Meeting, actor
@@ -21,6 +22,7 @@ from jaxrec.envs.rewiring.rules import Rules
 from jaxrec.envs.rewiring.warp import sets
 from jaxrec.envs.rewiring.warp.game import VALUES, Game, Values, candidates
 from jaxrec.envs.rewiring.warp.launch import in_place
+from jaxrec.runtime.sharding import env_devices
 
 
 def turn(
@@ -39,7 +41,13 @@ def turn(
 
     Returns:
         The state at the next request, at its end, or after as many time-steps as there are words.
+
+    Raises:
+        InputError: where several devices share the environments, for XLA would give each of them all societies; and of
+            `launch.in_place`.
     """
+    if env_devices() > 1:
+        raise checks.InputError(f"engine 'pallas' plays on one device, got {env_devices()} that share the environments")
     society, size = state.society, state.society.cooperators.shape[0]
     others, structure = jax.tree.flatten(state.replace(society=society.cooperators))
     ties = [sets.padded(society.adjacency)] + ([society.edges] if society.edges.size else [])
