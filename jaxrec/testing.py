@@ -29,14 +29,14 @@ MAX_ENUMERATED = 100_000  # observations, of which each must have an index
 def api_test(env: Environment, params: PyTree = None, num_envs: int = 8, num_steps: int = 64) -> None:
     """Plays random actions and checks the contract of `Environment`.
 
-    Checks that observations, actions and rewards are of the stated space, shape and dtype, and finite; that `observe`
-    gives the observations that a reset and a step give; that the automatic reset keeps the final observation and
-    begins like `reset_env`; that the utilities and metrics are finite, and no metric overwrites another measure; that
-    `env.reward` decides the reward; that episodes end at `fixed_horizon`; that the observation index is in range,
-    tells observations apart and leaves out no number (the last for at most 100 000 observations); that equal keys
-    give equal episodes; that a second call does not retrace, and that a step gives the types that a reset gives; that
-    at influence 0 users (`env.preferences`) are the same under all recommendations; and that every policy of the
-    environment rolls out, with influence and without.
+    Checks that observations, actions and rewards are of the stated space, shape and dtype, and finite; that no state
+    holds NaN, at which a training stops; that `observe` gives the observations that a reset and a step give; that the
+    automatic reset keeps the final observation and begins like `reset_env`; that the utilities and metrics are finite,
+    and no metric overwrites another measure; that `env.reward` decides the reward; that episodes end at
+    `fixed_horizon`; that the observation index is in range, tells observations apart and leaves out no number (the last
+    for at most 100 000 observations); that equal keys give equal episodes; that a second call does not retrace, and
+    that a step gives the types that a reset gives; that at influence 0 users (`env.preferences`) are the same under all
+    recommendations; and that every policy of the environment rolls out, with influence and without.
 
     Args:
         env: the environment.
@@ -204,6 +204,7 @@ def _episode(env: Environment, key: Array, params: PyTree, num_steps: int) -> An
         dense = {name: value for name, value in metrics.items() if name not in env.sparse_metrics}
         weights = params.reward_weights
         checks = {
+            "NaN in a state, at which trainings stop": ~_any_nan((state, inner_state)),
             "observation outside its space": env.observation_space(params).contains(obs),
             "observation is not that of observe": _same(obs, env.observe(state, params))
             & _same(inner_obs, env.observe(inner_state, params)),
@@ -256,6 +257,11 @@ def _same(a: PyTree, b: PyTree) -> Array:
 
 def _finite(tree: PyTree) -> Any:
     return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
+
+
+def _any_nan(tree: PyTree) -> Any:
+    floats = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    return jnp.any(jnp.stack([jnp.zeros((), bool), *(jnp.isnan(leaf).any() for leaf in floats)]))
 
 
 def _equal(a: Array, b: Array) -> bool:

@@ -67,6 +67,19 @@ def test_an_environment_that_names_no_users_is_spoken_of(caplog):
     assert "Chain names no preferences" in caplog.text
 
 
+class Unknown(PolarisingUsers):
+    """Has NaN in its state, which no observation shows."""
+
+    def transition(self, key, state, action, params):
+        state, terminated = super().transition(key, state, action, params)
+        return state.replace(initial_theta=state.initial_theta * jnp.nan), terminated
+
+
+def test_nan_in_a_state_is_named():
+    with pytest.raises(AssertionError, match="NaN in a state, at which trainings stop"):
+        api_test(Unknown(horizon=4), num_envs=2, num_steps=3)
+
+
 class Heedless(Chain):
     """No dataclass: what it adds to the settings is left out where two are compared."""
 

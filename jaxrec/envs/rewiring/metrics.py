@@ -29,16 +29,18 @@ class Outcome(struct.PyTreeNode):
         requests: int32, rewire requests, executed or not.
         rewires: int32, whether the tie moved.
         ineligible: int32, whether the user recommended was not eligible.
-        strategy: float32, of the user recommended, when it was: 1 if it cooperates; NaN without a request.
-        degree: float32, its number of neighbours; NaN without a request.
+        asked: bool, whether there was a request to answer.
+        cooperates: bool, whether the user recommended did then; of any user, without a request.
+        degree: int32, the number of its neighbours then.
     """
 
     time_steps: Int[Array, ""]
     requests: Int[Array, ""]
     rewires: Int[Array, ""]
     ineligible: Int[Array, ""]
-    strategy: Float[Array, ""]
-    degree: Float[Array, ""]
+    asked: Bool[Array, ""]
+    cooperates: Bool[Array, ""]
+    degree: Int[Array, ""]
 
 
 @runtime_checkable
@@ -146,8 +148,8 @@ def measure(society: Society) -> dict[str, Array]:
 
 def nothing_yet() -> Outcome:
     """Gives the outcome before the first recommendation."""
-    zero, unknown = jnp.zeros((), jnp.int32), jnp.full((), jnp.nan, jnp.float32)
-    return Outcome(zero, zero, zero, zero, unknown, unknown)
+    zero, no = jnp.zeros((), jnp.int32), jnp.zeros((), bool)
+    return Outcome(zero, zero, zero, zero, no, no, zero)
 
 
 def outcome(before: Asking, action: Int[Array, ""], after: Asking) -> Outcome:
@@ -162,17 +164,14 @@ def outcome(before: Asking, action: Int[Array, ""], after: Asking) -> Outcome:
         What happened in between.
     """
     society, action = before.society, jnp.clip(action, 0, before.society.num_users - 1)
-
-    def if_requested(value: Array) -> Array:
-        return jnp.where(before.meeting.acts, value.astype(jnp.float32), jnp.nan)
-
     return Outcome(
         time_steps=after.clock - before.clock,
         requests=after.requests - before.requests,
         rewires=after.rewires - before.rewires,
         ineligible=after.ineligible - before.ineligible,
-        strategy=if_requested(contains(society.cooperators, action)),
-        degree=if_requested(bitset.count(society.adjacency[action])),
+        asked=before.meeting.acts,
+        cooperates=contains(society.cooperators, action),
+        degree=bitset.count(society.adjacency[action]),
     )
 
 
@@ -193,4 +192,6 @@ def transition_metrics(society: Society, of: Outcome) -> dict[str, Array]:
     measured = measure(society)
     del measured["shares"]
     counts = {name: getattr(of, name) for name in ("requests", "rewires", "ineligible", "time_steps")}
-    return measured | counts | {"action_strategy": of.strategy, "action_degree": of.degree}
+    recommended = {"action_strategy": of.cooperates, "action_degree": of.degree}
+    known = {name: jnp.where(of.asked, value.astype(float), jnp.nan) for name, value in recommended.items()}
+    return measured | counts | known

@@ -102,10 +102,8 @@ def _answered(game: Game, met: Meeting, cooperators: Array, action: Array) -> tu
     if game.rules.single_clock:
         cooperators = jnp.where(met.acts, game.imitated_after(met, new, moved, cooperators), cooperators)
     counts = [one.astype(jnp.int32) for one in (met.acts, moved, met.acts & follows & ~valid)]
-    asked = [
-        jnp.where(met.acts, one.astype(jnp.float32), jnp.nan) for one in (recommended.cooperates, recommended.degree)
-    ]
-    return cooperators, Outcome(jnp.zeros((), jnp.int32), *counts, *asked)
+    zero = jnp.zeros((), jnp.int32)
+    return cooperators, Outcome(zero, *counts, met.acts, recommended.cooperates, recommended.degree)
 
 
 def _waited(
