@@ -108,7 +108,10 @@ def measure(name: str, workers: dict[str, Worker], repeats: int) -> dict[str, An
     runs: dict[str, list[float]] = {tree: [] for tree in workers}
     for turn in range(repeats):
         for tree in (BEFORE, NOW) if turn % 2 else (NOW, BEFORE):
-            runs[tree].append(workers[tree].ask(name))
+            answer = workers[tree].ask(name)
+            if isinstance(answer, str):
+                return {"program": name, "failed": {tree: answer}}
+            runs[tree].append(answer)
     return {"program": name, "first_s": first, "runs_s": runs}
 
 

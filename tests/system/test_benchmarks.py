@@ -97,6 +97,20 @@ def test_each_commit_asks_of_xla_what_it_asks_for(monkeypatch, tmp_path):
     assert given["XLA_FLAGS"] == before.GIVEN
 
 
+def test_a_program_that_fails_in_a_later_turn_is_said_to_and_ends_nothing():
+    class Worker:
+        def __init__(self, *answers):
+            self.answers = iter(answers)
+
+        def ask(self, name):
+            return next(self.answers)
+
+    workers = {"before": Worker(2.0, 1.0, 1.0), "now": Worker(2.0, 0.5, "TrainingError: NaN")}
+    found = before.measure("fit", workers, 2)
+    assert found == {"program": "fit", "failed": {"now": "TrainingError: NaN"}}
+    assert before.cells(before.row(found, 100)) == ("fit", "", "TrainingError: NaN", "", "", "", "")
+
+
 @pytest.mark.slow
 def test_two_commits_run_in_turn_and_an_unknown_one_is_refused(tmp_path):
     out, named = tmp_path / "speed.json", ("rollout, Pol", "Q-learning, as")
