@@ -88,6 +88,11 @@ def programs(quick: bool, generator: str) -> dict[str, tuple[Callable[..., Any],
                 (key, game.default_params),
             )
             found[f"simulate by {engine}, N = {users}, local"] = simulated(game, key, Method("xoshiro", engine))
+    edges = RewiringGame(20, 4, "santos", engine="pallas")  # which draws ties from a list
+    found["rollout, RewiringGame by pallas, N = 20, Santos"] = (
+        rolled(edges, "good", 4096, 64),
+        (key, edges.default_params),
+    )
     agents = {"PPO, PolarisingUsers, MLP": PPO(polarising, MLP(), 4 * 4096 * 30, num_envs=4096, num_steps=30)}
     for engine in ("xla", "pallas"):
         ten = RewiringGame(10, 4, "learning", engine=engine)

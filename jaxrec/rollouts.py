@@ -137,7 +137,7 @@ class _Totals(struct.PyTreeNode):
 
 @no_type_check  # of fields at run time: transformations build trees of shapes
 class _Playing(struct.PyTreeNode):
-    """Environments between two steps; leaves [num_envs, ...] but for the pool and the keys.
+    """Environments between two steps; leaves [num_envs, ...] but for the pool.
 
     Where a reset is costly an episode that ended begins anew with the step that follows, and the first episodes begin
     so too: what draws start states is compiled once.

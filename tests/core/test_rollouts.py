@@ -7,7 +7,9 @@ import pytest
 from probes import Chain
 
 import jaxrec
+from jaxrec import rollouts
 from jaxrec.envs.polarising import AlwaysSource, Random
+from jaxrec.envs.rewiring import RewiringGame
 from jaxrec.policy import Stateless
 from jaxrec.rollouts import _rollout
 
@@ -95,6 +97,21 @@ def test_episodes_of_unequal_length_restart_one_by_one(key):
     np.testing.assert_array_equal(result.trajectory.state.place[:, 0], [0, 1, 2, 0, 1, 2, 0])
     np.testing.assert_array_equal(result.trajectory.next_state.place[:, 0], [1, 2, 3, 1, 2, 3, 1])
     np.testing.assert_allclose(result.episode_return, 0.7, rtol=1e-6)
+
+
+def test_restarts_draw_the_same_whatever_is_added_up_at_once(key, monkeypatch):
+    env = RewiringGame(6, 2, "learning")
+    params = env.default_params.replace(time_limit=3)
+    found = []
+    for most in (64, 4):
+        monkeypatch.setattr(rollouts, "MAX_ADDED", most)
+        jax.clear_caches()
+        found.append(jaxrec.rollout(env, env.policy("good"), key, 4, 12, params, trajectory=True).trajectory)
+    whole, in_parts = found
+    assert whole.done.sum() > 8
+    jax.tree.map(np.testing.assert_array_equal, whole, in_parts)
+    starts = whole.state.society.cooperators[whole.state.time == 0]
+    assert len(np.unique(starts)) > 3  # each from a key of its own
 
 
 def test_memory_restarts_with_the_episode(key):

@@ -30,16 +30,23 @@ def check_graph(users: int, degree: int, graph: str, rules: Rules) -> None:
         raise checks.InputError(f"rules={rules.name!r} draws ties: {most}, got {users * degree // 2}")
 
 
-def check_engine(engine: str, rules: Rules, observe_as: str) -> None:
+MAX_KERNEL_WAIT = 64
+"""Time-steps whose random numbers are drawn before a kernel plays them."""
+
+
+def check_engine(engine: str, rules: Rules, observe_as: str, max_wait: int) -> None:
     """Raises InputError for an unknown engine, and for a game that the kernel does not play.
 
     Args:
         engine: "xla" or "pallas".
         rules: with the game.
         observe_as: "dense" or "graphs_tuple".
+        max_wait: time-steps of a step, at most.
     """
     checks.lookup(dict.fromkeys(("xla", "pallas")), engine, "engine")
     if engine == "pallas" and (rules.game != PAIRWISE or observe_as != "dense"):
         raise checks.InputError(
             f"engine 'pallas' plays games of two players, observed as 'dense', got {rules.game}, {observe_as!r}"
         )
+    if engine == "pallas" and max_wait > MAX_KERNEL_WAIT:
+        raise checks.InputError(f"max_wait of engine 'pallas' is at most {MAX_KERNEL_WAIT} time-steps, got {max_wait}")

@@ -113,7 +113,10 @@ class RewiringGame(Environment[RewiringState, RewiringParams]):
         checks.boolean("any_payoffs", self.any_payoffs)
         check_game(self.game)
         checks.lookup(dict.fromkeys(observation.OBSERVE_AS), self.observe_as, "observe_as")
-        check_engine(self.engine, self.law, self.observe_as)
+        check_engine(self.engine, self.law, self.observe_as, self.max_wait)
+        own = type(self)
+        if self.engine == "pallas" and (own._answer, own._wait) != (RewiringGame._answer, RewiringGame._wait):
+            raise checks.InputError(f"engine 'pallas' has the rules of RewiringGame alone, got {self.name}")
         self.check_reward()
 
     @property
@@ -178,9 +181,9 @@ class RewiringGame(Environment[RewiringState, RewiringParams]):
         """Gives the requests in the step, each user's fitness (float[N]), and the fraction of cooperators.
 
         Args:
-            state: before the step.
-            action: int32[], the user recommended.
-            next_state: after the step.
+            state: not read.
+            action: not read.
+            next_state: after the step, with its `outcome`.
             params: run-time values.
         """
         return Utilities(
@@ -195,9 +198,9 @@ class RewiringGame(Environment[RewiringState, RewiringParams]):
         """Returns `metrics.transition_metrics`.
 
         Args:
-            state: before the step.
-            action: int32[], the user recommended.
-            next_state: after the step.
+            state: not read.
+            action: not read.
+            next_state: after the step, with its `outcome`.
             params: not read.
         """
         return metrics.transition_metrics(next_state.society, next_state.outcome)

@@ -27,7 +27,7 @@ class Outcome(struct.PyTreeNode):
     Attributes:
         time_steps: int32, those of the society.
         requests: int32, rewire requests, executed or not.
-        rewires: int32, whether the tie moved.
+        rewires: int32, ties moved.
         ineligible: int32, whether the user recommended was not eligible.
         asked: bool, whether there was a request to answer.
         cooperates: bool, whether the user recommended did then; of any user, without a request.

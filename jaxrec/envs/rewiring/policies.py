@@ -36,7 +36,7 @@ class HeuristicPolicy(Stateless):
         Returns:
             (int32[] user, carry).
         """
-        return one_of(self._accepted(obs), jax.random.uniform(key), obs.focused).astype(jnp.int32), carry
+        return one_of(self.accepted(obs), jax.random.uniform(key), obs.focused).astype(jnp.int32), carry
 
     def probabilities(self, carry: tuple[()], obs: Observation) -> tuple[Array, tuple[()]]:
         """Gives float[N], the probability of each user for one request, and the empty carry."""
@@ -44,10 +44,11 @@ class HeuristicPolicy(Stateless):
 
     def best(self, obs: Observation) -> Bool[Array, " users"]:
         """Finds the users that are recommended, each equally often: the accepted ones, or the focused one alone."""
-        best = self._accepted(obs)
-        return jnp.where(best.any(), best, jnp.arange(best.shape[0]) == obs.focused)
+        accepted = self.accepted(obs)
+        return jnp.where(accepted.any(), accepted, jnp.arange(accepted.shape[0]) == obs.focused)
 
-    def _accepted(self, obs: Observation) -> Bool[Array, " users"]:
+    def accepted(self, obs: Observation) -> Bool[Array, " users"]:
+        """Finds the users that it accepts, with the most or the fewest neighbours where it reads them; perhaps none."""
         cooperates, degree = obs.nodes[:, 0] > 0.5, obs.nodes[:, 1]
         accepted = jnp.asarray(self.heuristic.accepts)[cooperates[obs.focused].astype(int), cooperates.astype(int)]
         near = neighbours_of(obs.graph, obs.partner, cooperates.shape[0])

@@ -42,6 +42,18 @@ def ends(env, policy, params, key, episodes):
     return jax.tree.map(np.asarray, play(key))
 
 
+def test_an_exclusive_policy_recommends_its_own_users_alone(key):
+    env = RewiringMarket(12, 4, rivals=("local",))
+    obs, _ = jax.vmap(env.reset_env, in_axes=(0, None))(jax.random.split(key, 64), env.default_params)
+    allowed = {}
+    for name in ("good", "exclusive-good"):
+        policy = env.policy(name)
+        chosen = jax.vmap(lambda obs, key, policy=policy: policy.act((), obs, key)[0])(obs, jax.random.split(key, 64))
+        allowed[name] = np.asarray(jax.vmap(policy.best)(obs))
+        assert allowed[name][np.arange(64), chosen].all()
+    assert (allowed["good"].sum(axis=1) > allowed["exclusive-good"].sum(axis=1)).any()
+
+
 @pytest.mark.parametrize(
     "rules", ["carvalho", *(pytest.param(name, marks=pytest.mark.slow) for name in ("learning", "santos", "printed"))]
 )

@@ -102,8 +102,6 @@ class RewiringMarket(RewiringGame):
         for name in self.rivals:
             checks.lookup(HEURISTICS, name, "rival")
         checks.boolean("exclusive", self.exclusive)
-        if self.engine != "xla":
-            raise checks.InputError(f"engine must be 'xla' where recommenders compete, got {self.engine!r}")
         checks.positive("learners", self.learners, 2)
         if self.num_users < self.learners:
             raise checks.InputError(f"num_users must be at least learners={self.learners}, got {self.num_users}")

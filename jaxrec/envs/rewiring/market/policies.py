@@ -19,10 +19,10 @@ NEVER_EXCLUSIVE = ("null", "local")
 class MarketHeuristic(HeuristicPolicy):
     """Recommends by a `Heuristic`; an exclusive one recommends its own users alone, whatever the market allows."""
 
-    def best(self, obs: MarketObservation) -> Bool[Array, " users"]:  # type: ignore[override]
-        """Finds the users that are recommended, each equally often."""
-        own = obs.nodes[:, 2] > 0.5
-        return super().best(obs.replace(action_mask=obs.action_mask & (own | ~jnp.asarray(self.heuristic.exclusive))))
+    def accepted(self, obs: MarketObservation) -> Bool[Array, " users"]:  # type: ignore[override]
+        """Finds the users that it accepts, perhaps none."""
+        allowed = (obs.nodes[:, 2] > 0.5) | ~jnp.asarray(self.heuristic.exclusive)
+        return super().accepted(obs.replace(action_mask=obs.action_mask & allowed))
 
 
 def _made(name: str, exclusive: bool, env: Any, params: Any) -> MarketHeuristic:

@@ -11,6 +11,7 @@ from jax.experimental import pallas
 from jax.experimental.pallas import triton
 
 from jaxrec import checks
+from jaxrec.fusion import by_platform
 
 
 def in_place(kernel: Callable[..., None], read: Sequence[Array], changed: Sequence[Array]) -> list[Array]:
@@ -45,8 +46,8 @@ def in_place(kernel: Callable[..., None], read: Sequence[Array], changed: Sequen
                 interpret=interpret,
             )(*arrays)
 
-    by_platform = {"cpu": partial(launched, interpret=True), "default": partial(launched, interpret=False)}
-    after = jax.lax.platform_dependent(*map(_in_32_bits, (*read, *changed)), **by_platform)
+    arrays = map(_in_32_bits, (*read, *changed))
+    after = by_platform(*arrays, cpu=partial(launched, interpret=True), default=partial(launched, interpret=False))
     return [one.astype(before.dtype) for one, before in zip(after, changed, strict=True)]
 
 

@@ -1,7 +1,7 @@
 """A step of `RewiringGame` by one kernel of Pallas: a warp answers the request of one society and plays on.
 
-XLA launches nine kernels for that, or some for each time-step if a wait may be long. No GPU has timed this one yet; on
-a CPU it is interpreted, which is slow and for tests.
+XLA launches eleven kernels for that, or some for each time-step if a wait may be long. No GPU has timed this one yet;
+on a CPU it is interpreted, which is slow and for tests.
 """
 
 from functools import partial
