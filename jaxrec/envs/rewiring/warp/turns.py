@@ -101,9 +101,9 @@ def _answered(game: Game, met: Meeting, cooperators: Array, action: Array) -> tu
     moved = game.rewire(met, new, jnp.where(follows, valid, size > 0))
     if game.rules.single_clock:
         cooperators = jnp.where(met.acts, game.imitated_after(met, new, moved, cooperators), cooperators)
-    counts = [one.astype(jnp.int32) for one in (met.acts, moved, met.acts & follows & ~valid)]
-    zero = jnp.zeros((), jnp.int32)
-    return cooperators, Outcome(zero, *counts, met.acts, recommended.cooperates, recommended.degree)
+    asked, moved, ineligible = (one.astype(jnp.int32) for one in (met.acts, moved, met.acts & follows & ~valid))
+    of = {"asked": met.acts, "cooperates": recommended.cooperates, "degree": recommended.degree}
+    return cooperators, Outcome(jnp.zeros((), jnp.int32), asked, moved, ineligible, **of)
 
 
 def _waited(
