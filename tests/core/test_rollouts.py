@@ -105,7 +105,7 @@ def test_restarts_draw_the_same_whatever_is_added_up_at_once(key, monkeypatch):
     found = []
     for most in (64, 4):
         monkeypatch.setattr(rollouts, "MAX_ADDED", most)
-        jax.clear_caches()
+        _rollout.compiled.clear_cache()
         found.append(jaxrec.rollout(env, env.policy("good"), key, 4, 12, params, trajectory=True).trajectory)
     whole, in_parts = found
     assert whole.done.sum() > 8
