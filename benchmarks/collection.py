@@ -62,7 +62,7 @@ class Case:
 def cases(quick: bool) -> tuple[Case, ...]:
     """Sizes for a CPU; elsewhere more societies, for a GPU takes as long for few."""
     if quick:
-        return Case("MLP", 10, 4, 2, 8, 8), Case(HEURISTIC, 10, 4, 2, 8, 8)
+        return Case("MLP", 10, 4, 4, 64, 2048), Case(HEURISTIC, 10, 4, 4, 64, 2048)
     more = 1 if jax.default_backend() == "cpu" else 16
     return (
         Case("MLP", 100, 28, 64 * more, 64, 192),
