@@ -6,6 +6,9 @@ from jaxrec.envs.rewiring.graph import draws
 from jaxrec.envs.rewiring.meetings import MAX_USERS
 from jaxrec.envs.rewiring.rules import Rules
 
+MAX_KERNEL_WAIT = 64
+"""A kernel takes the random numbers of so many time-steps at most, for all are drawn before it plays."""
+
 
 def check_graph(users: int, degree: int, graph: str, rules: Rules) -> None:
     """Raises InputError unless such graphs can be drawn, and the rules hold for them.
@@ -28,10 +31,6 @@ def check_graph(users: int, degree: int, graph: str, rules: Rules) -> None:
     if rules.pair == "edge" and users * degree // 2 > draws.MAX_CHOICES:
         most = f"there may be {draws.MAX_CHOICES}"
         raise checks.InputError(f"rules={rules.name!r} draws ties: {most}, got {users * degree // 2}")
-
-
-MAX_KERNEL_WAIT = 64
-"""Time-steps whose random numbers are drawn before a kernel plays them."""
 
 
 def check_engine(engine: str, rules: Rules, observe_as: str, max_wait: int) -> None:

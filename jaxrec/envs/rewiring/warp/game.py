@@ -31,7 +31,7 @@ from jaxrec.envs.rewiring.warp import sets
 
 Set = UInt32[Array, " words"]
 VALUES = ("influence", "beta", "temptation", "sucker", "timescale")
-"""Those of `Values` that every kernel reads, in their order."""
+"""Every kernel reads these fields of `Values`, which it is given in this order."""
 
 
 @dataclass
