@@ -1,6 +1,6 @@
 """Observations by their space: the index of an element, for a table; and a vector of it, for a network or a file."""
 
-from typing import Any
+import math
 
 import jax
 import jax.numpy as jnp
@@ -27,9 +27,14 @@ def count(space: Space) -> int | None:
     if isinstance(space, Fields):
         counts = [count(each) for each in space.fields.values()]
         known = [each for each in counts if each is not None]
-        return int(np.prod(known, dtype=object)) if len(known) == len(counts) else None
+        return math.prod(known) if len(known) == len(counts) else None
     limits = _limits(space)
-    return None if limits is None else int(np.prod([int(high) - int(low) + 1 for low, high in limits], dtype=object))
+    if limits is None:
+        return None
+    if 0 in space.shape:
+        return 1
+    each = math.prod(int(high) - int(low) + 1 for low, high in zip(*(bound.flat for bound in limits), strict=True))
+    return each ** (math.prod(space.shape) // limits[0].size)  # bounds that all entries share are counted once
 
 
 def index(space: Space, obs: PyTree) -> Int[Array, ""]:
@@ -47,7 +52,9 @@ def index(space: Space, obs: PyTree) -> Int[Array, ""]:
         for name, each in space.fields.items():
             rank = rank * (count(each) or 0) + index(each, field_of(obs, name))
         return rank
-    low, high = np.asarray(_limits(space), int).reshape(-1, 2).T
+    limits = _limits(space)
+    assert limits is not None
+    low, high = (np.broadcast_to(bound, space.shape).ravel().astype(int) for bound in limits)
     sizes = high - low + 1
     weights = np.concatenate([np.cumprod(sizes[:0:-1])[::-1], [1]]) if len(sizes) else sizes
     return jnp.sum((jnp.ravel(jnp.asarray(obs, jnp.int32)) - low) * weights, dtype=jnp.int32)
@@ -121,13 +128,13 @@ def too_many(space: Space) -> str:
     )
 
 
-def _limits(space: Space) -> list[tuple[Any, Any]] | None:
-    """(low, high) of every entry, or None if they are not known whole numbers."""
+def _limits(space: Space) -> tuple[np.ndarray, np.ndarray] | None:
+    """(lows, highs), of one shape that broadcasts to the space's; None if they are not known whole numbers."""
     if not isinstance(space, Bounded) or jnp.issubdtype(space.dtype, jnp.floating):
         return None
     if isinstance(space.low, Tracer) or isinstance(space.high, Tracer):
         return None
-    lows, highs = (np.broadcast_to(np.asarray(bound), space.shape).ravel() for bound in (space.low, space.high))
+    lows, highs = np.broadcast_arrays(np.asarray(space.low), np.asarray(space.high))
     if not np.all(np.isfinite(np.asarray([lows, highs], float))):
         return None
-    return list(zip(lows, highs, strict=True))
+    return lows, highs

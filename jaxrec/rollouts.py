@@ -153,22 +153,22 @@ class _Playing(struct.PyTreeNode):
     pool: vectorized.Pool | None = None
     ended: Array | None = None
 
-    def begun(self, env: Environment, policy: Policy, params: PyTree, keys: Array) -> "_Playing":
+    def begun(self, reset: vectorized.Reset, policy: Policy, keys: Array) -> "_Playing":
         """Begins the next episode where one ended; of two keys, for start states and for the memories of policies."""
         if self.pool is None or self.ended is None:
             return self
-        state, pool = vectorized.begin_from_pool(env, keys[0], self.ended, self.state, params, self.pool)
+        state, pool = vectorized.begin_from_pool(reset, keys[0], self.ended, self.state, self.pool)
         return self.replace(state=state, pool=pool, memory=_remembered(policy, keys[1], self.ended, self.memory))
 
 
-def _start(env: Environment, policy: Policy, key: Array, num_envs: int, params: PyTree) -> _Playing:
+def _start(env: Environment, reset: vectorized.Reset, policy: Policy, key: Array, num_envs: int) -> _Playing:
     """Gives the environments before the first step."""
     key_reset, key_memory = key
-    obs, state = jax.eval_shape(lambda key, params: vectorized.reset(env, key, params, num_envs), key_reset, params)
+    obs, state = jax.eval_shape(reset, key_reset)
     check_acts(policy, env, jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), obs))
     memory = jax.vmap(policy.init)(jax.random.split(key_memory, num_envs))
     if env.fixed_horizon is not None or env.num_start_states is None:
-        return _Playing(vectorized.reset(env, key_reset, params, num_envs)[1], memory)
+        return _Playing(reset(key_reset)[1], memory)
     state = jax.tree.map(lambda leaf: _nothing(leaf, key_reset), state)
     return _Playing(state, memory, vectorized.empty_pool(state), jnp.ones(num_envs, bool))
 
@@ -198,9 +198,10 @@ def _rollout(
 ) -> Rollout:
     keys = jax.random.split(key, 3)
     key_start, key_steps = keys[:2], keys[2]
-    playing = _start(env, policy, key_start, num_envs, params)
     params = env.prepare(params)
-    advance, pooled = partial(_advance, env, policy, params, metrics), playing.pool is not None
+    reset = jax.jit(lambda key: vectorized.reset(env, key, params, num_envs), inline=True)  # all calls share a trace
+    playing = _start(env, reset, policy, key_start, num_envs)
+    advance = jax.jit(partial(_advance, env, reset, policy, params, metrics), inline=True)
 
     def body(carry, inputs):
         playing, totals = carry
@@ -219,7 +220,7 @@ def _rollout(
         (playing, totals, last), (times, keys) = carry, inputs
         keys = jax.vmap(lambda key: jax.random.split(key, 4))(keys)
         of_steps = times, jnp.concatenate([keys, jnp.concatenate([last[None], keys[:-1, 2:]])], axis=1)
-        carry, steps = vectorized.scan(env, body, restart, (playing, totals), of_steps, in_pairs=not pooled)
+        carry, steps = vectorized.scan(env, body, restart, (playing, totals), of_steps, in_pairs=playing.pool is None)
         return (carry[0], carry[1].closed(), keys[-1, 2:]), steps
 
     size = next(size for size in range(min(MAX_ADDED, num_steps), 0, -1) if num_steps % size == 0)
@@ -231,15 +232,16 @@ def _rollout(
 
 
 def _advance(
-    env: Environment, policy: Policy, params: PyTree, metrics: tuple[str, ...] | None, playing: _Playing, keys: Array
-) -> tuple[_Playing, vectorized.Step, PyTree]:
+    env: Environment, reset: vectorized.Reset, policy: Policy, params: PyTree, metrics: tuple[str, ...] | None,
+    playing: _Playing, keys: Array,
+) -> tuple[_Playing, vectorized.Step, PyTree]:  # fmt: skip
     """Takes one step of every environment: what goes on from there, the step, and its measures.
 
     Where all episodes end together, the state is the last of an episode. Of six keys the last two are those of the step
     before with which the next episodes begin.
     """
     key_act, key_step, key_reset, key_memory = keys[:4]
-    playing = playing.begun(env, policy, params, keys[4:])
+    playing = playing.begun(reset, policy, keys[4:])
     state, num_envs = playing.state, jax.tree.leaves(playing.state)[0].shape[0]
     obs = vectorized.observe(env, state, params)
     action, memory = jax.vmap(policy.act)(playing.memory, obs, jax.random.split(key_act, num_envs))

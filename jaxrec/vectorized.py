@@ -26,6 +26,7 @@ from jaxrec.utilities import Leaf
 
 Batch = TypeVar("Batch")
 Carry = TypeVar("Carry")
+Reset = Callable[[Array], tuple[PyTree, PyTree]]  # key -> (observations, states), of every environment
 
 
 class Step(struct.PyTreeNode):
@@ -249,20 +250,17 @@ def empty_pool(starts: PyTree) -> Pool:
     return Pool(starts, jnp.full((), jax.tree.leaves(starts)[0].shape[0], jnp.int32))
 
 
-def begin_from_pool(
-    env: Environment, key: Array, ended: Array, state: PyTree, params: PyTree, pool: Pool
-) -> tuple[PyTree, Pool]:
+def begin_from_pool(reset: Reset, key: Array, ended: Array, state: PyTree, pool: Pool) -> tuple[PyTree, Pool]:
     """Begins the next episode, from a start of its own, in each environment whose episode ended.
 
     The pool is drawn anew if fewer starts are left than episodes ended. These are loops, not conditions: under `vmap`
     one runs only while one of the batch needs it, where a condition would draw, and choose states, at every step.
 
     Args:
-        env: the society.
+        reset: draws start states.
         key: a typed key.
         ended: bool[num_envs].
         state: after the last step; leaves [num_envs, ...].
-        params: run-time values, the same for all.
         pool: the starts.
 
     Returns:
@@ -272,7 +270,7 @@ def begin_from_pool(
 
     def draw(carry: tuple[Pool, Array]) -> tuple[Pool, Array]:
         pool, key = carry
-        return Pool(reset(env, key, params, num_envs)[1], jnp.zeros_like(pool.used)), jax.random.fold_in(key, 1)
+        return Pool(reset(key)[1], jnp.zeros_like(pool.used)), jax.random.fold_in(key, 1)
 
     def begin(carry: tuple[PyTree, Pool, Array]) -> tuple[PyTree, Pool, Array]:
         state, pool, number = carry  # carried: a GPU would copy the outer one

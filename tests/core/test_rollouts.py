@@ -1,5 +1,7 @@
 """Rollouts: what they reduce, what they share, what they refuse."""
 
+from collections import Counter as Counts
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,7 @@ from probes import Chain
 
 import jaxrec
 from jaxrec import rollouts
-from jaxrec.envs.polarising import AlwaysSource, Random
+from jaxrec.envs.polarising import AlwaysSource, PolarisingUsers, Random
 from jaxrec.envs.rewiring import RewiringGame
 from jaxrec.policy import Stateless
 from jaxrec.rollouts import _rollout
@@ -58,6 +60,25 @@ def test_a_second_call_does_not_retrace_whatever_the_parameters(polarising, key)
         changed = params.replace(influence=influence, ceiling=0.5)
         jaxrec.rollout(env, AlwaysSource(2), jax.random.key(5), 3, 31, changed)
     assert _rollout.compiled._cache_size() == compiled
+
+
+@pytest.mark.parametrize("base", [PolarisingUsers, RewiringGame])
+def test_societies_are_traced_once_a_rollout(base, key):
+    traced = []
+
+    class Told(base):
+        def reset_env(self, key, params):
+            traced.append("reset")
+            return super().reset_env(key, params)
+
+        def transition(self, key, state, action, params):
+            traced.append("step")
+            return super().transition(key, state, action, params)
+
+    env = Told() if base is PolarisingUsers else Told(8, 2)
+    jaxrec.rollout(env, env.policy("random"), key, 2, 6)
+    # where all episodes end together they begin in two places, by two programs
+    assert Counts(traced) == {"reset": 2 if base is PolarisingUsers else 1, "step": 1}
 
 
 def test_equal_keys_are_same_noise_twins_across_influence(polarising, key):

@@ -1,11 +1,14 @@
 """Spaces: samples lie in them, and only what lies in them is contained."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import jaxrec
+from jaxrec import observations
 from jaxrec.envs.preference import PreferenceShift
 from jaxrec.spaces import Box, Discrete, Fields
 from jaxrec.wrappers import FlattenObservation
@@ -207,3 +210,34 @@ def test_the_nearest_element():
     assert Discrete(300).nearest(jnp.uint8(200)) == 200
     np.testing.assert_array_equal(Box(0, INFINITY, (2,)).nearest(jnp.array([-1.0, 9.0])), [0.0, 9.0])
     assert Box(0, 1, (), bool).nearest(True)
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        Box(0, 1, (2, 3), jnp.int32),
+        Box(np.array([[0], [-2]]), np.array([1, 2, 0]), (2, 3), jnp.int32),
+        Box(np.array([0, -1]), 1, (3, 2), jnp.int32),
+        Box(-1, 1, (2, 0), jnp.int32),
+        Box(False, True, (), bool),
+        Fields(a=Discrete(3), b=Box(0, 1, (2,), bool)),
+    ],
+    ids=repr,
+)
+def test_elements_are_counted_as_they_are_listed(space):
+    def listed(space):
+        if isinstance(space, Fields):
+            return np.prod([listed(each) for each in space.fields.values()])
+        if isinstance(space, Discrete):
+            return space.n
+        entries = zip(*(np.broadcast_to(each, space.shape).flat for each in (space.low, space.high)), strict=True)
+        return len(list(itertools.product(*(range(int(low), int(high) + 1) for low, high in entries))))
+
+    assert observations.count(space) == listed(space)
+
+
+def test_a_space_of_many_entries_is_counted_too():
+    assert observations.count(Box(0, 1, (500, 500), jnp.int32)) == 2**250_000
+    assert observations.count(Box(-(2**31), 2**31 - 1, (2,), jnp.int32)) == 2**64
+    assert observations.count(Box(0, INFINITY, (2,), jnp.int32)) is None
+    assert observations.count(Box(0, 1, (2,))) is None

@@ -9,6 +9,7 @@ import jaxrec
 from jaxrec.envs.learned import BeliefTransformer
 from jaxrec.estimation import record
 from jaxrec.policy import Random, Stochastic
+from jaxrec.runtime.jit_by_class import jit
 from jaxrec.spaces import Box, Discrete
 
 SMALLER = {
@@ -24,7 +25,7 @@ EVERY = [
 USERS, STEPS, DRAWS, SEEN = 8, 5, 2000, 12
 
 
-@jax.jit
+@jit()  # told apart by class
 def drawn(policy, obs, keys):
     """(int[observations, draws], float[observations, actions]): what it does at each observation, and says it does."""
     carry = policy.init(keys[0])
@@ -33,7 +34,7 @@ def drawn(policy, obs, keys):
     return jax.vmap(act, in_axes=(0, None))(obs, keys), chances
 
 
-@jax.jit
+@jit()  # told apart by class
 def said_to_be(policy, obs):
     """float[steps, users, actions]."""
     return jax.vmap(jax.vmap(lambda obs: policy.probabilities((), obs)[0]))(obs)
