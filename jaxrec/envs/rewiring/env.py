@@ -203,7 +203,7 @@ class RewiringGame(Environment[RewiringState, RewiringParams]):
             next_state: after the step, with its `outcome`.
             params: not read.
         """
-        return metrics.transition_metrics(next_state.society, next_state.outcome)
+        return metrics.transition_metrics(next_state.society, self.num_ties, next_state.outcome)
 
     def action_space(self, params: RewiringParams | None = None) -> Discrete:
         """The users."""

@@ -11,6 +11,7 @@ from typing import Protocol, no_type_check, runtime_checkable
 import jax.numpy as jnp
 from flax import struct
 from jax import Array
+from jax.typing import ArrayLike
 from jaxtyping import Bool, Float, Int
 
 from jaxrec import bitset
@@ -65,23 +66,19 @@ def degrees(society: Society) -> Int[Array, " users"]:
     return bitset.sizes(society.adjacency)
 
 
-def heterogeneity(society: Society) -> Float[Array, ""]:
-    """The variance of the degrees, mean(k^2) - mean(k)^2."""
-    total = degrees(society)
-    apart = (total - total[0]).astype(float)  # from one of them, not from their mean, for which a GPU would wait
-    return jnp.mean(apart**2) - jnp.mean(apart) ** 2
+def heterogeneity(society: Society, ties: ArrayLike) -> Float[Array, ""]:
+    """The variance of the degrees of a society with so many ties, whose mean degree is thereby known."""
+    return jnp.mean(jnp.square(degrees(society) - 2 * jnp.asarray(ties) / society.num_users))
 
 
-def assortativity(society: Society) -> Float[Array, ""]:
+def assortativity(society: Society, ties: ArrayLike) -> Float[Array, ""]:
     """Newman's coefficient of the strategies over the ties: 1 if segregated, 0 if mixed at random or all are alike."""
     strategies = bitset.unpack(society.cooperators, society.num_users)
     to_cooperators = bitset.sizes(society.adjacency & society.cooperators)
-    total = degrees(society)
-    of_cooperators, of_defectors = (jnp.where(own, total, 0).sum() for own in (strategies, ~strategies))
-    ends = of_cooperators + of_defectors  # a sum of all would be counted from the bits again
+    total, ends = degrees(society), 2 * jnp.asarray(ties)
     cc = jnp.where(strategies, to_cooperators, 0).sum() / ends
     dd = jnp.where(strategies, 0, total - to_cooperators).sum() / ends
-    c = of_cooperators / ends
+    c = jnp.where(strategies, total, 0).sum() / ends
     expected = c**2 + (1 - c) ** 2
     mixed = (c > 0) & (c < 1)
     return jnp.where(mixed, (cc + dd - expected) / jnp.where(mixed, 1 - expected, 1), 0.0)
@@ -134,14 +131,13 @@ def is_fixated(society: Society) -> Bool[Array, ""]:
     return (count == 0) | (count == society.num_users)
 
 
-def measure(society: Society) -> dict[str, Array]:
-    """Returns every metric of one society."""
-    total = degrees(society)
+def measure(society: Society, ties: ArrayLike) -> dict[str, Array]:
+    """Returns every metric of one society with so many ties."""
     return {
         "cooperation": cooperation(society),
-        "degree_variance": heterogeneity(society),
-        "max_degree": total.max(),
-        "assortativity": assortativity(society),
+        "degree_variance": heterogeneity(society, ties),
+        "max_degree": degrees(society).max(),
+        "assortativity": assortativity(society, ties),
         "shares": shares(society),
     }
 
@@ -175,7 +171,7 @@ def outcome(before: Asking, action: Int[Array, ""], after: Asking) -> Outcome:
     )
 
 
-def transition_metrics(society: Society, of: Outcome) -> dict[str, Array]:
+def transition_metrics(society: Society, ties: ArrayLike, of: Outcome) -> dict[str, Array]:
     """Returns scalars of one transition.
 
     - `cooperation`, `degree_variance`, `max_degree`, `assortativity`: of the next society.
@@ -184,12 +180,13 @@ def transition_metrics(society: Society, of: Outcome) -> dict[str, Array]:
 
     Args:
         society: after the step.
+        ties: int[], E.
         of: the step.
 
     Returns:
         Metric -> float[] or int32[].
     """
-    measured = measure(society)
+    measured = measure(society, ties)
     del measured["shares"]
     counts = {name: getattr(of, name) for name in ("requests", "rewires", "ineligible", "time_steps")}
     recommended = {"action_strategy": of.cooperates, "action_degree": of.degree}

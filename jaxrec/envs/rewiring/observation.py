@@ -52,14 +52,15 @@ def observe(society: Society, met: Meeting, ties: int, kind: Literal["dense", "g
     """
     size = society.num_users
     user = actor(met)
-    taken = user.ties | bitset.single(user.index, user.ties.shape[0])
+    # unpacked, then chosen: the other way round a GPU keeps the words of the one chosen in between
+    tied = jnp.where(met.x_acts, *(bitset.unpack(each.ties, size) for each in (met.x, met.y)))
     cooperates = bitset.unpack(society.cooperators, size)
     nodes = jnp.stack([cooperates, metrics.degrees(society) * size / (2 * ties)], axis=1).astype(jnp.float32)
     return Observation(
         focused=user.index,
         partner=other(met).index,
         requested=met.acts,
-        action_mask=~bitset.unpack(taken, size),
+        action_mask=~tied & (jnp.arange(size) != user.index),
         nodes=nodes,
         graph=bitset.unpack(society.adjacency.T, size).T if kind == "dense" else graphs_tuple(society.edges, nodes),
     )

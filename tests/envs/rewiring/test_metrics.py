@@ -17,8 +17,8 @@ from jaxrec.envs.rewiring.graph.society import unstack
 def test_metrics_agree_with_networkx(rng):
     states = [random_state(rng, 21, int(rng.integers(10, 150)), 3, rng.choice([0.2, 0.5, 0.8])) for _ in range(60)]
     states += [ref.society([(0, 1), (1, 2)], [value] * 21, [0] * 21) for value in (True, False)]
-    society = unstack(many_of(states, 3))
-    measured = jax.tree.map(np.asarray, jax.jit(jax.vmap(metrics.measure))(society))
+    society, ties = unstack(many_of(states, 3)), np.array([matrix_of(state).sum() // 2 for state in states])
+    measured = jax.tree.map(np.asarray, jax.jit(jax.vmap(metrics.measure))(society, ties))
     params = RewiringParams(temptation=1.7, sucker=-0.3)
     each = (metrics.fitness, metrics.of_kinds, lambda one, *_: metrics.is_fixated(one))
     found = jax.jit(jax.vmap(lambda one: [measure(one, params, CARVALHO) for measure in each]))(society)

@@ -77,14 +77,15 @@ def start_lanes(env: RewiringGame, key: Array, shares: Array, by_degree: bool) -
     return Lanes(stack(society), none, none, none)
 
 
-@partial(jax.jit, static_argnames="rules")
-def measure_lanes(state: Lanes, params: RewiringParams, rules: Rules) -> dict[str, Array]:
+@partial(jax.jit, static_argnames=("rules", "ties"))
+def measure_lanes(state: Lanes, params: RewiringParams, rules: Rules, ties: int) -> dict[str, Array]:
     """Computes metrics of lanes.
 
     Args:
         state: the lanes.
         params: run-time values, [lanes].
         rules: which game.
+        ties: E.
 
     Returns:
         Metrics, the counts so far and `fixated`: metric -> [lanes, ...].
@@ -92,7 +93,8 @@ def measure_lanes(state: Lanes, params: RewiringParams, rules: Rules) -> dict[st
     society = unstack(state.society)
     counts = {name: getattr(state, name) for name in ("opportunities", "requests", "rewires")}
     of_kinds = jax.vmap(partial(metrics.of_kinds, rules=rules))(society, params)
-    return jax.vmap(metrics.measure)(society) | of_kinds | {"fixated": jax.vmap(metrics.is_fixated)(society)} | counts
+    measured = jax.vmap(partial(metrics.measure, ties=ties))(society) | of_kinds
+    return measured | {"fixated": jax.vmap(metrics.is_fixated)(society)} | counts
 
 
 @partial(jax.jit, donate_argnames="state")

@@ -242,9 +242,8 @@ def _run(
         key, key_chunk, key_fresh = jax.random.split(key, 3)
         state = advance(env.law, state, key_chunk, setting, chunk, mesh, method)
         clock += chunk
-        measured = {
-            name: np.asarray(value) for name, value in measure_lanes(state, setting.params, env.law).items()
-        } | {"steps": clock}
+        found = measure_lanes(state, setting.params, env.law, env.num_ties)
+        measured = {name: np.asarray(value) for name, value in found.items()} | {"steps": clock}
         done = working & ((clock >= limit) | (stop_at_fixation & measured["fixated"]))
         for name, value in measured.items():
             ends.setdefault(name, np.zeros((runs, *value.shape[1:]), value.dtype))[lane_run[done]] = value[done]
