@@ -91,8 +91,8 @@ class Cumulated(struct.PyTreeNode):
     """Distributions to draw from, cumulated once for all users who share them: prefix sums are costly.
 
     Attributes:
-        reached: float[*rows, 36], the cumulated probability of each bin, 0 for bins of probability 0.
-        total: float[*rows], the largest of each row.
+        reached: float[*rows, 36], the cumulated probability of each bin, which never falls along a row.
+        total: float[*rows], the last of each row.
     """
 
     reached: Float[Array, "*rows 36"]
@@ -100,13 +100,13 @@ class Cumulated(struct.PyTreeNode):
 
     @classmethod
     def of(cls, probabilities: Float[Array, "*rows 36"]) -> Self:
-        """Cumulates distributions; prefix sums round, and need not grow: bins of probability 0 must be left out."""
-        reached = jnp.where(probabilities > 0, jnp.cumsum(probabilities, axis=-1), 0)
-        return cls(reached, reached.max(axis=-1))
+        """Cumulates distributions; prefix sums round, and need not grow."""
+        reached = jax.lax.cummax(_summed(probabilities), axis=probabilities.ndim - 1)
+        return cls(reached, reached[..., -1])
 
     def draw(self, uniform: Float[Array, ""], *row: Int[Array, ""]) -> Int[Array, ""]:
         """Returns the first bin of a row whose cumulated probability is beyond a draw from U[0, 1)."""
-        return jnp.argmax(self.reached[row] > uniform * self.total[row]).astype(jnp.int32)
+        return (self.reached[row] <= uniform * self.total[row]).sum(dtype=jnp.int32)  # `argmax` is no vector loop
 
 
 @no_type_check
@@ -253,4 +253,10 @@ def draw(uniform: Float[Array, ""], probabilities: Float[Array, "36"]) -> Int[Ar
 
     The same draw gives twins the same bin as long as their probabilities are equal.
     """
-    return Cumulated.of(probabilities).draw(uniform)
+    reached = _summed(probabilities)
+    return jnp.argmax(reached > uniform * reached.max()).astype(jnp.int32)
+
+
+def _summed(probabilities: Float[Array, "*rows 36"]) -> Float[Array, "*rows 36"]:
+    """Prefix sums; 0 for bins of probability 0, which are never drawn."""
+    return jnp.where(probabilities > 0, jnp.cumsum(probabilities, axis=-1), 0)

@@ -158,7 +158,7 @@ class PreferenceShift(SlateEnvironment[PreferenceState, PreferenceParams]):
             natural=lookup.natural.draw(uniform[1], state.natural),
             slate=action,
             choice=choice,
-            steered=state.steered @ tables.shift[action],
+            steered=inference.shifted(state.steered, tables.shift, action),
             unsteered=state.unsteered @ tables.natural,
             joint=joint,
         )

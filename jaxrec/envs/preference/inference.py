@@ -10,7 +10,11 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int
 
-from jaxrec.envs.preference.dynamics import JUDGES, ShiftValues, Tables, clipped_normal
+from jaxrec.envs.preference.dynamics import BINS, JUDGES, ShiftValues, Tables, clipped_normal
+
+AT_ONCE = 8
+"""Of so many slates at most, beliefs are rolled forward under every one, and one is kept: on a CPU it takes longer to
+gather the matrix of a slate for each user than to multiply by seven."""
 
 
 def prior(params: ShiftValues) -> Float[Array, "36 36"]:
@@ -35,6 +39,25 @@ def update(
     """
     weight = likelihood / (filtered(joint) * likelihood).sum()
     return (joint * weight) @ shift
+
+
+def shifted(
+    belief: Float[Array, "36"], shifts: Float[Array, "slates 36 36"], slate: Int[Array, ""]
+) -> Float[Array, "36"]:
+    """Rolls forward by one step.
+
+    Args:
+        belief: P(u_t).
+        shifts: P(u_t+1 | slate, u_t) of every slate.
+        slate: the one shown.
+
+    Returns:
+        P(u_t+1).
+    """
+    if len(shifts) > AT_ONCE:
+        return belief @ shifts[slate]
+    by_each = belief @ shifts.swapaxes(0, 1).reshape(BINS, -1)
+    return by_each.reshape(-1, BINS)[slate]
 
 
 def smoothed(joint: Float[Array, "36 36"]) -> Float[Array, "36"]:

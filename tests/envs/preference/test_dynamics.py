@@ -63,6 +63,22 @@ def test_without_influence_users_go_the_way_they_would_go_by_themselves(key):
     np.testing.assert_allclose(played.per_env["steered"], 0, atol=1e-5)
 
 
+def test_a_draw_from_a_table_is_the_first_bin_beyond_it():
+    rng = np.random.default_rng(0)
+    rows = rng.dirichlet(np.full(36, 0.2), 30).astype(np.float32) * (rng.random((30, 36)) < 0.7)
+    rows[0], rows[1], rows[2] = np.eye(36)[0], np.eye(36)[35], np.eye(36)[17]
+    rows /= rows.sum(axis=1, keepdims=True)
+    row, uniform = rng.integers(30, size=5000), rng.random(5000).astype(np.float32)
+    uniform[:200] = np.repeat(np.array([0, 2**-24, 0.5, 1 - 2**-24], np.float32), 50)
+    drawn = np.asarray(jax.vmap(dynamics.Cumulated.of(jnp.asarray(rows)).draw)(uniform, row))
+    alone = jax.vmap(dynamics.draw)(uniform, rows[row])
+    np.testing.assert_array_equal(drawn, alone)
+    assert (rows[row, drawn] > 0).all()
+    before, after = np.cumsum(rows, axis=1, dtype=float)[row, drawn] - rows[row, drawn], np.cumsum(rows, 1)[row, drawn]
+    assert (before - 1e-6 <= uniform).all()
+    assert (uniform <= after + 1e-6).all()
+
+
 def test_what_has_probability_0_is_never_drawn():
     """Nor where prefix sums round: a choice that cannot be makes a belief 0 / 0."""
     rng = np.random.default_rng(0)

@@ -59,6 +59,16 @@ def test_beliefs_in_the_observation_are_those_of_inference(tables, key):
             np.testing.assert_allclose(obs.slate, env.slates[played.action[time - 1, user]], atol=1e-6)
 
 
+@pytest.mark.parametrize("number", [1, 6, inference.AT_ONCE + 1])
+def test_beliefs_are_rolled_forward_under_the_slate_that_was_shown(number):
+    rng = np.random.default_rng(0)
+    shifts, beliefs = (rng.dirichlet(np.ones(36), size) for size in ((number, 36), 50))
+    slates = rng.integers(number, size=50)
+    rolled = jax.jit(jax.vmap(inference.shifted, in_axes=(0, None, 0)))(beliefs, shifts, slates)
+    expected = [belief @ shifts[slate] for belief, slate in zip(beliefs, slates, strict=True)]
+    np.testing.assert_allclose(rolled, expected, atol=1e-7)
+
+
 @pytest.mark.parametrize("time", [0, 1, 2, 5, 9, 10])
 def test_rolling_forward_by_squares_is_as_step_by_step(tables, time):
     belief = np.random.default_rng(1).dirichlet(np.ones(36), size=3)
