@@ -1,6 +1,7 @@
 """Observations by their space: the index of an element, for a table; and a vector of it, for a network or a file."""
 
 import math
+from collections import Counter
 
 import jax
 import jax.numpy as jnp
@@ -33,8 +34,9 @@ def count(space: Space) -> int | None:
         return None
     if 0 in space.shape:
         return 1
-    each = math.prod(int(high) - int(low) + 1 for low, high in zip(*(bound.flat for bound in limits), strict=True))
-    return each ** (math.prod(space.shape) // limits[0].size)  # bounds that all entries share are counted once
+    alike = Counter(zip(*(bound.flat for bound in limits), strict=True))  # a product over every entry takes seconds
+    each = math.prod((int(high) - int(low) + 1) ** times for (low, high), times in alike.items())
+    return each ** (math.prod(space.shape) // limits[0].size)
 
 
 def index(space: Space, obs: PyTree) -> Int[Array, ""]:
@@ -121,11 +123,10 @@ def unpacked(vector: Array, like: PyTree) -> PyTree:
 def too_many(space: Space) -> str:
     """Says that a space has too many elements for an index, to be appended to a message; empty where it has not."""
     elements = count(space)
-    return (
-        ""
-        if (elements or 0) <= MAX_INDEXED
-        else f": {checks.brief(space)} has {elements:,} elements, more than {MAX_INDEXED:,}"
-    )
+    if (elements or 0) <= MAX_INDEXED:
+        return ""
+    number = f"{elements:,}" if elements < 10**18 else "10^18 or more"  # Python writes no number of 4301 digits
+    return f": {checks.brief(space)} has {number} elements, more than {MAX_INDEXED:,}"
 
 
 def _limits(space: Space) -> tuple[np.ndarray, np.ndarray] | None:

@@ -199,7 +199,7 @@ def _rollout(
     keys = jax.random.split(key, 3)
     key_start, key_steps = keys[:2], keys[2]
     params = env.prepare(params)
-    reset = jax.jit(lambda key: vectorized.reset(env, key, params, num_envs), inline=True)  # all calls share a trace
+    reset = jax.jit(lambda key: vectorized.reset(env, key, params, num_envs), inline=True)  # calls share a trace
     playing = _start(env, reset, policy, key_start, num_envs)
     advance = jax.jit(partial(_advance, env, reset, policy, params, metrics), inline=True)
 

@@ -81,7 +81,7 @@ def epsilon_greedy(
     best = highest(values)
     if len(values) > MAX_WRITTEN_OUT:
         order = jnp.cumsum(explore | (values == best))
-        return (order <= jnp.floor(within * order[-1])).sum(dtype=jnp.int32)
+        return (order[:-1] <= jnp.floor(within * order[-1])).sum(dtype=jnp.int32)
     candidates = [explore | (value == best) for value in values]
     passed = jnp.floor(within * sum(candidate.astype(jnp.int32) for candidate in candidates))  # before the chosen one
     before, action = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32)

@@ -81,15 +81,24 @@ def test_bootstraps_through_truncation_and_not_through_termination(td_lambda, ke
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.3, 1.0])
-@pytest.mark.parametrize("values", [(1.0, 0.0, 0.0), (1.0, 0.0, 1.0), (2.0, 2.0, 2.0)])
+@pytest.mark.parametrize("values", [(1.0, 0.0, 0.0), (1.0, 0.0, 1.0), (2.0, 2.0, 2.0), (2.0, 0.0, 1.0) * 4])
 def test_epsilon_greedy_probabilities(epsilon, values, key):
     size = 60_000
     uniform = jax.random.uniform(key, (size,))
     actions = jax.vmap(epsilon_greedy, in_axes=(None, None, 0))(jnp.array(values), epsilon, uniform)
     best = np.array(values) == max(values)
-    expected = epsilon / 3 + (1 - epsilon) * best / best.sum()
-    shares = np.bincount(np.asarray(actions), minlength=3) / size
+    expected = epsilon / len(values) + (1 - epsilon) * best / best.sum()
+    shares = np.bincount(np.asarray(actions), minlength=len(values)) / size
     assert (np.abs(shares - expected) <= 4 * np.sqrt(expected * (1 - expected) / size)).all()
+
+
+@pytest.mark.parametrize("number", [3, 12])
+@pytest.mark.parametrize("epsilon", [0.0, 0.3, 1 - 2**-22, 1.0])
+def test_epsilon_greedy_gives_an_action_whatever_the_draw(number, epsilon):
+    for values in (np.zeros(number), np.eye(number)[-1], np.full(number, np.nan)):
+        for uniform in (0.0, 0.3, 1 - 2**-23, 1 - 2**-24):
+            action = epsilon_greedy(jnp.asarray(values), epsilon, jnp.float32(uniform))
+            assert 0 <= int(action) < number
 
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="reads the program XLA makes for a CPU")

@@ -238,6 +238,9 @@ def test_elements_are_counted_as_they_are_listed(space):
 
 def test_a_space_of_many_entries_is_counted_too():
     assert observations.count(Box(0, 1, (500, 500), jnp.int32)) == 2**250_000
+    zeros = np.zeros((500, 500), int)
+    assert observations.count(Box(zeros, 1, (500, 500), jnp.int32)) == 2**250_000
+    assert "has 10^18 or more elements" in observations.too_many(Box(0, 1, (500, 500), jnp.int32))
     assert observations.count(Box(-(2**31), 2**31 - 1, (2,), jnp.int32)) == 2**64
     assert observations.count(Box(0, INFINITY, (2,), jnp.int32)) is None
     assert observations.count(Box(0, 1, (2,))) is None

@@ -18,6 +18,8 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float, Int
 
+from jaxrec.fusion import by_platform
+
 BINS = 36
 DEGREES = np.arange(BINS) * (360.0 / BINS)
 DIRECTIONS = np.stack([np.cos(np.radians(DEGREES)), np.sin(np.radians(DEGREES))], axis=1).astype(np.float32)
@@ -100,13 +102,14 @@ class Cumulated(struct.PyTreeNode):
 
     @classmethod
     def of(cls, probabilities: Float[Array, "*rows 36"]) -> Self:
-        """Cumulates distributions; prefix sums round, and need not grow."""
-        reached = jax.lax.cummax(_summed(probabilities), axis=probabilities.ndim - 1)
+        """Cumulates distributions."""
+        reached = by_platform(probabilities, cpu=_added_in_turn, default=_added_and_raised)
         return cls(reached, reached[..., -1])
 
     def draw(self, uniform: Float[Array, ""], *row: Int[Array, ""]) -> Int[Array, ""]:
         """Returns the first bin of a row whose cumulated probability is beyond a draw from U[0, 1)."""
-        return (self.reached[row] <= uniform * self.total[row]).sum(dtype=jnp.int32)  # `argmax` is no vector loop
+        # Counted, for `argmax` is no vector loop; without the last, so that NaN and rows of zeros give a bin too.
+        return (self.reached[row][:-1] <= uniform * self.total[row]).sum(dtype=jnp.int32)
 
 
 @no_type_check
@@ -258,5 +261,20 @@ def draw(uniform: Float[Array, ""], probabilities: Float[Array, "36"]) -> Int[Ar
 
 
 def _summed(probabilities: Float[Array, "*rows 36"]) -> Float[Array, "*rows 36"]:
-    """Prefix sums; 0 for bins of probability 0, which are never drawn."""
+    """Prefix sums, which round, and need not grow; 0 for bins of probability 0, which are never drawn."""
     return jnp.where(probabilities > 0, jnp.cumsum(probabilities, axis=-1), 0)
+
+
+def _added_and_raised(probabilities: Float[Array, "*rows 36"]) -> Float[Array, "*rows 36"]:
+    """Prefix sums that never fall."""
+    return jax.lax.cummax(_summed(probabilities), axis=probabilities.ndim - 1)
+
+
+def _added_in_turn(probabilities: Float[Array, "*rows 36"]) -> Float[Array, "*rows 36"]:
+    """Prefix sums that never fall, for numbers are added one after the other: on a CPU six to eleven times as fast."""
+
+    def add(before: Array, each: Array) -> tuple[Array, Array]:
+        return before + each, before + each
+
+    bins = jnp.moveaxis(probabilities, -1, 0)
+    return jnp.moveaxis(jax.lax.scan(add, jnp.zeros_like(bins[0]), bins)[1], 0, -1)

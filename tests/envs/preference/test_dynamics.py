@@ -70,13 +70,20 @@ def test_a_draw_from_a_table_is_the_first_bin_beyond_it():
     rows /= rows.sum(axis=1, keepdims=True)
     row, uniform = rng.integers(30, size=5000), rng.random(5000).astype(np.float32)
     uniform[:200] = np.repeat(np.array([0, 2**-24, 0.5, 1 - 2**-24], np.float32), 50)
-    drawn = np.asarray(jax.vmap(dynamics.Cumulated.of(jnp.asarray(rows)).draw)(uniform, row))
-    alone = jax.vmap(dynamics.draw)(uniform, rows[row])
-    np.testing.assert_array_equal(drawn, alone)
-    assert (rows[row, drawn] > 0).all()
-    before, after = np.cumsum(rows, axis=1, dtype=float)[row, drawn] - rows[row, drawn], np.cumsum(rows, 1)[row, drawn]
-    assert (before - 1e-6 <= uniform).all()
-    assert (uniform <= after + 1e-6).all()
+    for added in (dynamics.Cumulated.of(jnp.asarray(rows)).reached, dynamics._added_and_raised(jnp.asarray(rows))):
+        table = dynamics.Cumulated(added, added[..., -1])  # of a CPU, and of a GPU
+        drawn, reached = np.asarray(jax.vmap(table.draw)(uniform, row)), np.asarray(added)[row]
+        np.testing.assert_array_equal(drawn, (reached > (uniform * reached[:, -1])[:, None]).argmax(axis=1))
+        np.testing.assert_allclose(added, np.cumsum(rows, axis=1, dtype=float), atol=1e-6)
+        assert (rows[row, drawn] > 0).all()
+
+
+@pytest.mark.parametrize("row", [np.zeros(36), np.full(36, np.nan)])
+def test_a_row_that_is_no_distribution_gives_a_bin_nonetheless(row):
+    """The bin is an index into other tables: one beyond the last would be the first of another row."""
+    table = dynamics.Cumulated.of(jnp.asarray(row[None], jnp.float32))
+    drawn = jax.vmap(table.draw, in_axes=(0, None))(jnp.array([0.0, 0.5, 1 - 2**-23]), 0)
+    assert ((drawn >= 0) & (drawn < 36)).all()
 
 
 def test_what_has_probability_0_is_never_drawn():

@@ -33,7 +33,8 @@ def in_turn(drawn: Callable[[Array], Drawn]) -> Callable[[Array], Drawn]:
     Returns:
         The function; elsewhere, and where devices share the environments (a mesh axis `envs`), `vmap` is what it is.
     """
-    one = custom_vmap(jax.jit(drawn, inline=True))  # jitted: it is called twice, and traced once
+    drawn = jax.jit(drawn, inline=True)  # called twice, and traced once
+    one = custom_vmap(drawn)
 
     @one.def_vmap
     def every(axis_size: int, in_batched: list[bool], keys: Array) -> tuple[Any, Any]:

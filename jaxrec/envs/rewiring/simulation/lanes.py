@@ -77,15 +77,15 @@ def start_lanes(env: RewiringGame, key: Array, shares: Array, by_degree: bool) -
     return Lanes(stack(society), none, none, none)
 
 
-@partial(jax.jit, static_argnames=("rules", "ties"))
-def measure_lanes(state: Lanes, params: RewiringParams, rules: Rules, ties: int) -> dict[str, Array]:
+@partial(jax.jit, static_argnames="rules")
+def measure_lanes(state: Lanes, params: RewiringParams, rules: Rules, ties: Array | int) -> dict[str, Array]:
     """Computes metrics of lanes.
 
     Args:
         state: the lanes.
         params: run-time values, [lanes].
         rules: which game.
-        ties: E.
+        ties: int[], E.
 
     Returns:
         Metrics, the counts so far and `fixated`: metric -> [lanes, ...].
