@@ -30,7 +30,7 @@ def count(space: Space) -> int | None:
         known = [each for each in counts if each is not None]
         return math.prod(known) if len(known) == len(counts) else None
     limits = _limits(space)
-    if limits is None:
+    if not isinstance(space, Bounded) or limits is None:
         return None
     if 0 in space.shape:
         return 1
@@ -55,6 +55,7 @@ def index(space: Space, obs: PyTree) -> Int[Array, ""]:
             rank = rank * (count(each) or 0) + index(each, field_of(obs, name))
         return rank
     limits = _limits(space)
+    assert isinstance(space, Bounded)
     assert limits is not None
     low, high = (np.broadcast_to(bound, space.shape).ravel().astype(int) for bound in limits)
     sizes = high - low + 1
@@ -122,8 +123,8 @@ def unpacked(vector: Array, like: PyTree) -> PyTree:
 
 def too_many(space: Space) -> str:
     """Says that a space has too many elements for an index, to be appended to a message; empty where it has not."""
-    elements = count(space)
-    if (elements or 0) <= MAX_INDEXED:
+    elements = count(space) or 0
+    if elements <= MAX_INDEXED:
         return ""
     number = f"{elements:,}" if elements < 10**18 else "10^18 or more"  # Python writes no number of 4301 digits
     return f": {checks.brief(space)} has {number} elements, more than {MAX_INDEXED:,}"
