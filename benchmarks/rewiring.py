@@ -193,7 +193,7 @@ def jaxrec_runs(users: int, lanes: int, num_steps: int, seed: int, method: Metho
     key_start, key = jax.random.split(jax.random.key(seed))
     state, setting = at_start(users, lanes, lanes, key_start, mesh)
     state = advance(CARVALHO, state, key, setting, num_steps, mesh, method)
-    found = measure_lanes(state, setting.params, CARVALHO)
+    found = measure_lanes(state, setting.params, CARVALHO, game(users).num_ties)
     measured = {name: np.asarray(value, float) for name, value in found.items()}
     return Ends(
         measured["cooperation"],

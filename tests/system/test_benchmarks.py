@@ -15,6 +15,7 @@ from benchmarks import before, rewiring, rewiring_rivals
 from benchmarks import command as command_line
 from benchmarks import polarising_rivals as rivals
 from jaxrec.agents import GeometricStep, QLearning, TabularPolicy
+from jaxrec.envs.rewiring.simulation.advance import BLOCK, Method
 
 
 @pytest.mark.slow
@@ -142,6 +143,14 @@ def test_benchmarks_without_a_rival_run(name, figures, tmp_path):
     for found in (jax.tree.leaves([row[figure] for row in rows]) for figure in figures):
         assert np.isfinite(found).all()
         assert np.mean(found) > 0  # each is a difference between two runs, or a time
+
+
+def test_the_rewiring_benchmark_plays_whole_runs():
+    """As the benchmark itself does in the slow tests: what it calls of the simulator must stay callable."""
+    ends = rewiring.jaxrec_runs(40, 2, 2 * BLOCK, 0, Method("xoshiro", "xla"))
+    assert [each.shape for each in ends] == [(2,)] * 5
+    assert (ends.max_degree >= rewiring_rivals.DEGREE).all()
+    assert (ends.degree_variance >= 0).all()
 
 
 def test_the_rewiring_benchmark_finds_out_who_plays_another_game(monkeypatch):
