@@ -256,22 +256,17 @@ def draw(uniform: Float[Array, ""], probabilities: Float[Array, "36"]) -> Int[Ar
 
     The same draw gives twins the same bin as long as their probabilities are equal.
     """
-    reached = _summed(probabilities)
-    return jnp.argmax(reached > uniform * reached.max()).astype(jnp.int32)
-
-
-def _summed(probabilities: Float[Array, "*rows 36"]) -> Float[Array, "*rows 36"]:
-    """Prefix sums, which round, and need not grow; 0 for bins of probability 0, which are never drawn."""
-    return jnp.where(probabilities > 0, jnp.cumsum(probabilities, axis=-1), 0)
+    return Cumulated.of(probabilities).draw(uniform)
 
 
 def _added_and_raised(probabilities: Float[Array, "*rows 36"]) -> Float[Array, "*rows 36"]:
-    """Prefix sums that never fall."""
-    return jax.lax.cummax(_summed(probabilities), axis=probabilities.ndim - 1)
+    """Prefix sums that never fall. `cumsum` rounds so that they may, and bins of probability 0 must not be drawn."""
+    summed = jnp.where(probabilities > 0, jnp.cumsum(probabilities, axis=-1), 0)
+    return jax.lax.cummax(summed, axis=summed.ndim - 1)
 
 
 def _added_in_turn(probabilities: Float[Array, "*rows 36"]) -> Float[Array, "*rows 36"]:
-    """Prefix sums that never fall, for numbers are added one after the other: on a CPU six to eleven times as fast."""
+    """The same, which never falls because numbers are added one after the other: on a CPU several times as fast."""
 
     def add(before: Array, each: Array) -> tuple[Array, Array]:
         return before + each, before + each
