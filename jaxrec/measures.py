@@ -1,6 +1,7 @@
 """The measures of one step: the environment's metrics, the reward, and the three utilities."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
@@ -67,6 +68,7 @@ def check_names(env: Environment, metrics: Mapping[str, ArrayLike | jax.ShapeDty
         checks.lookup(metrics, name, f"metric of {env.name} (in sparse_metrics)")
 
 
+@lru_cache(maxsize=64)  # agents are checked wherever their PyTrees are built anew
 def check_logged(env: Environment, names: tuple[str, ...]) -> None:
     """Raises InputError for metrics to log that `env` has not, or that stand twice."""
     if not names:

@@ -5,6 +5,7 @@ asks of it. What an observation says of actions, such as which are valid, is rea
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import flax.linen as nn
@@ -235,6 +236,16 @@ def check_network(network: Network, env: Environment) -> None:
     missing = [name for name in ("is_recurrent", "initialize_carry", "init", "apply") if not hasattr(network, name)]
     if missing:
         raise checks.InputError(f"network must have {', '.join(missing)}, as jaxrec.agents.MLP has; got {network!r}")
+    try:
+        hash(network)
+    except TypeError as error:
+        raise checks.InputError(f"network must hash, as flax modules do: {str(error).splitlines()[0]}") from None
+    _check_shapes(network, env)
+
+
+@lru_cache(maxsize=64)  # agents are checked wherever their PyTrees are built anew, and this takes a tenth of a second
+def _check_shapes(network: Network, env: Environment) -> None:
+    """Traces the network on an observation."""
     key, params = jax.random.key(0), env.default_params
     obs, _ = jax.eval_shape(env.reset_env, key, params)
     carry = jax.eval_shape(network.initialize_carry)

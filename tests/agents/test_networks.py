@@ -178,3 +178,27 @@ def test_an_agent_gives_its_network_the_number_of_actions():
     assert PPO(rewiring, LSTM(width=4), 64, num_envs=4, num_steps=2).network == LSTM(7, 4)
     with pytest.raises(jaxrec.InputError, match="num_actions must be given where no agent takes it from an environm"):
         MLP().init(jax.random.key(0), (), jnp.zeros(3))
+
+
+def test_a_network_is_checked_once_however_often_its_agent_is_built_anew(polarising):
+    """`jit` and `jax.tree.map` build it anew: each check took a tenth of a second."""
+    env, _ = polarising
+    traced = []
+
+    class Told(MLP):
+        def apply(self, *args, **kwargs):
+            traced.append(1)
+            return super().apply(*args, **kwargs)
+
+    agent = PPO(env, Told(env.num_actions), 64, num_envs=4, num_steps=8)
+    once = len(traced)
+    for _ in range(3):
+        jax.tree.map(lambda leaf: leaf, agent)
+    assert len(traced) == once == 1
+
+
+def test_a_network_that_does_not_hash_is_refused(polarising, untyped):
+    env, _ = polarising
+
+    with pytest.raises(jaxrec.InputError, match="network must hash, as flax modules do: Failed to hash Flax Module"):
+        PPO(env, MLP(env.num_actions, np.array([4, 4])), 64, num_envs=4, num_steps=8)
