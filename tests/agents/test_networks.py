@@ -197,8 +197,8 @@ def test_a_network_is_checked_once_however_often_its_agent_is_built_anew(polaris
     assert len(traced) == once == 1
 
 
-def test_a_network_that_does_not_hash_is_refused(polarising, untyped):
+def test_a_network_with_a_list_is_checked_too(polarising, untyped):
     env, _ = polarising
-
-    with pytest.raises(jaxrec.InputError, match="network must hash, as flax modules do: Failed to hash Flax Module"):
-        PPO(env, MLP(env.num_actions, np.array([4, 4])), 64, num_envs=4, num_steps=8)
+    assert PPO(env, MLP(env.num_actions, [4, 4]), 64, num_envs=4, num_steps=8).network.hidden == [4, 4]
+    with pytest.raises(jaxrec.InputError, match=r"logits of shape \(3,\)"):
+        PPO(env, MLP(env.num_actions + 1, [4, 4]), 64, num_envs=4, num_steps=8)
