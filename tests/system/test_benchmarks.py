@@ -151,6 +151,8 @@ def test_the_rewiring_benchmark_plays_whole_runs():
     assert [each.shape for each in ends] == [(2,)] * 5
     assert (ends.max_degree >= rewiring_rivals.DEGREE).all()
     assert (ends.degree_variance >= 0).all()
+    mean, least = rewiring_rivals.DEGREE, 1  # Bhatia & Davis (2000): of another mean the variance is beyond the bound
+    assert (ends.degree_variance <= (ends.max_degree - mean) * (mean - least) + 1e-3).all()
 
 
 def test_the_rewiring_benchmark_finds_out_who_plays_another_game(monkeypatch):

@@ -14,7 +14,7 @@ from jaxrec.envs.preference.dynamics import BINS, JUDGES, ShiftValues, Tables, c
 
 AT_ONCE = 8
 """Of so many slates at most, beliefs are rolled forward under every one, and one is kept: on a CPU it takes longer to
-gather the matrix of a slate for each user than to multiply by seven."""
+gather the matrix of a slate for each user than to multiply by eight."""
 
 
 def prior(params: ShiftValues) -> Float[Array, "36 36"]:

@@ -3,14 +3,12 @@
 import jax
 import networkx as nx
 import numpy as np
+import pytest
 import rewiring_reference as ref
 from rewiring_games import many_of, matrix_of, random_state
 
-from jaxrec.envs.rewiring import (
-    CARVALHO,
-    RewiringParams,
-    metrics,
-)
+import jaxrec
+from jaxrec.envs.rewiring import CARVALHO, RewiringGame, RewiringMarket, RewiringParams, metrics
 from jaxrec.envs.rewiring.graph.society import unstack
 
 
@@ -44,3 +42,17 @@ def test_metrics_agree_with_networkx(rng):
             cooperating = np.mean([state.cooperates[user] for user in users[kind]])
             np.testing.assert_allclose(of_kinds["kind_cooperation"][i, kind], cooperating, atol=1e-6)
         assert fixated[i] == (len(set(state.cooperates)) == 1)
+
+
+@pytest.mark.parametrize(
+    "env",
+    [RewiringGame(12, 4, "learning"), RewiringGame(9, 4, graph="uniform"), RewiringMarket(12, 4, rivals=("local",))],
+    ids=["regular", "uniform", "market"],
+)
+def test_societies_measure_by_the_number_of_their_own_ties(env, key):
+    steps = jaxrec.rollout(env, env.policy("random"), key, 4, 8, trajectory=("metrics",)).trajectory
+    rows = np.ascontiguousarray(steps.next_state.society.adjacency)
+    degrees = np.unpackbits(rows.view(np.uint8), axis=-1).sum(axis=-1)
+    assert (degrees.sum(axis=-1) == 2 * env.num_ties).all()
+    assert degrees.var() > 0
+    np.testing.assert_allclose(steps.metrics["degree_variance"], degrees.var(axis=-1), rtol=1e-5, atol=1e-6)
